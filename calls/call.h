@@ -1,0 +1,84 @@
+/* calls/call.h
+ * A call: both ends, flows, dialogs, media, how it began and ended, and its story (events).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_CALL_H
+#define FT_CALL_H
+
+#include "calls/event.h"
+#include "calls/flow.h"
+
+typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED } ft_call_state;
+
+/* One sender's SSRC in a call. */
+typedef struct ft_stream {
+    uint32_t    ssrc;
+    uint8_t     payload_type;       /* the last seen */
+    ft_endpoint sender;             /* as first seen: source of the datagram, or the peer behind the channel */
+    uint32_t    first_frame, last_frame;
+    nstime_t    last_time;
+    uint32_t    packets;            /* distinct RTP packets */
+    uint32_t    copies;             /* packets seen again, on any path */
+    uint32_t    highest_sequence;   /* extended by wraps */
+    uint32_t    base_sequence;
+    uint16_t    payload_types_seen; /* how many different */
+    struct ft_leg *leg;             /* the way the newest packet took */
+    struct ft_media_window *window; /* of the latest sequence numbers; private to media.c */
+} ft_stream;
+
+typedef struct ft_call {
+    uint32_t      number;           /* from 1 in the file */
+    ft_generation generation;
+    ft_call_state state;
+    uint32_t      first_frame, last_frame;
+    nstime_t      first_time, last_time;
+    ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
+    uint32_t      invite_frame, answer_frame, bye_frame, bye_answer_frame, end_frame;
+    nstime_t      end_time;
+    ft_endpoint   offerer;          /* who sent the INVITE: not the caller's mark */
+    const char   *end_reason;       /* NULL while it runs */
+    uint32_t      packets;
+    uint32_t      path_packets[4];  /* by ft_path */
+    uint32_t      path_first[4], path_last[4]; /* frames of media by ft_path */
+    wmem_array_t *streams;          /* of ft_stream * */
+    wmem_array_t *sdp_frames;       /* of ft_sdp_record *, private to media.c */
+    wmem_array_t *devices;          /* of ft_endpoint: this call's own ends */
+    wmem_list_t  *events;           /* of ft_event *, in order of frames */
+    struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
+    struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
+    uint32_t      merged_frame;
+} ft_call;
+
+typedef struct { uint32_t from_frame; ft_call *call; } ft_call_span;
+
+/* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this frame. */
+ft_call *ft_call_of_packet(packet_info *pinfo);
+
+/* For the protocol that shows a call's beginning (first pass): the packet's running call, else a new one. A starter
+ * (fresh == true: allocation, first check, INVITE of a new dialog) after the end of the last call opens the next one. */
+ft_call *ft_call_open(packet_info *pinfo, bool fresh);
+
+/* Puts the packet's flow, and its device ends, into a call from this frame on; merges two calls that are found to be one. */
+void ft_call_join(packet_info *pinfo, ft_call *call);
+
+/* The end (first pass). reason is copied. */
+void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
+
+/* A packet of Apple's servers before a call (NAT tests, HTTP check): tied to the device's next call. First pass. */
+void ft_call_prepare(packet_info *pinfo, const address *device);
+
+/* The later call of a packet that came before it, or NULL: a link forward, so only later passes have it. */
+const ft_call *ft_call_prepared_by(uint32_t frame);
+
+/* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
+void ft_call_count(packet_info *pinfo);
+
+/* A call found to be part of another as of this frame is shown under the other's number. */
+const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
+
+/* All calls of the file, in order, merged ones included. */
+unsigned ft_call_total(void);
+ft_call *ft_call_by_number(unsigned number);
+
+#endif

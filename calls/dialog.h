@@ -1,0 +1,23 @@
+/* calls/dialog.h
+ * SIP dialogs: which call a SIP message belongs to, and what it says of the call.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_DIALOG_H
+#define FT_DIALOG_H
+
+#include "calls/packet.h"
+
+typedef struct {
+    const char *method;         /* of the request line, or of CSeq in an answer: "INVITE", "BYE", ...; never NULL */
+    unsigned    status;         /* 0 for a request */
+    const char *call_id;        /* never NULL; "" if absent */
+    uint32_t    cseq;
+    const char *reason;         /* of a BYE: the header's value, or NULL */
+} ft_sip;
+
+/* Learns from the SIP message of the packet in hand: the packet's call, call_started/answered/ended, BYE repeats.
+ * First pass only; else a no-op. The strings are copied where kept. */
+void ft_sip_learn(packet_info *pinfo, const ft_sip *sip);
+
+#endif

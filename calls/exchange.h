@@ -1,0 +1,35 @@
+/* calls/exchange.h
+ * Requests and the answers to them: STUN transactions, SNATMAP nonces, CommNAT tokens, link commands. Retransmissions
+ * of a request fall into one exchange; a request after the answer, or one that says it is new, opens the next.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_EXCHANGE_H
+#define FT_EXCHANGE_H
+
+#include "calls/packet.h"
+
+typedef struct ft_exchange {
+    uint32_t request_frame;         /* the first request, 0 where only an answer was captured */
+    uint32_t last_request_frame;    /* the last retransmission (as of the whole file on later passes) */
+    nstime_t request_time;
+    uint32_t response_frame;        /* the first answer, 0 if none (yet) */
+    nstime_t response_time;
+    bool     nomination;            /* opened by a request that nominates */
+    struct ft_exchange *next;       /* the next one with the same key */
+} ft_exchange;
+
+/* The protocols that keep exchanges; part of the key. */
+typedef enum { FT_EXCHANGE_STUN, FT_EXCHANGE_SNATMAP, FT_EXCHANGE_COMMNAT, FT_EXCHANGE_LINK } ft_exchange_kind;
+
+/* Finds or (first pass) makes the exchange of the request or answer in hand. The key is the protocol, the packet's leg
+ * or flow (of ft_packet_get) and the given id bytes (at most 32).
+ * request: is_retransmission tells whether an earlier frame already asked the same. fresh: never joins an earlier exchange that
+ * isn't a fresh one too (a nomination reuses the transaction id of the check before it).
+ * NULL: nothing known (answer without request: NULL too) or FT_MAX_EXCHANGES reached. */
+const ft_exchange *ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                                       bool fresh, bool *is_retransmission);
+const ft_exchange *ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                                        bool *is_repeat);
+
+#endif

@@ -1,0 +1,67 @@
+/* calls/flow.h
+ * Flows: the UDP 5-tuples that FaceTime owns, on what evidence and from which frame on. Legs: the ways content takes
+ * inside a flow, the direct one (channel 0) or one for each TURN channel. Devices: endpoints known as FaceTime's.
+ *
+ * Everything is made on the first pass and looked up "as of" a frame number, so a second pass sees at frame N what
+ * the first pass saw there.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_FLOW_H
+#define FT_FLOW_H
+
+#include "calls/packet.h"
+
+typedef struct ft_leg {
+    struct ft_flow *flow;
+    uint16_t        channel;        /* 0 for the direct way */
+    ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
+    uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
+    uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
+    uint32_t        bound_frame;    /* of the bind's success answer, 0 before */
+    uint32_t        released_frame; /* of the Refresh with lifetime 0 that released the allocation, 0 before */
+    uint32_t        media_config;   /* SDP frame that the stock RTP set-up of this leg stands at */
+} ft_leg;
+
+typedef struct ft_flow {
+    ft_endpoint   a, b;
+    uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
+    ft_generation generation;
+    const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
+    ft_leg        direct;           /* leg of channel 0 */
+    wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
+    wmem_array_t *calls;            /* of ft_call_span, in frame order (calls/call.h) */
+    uint32_t      number;           /* from 1, in order of claiming */
+} ft_flow;
+
+/* The flow of the packet's 5-tuple as known before this frame; NULL if it has no claim yet. */
+ft_flow *ft_flow_find(const packet_info *pinfo);
+
+/* Claims the 5-tuple for the front door (first pass; later passes find what it made). called_by_udp: UDP itself gave
+ * us the packet, so the claim holds from this frame on, else from the next: anything else differs between passes.
+ * Returns NULL where FT_MAX_FLOWS is reached: the packet is decoded, and forgotten. */
+ft_flow *ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp);
+
+/* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
+void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
+
+/* The device's end of a relayed flow; NULL while the relay's end isn't known. */
+const ft_endpoint *ft_flow_client(const ft_flow *flow);
+
+/* True when the packet runs from the device to the relay (uplink). False too where the relay isn't known. */
+bool ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo);
+
+/* The leg of a channel as of this frame. On the first pass it is made where there is none (no bind seen: its peer is unknown). */
+ft_leg *ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel);
+
+/* A new leg for a channel, from this frame on. First pass. NULL over FT_MAX_LEGS_PER_FLOW. */
+ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer);
+
+/* Devices. Learning is for the first pass; the question is answered as of the frame. */
+void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint);
+bool ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint);
+
+/* The front door's handle, for the claims. */
+void ft_flow_init(dissector_handle_t front_door);
+
+#endif

@@ -1,0 +1,21 @@
+/* calls/limits.h
+ * Every bound on what the plugin remembers, in one place. Beyond a bound the oldest or the newest is forgotten
+ * (each line says which) and the packet carries the expert info facetime.limit; nothing is ever dropped from view.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_LIMITS_H
+#define FT_LIMITS_H
+
+#define FT_MAX_FLOWS            65536   /* claimed 5-tuples in a file; later ones are decoded without memory */
+#define FT_MAX_CALLS            16384   /* calls in a file; later ones get no number */
+#define FT_MAX_LEGS_PER_FLOW    1024    /* channels (binds) of one 5-tuple; later ones have no peer */
+#define FT_MAX_EXCHANGES        262144  /* requests waiting for or paired with an answer; later ones aren't paired */
+#define FT_MAX_REPEATS          64      /* requests with one transaction id; later ones aren't told apart */
+#define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
+#define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
+#define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
+#define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */
+#define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
+
+#endif

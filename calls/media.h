@@ -1,0 +1,57 @@
+/* calls/media.h
+ * Media: what SDP promised (payload types, SSRCs) and what RTP does: streams, paths, gaps, losses.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_MEDIA_H
+#define FT_MEDIA_H
+
+#include "calls/flow.h"
+
+/* One payload type as SDP gives it; name and rate from a=rtpmap, or from Apple's own table where the line is missing. */
+typedef struct {
+    uint8_t     payload_type;
+    const char *name;
+    uint32_t    clock_rate;
+} ft_codec;
+
+/* FaceTime's own payload type table (facts: legacy 7.4, modern 5.1): NULL where nobody knows the number. */
+const ft_codec *ft_codec_known(ft_generation generation, uint8_t payload_type);
+
+/* One m= line. */
+typedef struct {
+    bool      is_video;
+    uint16_t  port;
+    uint32_t  ssrc;             /* a=rtpID, 0 if absent */
+    ft_codec *codecs;           /* in the order of the m= line */
+    unsigned  codec_count;
+} ft_sdp_medium;
+
+/* The SDP of the SIP message in hand: remembered in the packet's call and leg (first pass only; copies what it keeps).
+ * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by packet-facetime-rtp.c, for the addresses that
+ * media is really seen between: SDP's own addresses lie behind NAT and relay. */
+void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count);
+
+/* The codec of a payload type for the packet in hand: from its call's SDP, else the known table, else NULL.
+ * *setup_frame (may be NULL): the SDP's frame, 0 where the table answered. */
+const ft_codec *ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame);
+
+/* All codecs that the packet's call knows (SDP first, then the table's rest), for stock RTP's dynamic payload types. */
+typedef void (*ft_codec_visitor)(const ft_codec *codec, void *user);
+void ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user);
+
+typedef struct {
+    uint32_t ssrc;
+    uint32_t timestamp;
+    uint16_t sequence;
+    uint8_t  payload_type;
+    bool     marker;
+} ft_rtp;
+
+/* An RTP packet of the packet in hand: streams, path switches, copies on another path, gaps. First pass only. */
+void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
+
+/* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
+extern unsigned ft_media_gap_ms;
+
+#endif

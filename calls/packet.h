@@ -1,0 +1,40 @@
+/* calls/packet.h
+ * What is known about the packet in hand. The front door makes one record a frame, the dissectors it calls fill it in,
+ * the front door shows it as the `facetime` line. It lives as long as the packet's dissection, on every pass.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_PACKET_H
+#define FT_PACKET_H
+
+#include "calls/types.h"
+
+struct ft_flow;
+struct ft_leg;
+struct ft_call;
+
+typedef struct ft_packet {
+    ft_kind         kind;               /* of the innermost content: the last dissector to set it wins */
+    ft_generation   generation;
+    ft_path         path;
+    struct ft_flow *flow;               /* the 5-tuple; NULL where its memory is full (FT_MAX_FLOWS) or in an ICMP error */
+    struct ft_leg  *leg;                /* the way the innermost content takes: a relay channel or the direct path; or NULL */
+    struct ft_call *call;               /* or NULL */
+    uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
+    uint8_t         depth;              /* ChannelData nesting */
+    bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
+} ft_packet;
+
+/* The record of the frame in hand, or NULL outside the front door. */
+ft_packet *ft_packet_get(packet_info *pinfo);
+
+/* A fresh record for this frame. For the front door alone. */
+ft_packet *ft_packet_begin(packet_info *pinfo);
+
+/* Ends the record: a later datagram in the same frame begins its own. */
+void ft_packet_end(packet_info *pinfo);
+
+/* Called once by the front door: proto is the id of `facetime`. */
+void ft_packet_init(int proto);
+
+#endif

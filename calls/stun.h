@@ -1,0 +1,47 @@
+/* calls/stun.h
+ * What the memory needs to know of a STUN or TURN message. packet-gkstun.c fills it in for every STUN message of a
+ * FaceTime flow (also those that stock STUN shows), and ft_stun_learn() draws the conclusions: allocations, channels,
+ * connectivity checks, nominations, events, calls.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_STUN_H
+#define FT_STUN_H
+
+#include "calls/exchange.h"
+#include "calls/flow.h"
+
+enum { STUN_BINDING = 1, STUN_ALLOCATE = 3, STUN_REFRESH = 4, STUN_SEND = 6, STUN_DATA = 7, STUN_CREATE_PERMISSION = 8,
+       STUN_CHANNEL_BIND = 9, STUN_RELAY_ERROR = 0x203 };
+enum { STUN_REQUEST, STUN_INDICATION, STUN_SUCCESS, STUN_ERROR };
+
+typedef struct {
+    uint16_t    method;
+    uint8_t     message_class;
+    uint8_t     txid[12];
+    bool        has_apple_attribute;
+    bool        has_reservation_token;
+    bool        has_xor_relayed;
+    bool        has_lifetime;
+    bool        use_candidate;
+    bool        has_binary_username;    /* 20 bytes: two candidate ids */
+    uint8_t     username[20];
+    bool        controlling, controlled;
+    bool        has_link_id;            /* 0x8008 of 16 bytes */
+    uint8_t     link_id[16];
+    uint32_t    lifetime;               /* seconds */
+    uint16_t    channel;                /* CHANNEL-NUMBER, 0 if absent */
+    uint16_t    error_code;             /* 0 if absent */
+    ft_endpoint peer;                   /* XOR-PEER-ADDRESS; addr AT_NONE if absent */
+    ft_endpoint mapped;                 /* (XOR-)MAPPED-ADDRESS */
+    ft_endpoint relayed;                /* XOR-RELAYED-ADDRESS */
+} ft_stun;
+
+/* Learns from the message of the packet in hand (first pass only; else a no-op). exchange: of this message, may be NULL.
+ * is_retransmission: as ft_exchange_request() told. Call it after the exchange was looked up, once per message. */
+void ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange, bool is_retransmission);
+
+/* ChannelData on a leg: raises early_channel_data and released_channel_used. First pass only. */
+void ft_channel_used(packet_info *pinfo, const ft_leg *leg);
+
+#endif

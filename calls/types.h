@@ -1,0 +1,74 @@
+/* calls/types.h
+ * The words the plugin has for a packet: what it is, of which generation, over which path.
+ * They are the values of facetime.kind, facetime.generation and facetime.path.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_TYPES_H
+#define FT_TYPES_H
+
+#include "ws-compat.h"
+#include <epan/address.h>
+#include <epan/packet.h>
+
+/* X(enumerator, number, name that users type) */
+#define FT_KINDS(X) \
+    X(FT_KIND_STUN,        1, "stun") \
+    X(FT_KIND_TURN,        2, "turn") \
+    X(FT_KIND_SIP,         3, "sip") \
+    X(FT_KIND_RTP,         4, "rtp") \
+    X(FT_KIND_RTCP,        5, "rtcp") \
+    X(FT_KIND_SNATMAP,     6, "snatmap") \
+    X(FT_KIND_COMMNAT,     7, "commnat") \
+    X(FT_KIND_QUICKRELAY,  8, "quickrelay") \
+    X(FT_KIND_CONTROL,     9, "control") \
+    X(FT_KIND_LINK,       10, "link") \
+    X(FT_KIND_HBH,        11, "hbh") \
+    X(FT_KIND_QUIC,       12, "quic") \
+    X(FT_KIND_BASEBAND,   13, "baseband") \
+    X(FT_KIND_DATA,       14, "data")
+
+#define FT_GENERATIONS(X) \
+    X(FT_LEGACY, 1, "legacy") \
+    X(FT_MODERN, 2, "modern")
+
+#define FT_PATHS(X) \
+    X(FT_PATH_RELAY,  1, "relay") \
+    X(FT_PATH_DIRECT, 2, "direct") \
+    X(FT_PATH_SERVER, 3, "server")
+
+#define FT_ENUM(name, number, text) name = number,
+typedef enum { FT_KIND_UNKNOWN = 0, FT_KINDS(FT_ENUM) } ft_kind;
+typedef enum { FT_GENERATION_UNKNOWN = 0, FT_GENERATIONS(FT_ENUM) } ft_generation;
+typedef enum { FT_PATH_UNKNOWN = 0, FT_PATHS(FT_ENUM) } ft_path;
+
+extern const value_string ft_kind_vals[];
+extern const value_string ft_generation_vals[];
+extern const value_string ft_path_vals[];
+
+/* A transport address. addr.type is AT_NONE where it isn't known. */
+typedef struct {
+    address  addr;
+    uint16_t port;
+} ft_endpoint;
+
+/* True on the one pass that builds state; false on later passes and inside a packet that an ICMP error quotes. */
+static inline bool
+ft_learning(const packet_info *pinfo)
+{
+    return !pinfo->fd->visited && !pinfo->flags.in_error_pkt;
+}
+
+bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
+
+/* "71.230.89.52:16402", "[2001:db8::1]:16402"; "unknown" without an address. Lives in scope. */
+const char *ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint);
+
+/* The packet's ends. The addresses point into pinfo: copy what outlives the packet. */
+ft_endpoint ft_source(const packet_info *pinfo);
+ft_endpoint ft_destination(const packet_info *pinfo);
+
+/* A copy whose address lives as long as the capture file. */
+ft_endpoint ft_endpoint_keep(const ft_endpoint *endpoint);
+
+#endif

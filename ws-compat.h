@@ -1,0 +1,44 @@
+/* ws-compat.h
+ * All API drift between Wireshark 4.0, 4.4 and 4.6 that the plugin meets. Nothing else in the tree tests a version.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WS_COMPAT_H
+#define WS_COMPAT_H
+
+#include <wireshark.h>
+#include <ws_version.h>
+
+#define WS_AT_LEAST(major, minor) \
+    (WIRESHARK_VERSION_MAJOR > (major) || \
+     (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+
+/* Heuristic dissectors return it and boolean preferences point at it: gboolean is four bytes in 4.0,
+ * where a plain bool preference would be written past its end. */
+#if WS_AT_LEAST(4, 4)
+typedef bool ws_bool;
+#else
+#include <stdbool.h>
+typedef gboolean ws_bool;
+#endif
+
+#if !WS_AT_LEAST(4, 4)
+#define tvb_get_uint8       tvb_get_guint8
+#define tvb_find_uint8      tvb_find_guint8
+#endif
+
+/* Names of values: 4.6 wants the allocator first. */
+#if WS_AT_LEAST(4, 6)
+#define ws_val_to_str(pool, value, strings, fmt) val_to_str(pool, value, strings, fmt)
+#else
+#define ws_val_to_str(pool, value, strings, fmt) val_to_str(value, strings, fmt)
+#endif
+
+/* The submenu separator in the name of a stats tree. */
+#if WS_AT_LEAST(4, 4)
+#define WS_MENU_SEPARATOR "//"
+#else
+#define WS_MENU_SEPARATOR "/"
+#endif
+
+#endif
