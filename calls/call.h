@@ -44,7 +44,7 @@ typedef struct ft_call {
     wmem_array_t *streams;          /* of ft_stream * */
     wmem_array_t *sdp_frames;       /* of ft_sdp_record *, private to media.c */
     wmem_array_t *devices;          /* of ft_endpoint: this call's own ends */
-    wmem_list_t  *events;           /* of ft_event *, in order of frames */
+    wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;
@@ -76,6 +76,9 @@ void ft_call_count(packet_info *pinfo);
 
 /* A call found to be part of another as of this frame is shown under the other's number. */
 const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
+
+/* Once, when the front door is registered. */
+void ft_call_init(void);
 
 /* All calls of the file, in order, merged ones included. */
 unsigned ft_call_total(void);

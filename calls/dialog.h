@@ -20,4 +20,7 @@ typedef struct {
  * First pass only; else a no-op. The strings are copied where kept. */
 void ft_sip_learn(packet_info *pinfo, const ft_sip *sip);
 
+/* Once, when the front door is registered. */
+void ft_dialog_init(void);
+
 #endif

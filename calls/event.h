@@ -65,6 +65,9 @@ ft_event *ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame,
 ft_event *ft_event_add_at(uint32_t frame, const nstime_t *when, struct ft_call *call, ft_path path,
                           ft_event_id id, uint32_t other_frame, const char *format, ...) G_GNUC_PRINTF(7, 8);
 
+/* Once, when the front door is registered. */
+void ft_event_init(void);
+
 /* The events of a frame, in the order of recording; NULL if none. */
 const ft_event *ft_events_of(uint32_t frame);
 

@@ -32,4 +32,7 @@ const ft_exchange *ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind
 const ft_exchange *ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
                                         bool *is_repeat);
 
+/* Once, when the front door is registered. */
+void ft_exchange_init(void);
+
 #endif

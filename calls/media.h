@@ -54,4 +54,7 @@ void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
 extern unsigned ft_media_gap_ms;
 
+/* Once, when the front door is registered. */
+void ft_media_init(void);
+
 #endif

@@ -44,4 +44,7 @@ void ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *e
 /* ChannelData on a leg: raises early_channel_data and released_channel_used. First pass only. */
 void ft_channel_used(packet_info *pinfo, const ft_leg *leg);
 
+/* Once, when the front door is registered. */
+void ft_stun_init(void);
+
 #endif

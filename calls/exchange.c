@@ -1,0 +1,168 @@
+/* calls/exchange.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/exchange.h"
+#include "calls/limits.h"
+
+#define MAX_ID 32
+
+typedef struct {
+    const void      *scope;     /* the leg or flow: pointers are one to one with them */
+    ft_exchange_kind kind;
+    unsigned         id_length;
+    uint8_t          id[MAX_ID];
+} exchange_key;
+
+static wmem_map_t *exchanges; /* exchange_key -> the first ft_exchange of its chain */
+static unsigned exchange_total;
+
+static unsigned
+key_hash(const void *key)
+{
+    const exchange_key *k = (const exchange_key *)key;
+
+    return wmem_strong_hash(k->id, k->id_length) ^ g_direct_hash(k->scope) ^ k->kind;
+}
+
+static gboolean
+key_equal(const void *one, const void *other)
+{
+    const exchange_key *x = (const exchange_key *)one;
+    const exchange_key *y = (const exchange_key *)other;
+
+    return x->scope == y->scope && x->kind == y->kind && x->id_length == y->id_length &&
+           memcmp(x->id, y->id, x->id_length) == 0;
+}
+
+static void
+reset(void)
+{
+    exchange_total = 0;
+}
+
+void
+ft_exchange_init(void)
+{
+    exchanges = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), key_hash, key_equal);
+    register_init_routine(reset);
+}
+
+static exchange_key
+make_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    exchange_key key = { NULL, kind, MIN(id_length, MAX_ID), { 0 } };
+
+    if (packet)
+        key.scope = packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
+    memcpy(key.id, id, key.id_length);
+    return key;
+}
+
+static ft_exchange *
+open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
+{
+    if (exchange_total >= FT_MAX_EXCHANGES)
+        return NULL;
+    exchange_total++;
+
+    ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);
+    exchange->request_frame = exchange->last_request_frame = pinfo->num;
+    exchange->request_time = pinfo->abs_ts;
+    exchange->nomination = fresh;
+    if (last)
+        last->next = exchange;
+    else
+        wmem_map_insert(exchanges, wmem_memdup(wmem_file_scope(), key, sizeof *key), exchange);
+    return exchange;
+}
+
+/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one. */
+static ft_exchange *
+learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, bool fresh)
+{
+    ft_exchange *last = first;
+    unsigned count = 0;
+
+    for (ft_exchange *e = first; e; e = e->next, count++)
+        last = e;
+    if (last && last->response_frame == 0 && last->nomination == fresh) {
+        last->last_request_frame = pinfo->num;
+        return last;
+    }
+    return count < FT_MAX_REPEATS ? open_exchange(pinfo, key, last, fresh) : NULL;
+}
+
+/* Later passes: the last one that was open as of this frame. */
+static ft_exchange *
+request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
+{
+    ft_exchange *found = NULL;
+
+    for (ft_exchange *e = first; e && e->request_frame <= frame; e = e->next) {
+        if (e->nomination == fresh)
+            found = e;
+    }
+    return found;
+}
+
+const ft_exchange *
+ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                    bool fresh, bool *is_retransmission)
+{
+    const exchange_key key = make_key(pinfo, kind, id, id_length);
+    ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
+
+    *is_retransmission = false;
+    for (const ft_exchange *e = first; e && e->request_frame < pinfo->num; e = e->next) {
+        if (e->nomination == fresh)
+            *is_retransmission = true;
+    }
+    return ft_learning(pinfo) ? learn_request(pinfo, &key, first, fresh)
+                              : request_as_of(first, pinfo->num, fresh);
+}
+
+/* First pass: answers go to the requests in order. */
+static ft_exchange *
+learn_response(packet_info *pinfo, ft_exchange *first, bool *is_repeat)
+{
+    ft_exchange *last = NULL;
+
+    for (ft_exchange *e = first; e; e = e->next) {
+        if (e->response_frame == 0) {
+            e->response_frame = pinfo->num;
+            e->response_time = pinfo->abs_ts;
+            return e;
+        }
+        last = e;
+    }
+    *is_repeat = last != NULL;
+    return last;
+}
+
+static ft_exchange *
+response_as_of(ft_exchange *first, uint32_t frame, bool *is_repeat)
+{
+    ft_exchange *last = NULL;
+
+    for (ft_exchange *e = first; e && e->request_frame < frame; e = e->next) {
+        if (e->response_frame == frame)
+            return e;
+        last = e;
+    }
+    *is_repeat = last != NULL;
+    return last;
+}
+
+const ft_exchange *
+ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                     bool *is_repeat)
+{
+    const exchange_key key = make_key(pinfo, kind, id, id_length);
+    ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
+
+    *is_repeat = false;
+    return ft_learning(pinfo) ? learn_response(pinfo, first, is_repeat)
+                              : response_as_of(first, pinfo->num, is_repeat);
+}

@@ -1,0 +1,197 @@
+/* calls/flow.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/flow.h"
+#include "calls/call.h"
+#include "calls/limits.h"
+#include <epan/conversation.h>
+
+static dissector_handle_t front_door;
+static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
+static wmem_map_t *devices; /* ft_endpoint -> frame that taught it */
+
+/* The key of `flows`: both ends, in whatever order the packet has them. */
+typedef struct {
+    ft_endpoint a, b;
+} flow_key;
+
+static unsigned
+endpoint_hash(const void *key)
+{
+    const ft_endpoint *endpoint = (const ft_endpoint *)key;
+
+    return add_address_to_hash(endpoint->port, &endpoint->addr);
+}
+
+static gboolean
+endpoint_equal(const void *a, const void *b)
+{
+    return ft_endpoint_equal((const ft_endpoint *)a, (const ft_endpoint *)b);
+}
+
+/* Symmetric, so that both directions find one flow. */
+static unsigned
+flow_hash(const void *key)
+{
+    const flow_key *ends = (const flow_key *)key;
+
+    return endpoint_hash(&ends->a) + endpoint_hash(&ends->b);
+}
+
+static gboolean
+flow_equal(const void *one, const void *other)
+{
+    const flow_key *x = (const flow_key *)one;
+    const flow_key *y = (const flow_key *)other;
+
+    return (ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
+           (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a));
+}
+
+void
+ft_flow_init(dissector_handle_t handle)
+{
+    front_door = handle;
+    flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
+    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), endpoint_hash, endpoint_equal);
+}
+
+static ft_flow *
+lookup(const packet_info *pinfo)
+{
+    flow_key key = { ft_source(pinfo), ft_destination(pinfo) };
+
+    return (ft_flow *)wmem_map_lookup(flows, &key);
+}
+
+ft_flow *
+ft_flow_find(const packet_info *pinfo)
+{
+    ft_flow *flow = lookup(pinfo);
+
+    return flow && flow->claimed_from <= pinfo->num ? flow : NULL;
+}
+
+/* From this frame on, UDP asks the front door first for this exact 5-tuple. A frame number above zero outranks what
+ * stock STUN, RTP or QUIC set on the same conversation. */
+static void
+set_conversation_dissector(packet_info *pinfo, uint32_t from)
+{
+    conversation_t *conversation = find_conversation(pinfo->num, &pinfo->src, &pinfo->dst, CONVERSATION_UDP,
+                                                     pinfo->srcport, pinfo->destport, 0);
+
+    if (!conversation || (conversation->options & (NO_ADDR2 | NO_PORT2)))
+        conversation = conversation_new(pinfo->num, &pinfo->src, &pinfo->dst, CONVERSATION_UDP,
+                                        pinfo->srcport, pinfo->destport, 0);
+    conversation_set_dissector_from_frame_number(conversation, from, front_door);
+}
+
+static ft_flow *
+new_flow(packet_info *pinfo, ft_generation generation, uint32_t from)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    ft_flow *flow = wmem_new0(wmem_file_scope(), ft_flow);
+
+    flow->a = ft_endpoint_keep(&source);
+    flow->b = ft_endpoint_keep(&destination);
+    flow->claimed_from = from;
+    flow->generation = generation;
+    flow->number = wmem_map_size(flows) + 1;
+    flow->direct.flow = flow;
+    flow->direct.first_frame = pinfo->num;
+    wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &(flow_key){ flow->a, flow->b }, sizeof(flow_key)), flow);
+    return flow;
+}
+
+ft_flow *
+ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp)
+{
+    ft_flow *flow = lookup(pinfo);
+
+    if (flow || !ft_learning(pinfo))
+        return flow;
+    if (wmem_map_size(flows) >= FT_MAX_FLOWS)
+        return NULL;
+
+    const uint32_t from = called_by_udp ? pinfo->num : pinfo->num + 1;
+    set_conversation_dissector(pinfo, from);
+    return new_flow(pinfo, generation, from);
+}
+
+void
+ft_flow_set_server(ft_flow *flow, const ft_endpoint *server)
+{
+    flow->server = ft_endpoint_equal(server, &flow->a) ? &flow->a : &flow->b;
+}
+
+const ft_endpoint *
+ft_flow_client(const ft_flow *flow)
+{
+    if (!flow->server)
+        return NULL;
+    return flow->server == &flow->a ? &flow->b : &flow->a;
+}
+
+bool
+ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
+{
+    const ft_endpoint destination = ft_destination(pinfo);
+
+    return flow->server && ft_endpoint_equal(flow->server, &destination);
+}
+
+/* Legs of all channels stand in one array in frame order; there are few, and the newest is wanted most. */
+ft_leg *
+ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
+{
+    if (channel == 0)
+        return &flow->direct;
+    for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
+        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (leg->channel == channel && leg->first_frame <= pinfo->num)
+            return leg;
+    }
+    return ft_learning(pinfo) ? ft_leg_new(pinfo, flow, channel, NULL) : NULL;
+}
+
+ft_leg *
+ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer)
+{
+    if (!flow->legs)
+        flow->legs = wmem_array_new(wmem_file_scope(), sizeof(ft_leg *));
+    if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW)
+        return NULL;
+
+    ft_leg *leg = wmem_new0(wmem_file_scope(), ft_leg);
+    leg->flow = flow;
+    leg->channel = channel;
+    leg->first_frame = pinfo->num;
+    if (peer) {
+        leg->peer = ft_endpoint_keep(peer);
+        leg->setup_frame = pinfo->num;
+    }
+    wmem_array_append_one(flow->legs, leg);
+    return leg;
+}
+
+void
+ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    if (!ft_learning(pinfo) || endpoint->addr.type == AT_NONE || wmem_map_lookup(devices, endpoint) ||
+        wmem_map_size(devices) >= FT_MAX_DEVICES)
+        return;
+
+    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
+    *key = ft_endpoint_keep(endpoint);
+    wmem_map_insert(devices, key, GUINT_TO_POINTER(pinfo->num));
+}
+
+/* Known before this frame: what the frame itself teaches would make the passes differ. */
+bool
+ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(devices, endpoint));
+
+    return frame != 0 && frame < pinfo->num;
+}

@@ -1,0 +1,84 @@
+/* calls/packet.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/packet.h"
+#include <epan/proto_data.h>
+#include <epan/to_str.h>
+
+#define FT_VALUE(name, number, text) { name, text },
+const value_string ft_kind_vals[] = { FT_KINDS(FT_VALUE) { 0, NULL } };
+const value_string ft_generation_vals[] = { FT_GENERATIONS(FT_VALUE) { 0, NULL } };
+const value_string ft_path_vals[] = { FT_PATHS(FT_VALUE) { 0, NULL } };
+
+static int proto_facetime;
+
+void
+ft_packet_init(int proto)
+{
+    proto_facetime = proto;
+}
+
+ft_packet *
+ft_packet_get(packet_info *pinfo)
+{
+    return (ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
+}
+
+ft_packet *
+ft_packet_begin(packet_info *pinfo)
+{
+    ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
+
+    p_add_proto_data(pinfo->pool, pinfo, proto_facetime, 0, packet);
+    return packet;
+}
+
+void
+ft_packet_end(packet_info *pinfo)
+{
+    p_remove_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
+}
+
+bool
+ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
+{
+    return a->port == b->port && addresses_equal(&a->addr, &b->addr);
+}
+
+const char *
+ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
+{
+    if (endpoint->addr.type == AT_NONE)
+        return "unknown";
+
+    const char *host = address_to_str(scope, &endpoint->addr);
+    return wmem_strdup_printf(scope, endpoint->addr.type == AT_IPv6 ? "[%s]:%u" : "%s:%u", host, endpoint->port);
+}
+
+ft_endpoint
+ft_source(const packet_info *pinfo)
+{
+    ft_endpoint source = { ADDRESS_INIT_NONE, (uint16_t)pinfo->srcport };
+
+    copy_address_shallow(&source.addr, &pinfo->src);
+    return source;
+}
+
+ft_endpoint
+ft_destination(const packet_info *pinfo)
+{
+    ft_endpoint destination = { ADDRESS_INIT_NONE, (uint16_t)pinfo->destport };
+
+    copy_address_shallow(&destination.addr, &pinfo->dst);
+    return destination;
+}
+
+ft_endpoint
+ft_endpoint_keep(const ft_endpoint *endpoint)
+{
+    ft_endpoint kept = { ADDRESS_INIT_NONE, endpoint->port };
+
+    copy_address_wmem(wmem_file_scope(), &kept.addr, &endpoint->addr);
+    return kept;
+}

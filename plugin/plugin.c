@@ -1,0 +1,59 @@
+/* plugin.c
+ * What makes the dissectors one plugin: the version symbols that Wireshark looks for, and the list of protocols.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ws-compat.h"
+#include <epan/proto.h>
+
+/* X(name): one row a file in the root folder */
+#define PROTOCOLS(X) \
+    X(facetime) \
+    X(gkstun) \
+    X(facetime_sip) \
+    X(snatmap) \
+    X(quickrelay) \
+    X(facetime_link) \
+    X(facetime_rtp) \
+    X(baseband)
+
+#define DECLARE(name) \
+    void proto_register_##name(void); \
+    void proto_reg_handoff_##name(void);
+PROTOCOLS(DECLARE)
+
+WS_DLL_PUBLIC_DEF const char plugin_version[] = PLUGIN_VERSION;
+WS_DLL_PUBLIC_DEF const int plugin_want_major = WIRESHARK_VERSION_MAJOR;
+WS_DLL_PUBLIC_DEF const int plugin_want_minor = WIRESHARK_VERSION_MINOR;
+
+WS_DLL_PUBLIC void plugin_register(void);
+WS_DLL_PUBLIC uint32_t plugin_describe(void);
+
+static void
+register_protocols(void)
+{
+#define REGISTER(name) proto_register_##name();
+    PROTOCOLS(REGISTER)
+}
+
+static void
+hand_off_protocols(void)
+{
+#define HAND_OFF(name) proto_reg_handoff_##name();
+    PROTOCOLS(HAND_OFF)
+}
+
+void
+plugin_register(void)
+{
+    static proto_plugin protocols = { register_protocols, hand_off_protocols };
+
+    proto_register_plugin(&protocols);
+}
+
+/* Wireshark 4.4 and later ask what kind of plugin this is: 1 is a dissector. */
+uint32_t
+plugin_describe(void)
+{
+    return 1;
+}
