@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fixtures. support.py says what they can do."""
+
+import shutil
+
+import pytest
+
+import support
+
+
+@pytest.fixture(scope="session")
+def tshark():
+    """tshark with the plugin."""
+    return support.Tshark(support.PLUGIN)
+
+
+@pytest.fixture(scope="session")
+def stock():
+    """The same tshark without the plugin."""
+    return support.Tshark()
+
+
+@pytest.fixture(scope="session")
+def own_protocols(tshark, stock):
+    """Filter names of the protocols that the plugin adds."""
+    return sorted(tshark.protocols - stock.protocols)
+
+
+@pytest.fixture(scope="session")
+def own_fields(tshark, stock):
+    """{filter name: type} of the fields that the plugin adds."""
+    return {name: kind for name, kind in tshark.field_types.items() if name not in stock.field_types}
+
+
+@pytest.fixture(scope="session")
+def make_capture():
+    """support.make_capture: the path of a capture with these datagrams."""
+    return support.make_capture
+
+
+@pytest.fixture(scope="session")
+def real():
+    """support.real_capture: real("ixia-facetime-rtp.pcap") is its path, or skips the test."""
+    return support.real_capture
+
+
+@pytest.fixture(scope="session")
+def negative():
+    """support.negative_capture."""
+    return support.negative_capture
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remove_stage():
+    yield
+    shutil.rmtree(support.stage(), ignore_errors=True)
