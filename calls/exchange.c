@@ -8,7 +8,7 @@
 #define MAX_ID 32
 
 typedef struct {
-    const void      *scope;     /* the leg or flow: pointers are one to one with them */
+    const void      *scope;     /* the leg or flow: pointers are one to one with them; NULL for CommNAT */
     ft_exchange_kind kind;
     unsigned         id_length;
     uint8_t          id[MAX_ID];
@@ -54,7 +54,7 @@ make_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned 
     const ft_packet *packet = ft_packet_get(pinfo);
     exchange_key key = { NULL, kind, MIN(id_length, MAX_ID), { 0 } };
 
-    if (packet)
+    if (packet && kind != FT_EXCHANGE_COMMNAT)
         key.scope = packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
     memcpy(key.id, id, key.id_length);
     return key;

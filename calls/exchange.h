@@ -23,7 +23,8 @@ typedef struct ft_exchange {
 typedef enum { FT_EXCHANGE_STUN, FT_EXCHANGE_SNATMAP, FT_EXCHANGE_COMMNAT, FT_EXCHANGE_LINK } ft_exchange_kind;
 
 /* Finds or (first pass) makes the exchange of the request or answer in hand. The key is the protocol, the packet's leg
- * or flow (of ft_packet_get) and the given id bytes (at most 32).
+ * or flow (of ft_packet_get) and the given id bytes (at most 32). CommNAT is keyed by the id bytes alone, which bring
+ * the client's end: its answers may come from another address than the one that was probed.
  * request: is_retransmission tells whether an earlier frame already asked the same. fresh: never joins an earlier exchange that
  * isn't a fresh one too (a nomination reuses the transaction id of the check before it).
  * NULL: nothing known (answer without request: NULL too) or FT_MAX_EXCHANGES reached. */

@@ -16,6 +16,7 @@
 #define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
 #define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */
+#define FT_MAX_NAT_TESTS        16384   /* CommNAT tests whose tokens are tied together; later ones aren't tied */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 
 #endif
