@@ -16,21 +16,19 @@ COMPACT = {"Via": "v", "To": "t", "From": "f", "Call-ID": "i", "Contact": "m", "
 VICEROY_2010, VICEROY_2015 = "Viceroy 1.4.1", "Viceroy 1.7.0/GK"
 REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 603: "Decline"}
 
-# Content-Encoding: (header value, coder)
-CODINGS = {
-    "none": (None, lambda data: data),
-    "zlib": ("deflate", lambda data: zlib.compress(data, 9)),
-    "raw": ("deflate", lambda data: zlib.compressobj(9, zlib.DEFLATED, -15).compress(data)),
-    "gzip": ("gzip", lambda data: gzip.compress(data, 9, mtime=0)),
-}
-
 
 def _raw_deflate(data):
     coder = zlib.compressobj(9, zlib.DEFLATED, -15)
     return coder.compress(data) + coder.flush()
 
 
-CODINGS["raw"] = ("deflate", _raw_deflate)
+# Content-Encoding: (header value, coder)
+CODINGS = {
+    "none": (None, lambda data: data),
+    "zlib": ("deflate", lambda data: zlib.compress(data, 9)),
+    "raw": ("deflate", _raw_deflate),
+    "gzip": ("gzip", lambda data: gzip.compress(data, 9, mtime=0)),
+}
 
 
 class Dialog:
@@ -75,7 +73,7 @@ class Dialog:
             headers.append(("Max-Forwards", "70"))
         headers += [("To", self._party(target, to_tagged)), ("From", self._party(requester, True)),
                     ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}")]
-        if method == "INVITE":
+        if method == "INVITE" and truth["status"] in (None, 200):
             headers.append(("Contact", f"<{self._uri(sender)}>" + (";isfocus" if self.isfocus else "")))
         headers.append(("User-Agent", self.agent))
         name, coder = CODINGS[coding]
