@@ -1,0 +1,78 @@
+# What the scripts share: packages, the build, tshark with the fresh plugin. Sourced by bash.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BUILD_DIR:-$root/build}
+
+BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0-dev zlib1g-dev)
+TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy)
+
+die() { echo "$*" >&2; exit 1; }
+
+# install_missing PACKAGE...: nothing to do and no root needed where all are there.
+install_missing() {
+    local missing=() package run=()
+    command -v dpkg-query >/dev/null || {
+        echo "Not a Debian system: going on as if these were installed: $*" >&2
+        return
+    }
+    for package; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "Installing ${missing[*]}"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "Missing packages: ${missing[*]}. Install them as root and start again."
+        run=(sudo)
+    fi
+    run+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    "${run[@]}" update
+    "${run[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# quietly COMMAND...: its output is shown only where it fails.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 || { status=$?; cat "$log" >&2; }
+    rm -f "$log"
+    return "$status"
+}
+
+# build_plugin [TARGET]: configures (again) and builds.
+build_plugin() {
+    local generator=()
+    [ -e "$build/CMakeCache.txt" ] || ! command -v ninja >/dev/null || generator=(-G Ninja)
+    quietly cmake -S "$root" -B "$build" "${generator[@]}"
+    quietly cmake --build "$build" --parallel ${1:+--target "$1"}
+}
+
+# load_plugin CAPTURE: from here on tshark (below) has the fresh plugin, and $capture is the capture where this tshark can
+# read it. Wireshark heeds WIRESHARK_PLUGIN_DIR (it takes the place of the global plugin folder) for ordinary users
+# only: root's tshark runs as nobody, on copies. No personal setting or plugin interferes.
+load_plugin() {
+    local version
+    capture=$(realpath "$1")
+    [ -r "$capture" ] || die "Cannot read $1"
+    stage=$(mktemp -d)
+    trap 'rm -rf "$stage"' EXIT
+    version=$(command tshark --version 2>/dev/null | sed -n '1s/^[^0-9]*\([0-9]*\.[0-9]*\).*/\1/p')
+    mkdir -p "$stage/plugins/$version/epan" "$stage/home"
+    cp "$build/facetime.so" "$stage/plugins/$version/epan/"
+    unprivileged=()
+    if [ "$(id -u)" = 0 ]; then
+        cp "$capture" "$stage/"
+        capture=$stage/$(basename "$capture")
+        chmod -R a+rX "$stage"
+        chown 65534:65534 "$stage/home"
+        unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    fi
+}
+
+tshark() {
+    "${unprivileged[@]}" env -u XDG_CONFIG_HOME -u WIRESHARK_CONFIG_DIR HOME="$stage/home" \
+        WIRESHARK_PLUGIN_DIR="$stage/plugins" tshark "$@"
+}
