@@ -12,11 +12,16 @@
 #define FT_MAX_LEGS_PER_FLOW    1024    /* channels (binds) of one 5-tuple; later ones have no peer */
 #define FT_MAX_EXCHANGES        262144  /* requests waiting for or paired with an answer; later ones aren't paired */
 #define FT_MAX_REPEATS          64      /* requests with one transaction id; later ones aren't told apart */
+#define FT_MAX_STREAMS          8192    /* SSRCs followed in a file, 3 KiB each */
 #define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
 #define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
 #define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */
 #define FT_MAX_NAT_TESTS        16384   /* CommNAT tests whose tokens are tied together; later ones aren't tied */
+#define FT_MAX_RELAY_COUNTERS   1048576 /* packets with a relay counter; reports that echo later ones get no link */
+#define FT_MAX_RELAY_LINKS      16384   /* announced relay links; later ones stay a number */
+#define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
+#define FT_MAX_TIES             65536   /* participants, keys and link messages that tell which flows are one call */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 
 #endif

@@ -22,8 +22,11 @@ ft_is_relay_channel(uint16_t channel)
     return channel == ft_relay_channel;
 }
 
-/* True for a packet towards the relay, as the ports tell; false towards the device and where they don't tell. */
-bool ft_relay_is_uplink(const packet_info *pinfo);
+/* Which way a packet between device and relay goes, as its ports tell: relays answer on 3478-3497, and on no port of a
+ * device. Nothing else of a packet tells before its flow is known, and ports answer alike on every pass. */
+typedef enum { FT_DIRECTION_UNKNOWN, FT_UPLINK, FT_DOWNLINK } ft_direction;
+
+ft_direction ft_relay_direction(const packet_info *pinfo);
 
 /* What the relay's header says of the body behind it: the data argument of calls to facetime_link, facetime_control and
  * facetime_rtp; NULL there for a body that came without such a header. It lives as long as the call. */

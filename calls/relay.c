@@ -1,0 +1,568 @@
+/* calls/relay.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/relay.h"
+#include "calls/evidence.h"
+#include "calls/limits.h"
+#include <epan/to_str.h>
+
+#define ECHO_WINDOW     1024    /* counters that a report is looked for in: reports come 0-101 ms after theirs */
+#define LINK_CHOICES    64      /* announcements of one link id that are looked through */
+#define LINKS_IN_USE    4       /* links that media of one direction may alternate between */
+#define LINK_IDLE_S     2       /* media back on a link after so long has moved again; before, it alternates */
+#define OFFER_QUIET_S   120     /* an address offered in a call that is silent for so long may be somebody else's now */
+
+unsigned ft_relay_channel = 0x6000;
+
+const value_string ft_radio_vals[] = {
+    { 0, "Wi-Fi" },
+    { 5, "Cellular" },
+    { 9, "Wired (unverified)" },
+    { 0, NULL }
+};
+
+ft_direction
+ft_relay_direction(const packet_info *pinfo)
+{
+    const bool from_server = ft_is_server_port(pinfo->srcport), to_server = ft_is_server_port(pinfo->destport);
+    const bool from_device = ft_is_device_port(pinfo->srcport), to_device = ft_is_device_port(pinfo->destport);
+
+    if (from_server != to_server)
+        return to_server ? FT_UPLINK : FT_DOWNLINK;
+    if (from_device != to_device)
+        return from_device ? FT_UPLINK : FT_DOWNLINK;
+    return FT_DIRECTION_UNKNOWN;
+}
+
+/* ---- maps ---- */
+
+/* 8 bytes and a number: ties (the number is the ft_tie) and control messages (it is the counter). */
+typedef struct {
+    uint8_t  bytes[8];
+    unsigned number;
+} short_key;
+
+/* A link that media of one direction uses, and when it last did. */
+typedef struct {
+    uint16_t id;
+    uint32_t last_frame;    /* 0: free */
+    nstime_t last_time;
+} used_link;
+
+typedef enum { MODE_UNKNOWN, MODE_MULTIWAY, MODE_ONE_TO_ONE } call_mode;
+
+typedef struct {
+    call_mode mode;
+    call_mode of_direction[3];  /* by ft_direction */
+} call_modes;
+
+typedef struct {
+    wmem_array_t  *sent;                        /* of ft_relay_sent, in frame order */
+    used_link      links[3][LINKS_IN_USE];      /* by ft_direction */
+    used_link     *current[3];
+    const ft_call *call;                        /* whose modes these are: saves a lookup for each packet */
+    call_modes    *modes;
+} relay_flow;
+
+typedef struct {
+    ft_relay_link  link;
+    const ft_flow *flow;
+    const ft_call *call;
+} known_link;
+
+typedef struct control_message {
+    uint32_t frame;
+    unsigned hash;
+    struct control_message *earlier;    /* the message of an earlier round of the counter */
+} control_message;
+
+typedef struct {
+    ft_call *call;
+    uint32_t mki_frame;     /* of a key: its first RTP packet, or 0 */
+} tie_record;
+
+static wmem_map_t *relay_flows;     /* ft_flow -> relay_flow */
+static wmem_map_t *modes_of_calls;  /* ft_call -> call_modes */
+static wmem_map_t *links;           /* link id -> wmem_array_t of known_link, in frame order */
+static wmem_map_t *controls;        /* short_key -> the newest control_message */
+static wmem_map_t *ties;            /* short_key -> tie_record */
+static wmem_map_t *offers;          /* ft_endpoint -> ft_call */
+static unsigned sent_total, link_total, control_total;
+
+static unsigned
+short_key_hash(const void *key)
+{
+    const short_key *k = (const short_key *)key;
+
+    return wmem_strong_hash(k->bytes, sizeof k->bytes) ^ k->number;
+}
+
+static gboolean
+short_key_equal(const void *a, const void *b)
+{
+    const short_key *x = (const short_key *)a;
+    const short_key *y = (const short_key *)b;
+
+    return x->number == y->number && memcmp(x->bytes, y->bytes, sizeof x->bytes) == 0;
+}
+
+static short_key
+make_key(const uint8_t *bytes, unsigned number)
+{
+    short_key key = { { 0 }, number };
+
+    memcpy(key.bytes, bytes, sizeof key.bytes);
+    return key;
+}
+
+static void
+reset(void)
+{
+    sent_total = link_total = control_total = 0;
+}
+
+static wmem_map_t *
+new_map(GHashFunc hash, GEqualFunc equal)
+{
+    return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
+}
+
+void
+ft_relay_init(void)
+{
+    relay_flows = new_map(g_direct_hash, g_direct_equal);
+    modes_of_calls = new_map(g_direct_hash, g_direct_equal);
+    links = new_map(g_direct_hash, g_direct_equal);
+    controls = new_map(short_key_hash, short_key_equal);
+    ties = new_map(short_key_hash, short_key_equal);
+    offers = new_map(ft_endpoint_hash, ft_endpoint_match);
+    register_init_routine(reset);
+}
+
+/* The flow of the packet in hand, or NULL. */
+static ft_flow *
+flow_of(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->flow : NULL;
+}
+
+/* Tells the reader that a bound was met. */
+static void
+tell_limit(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet)
+        packet->limit_hit = true;
+}
+
+/* The relay's part of a flow's memory: made on the first pass, so there are no more of them than FT_MAX_FLOWS. */
+static relay_flow *
+relay_flow_of(packet_info *pinfo)
+{
+    ft_flow *flow = flow_of(pinfo);
+    relay_flow *known = flow ? (relay_flow *)wmem_map_lookup(relay_flows, flow) : NULL;
+
+    if (flow && !known && ft_learning(pinfo)) {
+        known = wmem_new0(wmem_file_scope(), relay_flow);
+        wmem_map_insert(relay_flows, flow, known);
+    }
+    return known;
+}
+
+static double
+seconds_since(const packet_info *pinfo, const nstime_t *then)
+{
+    nstime_t passed;
+
+    nstime_delta(&passed, &pinfo->abs_ts, then);
+    return nstime_to_sec(&passed);
+}
+
+/* How many elements of an array in frame order come before (or_at: or at) the frame. Elements begin with the frame. */
+static unsigned
+count_before(wmem_array_t *array, uint32_t frame, bool or_at)
+{
+    unsigned low = 0, high = array ? wmem_array_get_count(array) : 0;
+
+    while (low < high) {
+        const unsigned middle = low + (high - low) / 2;
+        const uint32_t at = *(const uint32_t *)wmem_array_index(array, middle);
+        if (at < frame || (or_at && at == frame))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- packet counters ---- */
+
+void
+ft_relay_count(packet_info *pinfo, uint16_t counter)
+{
+    relay_flow *flow = relay_flow_of(pinfo);
+    const ft_relay_sent sent = { pinfo->num, counter, pinfo->abs_ts };
+
+    if (!flow || !ft_learning(pinfo))
+        return;
+    if (sent_total >= FT_MAX_RELAY_COUNTERS) {
+        tell_limit(pinfo);
+        return;
+    }
+    sent_total++;
+    if (!flow->sent)
+        flow->sent = wmem_array_new(wmem_file_scope(), sizeof(ft_relay_sent));
+    wmem_array_append_one(flow->sent, sent);
+}
+
+const ft_relay_sent *
+ft_relay_counted(packet_info *pinfo, uint16_t counter)
+{
+    const relay_flow *flow = relay_flow_of(pinfo);
+    const unsigned end = flow ? count_before(flow->sent, pinfo->num, false) : 0;
+
+    for (unsigned i = end; i-- > (end > ECHO_WINDOW ? end - ECHO_WINDOW : 0);) {
+        const ft_relay_sent *sent = (const ft_relay_sent *)wmem_array_index(flow->sent, i);
+        if (sent->counter == counter)
+            return sent;
+    }
+    return NULL;
+}
+
+/* ---- link ids ---- */
+
+/* The newest announcement of the id as of the frame: of this flow, else of another flow in the call. */
+static const known_link *
+find_link(packet_info *pinfo, uint16_t id)
+{
+    wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
+    const unsigned end = count_before(known, pinfo->num, true);
+    const ft_flow *flow = flow_of(pinfo);
+    const ft_call *call = ft_call_of_packet(pinfo);
+    const known_link *of_call = NULL;
+
+    for (unsigned i = end; flow && i-- > (end > LINK_CHOICES ? end - LINK_CHOICES : 0);) {
+        const known_link *candidate = (const known_link *)wmem_array_index(known, i);
+        if (candidate->flow == flow)
+            return candidate;
+        if (!of_call && call && ft_call_as_of(candidate->call, pinfo->num) == call)
+            of_call = candidate;
+    }
+    return of_call;
+}
+
+static bool
+link_equal(const ft_relay_link *a, const ft_relay_link *b)
+{
+    return a->id == b->id && a->mtu == b->mtu && a->radio == b->radio && a->is_ipv6 == b->is_ipv6 &&
+           a->is_own == b->is_own && a->has_participant == b->has_participant &&
+           memcmp(a->participant, b->participant, sizeof a->participant) == 0;
+}
+
+static wmem_array_t *
+announcements_of(uint16_t id)
+{
+    wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
+
+    if (!known) {
+        known = wmem_array_new(wmem_file_scope(), sizeof(known_link));
+        wmem_map_insert(links, GUINT_TO_POINTER((unsigned)id), known);
+    }
+    return known;
+}
+
+void
+ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
+{
+    known_link record = { *link, flow_of(pinfo), NULL };
+
+    if (!record.flow || !ft_learning(pinfo))
+        return;
+
+    const known_link *known = find_link(pinfo, link->id);
+    if (known && known->flow == record.flow && link_equal(&known->link, link))
+        return;
+    if (link_total >= FT_MAX_RELAY_LINKS) {
+        tell_limit(pinfo);
+        return;
+    }
+    link_total++;
+    record.link.frame = pinfo->num;
+    record.call = ft_call_of_packet(pinfo);
+    wmem_array_append_one(announcements_of(link->id), record);
+}
+
+const ft_relay_link *
+ft_relay_link_find(packet_info *pinfo, uint16_t id)
+{
+    const known_link *known = find_link(pinfo, id);
+
+    return known ? &known->link : NULL;
+}
+
+const char *
+ft_relay_link_str(wmem_allocator_t *scope, const ft_relay_link *link)
+{
+    const char *owner = "the far end";
+
+    if (link->is_own)
+        owner = "this device";
+    else if (link->has_participant)
+        owner = wmem_strdup_printf(scope, "participant %s", bytes_to_str(scope, link->participant,
+                                                                         sizeof link->participant));
+    return wmem_strdup_printf(scope, "%s, %s, %s", owner,
+                              val_to_str_const(link->radio, ft_radio_vals, "unknown radio"),
+                              link->is_ipv6 ? "IPv6" : "IPv4");
+}
+
+/* ---- control messages ---- */
+
+static void
+remember_control(packet_info *pinfo, const short_key *key, control_message *newest, unsigned hash)
+{
+    unsigned rounds = 0;
+
+    for (const control_message *m = newest; m; m = m->earlier)
+        rounds++;
+    if (rounds >= FT_MAX_REPEATS || control_total >= FT_MAX_CONTROL_MESSAGES) {
+        tell_limit(pinfo);
+        return;
+    }
+    control_total++;
+
+    control_message *message = wmem_new(wmem_file_scope(), control_message);
+    *message = (control_message){ pinfo->num, hash, newest };
+    wmem_map_insert(controls, newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key), message);
+}
+
+uint32_t
+ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, unsigned hash)
+{
+    const short_key key = make_key(key_id, counter);
+    control_message *newest = (control_message *)wmem_map_lookup(controls, &key);
+    const control_message *known = newest;
+
+    while (known && known->frame > pinfo->num)
+        known = known->earlier;
+    if (known && known->hash == hash)
+        return known->frame < pinfo->num ? known->frame : 0;
+    if (ft_learning(pinfo) && flow_of(pinfo))
+        remember_control(pinfo, &key, newest, hash);
+    return 0;
+}
+
+/* ---- which flows are one call ---- */
+
+/* Two running calls that may turn out to be one: not where each has signalling of its own. */
+static bool
+may_be_one(const ft_call *a, const ft_call *b)
+{
+    return a->state != FT_CALL_ENDED && b->state != FT_CALL_ENDED && !(a->invite_frame && b->invite_frame);
+}
+
+/* Brings the packet's flow and the call that the evidence names together, and returns the call that results. What was
+ * known of a call that is over, or that can't be merged, goes over to the flow's own: two calls never pull at one flow. */
+static ft_call *
+settle(packet_info *pinfo, ft_call *known)
+{
+    ft_call *own = ft_call_of_packet(pinfo);
+
+    known = (ft_call *)ft_call_as_of(known, pinfo->num);
+    if (known && known != own && (own ? may_be_one(known, own) : known->state != FT_CALL_ENDED))
+        ft_call_join(pinfo, known);
+    else if (!own)
+        ft_call_open(pinfo, false);
+    return ft_call_of_packet(pinfo);
+}
+
+static tie_record *
+new_tie(packet_info *pinfo, const short_key *key)
+{
+    if (wmem_map_size(ties) >= FT_MAX_TIES) {
+        tell_limit(pinfo);
+        return NULL;
+    }
+    tie_record *record = wmem_new0(wmem_file_scope(), tie_record);
+    wmem_map_insert(ties, wmem_memdup(wmem_file_scope(), key, sizeof *key), record);
+    return record;
+}
+
+static tie_record *
+tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes)
+{
+    const short_key key = make_key(bytes, what);
+
+    if (!ft_learning(pinfo) || !flow_of(pinfo))
+        return NULL;
+
+    tie_record *record = (tie_record *)wmem_map_lookup(ties, &key);
+    if (!record)
+        record = new_tie(pinfo, &key);
+    if (record && (!record->call || record->call != ft_call_of_packet(pinfo)))
+        record->call = settle(pinfo, record->call);
+    return record;
+}
+
+void
+ft_relay_tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes)
+{
+    tie(pinfo, what, bytes);
+}
+
+void
+ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
+{
+    tie_record *record = tie(pinfo, FT_TIE_KEY, mki);
+
+    if (record && !record->mki_frame)
+        record->mki_frame = pinfo->num;
+}
+
+uint32_t
+ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
+{
+    const short_key key = make_key(key_id, FT_TIE_KEY);
+    const tie_record *record = (const tie_record *)wmem_map_lookup(ties, &key);
+
+    return record && record->mki_frame <= pinfo->num ? record->mki_frame : 0;
+}
+
+void
+ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    ft_call *call = ft_call_of_packet(pinfo);
+
+    if (!ft_learning(pinfo) || !call)
+        return;
+    if (wmem_map_contains(offers, endpoint)) {
+        wmem_map_insert(offers, endpoint, call); /* keeps the old key */
+        return;
+    }
+    if (wmem_map_size(offers) >= FT_MAX_DEVICES) {
+        tell_limit(pinfo);
+        return;
+    }
+    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
+    *key = ft_endpoint_keep(endpoint);
+    wmem_map_insert(offers, key, call);
+}
+
+/* The running call that offered the address, or NULL. */
+static ft_call *
+offering_call(const packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    ft_call *call = (ft_call *)ft_call_as_of((const ft_call *)wmem_map_lookup(offers, endpoint), pinfo->num);
+
+    return call && seconds_since(pinfo, &call->last_time) <= OFFER_QUIET_S ? call : NULL;
+}
+
+bool
+ft_relay_tie_address(packet_info *pinfo)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    if (!ft_learning(pinfo) || !flow_of(pinfo))
+        return false;
+
+    ft_call *call = offering_call(pinfo, &source);
+    if (!call)
+        call = offering_call(pinfo, &destination);
+    return call && settle(pinfo, call);
+}
+
+/* ---- media: mode and links ---- */
+
+static call_modes *
+modes_of(packet_info *pinfo, relay_flow *flow)
+{
+    const ft_call *call = ft_call_of_packet(pinfo);
+
+    if (!call || call == flow->call)
+        return call ? flow->modes : NULL;
+    flow->call = call;
+    flow->modes = (call_modes *)wmem_map_lookup(modes_of_calls, call);
+    if (!flow->modes) {
+        flow->modes = wmem_new0(wmem_file_scope(), call_modes);
+        wmem_map_insert(modes_of_calls, call, flow->modes);
+    }
+    return flow->modes;
+}
+
+/* The two directions of a call change one after the other: the first to change tells it, the other one follows. */
+static void
+learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_mode mode)
+{
+    static const char *const names[] = { "", "multiway", "one-to-one" };
+    const call_mode before = modes->of_direction[direction];
+
+    modes->of_direction[direction] = mode;
+    if (before == mode || (before == MODE_UNKNOWN && modes->mode != MODE_UNKNOWN) || modes->mode == mode)
+        return;
+    if (modes->mode != MODE_UNKNOWN)
+        ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0, "Call went from %s to %s", names[modes->mode], names[mode]);
+    modes->mode = mode;
+}
+
+static const char *
+describe_link(packet_info *pinfo, uint16_t id)
+{
+    const ft_relay_link *link = ft_relay_link_find(pinfo, id);
+
+    return link ? ft_relay_link_str(pinfo->pool, link) : "never announced";
+}
+
+static void
+tell_link_switch(packet_info *pinfo, ft_direction direction, const used_link *old, uint16_t id)
+{
+    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, old->last_frame, "Media %s moved from relay link 0x%04x (%s) to 0x%04x (%s)",
+                 direction == FT_UPLINK ? "to the relay" : "from the relay", old->id, describe_link(pinfo, old->id), id,
+                 describe_link(pinfo, id));
+}
+
+/* The entry of the link, or the one that was out of use for longest. */
+static used_link *
+entry_of(used_link *entries, uint16_t id)
+{
+    used_link *oldest = entries;
+
+    for (unsigned i = 0; i < LINKS_IN_USE; i++) {
+        if (entries[i].last_frame && entries[i].id == id)
+            return &entries[i];
+        if (entries[i].last_frame < oldest->last_frame)
+            oldest = &entries[i];
+    }
+    return oldest;
+}
+
+static void
+learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_t id)
+{
+    used_link *entry = entry_of(flow->links[direction], id);
+    const used_link *current = flow->current[direction];
+    const bool alternates = entry->last_frame && entry->id == id && seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
+
+    if (current && current->id != id && !alternates)
+        tell_link_switch(pinfo, direction, current, id);
+    *entry = (used_link){ id, pinfo->num, pinfo->abs_ts };
+    flow->current[direction] = entry;
+}
+
+void
+ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
+{
+    relay_flow *flow = ft_learning(pinfo) ? relay_flow_of(pinfo) : NULL;
+    const ft_direction direction = ft_relay_direction(pinfo);
+
+    if (!flow || header->has_link == header->has_stream)
+        return;
+
+    call_modes *modes = modes_of(pinfo, flow);
+    if (modes)
+        learn_mode(pinfo, modes, direction, header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY);
+    if (header->has_link)
+        learn_link(pinfo, flow, direction, header->link);
+}
