@@ -11,21 +11,32 @@
 
 typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED } ft_call_state;
 
-/* One sender's SSRC in a call. */
+/* One SSRC as seen at one device. */
 typedef struct ft_stream {
     uint32_t    ssrc;
     uint8_t     payload_type;       /* the last seen */
-    ft_endpoint sender;             /* as first seen: source of the datagram, or the peer behind the channel */
+    bool        outgoing;           /* the device sends it */
+    ft_endpoint sender;             /* as first seen: the datagram's source, or the peer behind the channel */
     uint32_t    first_frame, last_frame;
     nstime_t    last_time;
     uint32_t    packets;            /* distinct RTP packets */
     uint32_t    copies;             /* packets seen again, on any path */
-    uint32_t    highest_sequence;   /* extended by wraps */
     uint32_t    base_sequence;
-    uint16_t    payload_types_seen; /* how many different */
-    struct ft_leg *leg;             /* the way the newest packet took */
-    struct ft_media_window *window; /* of the latest sequence numbers; private to media.c */
+    uint32_t    highest_sequence;   /* extended by wraps (RFC 3550 A.1) */
+    struct ft_window *window;       /* of the latest sequence numbers; private to media.c */
 } ft_stream;
+
+/* One end's media as seen at one device: where it goes, and when it was last heard. */
+typedef struct ft_sender {
+    ft_endpoint device;             /* where it is seen */
+    bool        outgoing;           /* the device itself sends */
+    ft_leg     *leg;                /* the way in use */
+    ft_leg     *other_leg;          /* the way before */
+    nstime_t    leg_time, other_time; /* last media on each */
+    nstime_t    last_time;
+    uint32_t    last_frame;
+    bool        silent;             /* its silence is already told */
+} ft_sender;
 
 typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
@@ -38,12 +49,13 @@ typedef struct ft_call {
     nstime_t      end_time;
     ft_endpoint   offerer;          /* who sent the INVITE: not the caller's mark */
     const char   *end_reason;       /* NULL while it runs */
+    bool          username_told;    /* legacy_username was raised */
     uint32_t      packets;
-    uint32_t      path_packets[4];  /* by ft_path */
-    uint32_t      path_first[4], path_last[4]; /* frames of media by ft_path */
+    uint32_t      media_packets[4]; /* by ft_path */
+    uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
     wmem_array_t *streams;          /* of ft_stream * */
-    wmem_array_t *sdp_frames;       /* of ft_sdp_record *, private to media.c */
-    wmem_array_t *devices;          /* of ft_endpoint: this call's own ends */
+    wmem_array_t *senders;          /* of ft_sender * */
+    wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */
     wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
@@ -55,8 +67,9 @@ typedef struct { uint32_t from_frame; ft_call *call; } ft_call_span;
 /* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);
 
-/* For the protocol that shows a call's beginning (first pass): the packet's running call, else a new one. A starter
- * (fresh == true: allocation, first check, INVITE of a new dialog) after the end of the last call opens the next one. */
+/* The packet's running call, else a new one; the packet and its flow join it. fresh: the packet can start a call by
+ * itself (allocation, first check, INVITE of a new dialog), so after the end of the last call it opens the next one.
+ * Later passes: ft_call_of_packet(). NULL over FT_MAX_CALLS. */
 ft_call *ft_call_open(packet_info *pinfo, bool fresh);
 
 /* Puts the packet's flow, and its device ends, into a call from this frame on; merges two calls that are found to be one. */

@@ -20,6 +20,10 @@ typedef struct {
  * First pass only; else a no-op. The strings are copied where kept. */
 void ft_sip_learn(packet_info *pinfo, const ft_sip *sip);
 
+/* What only the whole file can tell (bye_unanswered). Runs by itself between passes; a tap that draws after one pass
+ * calls it first. */
+void ft_dialog_hindsight(void);
+
 /* Once, when the front door is registered. */
 void ft_dialog_init(void);
 

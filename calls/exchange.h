@@ -16,6 +16,7 @@ typedef struct ft_exchange {
     uint32_t response_frame;        /* the first answer, 0 if none (yet) */
     nstime_t response_time;
     bool     nomination;            /* opened by a request that nominates */
+    struct ft_event *event;         /* of the request; gets the answer's frame as its link, or NULL */
     struct ft_exchange *next;       /* the next one with the same key */
 } ft_exchange;
 

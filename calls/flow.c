@@ -16,27 +16,13 @@ typedef struct {
     ft_endpoint a, b;
 } flow_key;
 
-static unsigned
-endpoint_hash(const void *key)
-{
-    const ft_endpoint *endpoint = (const ft_endpoint *)key;
-
-    return add_address_to_hash(endpoint->port, &endpoint->addr);
-}
-
-static gboolean
-endpoint_equal(const void *a, const void *b)
-{
-    return ft_endpoint_equal((const ft_endpoint *)a, (const ft_endpoint *)b);
-}
-
 /* Symmetric, so that both directions find one flow. */
 static unsigned
 flow_hash(const void *key)
 {
     const flow_key *ends = (const flow_key *)key;
 
-    return endpoint_hash(&ends->a) + endpoint_hash(&ends->b);
+    return ft_endpoint_hash(&ends->a) + ft_endpoint_hash(&ends->b);
 }
 
 static gboolean
@@ -54,7 +40,7 @@ ft_flow_init(dissector_handle_t handle)
 {
     front_door = handle;
     flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
-    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), endpoint_hash, endpoint_equal);
+    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
 
 static ft_flow *

@@ -54,6 +54,9 @@ void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
 extern unsigned ft_media_gap_ms;
 
+/* Whether media that no signalling announced may be claimed on its own evidence; a preference sets it. */
+extern ws_bool ft_accept_bare_media;
+
 /* Once, when the front door is registered. */
 void ft_media_init(void);
 

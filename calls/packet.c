@@ -46,6 +46,20 @@ ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
     return a->port == b->port && addresses_equal(&a->addr, &b->addr);
 }
 
+unsigned
+ft_endpoint_hash(const void *key)
+{
+    const ft_endpoint *endpoint = (const ft_endpoint *)key;
+
+    return add_address_to_hash(endpoint->port, &endpoint->addr);
+}
+
+gboolean
+ft_endpoint_match(const void *a, const void *b)
+{
+    return ft_endpoint_equal((const ft_endpoint *)a, (const ft_endpoint *)b);
+}
+
 const char *
 ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 {

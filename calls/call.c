@@ -1,0 +1,385 @@
+/* calls/call.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/call.h"
+#include "calls/limits.h"
+
+#define RESTART_WINDOW_S 60     /* a new call of the same device within this after the last one's end is a restart */
+#define QUIET_END_S      120    /* a call without a packet for so long is over for whoever starts afresh */
+#define TAIL_S           5      /* checks and media this soon after a call's end still belong to it */
+#define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
+
+/* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
+typedef struct {
+    unsigned count;
+    uint32_t frames[FT_MAX_PREPARATIONS];
+    nstime_t times[FT_MAX_PREPARATIONS];
+} preparations;
+
+static wmem_array_t *calls;             /* of ft_call *, by number - 1 */
+static wmem_map_t *calls_by_device;     /* ft_endpoint that sent -> its latest ft_call */
+static wmem_map_t *calls_by_target;     /* ft_endpoint that was only sent to -> its latest ft_call */
+static wmem_map_t *preparations_of;     /* address -> preparations */
+static wmem_map_t *prepared_frames;     /* frame -> ft_call */
+
+static unsigned
+address_hash(const void *key)
+{
+    return add_address_to_hash(0, (const address *)key);
+}
+
+static gboolean
+address_equal(const void *a, const void *b)
+{
+    return addresses_equal((const address *)a, (const address *)b);
+}
+
+static void
+reset(void)
+{
+    calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call *));
+}
+
+void
+ft_call_init(void)
+{
+    calls_by_device = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+    calls_by_target = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+    preparations_of = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
+    prepared_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    register_init_routine(reset);
+}
+
+unsigned
+ft_call_total(void)
+{
+    return wmem_array_get_count(calls);
+}
+
+ft_call *
+ft_call_by_number(unsigned number)
+{
+    return *(ft_call **)wmem_array_index(calls, number - 1);
+}
+
+const ft_call *
+ft_call_as_of(const ft_call *call, uint32_t frame)
+{
+    while (call && call->merged_into && call->merged_frame <= frame)
+        call = call->merged_into;
+    return call;
+}
+
+static ft_call *
+call_as_of(ft_call *call, uint32_t frame)
+{
+    return (ft_call *)ft_call_as_of(call, frame);
+}
+
+ft_call *
+ft_call_of_packet(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->flow || !packet->flow->calls)
+        return NULL;
+    for (unsigned i = wmem_array_get_count(packet->flow->calls); i-- > 0;) {
+        const ft_call_span *span = (const ft_call_span *)wmem_array_index(packet->flow->calls, i);
+        if (span->from_frame <= pinfo->num)
+            return call_as_of(span->call, pinfo->num);
+    }
+    return NULL;
+}
+
+static double
+seconds_since(const packet_info *pinfo, const nstime_t *then)
+{
+    nstime_t passed;
+
+    nstime_delta(&passed, &pinfo->abs_ts, then);
+    return nstime_to_sec(&passed);
+}
+
+/* ---- devices ---- */
+
+static void
+set_call_of(wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
+{
+    if (wmem_map_lookup(map, endpoint)) {
+        wmem_map_insert(map, endpoint, call); /* keeps the old key */
+        return;
+    }
+    if (wmem_map_size(map) >= FT_MAX_DEVICES)
+        return;
+    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
+    *key = ft_endpoint_keep(endpoint);
+    wmem_map_insert(map, key, call);
+}
+
+static ft_call *
+call_of(wmem_map_t *map, const ft_endpoint *endpoint, uint32_t frame)
+{
+    return call_as_of((ft_call *)wmem_map_lookup(map, endpoint), frame);
+}
+
+static bool
+is_server(const ft_flow *flow, const ft_endpoint *endpoint)
+{
+    return flow->server && ft_endpoint_equal(flow->server, endpoint);
+}
+
+/* The device of this packet: its sender, or the client that a relay sends to. */
+static ft_endpoint
+device_of(packet_info *pinfo, const ft_flow *flow)
+{
+    const ft_endpoint source = ft_source(pinfo);
+
+    return is_server(flow, &source) ? ft_destination(pinfo) : source;
+}
+
+/* ---- opening, joining, merging ---- */
+
+static ft_call *
+new_call(packet_info *pinfo, const ft_packet *packet)
+{
+    if (wmem_array_get_count(calls) >= FT_MAX_CALLS)
+        return NULL;
+
+    const ft_endpoint device = device_of(pinfo, packet->flow);
+    ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
+
+    wmem_array_append_one(calls, call);
+    call->number = wmem_array_get_count(calls);
+    call->generation = packet->generation;
+    call->first_frame = pinfo->num;
+    call->first_time = pinfo->abs_ts;
+    call->local = ft_endpoint_keep(&device);
+    call->streams = wmem_array_new(wmem_file_scope(), sizeof(ft_stream *));
+    call->senders = wmem_array_new(wmem_file_scope(), sizeof(ft_sender *));
+    call->sdps = wmem_array_new(wmem_file_scope(), sizeof(void *));
+    call->events = wmem_array_new(wmem_file_scope(), sizeof(ft_event *));
+    return call;
+}
+
+static void
+adopt_preparations(packet_info *pinfo, ft_call *call)
+{
+    preparations *before = (preparations *)wmem_map_lookup(preparations_of, &call->local.addr);
+
+    for (unsigned i = 0; before && i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
+        if (before->frames[i] == 0 || seconds_since(pinfo, &before->times[i]) > PREPARATION_S)
+            continue;
+        wmem_map_insert(prepared_frames, GUINT_TO_POINTER(before->frames[i]), call);
+        for (const ft_event *event = ft_events_of(before->frames[i]); event; event = event->next)
+            wmem_array_append_one(call->events, event);
+    }
+    if (before)
+        before->count = 0;
+}
+
+static const char *
+what_started(const ft_packet *packet)
+{
+    return val_to_str_const(packet->kind, ft_kind_vals, "packet");
+}
+
+static void
+tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, ft_call *last)
+{
+    packet->call = call;
+    ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
+                 what_started(packet), ft_endpoint_str(pinfo->pool, &call->local));
+    if (last && last->end_frame && seconds_since(pinfo, &last->end_time) <= RESTART_WINDOW_S) {
+        call->restart_of = last;
+        ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
+                     "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
+                     seconds_since(pinfo, &last->end_time), last->number, last->end_frame);
+    }
+}
+
+/* A call that ended, or fell silent long ago, doesn't take in what starts afresh. */
+static bool
+is_over(const packet_info *pinfo, const ft_call *call, ft_kind kind)
+{
+    if (call->state == FT_CALL_ENDED)
+        return kind == FT_KIND_TURN || kind == FT_KIND_SIP || seconds_since(pinfo, &call->end_time) > TAIL_S;
+    return seconds_since(pinfo, &call->last_time) > QUIET_END_S;
+}
+
+/* The call that the packet's flow or device is in, over or not. */
+static ft_call *
+last_call(packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint device = device_of(pinfo, packet->flow);
+    ft_call *of_flow = ft_call_of_packet(pinfo);
+    ft_call *of_device = call_of(calls_by_device, &device, pinfo->num);
+
+    if (!of_device || (of_flow && of_flow->first_frame > of_device->first_frame))
+        return of_flow ? of_flow : call_of(calls_by_target, &device, pinfo->num);
+    return of_device;
+}
+
+ft_call *
+ft_call_open(packet_info *pinfo, bool fresh)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->flow)
+        return NULL;
+    if (!ft_learning(pinfo))
+        return packet->call ? packet->call : ft_call_of_packet(pinfo);
+
+    ft_call *last = last_call(pinfo, packet);
+    ft_call *call = last && !(fresh && is_over(pinfo, last, packet->kind)) ? last : NULL;
+    if (!call) {
+        call = new_call(pinfo, packet);
+        if (!call)
+            return NULL;
+        tell_start(pinfo, packet, call, last);
+        adopt_preparations(pinfo, call);
+    }
+    ft_call_join(pinfo, call);
+    return call;
+}
+
+static void
+move_all(wmem_array_t *to, wmem_array_t *from)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(from); i++)
+        wmem_array_append(to, wmem_array_index(from, i), 1);
+}
+
+/* Two calls are one: the younger goes up into the elder. */
+static ft_call *
+merge(packet_info *pinfo, ft_call *one, ft_call *other)
+{
+    ft_call *elder = one->number < other->number ? one : other;
+    ft_call *younger = elder == one ? other : one;
+
+    younger->merged_into = elder;
+    younger->merged_frame = pinfo->num;
+    move_all(elder->events, younger->events);
+    move_all(elder->streams, younger->streams);
+    move_all(elder->senders, younger->senders);
+    move_all(elder->sdps, younger->sdps);
+    elder->packets += younger->packets;
+    for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
+        elder->media_packets[path] += younger->media_packets[path];
+        if (younger->media_first[path] && (!elder->media_first[path] || younger->media_first[path] < elder->media_first[path]))
+            elder->media_first[path] = younger->media_first[path];
+        elder->media_last[path] = MAX(elder->media_last[path], younger->media_last[path]);
+    }
+    if (!elder->invite_frame) {
+        elder->invite_frame = younger->invite_frame;
+        elder->answer_frame = younger->answer_frame;
+        elder->offerer = younger->offerer;
+        elder->state = MAX(elder->state, younger->state);
+    }
+    if (elder->remote.addr.type == AT_NONE)
+        elder->remote = younger->remote;
+    return elder;
+}
+
+/* Two running calls that meet are one, unless each has a dialog of its own. */
+static ft_call *
+reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
+{
+    if (!met || met == call || met->state == FT_CALL_ENDED || call->state == FT_CALL_ENDED ||
+        (met->invite_frame && call->invite_frame))
+        return call;
+    return merge(pinfo, call, met);
+}
+
+static void
+put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
+{
+    const ft_call_span span = { pinfo->num, call };
+
+    if (ft_call_of_packet(pinfo) == call)
+        return;
+    if (!flow->calls)
+        flow->calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call_span));
+    wmem_array_append_one(flow->calls, span);
+}
+
+void
+ft_call_join(packet_info *pinfo, ft_call *call)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->flow || !ft_learning(pinfo))
+        return;
+
+    const ft_endpoint device = device_of(pinfo, packet->flow);
+    const ft_endpoint target = ft_destination(pinfo);
+    call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
+    call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
+    put_flow_into(pinfo, packet->flow, call);
+    set_call_of(calls_by_device, &device, call);
+    if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
+        set_call_of(calls_by_target, &target, call);
+    packet->call = call;
+}
+
+/* ---- end and book-keeping ---- */
+
+void
+ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
+{
+    if (!ft_learning(pinfo) || call->state == FT_CALL_ENDED)
+        return;
+    call->state = FT_CALL_ENDED;
+    call->end_frame = pinfo->num;
+    call->end_time = pinfo->abs_ts;
+    call->end_reason = wmem_strdup(wmem_file_scope(), reason);
+    ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s", call->number, reason);
+}
+
+void
+ft_call_prepare(packet_info *pinfo, const address *device)
+{
+    if (!ft_learning(pinfo))
+        return;
+
+    preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
+    if (!before) {
+        if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES)
+            return;
+        address *key = wmem_new0(wmem_file_scope(), address);
+        copy_address_wmem(wmem_file_scope(), key, device);
+        before = wmem_new0(wmem_file_scope(), preparations);
+        wmem_map_insert(preparations_of, key, before);
+    }
+    const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
+    before->frames[slot] = pinfo->num;
+    before->times[slot] = pinfo->abs_ts;
+}
+
+const ft_call *
+ft_call_prepared_by(uint32_t frame)
+{
+    return (const ft_call *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
+}
+
+void
+ft_call_count(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->call || !ft_learning(pinfo))
+        return;
+
+    ft_call *call = packet->call;
+    call->packets++;
+    call->last_frame = pinfo->num;
+    call->last_time = pinfo->abs_ts;
+    if (call->generation == FT_GENERATION_UNKNOWN)
+        call->generation = packet->generation;
+    if (packet->kind == FT_KIND_RTP) {
+        call->media_packets[packet->path]++;
+        if (!call->media_first[packet->path])
+            call->media_first[packet->path] = pinfo->num;
+        call->media_last[packet->path] = pinfo->num;
+    }
+}

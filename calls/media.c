@@ -1,0 +1,377 @@
+/* calls/media.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/media.h"
+#include "calls/call.h"
+#include "calls/limits.h"
+
+#define WINDOW          128     /* sequence numbers in which a copy is looked for */
+#define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
+
+unsigned ft_media_gap_ms = 2000;
+ws_bool ft_accept_bare_media = TRUE;
+
+/* Payload types that FaceTime uses without an rtpmap line. Inferred: 20, 97, 98, 107, 108, 111, 113, 119. */
+static const ft_codec known_codecs[] = {
+    {   0, "PCMU",      8000 },
+    {   8, "PCMA",      8000 },
+    {   9, "G722",      8000 },     /* 16 kHz sound on the 8 kHz clock of RFC 3551 */
+    {  13, "CN",        8000 },
+    {  20, "RED",      24000 },
+    {  34, "H263",     90000 },
+    {  97, "AMR",       8000 },
+    {  98, "AMR-WB",   16000 },
+    { 100, "HEVC",     90000 },
+    { 101, "AAC-ELD",  48000 },
+    { 104, "AAC-ELD",  24000 },
+    { 105, "X-AAC_ELD", 22050 },
+    { 106, "AAC-ELD",  16000 },
+    { 107, "EVS",      16000 },
+    { 108, "EVS",      24000 },
+    { 111, "EVS",      16000 },
+    { 113, "AAC",      24000 },
+    { 119, "Opus",     24000 },
+    { 123, "H264",     90000 },
+    { 126, "X-H264",   90000 },
+};
+
+/* In the modern generation picture and sound of one sender share a 24 kHz clock. */
+static const ft_codec modern_codecs[] = {
+    {  13, "CN",       24000 },
+    { 100, "HEVC",     24000 },
+    { 123, "H264",     24000 },
+};
+
+/* What one SDP body said. */
+typedef struct {
+    uint32_t       frame;
+    ft_sdp_medium *media;
+    unsigned       count;
+} ft_sdp_record;
+
+/* The latest sequence numbers of a stream, and which way each took. */
+typedef struct ft_window {
+    struct { uint32_t frame; ft_leg *leg; uint16_t sequence; } slots[WINDOW];
+} ft_window;
+
+static unsigned stream_total;
+
+static void
+reset(void)
+{
+    stream_total = 0;
+}
+
+void
+ft_media_init(void)
+{
+    register_init_routine(reset);
+}
+
+/* ---- codecs ---- */
+
+static const ft_codec *
+find_codec(const ft_codec *table, size_t count, uint8_t payload_type)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].payload_type == payload_type)
+            return &table[i];
+    }
+    return NULL;
+}
+
+const ft_codec *
+ft_codec_known(ft_generation generation, uint8_t payload_type)
+{
+    const ft_codec *codec = NULL;
+
+    if (generation == FT_MODERN)
+        codec = find_codec(modern_codecs, G_N_ELEMENTS(modern_codecs), payload_type);
+    return codec ? codec : find_codec(known_codecs, G_N_ELEMENTS(known_codecs), payload_type);
+}
+
+void
+ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->call || !ft_learning(pinfo) ||
+        wmem_array_get_count(packet->call->sdps) >= FT_MAX_STREAMS_PER_CALL)
+        return;
+
+    ft_sdp_record *record = wmem_new0(wmem_file_scope(), ft_sdp_record);
+    record->frame = pinfo->num;
+    record->count = count;
+    record->media = (ft_sdp_medium *)wmem_memdup(wmem_file_scope(), media, count * sizeof *media);
+    for (unsigned i = 0; i < count; i++) {
+        ft_sdp_medium *medium = &record->media[i];
+        medium->codecs = (ft_codec *)wmem_memdup(wmem_file_scope(), medium->codecs,
+                                                 medium->codec_count * sizeof *medium->codecs);
+        for (unsigned j = 0; j < medium->codec_count; j++)
+            medium->codecs[j].name = wmem_strdup(wmem_file_scope(), medium->codecs[j].name);
+    }
+    wmem_array_append_one(packet->call->sdps, record);
+}
+
+/* The call's SDP bodies before this frame, newest first; NULL past the last. */
+static const ft_sdp_record *
+sdp_as_of(const ft_call *call, uint32_t frame, unsigned *index)
+{
+    while (*index > 0) {
+        const ft_sdp_record *record = *(const ft_sdp_record **)wmem_array_index(call->sdps, --*index);
+        if (record->frame < frame)
+            return record;
+    }
+    return NULL;
+}
+
+static const ft_codec *
+codec_in_sdp(const ft_sdp_record *record, uint8_t payload_type)
+{
+    for (unsigned i = 0; i < record->count; i++) {
+        const ft_codec *codec = find_codec(record->media[i].codecs, record->media[i].codec_count, payload_type);
+        if (codec)
+            return codec;
+    }
+    return NULL;
+}
+
+const ft_codec *
+ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_call *call = !packet ? NULL : packet->call ? packet->call : ft_call_of_packet(pinfo);
+    unsigned index = call ? wmem_array_get_count(call->sdps) : 0;
+
+    if (setup_frame)
+        *setup_frame = 0;
+    for (const ft_sdp_record *record; call && (record = sdp_as_of(call, pinfo->num, &index)) != NULL;) {
+        const ft_codec *codec = codec_in_sdp(record, payload_type);
+        if (codec) {
+            if (setup_frame)
+                *setup_frame = record->frame;
+            return codec;
+        }
+    }
+    return ft_codec_known(packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type);
+}
+
+void
+ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user)
+{
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        const ft_codec *codec = ft_media_codec(pinfo, (uint8_t)payload_type, NULL);
+        if (codec)
+            visit(codec, user);
+    }
+}
+
+/* ---- streams ---- */
+
+/* Where this packet's media is seen, and who sends it. */
+typedef struct {
+    ft_endpoint device;
+    ft_endpoint sender;
+    bool        outgoing;
+} observation;
+
+static observation
+observe(packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    const ft_endpoint *client = packet->flow ? ft_flow_client(packet->flow) : NULL;
+
+    if (packet->path == FT_PATH_RELAY && client) {
+        const bool outgoing = ft_endpoint_equal(client, &source);
+        return (observation){ *client, outgoing || !packet->leg ? source : packet->leg->peer, outgoing };
+    }
+    if (packet->call && addresses_equal(&destination.addr, &packet->call->local.addr))
+        return (observation){ destination, source, false };
+    return (observation){ source, source, true };
+}
+
+static ft_stream *
+stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observation *seen)
+{
+    wmem_array_t *streams = packet->call->streams;
+
+    for (unsigned i = wmem_array_get_count(streams); i-- > 0;) {
+        ft_stream *stream = *(ft_stream **)wmem_array_index(streams, i);
+        if (stream->ssrc == rtp->ssrc && stream->outgoing == seen->outgoing)
+            return stream;
+    }
+    if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL || stream_total >= FT_MAX_STREAMS) {
+        packet->limit_hit = true;
+        return NULL;
+    }
+    stream_total++;
+
+    ft_stream *stream = wmem_new0(wmem_file_scope(), ft_stream);
+    stream->ssrc = rtp->ssrc;
+    stream->outgoing = seen->outgoing;
+    stream->sender = ft_endpoint_keep(&seen->sender);
+    stream->first_frame = pinfo->num;
+    stream->base_sequence = stream->highest_sequence = rtp->sequence;
+    stream->window = wmem_new0(wmem_file_scope(), ft_window);
+    wmem_array_append_one(streams, stream);
+    return stream;
+}
+
+/* Extends the sequence number by the wraps so far, as RFC 3550 A.1 does. */
+static void
+count_sequence(ft_stream *stream, uint16_t sequence)
+{
+    const int16_t step = (int16_t)(sequence - (uint16_t)stream->highest_sequence);
+
+    if (step > 0)
+        stream->highest_sequence += (uint32_t)step;
+}
+
+/* True for a packet that was seen before; the event says where, when that was another way. */
+static bool
+is_copy(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
+{
+    ft_window *window = stream->window;
+    const unsigned slot = rtp->sequence % WINDOW;
+
+    if (window->slots[slot].frame && window->slots[slot].sequence == rtp->sequence) {
+        if (window->slots[slot].leg != packet->leg)
+            ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, window->slots[slot].frame,
+                         "RTP sequence number %u was already sent %s in frame %u", rtp->sequence,
+                         window->slots[slot].leg && window->slots[slot].leg->channel ? "over the relay" : "directly",
+                         window->slots[slot].frame);
+        return true;
+    }
+    window->slots[slot].frame = pinfo->num;
+    window->slots[slot].sequence = rtp->sequence;
+    window->slots[slot].leg = packet->leg;
+    return false;
+}
+
+/* ---- senders: switches and gaps ---- */
+
+static double
+milliseconds(const nstime_t *later, const nstime_t *earlier)
+{
+    nstime_t passed;
+
+    nstime_delta(&passed, later, earlier);
+    return nstime_to_msec(&passed);
+}
+
+static ft_sender *
+sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+{
+    wmem_array_t *senders = packet->call->senders;
+
+    for (unsigned i = 0; i < wmem_array_get_count(senders); i++) {
+        ft_sender *sender = *(ft_sender **)wmem_array_index(senders, i);
+        if (sender->outgoing == seen->outgoing && ft_endpoint_equal(&sender->device, &seen->device))
+            return sender;
+    }
+    if (wmem_array_get_count(senders) >= FT_MAX_STREAMS_PER_CALL)
+        return NULL;
+
+    ft_sender *sender = wmem_new0(wmem_file_scope(), ft_sender);
+    sender->device = ft_endpoint_keep(&seen->device);
+    sender->outgoing = seen->outgoing;
+    sender->leg = packet->leg;
+    sender->last_time = sender->leg_time = pinfo->abs_ts;
+    wmem_array_append_one(senders, sender);
+    return sender;
+}
+
+static const char *
+way_name(wmem_allocator_t *scope, const ft_leg *leg)
+{
+    if (!leg)
+        return "an unknown way";
+    if (leg->channel)
+        return wmem_strdup_printf(scope, "the relay (channel 0x%04x)", leg->channel);
+    return "the direct path";
+}
+
+static void
+watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
+{
+    if (packet->leg == sender->leg) {
+        sender->leg_time = pinfo->abs_ts;
+        return;
+    }
+    const bool in_use = packet->leg == sender->other_leg &&
+                        milliseconds(&pinfo->abs_ts, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool left = milliseconds(&pinfo->abs_ts, &sender->leg_time) > WAY_IN_USE_MS;
+    if (in_use && !left) {
+        sender->other_time = pinfo->abs_ts;
+        return;
+    }
+    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s",
+                 ft_endpoint_str(pinfo->pool, &seen->sender), way_name(pinfo->pool, sender->leg),
+                 way_name(pinfo->pool, packet->leg));
+    sender->other_leg = sender->leg;
+    sender->other_time = sender->leg_time;
+    sender->leg = packet->leg;
+    sender->leg_time = pinfo->abs_ts;
+}
+
+/* The other end of the same device fell silent while this end still sends. */
+static void
+watch_silence(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+{
+    wmem_array_t *senders = packet->call->senders;
+
+    for (unsigned i = 0; i < wmem_array_get_count(senders); i++) {
+        ft_sender *other = *(ft_sender **)wmem_array_index(senders, i);
+        if (other->outgoing == seen->outgoing || other->silent || !ft_endpoint_equal(&other->device, &seen->device))
+            continue;
+        const double gap = milliseconds(&pinfo->abs_ts, &other->last_time);
+        if (gap <= ft_media_gap_ms)
+            continue;
+        other->silent = true;
+        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, other->last_frame, "No media %s for %.1f s, since frame %u",
+                     other->outgoing ? "from this device" : "from the peer", gap / 1000, other->last_frame);
+    }
+}
+
+static void
+watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
+{
+    const double gap = milliseconds(&pinfo->abs_ts, &sender->last_time);
+
+    if (sender->last_frame && gap > ft_media_gap_ms)
+        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "Media of %s is back after %.1f s (last in frame %u)",
+                     ft_endpoint_str(pinfo->pool, &seen->sender), gap / 1000, sender->last_frame);
+    sender->silent = false;
+    sender->last_time = pinfo->abs_ts;
+    sender->last_frame = pinfo->num;
+}
+
+void
+ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
+        return;
+    if (!packet->call && !ft_call_open(pinfo, false))
+        return;
+
+    const observation seen = observe(pinfo, packet);
+    ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
+    if (stream) {
+        const bool copy = is_copy(pinfo, stream, packet, rtp);
+        stream->copies += copy;
+        stream->packets += !copy;
+        stream->payload_type = rtp->payload_type;
+        stream->last_frame = pinfo->num;
+        stream->last_time = pinfo->abs_ts;
+        count_sequence(stream, rtp->sequence);
+    }
+    ft_sender *sender = sender_of(pinfo, packet, &seen);
+    if (sender) {
+        watch_switch(pinfo, sender, packet, &seen);
+        watch_silence(pinfo, packet, &seen);
+        watch_return(pinfo, sender, &seen);
+    }
+}

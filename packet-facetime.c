@@ -1,0 +1,567 @@
+/* packet-facetime.c
+ * The front door of the FaceTime plugin: tells what a datagram is, decides whether it is FaceTime's, hands it to the
+ * dissectors that know its parts, and puts one `facetime` line on it.
+ *
+ * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime sends):
+ *
+ *              +-------------------------------------------------------------------+
+ *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP                  |
+ *              | 16 bytes beginning 000[12]000[12]        CommNAT                  |
+ *              | magic cookie or classic STUN length      STUN, TURN               |
+ *    40 .. 7f  | 60 00, length to the end                 ChannelData 0x6000 with  |
+ *              |                                          the modern relay header  |
+ *              | "INVITE ", "SIP/2.0 " ...                SIP                      |
+ *              | channel, length to the end               ChannelData              |
+ *              | 40 0f                                    modern control message   |
+ *              | else                                     QUIC short header        |
+ *    80 .. bf  | second byte 192 .. 223                   RTCP                     |
+ *              | else                                     RTP                      |
+ *    c0 .. ff  | de ad be ef                              baseband report          |
+ *              | version 1                                QUIC long header         |
+ *              +-------------------------------------------------------------------+
+ *
+ * A port is never enough: 16384-32767 is other vendors' media range. A 5-tuple is claimed when a message proves itself
+ * (calls/evidence.h), or when an end of it is already known as a FaceTime device. The claim makes this dissector the
+ * conversation's own, so that stock STUN, RTP and QUIC can't take the flow back.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ws-compat.h"
+
+#include "calls/call.h"
+#include "calls/dialog.h"
+#include "calls/evidence.h"
+#include "calls/exchange.h"
+#include "calls/flow.h"
+#include "calls/limits.h"
+#include "calls/media.h"
+#include "calls/packet.h"
+#include "calls/relay.h"
+#include "calls/stun.h"
+
+#include <epan/exceptions.h>
+#include <epan/expert.h>
+#include <epan/prefs.h>
+#include <epan/show_exception.h>
+#include <epan/tap.h>
+
+void proto_register_facetime(void);
+void proto_reg_handoff_facetime(void);
+
+#define DEFAULT_PORTS "16384-16403"
+
+static int proto_facetime = -1;
+static int facetime_tap = -1;
+
+static int hf_kind = -1;
+static int hf_generation = -1;
+static int hf_path = -1;
+static int hf_call = -1;
+static int hf_call_frame = -1;
+static int hf_peer_ipv4 = -1;
+static int hf_peer_ipv6 = -1;
+static int hf_peer_port = -1;
+static int hf_channel_setup_frame = -1;
+static int hf_media_setup_frame = -1;
+static int hf_event = -1;
+static int hf_event_frame = -1;
+
+static int ett_facetime = -1;
+static int ett_event = -1;
+
+static expert_field ei_events[FT_EVENT_COUNT];
+static expert_field ei_limit = EI_INIT;
+static expert_field ei_nesting = EI_INIT;
+
+static ws_bool show_peer = FALSE;
+
+static dissector_handle_t facetime_handle;
+
+/* ---- what it is ---- */
+
+static bool
+has_exact_length(tvbuff_t *tvb, unsigned padding)
+{
+    const unsigned total = tvb_reported_length(tvb);
+    const unsigned told = tvb_get_ntohs(tvb, 2) + 4;
+
+    return told <= total && total - told <= padding;
+}
+
+static ft_shape
+shape_of_16_bytes(tvbuff_t *tvb)
+{
+    const uint32_t first = tvb_get_ntohl(tvb, 0);
+
+    switch (first) {
+    case 1: case 2:
+        return FT_SHAPE_SNATMAP;
+    case 0x00010001: case 0x00010002: case 0x00020001: case 0x00020002:
+        return FT_SHAPE_COMMNAT;
+    }
+    return FT_SHAPE_NONE;
+}
+
+static bool
+is_sip(tvbuff_t *tvb)
+{
+    static const char *const starts[] = {
+        "INVITE sip:", "ACK sip:", "BYE sip:", "CANCEL sip:", "MESSAGE sip:", "OPTIONS sip:", "INFO sip:",
+        "NOTIFY sip:", "REFER sip:", "UPDATE sip:", "SIP/2.0 "
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
+        if (tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* 0x40-0x7f. In modern flows 40 0f is a control message; a legacy channel may have that number. */
+static ft_shape
+shape_of_channel(tvbuff_t *tvb, bool modern)
+{
+    const uint16_t channel = tvb_get_ntohs(tvb, 0);
+
+    if (ft_is_relay_channel(channel) && has_exact_length(tvb, 0))
+        return FT_SHAPE_QUICKRELAY;
+    if (is_sip(tvb))
+        return FT_SHAPE_SIP;
+    if (channel == 0x400f && modern)
+        return FT_SHAPE_CONTROL;
+    if (has_exact_length(tvb, 3))
+        return FT_SHAPE_CHANNELDATA;
+    if (channel == 0x400f)
+        return FT_SHAPE_CONTROL;
+    return modern ? FT_SHAPE_QUIC : FT_SHAPE_NONE;
+}
+
+static bool
+is_stun(tvbuff_t *tvb)
+{
+    if (tvb_captured_length(tvb) < 8)
+        return false;
+    return tvb_get_ntohl(tvb, 4) == 0x2112a442 || tvb_get_ntohs(tvb, 2) + 20U == tvb_reported_length(tvb);
+}
+
+static ft_shape
+shape_of(tvbuff_t *tvb, bool modern)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (captured < 4)
+        return FT_SHAPE_NONE;
+
+    const uint8_t first = tvb_get_uint8(tvb, 0);
+    if (first < 0x40) {
+        if (tvb_reported_length(tvb) == 16)
+            return shape_of_16_bytes(tvb);
+        return is_stun(tvb) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
+    }
+    if (first < 0x80)
+        return shape_of_channel(tvb, modern);
+    if (first < 0xc0) {
+        const uint8_t second = tvb_get_uint8(tvb, 1);
+        return second >= 192 && second <= 223 ? FT_SHAPE_RTCP : FT_SHAPE_RTP;
+    }
+    if (tvb_get_ntohl(tvb, 0) == 0xdeadbeef)
+        return FT_SHAPE_BASEBAND;
+    return FT_SHAPE_QUIC;
+}
+
+/* What each shape presets, and who takes it. */
+static struct {
+    const char        *handle_name;
+    ft_kind            kind;
+    ft_generation      generation;  /* that the shape alone tells */
+    dissector_handle_t handle;
+} shapes[FT_SHAPE_COUNT] = {
+    [FT_SHAPE_NONE]        = { "data",             FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_SNATMAP]     = { "snatmap",          FT_KIND_SNATMAP,    FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_COMMNAT]     = { "commnat",          FT_KIND_COMMNAT,    FT_LEGACY,             NULL },
+    [FT_SHAPE_STUN]        = { "gkstun",           FT_KIND_STUN,       FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_QUICKRELAY]  = { "quickrelay",       FT_KIND_QUICKRELAY, FT_MODERN,             NULL },
+    [FT_SHAPE_CHANNELDATA] = { "gkstun",           FT_KIND_TURN,       FT_LEGACY,             NULL },
+    [FT_SHAPE_SIP]         = { "facetime_sip",     FT_KIND_SIP,        FT_LEGACY,             NULL },
+    [FT_SHAPE_CONTROL]     = { "facetime_control", FT_KIND_CONTROL,    FT_MODERN,             NULL },
+    [FT_SHAPE_RTP]         = { "facetime_rtp",     FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_RTCP]        = { "rtcp",             FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_BASEBAND]    = { "baseband",         FT_KIND_BASEBAND,   FT_MODERN,             NULL },
+    [FT_SHAPE_QUIC]        = { "quic",             FT_KIND_QUIC,       FT_MODERN,             NULL },
+};
+
+/* ---- whether it is FaceTime's ---- */
+
+/* The QUIC connection to a relay: version 1 Initial of at least 1200 bytes, 8 bytes of destination id, no source id, no
+ * token, from a FaceTime port to a relay port (all 6 handshakes of the 2023 captures; a browser has neither port). */
+static bool
+quic_proof(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    static const uint8_t version_and_id_length[] = { 0x00, 0x00, 0x00, 0x01, 0x08 };
+
+    if (!ft_is_device_port(pinfo->srcport) || pinfo->destport < 3478 || pinfo->destport > 3497 ||
+        tvb_reported_length(tvb) < 1200 || tvb_captured_length(tvb) < 16 || (tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0)
+        return false;
+    *generation = FT_MODERN;
+    return tvb_memeql(tvb, 1, version_and_id_length, sizeof version_and_id_length) == 0 &&
+           tvb_get_ntohs(tvb, 14) == 0; /* lengths of source id and token */
+}
+
+/* An end already known as a FaceTime device vouches for what FaceTime sends between such ends. */
+static bool
+device_vouches(ft_shape shape, packet_info *pinfo)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    if (shape == FT_SHAPE_NONE || shape == FT_SHAPE_QUIC || shape == FT_SHAPE_QUICKRELAY || shape == FT_SHAPE_BASEBAND)
+        return false;
+    return ft_device_known(pinfo, &source) || ft_device_known(pinfo, &destination);
+}
+
+/* ---- one datagram ---- */
+
+static int
+call_guarded(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    volatile int used = 0;
+
+    TRY {
+        used = call_dissector_only(handle, tvb, pinfo, tree, NULL);
+    }
+    CATCH_NONFATAL_ERRORS {
+        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
+        used = (int)tvb_captured_length(tvb);
+    }
+    ENDTRY;
+    return used;
+}
+
+/* RTCP stands in for a device's word that media runs here; the rest of the shapes have learners of their own. */
+static void
+dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet)
+{
+    if (shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN)
+        shape = FT_SHAPE_NONE;
+    packet->kind = shapes[shape].kind;
+    if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
+        packet->generation = shapes[shape].generation;
+    if (shape == FT_SHAPE_QUIC)
+        packet->path = FT_PATH_SERVER;
+    if (call_guarded(shapes[shape].handle, tvb, pinfo, tree) == 0) {
+        packet->kind = FT_KIND_DATA;
+        call_data_dissector(tvb, pinfo, tree);
+    }
+}
+
+static void
+show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
+{
+    proto_item *item = NULL;
+
+    if (peer->addr.type == AT_IPv4)
+        item = proto_tree_add_ipv4(tree, hf_peer_ipv4, tvb, 0, 0, *(const ws_in4_addr *)peer->addr.data);
+    else if (peer->addr.type == AT_IPv6)
+        item = proto_tree_add_ipv6(tree, hf_peer_ipv6, tvb, 0, 0, (const ws_in6_addr *)peer->addr.data);
+    if (item) {
+        proto_item_set_generated(item);
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_peer_port, tvb, 0, 0, peer->port));
+    }
+}
+
+static void
+show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
+{
+    if (frame)
+        proto_item_set_generated(proto_tree_add_uint(tree, hf, tvb, 0, 0, frame));
+}
+
+static void
+show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_call *call = ft_call_as_of(packet->call, pinfo->num);
+    const ft_call *later = call ? ft_call_as_of(call, UINT32_MAX) : ft_call_prepared_by(pinfo->num);
+
+    if (call) {
+        proto_item_append_text(line, ", call %u", call->number);
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_call, tvb, 0, 0, call->number));
+    }
+    /* What only later frames tell is a link forward, so one pass doesn't have it. */
+    if (later && later != call && pinfo->fd->visited) {
+        proto_item_set_generated(proto_tree_add_uint_format_value(tree, hf_call, tvb, 0, 0, later->number,
+            call ? "%u (known from frame %u)" : "%u (begins in frame %u)", later->number,
+            call ? call->merged_frame : later->first_frame));
+        show_frame(tree, hf_call_frame, tvb, call ? call->merged_frame : later->first_frame);
+    }
+}
+
+static void
+show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo)
+{
+    for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next) {
+        if (event->hindsight && !pinfo->fd->visited)
+            continue;
+        proto_item_append_text(line, " [%s]", ft_event_name(event->id));
+        proto_item *item = proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
+        proto_item_set_generated(item);
+        expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
+        show_frame(proto_item_add_subtree(item, ett_event), hf_event_frame, tvb, event->other_frame);
+    }
+}
+
+/* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
+static void
+show_line(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+{
+    proto_item_append_text(line, ": %s", val_to_str_const(packet->kind, ft_kind_vals, "?"));
+    proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
+    if (packet->generation != FT_GENERATION_UNKNOWN)
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_generation, tvb, 0, 0, packet->generation));
+    if (packet->path != FT_PATH_UNKNOWN) {
+        proto_item_append_text(line, ", %s", val_to_str_const(packet->path, ft_path_vals, "?"));
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
+    }
+    show_call(tree, line, tvb, pinfo, packet);
+    if (packet->leg && packet->path == FT_PATH_RELAY) {
+        show_peer_item(tree, tvb, &packet->leg->peer);
+        show_frame(tree, hf_channel_setup_frame, tvb, packet->leg->setup_frame);
+    }
+    show_frame(tree, hf_media_setup_frame, tvb, packet->media_setup_frame);
+    if (packet->limit_hit)
+        expert_add_info(pinfo, line, &ei_limit);
+    show_events(tree, line, tvb, pinfo);
+}
+
+/* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */
+static void
+note_unreachable(packet_info *pinfo, ft_packet *packet)
+{
+    const ft_endpoint destination = ft_destination(pinfo);
+
+    packet->call = ft_call_of_packet(pinfo);
+    if (packet->call)
+        ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",
+                     ft_endpoint_str(pinfo->pool, &destination));
+}
+
+static void
+finish_packet(packet_info *pinfo, ft_packet *packet)
+{
+    /* Apple's servers before a call, and the phone's own modem, don't make a call by themselves. */
+    const bool own_call = packet->kind != FT_KIND_SNATMAP && packet->kind != FT_KIND_COMMNAT &&
+                          packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA;
+
+    if (!packet->call)
+        packet->call = own_call && ft_learning(pinfo) ? ft_call_open(pinfo, false) : ft_call_of_packet(pinfo);
+    ft_call_count(pinfo);
+}
+
+static int
+dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
+                 ft_generation generation, ft_path path)
+{
+    ft_packet *packet = ft_packet_begin(pinfo);
+    proto_item *line = proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA);
+    proto_tree *line_tree = proto_item_add_subtree(line, ett_facetime);
+
+    packet->flow = flow;
+    packet->limit_hit = flow == NULL && !pinfo->flags.in_error_pkt;
+    packet->generation = generation;
+    packet->path = path;
+    packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
+    if (pinfo->flags.in_error_pkt) {
+        packet->kind = shapes[shape].kind;
+        note_unreachable(pinfo, packet);
+        call_data_dissector(tvb, pinfo, tree);
+    } else {
+        dissect_content(shape, tvb, pinfo, tree, packet);
+        finish_packet(pinfo, packet);
+    }
+    show_line(line_tree, line, tvb, pinfo, packet);
+    if (have_tap_listener(facetime_tap))
+        tap_queue_packet(facetime_tap, pinfo, wmem_memdup(pinfo->pool, packet, sizeof *packet));
+    ft_packet_end(pinfo);
+    return (int)tvb_captured_length(tvb);
+}
+
+/* 0 where it isn't FaceTime's, and nothing is added anywhere. */
+static int
+enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
+{
+    ft_flow *flow = ft_flow_find(pinfo);
+    ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
+    const ft_shape shape = shape_of(tvb, generation == FT_MODERN);
+
+    if (!flow) {
+        if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
+            !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo)))
+            return 0;
+        if (generation == FT_GENERATION_UNKNOWN)
+            generation = shapes[shape].generation;
+        flow = ft_flow_claim(pinfo, generation, called_by_udp);
+    }
+    return dissect_datagram(shape, tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT);
+}
+
+static int
+dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    return enter(tvb, pinfo, tree, true);
+}
+
+static ws_bool
+dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    return enter(tvb, pinfo, tree, true) != 0;
+}
+
+/* The preference "show the peer's address": what follows, and the columns, see who is behind the channel. */
+static void
+rename_relay(packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint *peer = &packet->leg->peer;
+
+    if (ft_flow_is_uplink(packet->flow, pinfo)) {
+        copy_address_shallow(&pinfo->dst, &peer->addr);
+        pinfo->destport = peer->port;
+    } else {
+        copy_address_shallow(&pinfo->src, &peer->addr);
+        pinfo->srcport = peer->port;
+    }
+}
+
+/* The payload of ChannelData or a DATA attribute. Here a record is in hand already: the outer message's. */
+static int
+dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+    const ft_shape shape = shape_of(tvb, packet && packet->generation == FT_MODERN);
+
+    if (!packet || shape == FT_SHAPE_NONE)
+        return 0;
+    if (packet->depth >= FT_MAX_NESTING) {
+        proto_tree_add_expert(tree, pinfo, &ei_nesting, tvb, 0, -1);
+        return 0;
+    }
+    packet->depth++;
+    if (show_peer && packet->leg && packet->leg->peer.addr.type != AT_NONE && packet->flow)
+        rename_relay(pinfo, packet);
+    dissect_content(shape, tvb, pinfo, tree, packet);
+    return (int)tvb_captured_length(tvb);
+}
+
+/* Stock STUN has the outer message, on a relay port that it owns: the flow is claimed from the next frame on. */
+static ws_bool
+dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_generation generation = FT_GENERATION_UNKNOWN;
+
+    if (ft_packet_get(pinfo))
+        return dissect_facetime_inner(tvb, pinfo, tree, NULL) != 0;
+
+    const ft_shape shape = shape_of(tvb, false);
+    if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
+        return FALSE;
+    dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY);
+    return TRUE;
+}
+
+/* ---- registration ---- */
+
+static void
+register_preferences(void)
+{
+    module_t *module = prefs_register_protocol(proto_facetime, NULL);
+
+    prefs_register_bool_preference(module, "media_without_signalling", "Accept media without signalling",
+        "Claim RTP that no signalling announced (the capture started in mid-call) where both ends use ports 16393-16403 "
+        "and the packets agree with each other", &ft_accept_bare_media);
+    prefs_register_uint_preference(module, "media_gap", "Media gap (milliseconds)",
+        "Silence of a sender that makes the event media_gap", 10, &ft_media_gap_ms);
+    prefs_register_bool_preference(module, "show_peer", "Show the peer's address in relayed packets",
+        "Columns, RTP streams and conversations of relayed packets show who is behind the relay's channel, where its "
+        "bind was captured, instead of the relay", &show_peer);
+}
+
+#define EVENT_EXPERT(id, name, severity, text) \
+    { &ei_events[id], { "facetime.event." name, PI_SEQUENCE, severity, text, EXPFILL } },
+
+static void
+register_experts(void)
+{
+    static ei_register_info ei[] = {
+        FT_EVENTS(EVENT_EXPERT)
+        { &ei_limit, { "facetime.limit", PI_PROTOCOL, PI_NOTE,
+            "A bound on what the plugin remembers is reached: this packet is decoded, but not followed", EXPFILL } },
+        { &ei_nesting, { "facetime.nesting", PI_MALFORMED, PI_WARN, "ChannelData nested too deeply", EXPFILL } },
+    };
+
+    for (unsigned i = 0; i < FT_EVENT_COUNT; i++)
+        ei_events[i] = (expert_field)EI_INIT;
+    expert_register_field_array(expert_register_protocol(proto_facetime), ei, array_length(ei));
+}
+
+void
+proto_register_facetime(void)
+{
+    static hf_register_info hf[] = {
+        { &hf_kind, { "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0,
+            "What the innermost content is", HFILL } },
+        { &hf_generation, { "Generation", "facetime.generation", FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0,
+            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later", HFILL } },
+        { &hf_path, { "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0,
+            "Through a relay, directly between the devices, or to one of Apple's servers", HFILL } },
+        { &hf_call, { "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0,
+            "Number of the call in the file, from 1", HFILL } },
+        { &hf_call_frame, { "Call known from frame", "facetime.call.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
+            "The later frame that tells to which call this packet belongs", HFILL } },
+        { &hf_peer_ipv4, { "Peer", "facetime.peer.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0,
+            "Far end behind the relay channel, as the channel's bind named it", HFILL } },
+        { &hf_peer_ipv6, { "Peer", "facetime.peer.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0,
+            "Far end behind the relay channel, as the channel's bind named it", HFILL } },
+        { &hf_peer_port, { "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0,
+            "UDP port of the far end behind the relay channel", HFILL } },
+        { &hf_channel_setup_frame, { "Channel bound in", "facetime.channel_setup_frame", FT_FRAMENUM, BASE_NONE,
+            NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
+        { &hf_media_setup_frame, { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE,
+            NULL, 0x0, "The SIP message whose SDP set this medium up", HFILL } },
+        { &hf_event, { "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0,
+            "Name of an event at this packet", HFILL } },
+        { &hf_event_frame, { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
+            "The frame that the event's text speaks of", HFILL } },
+    };
+    static int *ett[] = { &ett_facetime, &ett_event };
+
+    proto_facetime = proto_register_protocol("FaceTime", "FaceTime", "facetime");
+    proto_register_field_array(proto_facetime, hf, array_length(hf));
+    proto_register_subtree_array(ett, array_length(ett));
+    register_experts();
+    register_preferences();
+    facetime_tap = register_tap("facetime");
+
+    facetime_handle = register_dissector("facetime", dissect_facetime, proto_facetime);
+    register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime);
+
+    ft_packet_init(proto_facetime);
+    ft_event_init();
+    ft_flow_init(facetime_handle);
+    ft_exchange_init();
+    ft_call_init();
+    ft_dialog_init();
+    ft_stun_init();
+    ft_media_init();
+    ft_relay_init();
+}
+
+void
+proto_reg_handoff_facetime(void)
+{
+    for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++)
+        shapes[shape].handle = find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
+    ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
+
+    dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);
+    heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
+                       HEURISTIC_ENABLE);
+    heur_dissector_add("stun", dissect_facetime_heur_stun, "FaceTime in a TURN channel", "facetime_stun",
+                       proto_facetime, HEURISTIC_ENABLE);
+}
