@@ -8,16 +8,16 @@ Most tests need two fixtures (conftest.py) and nothing else:
                                 Datagram("17.188.181.8", 3480, "10.0.0.2", 16402, response)])
         assert tshark.values(capture, "snatmap.port") == ["16402", "46256"]
 
-`tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails the test
-when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long. Results are kept for
-the session, so asking the same thing twice costs nothing; a start of tshark costs a third of a second: put many
-packets into one capture rather than one into many.
+`tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails the
+test when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long. Results are
+kept for the session, so asking the same thing twice costs nothing; a start of tshark costs a third of a second:
+put many packets into one capture rather than one into many.
 
 Environment
     FACETIME_PLUGIN    the plugin to test (default build/facetime.so)
     TSHARK             the tshark to use (default: the one in PATH)
-    FACETIME_CAPTURES  folder with real/ and negative/ captures (default ../shared/captures seen from the project's root);
-                       tests that need it are reported as skipped where it isn't there
+    FACETIME_CAPTURES  folder with real/ and negative/ captures (default ../shared/captures seen from the project's
+                       root); tests that need it are reported as skipped where it isn't there
     FACETIME_PRELOAD   libraries to preload into tshark: the runtimes of a plugin built with sanitizers
 """
 
@@ -55,7 +55,8 @@ NOBODY = 65534
 
 # Captures
 
-class Datagram(collections.namedtuple("Datagram", "src sport dst dport payload time snap", defaults=(None, None))):
+class Datagram(collections.namedtuple("Datagram", "src sport dst dport payload time snap",
+                                      defaults=(None, None))):
     """One UDP datagram; IPv6 where the addresses are.
 
     time  seconds since the capture's start (default: 10 ms after the packet before)
@@ -74,8 +75,8 @@ class Datagram(collections.namedtuple("Datagram", "src sport dst dport payload t
 
 
 def truncations(datagram, snapped=False):
-    """The datagram cut at every length from 1 byte to its whole: the datagram itself (a sender that lies), or with
-    `snapped` only what the capture kept of it (editcap -s)."""
+    """The datagram cut at every length from 1 byte to its whole: the datagram itself (a sender that lies), or
+    with `snapped` only what the capture kept of it (editcap -s)."""
     lengths = range(1, len(datagram.payload) + 1)
     if snapped:
         return [datagram._replace(snap=n) for n in lengths]
@@ -94,7 +95,7 @@ def pcap_bytes(frames):
             kept = None if frame.snap is None else len(data) - len(frame.payload) + frame.snap
         kept = len(data) if kept is None else kept
         micros = round((START_TIME + now) * 1_000_000)
-        out.append(struct.pack("<IIII", micros // 1_000_000, micros % 1_000_000, kept, len(data)) + data[:kept])
+        out.append(struct.pack("<IIII", *divmod(micros, 1_000_000), kept, len(data)) + data[:kept])
     return b"".join(out)
 
 
@@ -133,16 +134,20 @@ def negative_capture(name):
 def _shared_capture(folder, name):
     path = SHARED_CAPTURES / folder / name
     if not path.parent.is_dir():
-        pytest.skip(f"no folder {folder} of captures (FACETIME_CAPTURES)")
+        pytest.skip(_no_folder(folder))
     assert path.is_file(), f"{name} is missing from the captures"
     return path
 
 
+def _no_folder(folder):
+    return f"no {folder} captures here (FACETIME_CAPTURES)"
+
+
 def shared_captures(folder):
-    """Parameters for pytest.mark.parametrize: each capture of real/ or negative/; one that is skipped without them."""
+    """Parameters for pytest.mark.parametrize: each capture of real/ or negative/; one skipped without them."""
     files = sorted((SHARED_CAPTURES / folder).glob("*.pcap*"))
     return [pytest.param(f, id=f.name) for f in files] or [
-        pytest.param(None, id=folder, marks=pytest.mark.skip(reason=f"no {folder} captures (FACETIME_CAPTURES)"))]
+        pytest.param(None, id=folder, marks=pytest.mark.skip(reason=_no_folder(folder)))]
 
 
 def own_captures():
@@ -168,15 +173,15 @@ class Tshark:
     def __init__(self, plugin=None, program=TSHARK):
         self.program = shutil.which(program)
         assert self.program, f"{program} isn't there: install tshark, or set TSHARK"
-        # WIRESHARK_PLUGIN_DIR takes the place of the global plugin folder, so that no installed facetime.so gets in
-        # the way. Wireshark ignores it for root, hence setpriv, a home of nobody's, and files that nobody may read.
+        # WIRESHARK_PLUGIN_DIR takes the place of the global plugin folder, so that no installed facetime.so gets
+        # in the way. Wireshark ignores it for root: hence setpriv, and files that the user nobody may read.
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="home-", dir=stage()))
         self.command = []
         if os.geteuid() == 0:
             os.chown(self.home, NOBODY, NOBODY)
             self.command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8", "TZ": "UTC",
-                            "WIRESHARK_PLUGIN_DIR": str(self._plugin_folder(plugin))}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
+                            "TZ": "UTC", "WIRESHARK_PLUGIN_DIR": str(self._plugin_folder(plugin))}
         if plugin and "FACETIME_PRELOAD" in os.environ:
             self.environment.update(LD_PRELOAD=os.environ["FACETIME_PRELOAD"], G_SLICE="always-malloc",
                                     WIRESHARK_DEBUG_WMEM_OVERRIDE="simple",
@@ -219,8 +224,8 @@ class Tshark:
 
     def _run(self, args):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen([*self.command, self.program, *args], env=self.environment, cwd=self.home,
-                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            process = subprocess.Popen([*self.command, self.program, *args], env=self.environment,
+                                       cwd=self.home, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             status, usage = _wait(process)
             out.seek(0), err.seek(0)
             stdout, stderr = out.read().decode(errors="backslashreplace"), err.read().decode(errors="replace")
@@ -259,12 +264,12 @@ class Tshark:
         return min(r.cpu for r in results), min(r.memory for r in results)
 
     def rows(self, capture, *fields, **how):
-        """-T fields: for each packet {field: [value, ...]}; no value, an empty list. Enums come as numbers."""
+        """-T fields: for each packet {field: [value, ...]}, [] where it isn't there. Enums are numbers."""
         args = ["-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e"]
         for field in fields:
             args += ["-e", field]
         rows = []
-        for line in self.lines_exactly(capture, args, how):
+        for line in self._lines_exactly(capture, args, how):
             values = line.split("\x1f")
             rows.append({f: v.split("\x1e") if v else [] for f, v in zip(fields, values, strict=True)})
         return rows
@@ -274,13 +279,14 @@ class Tshark:
         return [value for row in self.rows(capture, field, **how) for value in row[field]]
 
     def names(self, capture, *fields, **how):
-        """Like rows, but values as Wireshark writes them for people: {"facetime.kind": "rtp"}. A field that occurs
-        more than once in a packet comes as one string, with commas."""
+        """Like rows, but values as Wireshark writes them for people: {"facetime.kind": "rtp"}. A field that
+        occurs more than once in a packet comes as one string, with commas."""
         columns = ",".join(f'"{f}","%Cus:{f}:0:R"' for f in fields)
         args = ["-T", "tabs", "-o", f"gui.column.format:{columns}"]
-        return [dict(zip(fields, line.split("\t"), strict=True)) for line in self.lines_exactly(capture, args, how)]
+        lines = self._lines_exactly(capture, args, how)
+        return [dict(zip(fields, line.split("\t"), strict=True)) for line in lines]
 
-    def lines_exactly(self, capture, args, how):
+    def _lines_exactly(self, capture, args, how):
         """Lines that end in \\n alone: a value may hold what splitlines() takes for a line's end."""
         return self._read(capture, args, **how).stdout.split("\n")[:-1]
 
@@ -293,8 +299,8 @@ class Tshark:
         return [int(n) for n in self.values(capture, "frame.number", filter=filter, **how)]
 
     def pdml(self, capture, **how):
-        """The packets as XML elements: packet.iterfind(".//field[@name='snatmap.port']") have attributes name,
-        showname, show, value, size, pos."""
+        """The packets as XML elements. The fields, packet.iterfind(".//field[@name='snatmap.port']"), have the
+        attributes name, showname, show, value, size, pos."""
         return list(xml.etree.ElementTree.fromstring(self.text(capture, "-T", "pdml", **how)))
 
     def glossary(self, kind):

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The plugin as Wireshark sees it: what it registers, and that it loads without a word."""
+
+import collections
+import re
+
+import pytest
+
+import support
+
+# Meanings that no published text or count proves: each blurb says so.
+INFERRED = [
+    "gkstun.unknown_8002",
+    "gkstun.link_flags",
+    "gkstun.data_so",
+    "quickrelay.stats.bandwidth",
+    "baseband.radio",
+    "facetime_rtp.video.ltr_timestamp",
+]
+
+
+def rows_of_plugin(tshark, own_protocols):
+    """Lines of -G fields (F, label, name, type, parent, base, mask, blurb) whose protocol is ours."""
+    return [row for row in tshark.glossary("fields") if row[0] == "F" and row[4] in own_protocols]
+
+
+def test_listed_with_its_version(tshark):
+    project = re.search(r"project\(facetime VERSION ([0-9.]+)", (support.ROOT / "CMakeLists.txt").read_text())
+    rows = [[cell.strip() for cell in row] for row in tshark.glossary("plugins")]
+    ours = [row for row in rows if row[0] == "facetime.so"]
+    assert [row[1:3] for row in ours] == [[project[1], "dissector"]]
+
+
+def test_stock_runs_without_it(stock):
+    assert not [row for row in stock.glossary("plugins") if row[0].startswith("facetime")]
+    assert not [name for name in stock.protocols if name.startswith("facetime")]
+
+
+def test_protocols(own_protocols):
+    assert {"facetime", "gkstun", "snatmap", "commnat", "facetime_sip", "facetime_sdp", "quickrelay",
+            "facetime_link", "facetime_control", "facetime_rtp", "baseband"} <= set(own_protocols)
+
+
+def test_every_field_belongs_to_a_protocol_of_ours(own_fields, own_protocols):
+    strays = [name for name in own_fields if name.split(".")[0] not in own_protocols]
+    assert not strays
+
+
+def test_no_protocol_of_stock_gets_fields(tshark, stock, own_protocols):
+    def of_stock(program):
+        return [row for row in program.glossary("fields") if row[0] == "F" and row[4] not in own_protocols]
+    assert of_stock(tshark) == of_stock(stock)
+
+
+def test_names_are_registered_once(tshark, own_protocols):
+    names = collections.Counter(row[2] for row in rows_of_plugin(tshark, own_protocols))
+    assert not [name for name, times in names.items() if times > 1]
+
+
+def test_every_field_has_a_label_and_a_blurb(tshark, own_protocols):
+    """Expert infos (FT_NONE) have no blurb: their label is all their text."""
+    bare = [row[2] for row in rows_of_plugin(tshark, own_protocols)
+            if not row[1].strip() or row[3] != "FT_NONE" and not row[7].strip()]
+    assert not bare
+
+
+def test_a_blurb_is_more_than_its_label(tshark, own_protocols):
+    same = [row[2] for row in rows_of_plugin(tshark, own_protocols)
+            if row[3] != "FT_NONE" and row[7].strip().lower() == row[1].strip().lower()]
+    assert not same
+
+
+@pytest.mark.parametrize("name", INFERRED)
+def test_inferred_meanings_say_so(name, tshark, own_protocols):
+    blurbs = {row[2]: row[7] for row in rows_of_plugin(tshark, own_protocols)}
+    assert re.search(r"inferred|unknown|not known|guess|probably|presumably", blurbs[name], re.IGNORECASE)
+
+
+def test_port_range_is_a_preference(tshark):
+    prefs = tshark.run("-G", "currentprefs").stdout
+    assert re.search(r"^#?facetime\.udp\.port: 16384-16403$", prefs, re.MULTILINE)
