@@ -972,4 +972,6 @@ proto_reg_handoff_snatmap(void)
 {
     ft_evidence_register(FT_SHAPE_SNATMAP, proves_snatmap);
     ft_evidence_register(FT_SHAPE_COMMNAT, proves_commnat);
+    dissector_add_for_decode_as("udp.port", find_dissector("snatmap"));
+    dissector_add_for_decode_as("udp.port", find_dissector("commnat"));
 }
