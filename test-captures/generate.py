@@ -19,6 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import events  # noqa: E402  (the folder's name can't be a package name)
 import sessions  # noqa: E402  (the folder's name can't be a package name)
 
 CAPTURES = {**sessions.SESSIONS}
@@ -27,7 +28,9 @@ CAPTURES = {**sessions.SESSIONS}
 @functools.lru_cache(maxsize=None)
 def build(name):
     """The capture of that name, with the truth about it. Cached: treat it as read-only."""
-    return CAPTURES[name]()
+    cap = CAPTURES[name]()
+    events.tell(cap)
+    return cap
 
 
 def file_name(name):

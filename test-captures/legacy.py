@@ -20,18 +20,18 @@ TEST_SERVERS = {
 class Device:
     """One end of a call. addr: where its packets come from in the capture; public: outside its NAT."""
 
-    def __init__(self, cap, addr, public=None, host=None, audio=None, video=None, controlling=False,
-                 tie_breaker=None):
+    def __init__(self, cap, name, addr, public=None, host=None, audio=None, video=None,
+                 controlling=False):
         """host: its own address where that isn't addr (the far end); audio, video: its SSRCs."""
         def bits(count):
             return cap.rng.getrandbits(count)
-        self.addr, self.public, self.controlling = addr, public or addr, controlling
+        self.name, self.addr, self.public, self.controlling = name, addr, public or addr, controlling
         call_id = bits(31)
         self.host = Candidate(stun.HOST, host or addr, bits(31), call_id)
         self.reflexive = Candidate(stun.SERVER_REFLEXIVE, self.public, bits(31), call_id)
         self.relayed = None
         self.call_id = call_id
-        self.tie_breaker = tie_breaker or bits(31)
+        self.tie_breaker = bits(31)
         self.audio, self.video = audio or bits(32), video or bits(32)
         self.relayed_word = bits(31)
 
@@ -201,27 +201,26 @@ class Media:
         self.ts = {"audio": bits(31), "video": bits(31)}
         self.count = {"audio": 0, "video": 0}
         self.octets = {"audio": 0, "video": 0}
-        self.frames, self.running = 0, False
+        self.frames = 0
         self.extension, self.audio_payload = extension, audio_payload
 
     def start(self, delay=0.0):
         """Queues itself until stop()."""
-        self.running = True
-        self.cap.after(delay, self._audio)
+        self.cap.after(delay, self._audio, self)
         if self.pattern:
-            self.cap.after(delay + 0.007, self._video)
+            self.cap.after(delay + 0.007, self._video, self)
 
     def stop(self):
-        self.running = False
+        self.cap.cancel(self)
 
     def reports(self, delay):
         """Queue RTCP: first after `delay`, then every five seconds."""
         def tick():
-            if self.running:
-                self.report("audio")
-                self.cap.after(0.004, lambda: self.running and self.pattern and self.report("video"))
-                self.cap.after(4.7 + self.cap.rng.getrandbits(9) / 1000, tick)
-        self.cap.after(delay, tick)
+            self.report("audio")
+            if self.pattern:
+                self.cap.after(0.004, lambda: self.report("video"), self)
+            self.cap.after(4.7 + self.cap.rng.getrandbits(9) / 1000, tick, self)
+        self.cap.after(delay, tick, self)
 
     def report(self, kind):
         """Audio's report names its source (SR + SDES), video's is a bare SR."""
@@ -237,20 +236,16 @@ class Media:
         return (self.cap.rng.getrandbits(10) - 512) / 1_000_000
 
     def _audio(self):
-        if self.running:
-            self.packet("audio")
-            self.cap.after(0.02 + self._jitter(), self._audio)
+        self.packet("audio")
+        self.cap.after(0.02 + self._jitter(), self._audio, self)
 
     def _video(self):
-        if not self.running:
-            return
         size = self.pattern[self.frames % len(self.pattern)]
         self.frames += 1
         self.ts["video"] += 90000 // self.fps
         for i in range(size):
-            last = i == size - 1
-            self.cap.after(i * 0.0012, lambda last=last: self.running and self.packet("video", last))
-        self.cap.after(1 / self.fps + self._jitter(), self._video)
+            self.cap.after(i * 0.0012, lambda last=i == size - 1: self.packet("video", last), self)
+        self.cap.after(1 / self.fps + self._jitter(), self._video, self)
 
     def packet(self, kind, marker=False):
         """One RTP packet on the path in use, and its copy on `also`."""
@@ -268,9 +263,9 @@ class Media:
         self.octets[kind] += size
         wire = rtp.rtp(payload_type, self.seq[kind], self.ts[kind], getattr(self.device, kind),
                        self.cap.random(size), marker, self.extension if kind == "audio" else None)
-        number = self.path.send(wire)
+        number = self.path.send(wire, sender=self.device.name)
         if self.also and self.copied(kind, index):
-            self.also.send(wire, copy_of=number)
+            self.cap.after(0.0002, lambda: self.also.send(wire, copy_of=number, sender=self.device.name), self)
         return number
 
 
@@ -283,6 +278,7 @@ class Signalling:
         self.sdp = {"offer": (offer, inviter), "answer": (answer, invitee)}
         self.sequence = {"caller": 1, "callee": 1}
         self.first_bye = None
+        self.ske_base = cap.rng.getrandbits(40)
 
     def _body(self, which):
         template, device = self.sdp[which]
@@ -313,6 +309,21 @@ class Signalling:
 
     def message_ok(self, path, sender, cseq, ske_seq=None):
         return path.send(self.dialog.response(200, "MESSAGE", sender, cseq, ske_seq=ske_seq))
+
+    def key_message(self, at, sender, path, reply_path, fragment):
+        """Queue one SKE MESSAGE (a fragment of a blob that looks like DER) and its 200."""
+        key = (self.ske_base, fragment)
+        blob = b"\x30\x82\x01\x18" + self.cap.random(280) if fragment == 0 else self.cap.random(180)
+        asked = {}
+
+        def ask():
+            _, asked["cseq"] = self.message(path, sender, blob, "application/ske", key)
+
+        def answer():
+            other = "callee" if sender == "caller" else "caller"
+            self.message_ok(reply_path, other, asked["cseq"], key)
+        self.cap.at(at, ask)
+        self.cap.at(at + 0.045, answer)
 
     def bye(self, path, sender="caller", reason='*;cause=0;text="Normal Call Termination"'):
         """Called again, the same BYE again."""

@@ -9,12 +9,24 @@ Truth of a frame is a dict. Every frame has
     call               number of the call; None for traffic of no call
     precedes           number of the call that this server traffic leads to, else None
     events             names of the events that must stand on the frame (events.py)
-    may                events that may stand there too: the rules leave it open
+    may                events that may stand there as well: their rules leave the frame open
 
-and, where they apply: stun {method, class, txid, attributes}, sip {method, status, cseq, call_id, body},
-rtp {ssrc, seq, ts, pt, marker}, rtcp {types}, channel, peer [address, port] behind the channel,
-response_to, retransmission_of, copy_of (frame numbers), note, and fields: {display-filter name: [values
-written]}.
+and, where they apply:
+
+    src, dst           [address, port] of the datagram
+    channel            ChannelData's number; indication: send or data
+    peer               [address, port] behind the channel
+    stun               {method, class, txid, attributes}, and beside it nominates, reserved, lifetime,
+                       error, binds {channel, peer}
+    sip                {method, status (None = request), cseq, call_id, content_type, body}
+    rtp                {ssrc, seq, ts, pt, marker}; sender: name of the device; link: modern link id
+    rtcp               {types}
+    response_to        frame of the request (its last copy)
+    retransmission_of  frame of the first copy
+    copy_of            frame of the same RTP packet on another path
+    quotes             frame in an ICMP error
+    http               request or response of the connectivity check
+    fields             {display-filter name: [values written]}
 """
 
 import heapq
@@ -47,10 +59,12 @@ class Capture:
         self.local = set(MACS) | set(local or ())
         self.rng = random.Random(name)
         self.now = self.start
-        self.packets, self.truth, self.landmarks, self.comments = [], {}, {}, {}
+        self.packets, self.truth, self.comments = [], {}, {}
+        self.landmarks, self.groups = {}, {}            # name: frame number; name: frame numbers
         self.idents = {}
         self.queue, self.order = [], 0
         self.background = None
+        self.restarts, self.joined_late = set(), set()  # numbers of calls
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -63,16 +77,22 @@ class Capture:
         """Seconds since the start."""
         return (self.now - self.start) / 1_000_000
 
-    def at(self, seconds, action):
+    def at(self, seconds, action, owner=None):
         """Run `action()` at this time of the capture, or at once if it is past."""
         self.order += 1
-        heapq.heappush(self.queue, (max(self.start + micros(seconds), self.now), self.order, action))
+        when = max(self.start + micros(seconds), self.now)
+        heapq.heappush(self.queue, (when, self.order, action, owner))
 
-    def after(self, delay, action):
-        self.at(self.clock + delay, action)
+    def after(self, delay, action, owner=None):
+        self.at(self.clock + delay, action, owner)
+
+    def cancel(self, owner):
+        """Forget what this owner has queued."""
+        self.queue = [entry for entry in self.queue if entry[3] is not owner]
+        heapq.heapify(self.queue)
 
     def _step(self):
-        when, _, action = heapq.heappop(self.queue)
+        when, _, action, _ = heapq.heappop(self.queue)
         self.now = max(self.now, when)
         action()
 
@@ -100,7 +120,7 @@ class Capture:
         What is queued for the time between must be of one packet an entry.
         """
         end = self.start + micros(seconds)
-        queued = sum(when <= end for when, _, _ in self.queue)
+        queued = sum(when <= end for when, *_ in self.queue)
         missing = number - self.next_frame - queued
         if missing < 0:
             raise ValueError(f"{self.name}: {-missing} packets too many before frame {number}")
@@ -112,6 +132,10 @@ class Capture:
         self.run_to(seconds)
         if self.next_frame != number:
             raise ValueError(f"{self.name}: next is {self.next_frame}, not {number}")
+
+    def tail(self, count, seconds):
+        """So many background packets in so many seconds."""
+        self.frame(self.next_frame + count, self.clock + seconds)
 
     # --- packets --------------------------------------------------------------------------------
 
