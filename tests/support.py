@@ -8,16 +8,16 @@ Most tests need two fixtures (conftest.py) and nothing else:
                                 Datagram("17.188.181.8", 3480, "10.0.0.2", 16402, response)])
         assert tshark.values(capture, "snatmap.port") == ["16402", "46256"]
 
-`tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails the
-test when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long. Results are
-kept for the session, so asking the same thing twice costs nothing; a start of tshark costs a third of a second:
+`tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails
+the test when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long.
+Results are kept for the session, so asking the same thing twice costs nothing; a start of tshark takes 0.3 s:
 put many packets into one capture rather than one into many.
 
 Environment
     FACETIME_PLUGIN    the plugin to test (default build/facetime.so)
     TSHARK             the tshark to use (default: the one in PATH)
-    FACETIME_CAPTURES  folder with real/ and negative/ captures (default ../shared/captures seen from the project's
-                       root); tests that need it are reported as skipped where it isn't there
+    FACETIME_CAPTURES  folder with real/ and negative/ captures (default ../shared/captures);
+                       tests that need it are reported as skipped where it isn't there
     FACETIME_PRELOAD   libraries to preload into tshark: the runtimes of a plugin built with sanitizers
 """
 
@@ -144,7 +144,7 @@ def _no_folder(folder):
 
 
 def shared_captures(folder):
-    """Parameters for pytest.mark.parametrize: each capture of real/ or negative/; one skipped without them."""
+    """Parameters for pytest.mark.parametrize: each capture of real/ or negative/, or one that is skipped."""
     files = sorted((SHARED_CAPTURES / folder).glob("*.pcap*"))
     return [pytest.param(f, id=f.name) for f in files] or [
         pytest.param(None, id=folder, marks=pytest.mark.skip(reason=_no_folder(folder)))]
@@ -173,8 +173,8 @@ class Tshark:
     def __init__(self, plugin=None, program=TSHARK):
         self.program = shutil.which(program)
         assert self.program, f"{program} isn't there: install tshark, or set TSHARK"
-        # WIRESHARK_PLUGIN_DIR takes the place of the global plugin folder, so that no installed facetime.so gets
-        # in the way. Wireshark ignores it for root: hence setpriv, and files that the user nobody may read.
+        # WIRESHARK_PLUGIN_DIR takes the place of the global plugin folder, so that no installed facetime.so
+        # gets in the way. Wireshark ignores it for root: hence setpriv, and files that nobody may read.
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="home-", dir=stage()))
         self.command = []
         if os.geteuid() == 0:
@@ -299,8 +299,8 @@ class Tshark:
         return [int(n) for n in self.values(capture, "frame.number", filter=filter, **how)]
 
     def pdml(self, capture, **how):
-        """The packets as XML elements. The fields, packet.iterfind(".//field[@name='snatmap.port']"), have the
-        attributes name, showname, show, value, size, pos."""
+        """The packets as XML elements. The fields, packet.iterfind(".//field[@name='snatmap.port']"), have
+        the attributes name, showname, show, value, size, pos."""
         return list(xml.etree.ElementTree.fromstring(self.text(capture, "-T", "pdml", **how)))
 
     def glossary(self, kind):

@@ -26,8 +26,8 @@ TYPES = {
 }
 # The words that facetime.kind and its neighbours take in a filter.
 WORDS = {
-    "facetime.kind": ["stun", "turn", "sip", "rtp", "rtcp", "snatmap", "commnat", "quickrelay", "control", "link",
-                      "hbh", "quic", "baseband", "data"],
+    "facetime.kind": ["stun", "turn", "sip", "rtp", "rtcp", "snatmap", "commnat", "quickrelay", "control",
+                      "link", "hbh", "quic", "baseband", "data"],
     "facetime.generation": ["legacy", "modern"],
     "facetime.path": ["relay", "direct", "server"],
     "facetime_sip.coding": ["none", "zlib", "raw", "gzip"],

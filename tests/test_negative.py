@@ -93,7 +93,7 @@ def webrtc_ice(rng):
 def rfc_stun_attributes(rng):
     """RFC 8489 and 8656 meanings of numbers that Apple uses otherwise, lengths alike where possible."""
     yield from conversation((PHONE, 16402), (OTHER, 3478), [
-        stun(0x0001, (0x0006, b"user name of 20 byte"), (0x8002, b"\0\1\0\0"), (0x8022, b"a client"), rng=rng),
+        stun(0x0001, (0x0006, b"user name of 20 byte"), (0x8002, b"\0\1\0\0"), (0x8022, b"client"), rng=rng),
         stun(0x0111, (0x0009, b"\0\0\3\0Try Alternate"), (0x8003, b"a.io"),
              (0x8023, b"\0\1\x0d\x96\xc0\0\2\1"), rng=rng),
         stun(0x0017, (0x0012, xor_address(OTHER, 5000)), (0x8004, b"\0\0\3\3\0\0\0\0"), rng=rng),
@@ -103,7 +103,7 @@ def rfc_stun_attributes(rng):
 
 
 def rtp_phones(rng):
-    """Other vendors' media from 16384 up (Cisco's range), also with both ends in FaceTime's; RTCP a port above."""
+    """Other vendors' media from port 16384 up, with both ends in FaceTime's too; RTCP a port above."""
     for payload_type in (0, 8, 9, 18, 34, 96, 97, 101, 104):
         for ports in ((16384, 16386), (16394, 16396), (16402, 16402), (16400, 31000), (16403, 16393)):
             ssrcs = rng.randbytes(8)
@@ -140,7 +140,7 @@ def sip_phones(rng):
 
 
 def sixteen_bytes(rng):
-    """As long as SNATMAP and CommNAT: random ones on their ports, and ones that begin alike on other ports."""
+    """As long as SNATMAP and CommNAT: random ones on their ports, others that begin alike elsewhere."""
     for port in (*range(16384, 16388), 3478, 3480, 5678, 16402):
         yield from conversation((PHONE, 16402), (OTHER, port), [rng.randbytes(16) for _ in range(200)])
         yield from conversation((PHONE, 16403), (OTHER, port), [rng.randbytes(16) for _ in range(200)])
