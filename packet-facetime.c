@@ -278,8 +278,13 @@ show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
 static void
 show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_call *call = ft_call_as_of(packet->call, pinfo->num);
-    const ft_call *later = call ? ft_call_as_of(call, UINT32_MAX) : ft_call_prepared_by(pinfo->num);
+    const ft_call *prepared = ft_call_prepared_by(pinfo->num);
+    const ft_call *call = packet->call;
+
+    if (!call && prepared && prepared->first_frame <= pinfo->num)
+        call = prepared;
+    call = ft_call_as_of(call, pinfo->num);
+    const ft_call *later = ft_call_as_of(call ? call : prepared, UINT32_MAX);
 
     if (call) {
         proto_item_append_text(line, ", call %u", call->number);
@@ -310,10 +315,14 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
 static void
-show_line(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
-    proto_item_append_text(line, ": %s", val_to_str_const(packet->kind, ft_kind_vals, "?"));
-    proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
+    proto_tree *tree = proto_item_add_subtree(line, ett_facetime);
+
+    if (packet->kind != FT_KIND_UNKNOWN) {
+        proto_item_append_text(line, ": %s", val_to_str_const(packet->kind, ft_kind_vals, "?"));
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
+    }
     if (packet->generation != FT_GENERATION_UNKNOWN)
         proto_item_set_generated(proto_tree_add_uint(tree, hf_generation, tvb, 0, 0, packet->generation));
     if (packet->path != FT_PATH_UNKNOWN) {
@@ -329,6 +338,16 @@ show_line(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     if (packet->limit_hit)
         expert_add_info(pinfo, line, &ei_limit);
     show_events(tree, line, tvb, pinfo);
+}
+
+/* The end of a packet's dissection: its line, and the tap. */
+static void
+finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet *packet)
+{
+    show_line(line, tvb, pinfo, packet);
+    if (have_tap_listener(facetime_tap))
+        tap_queue_packet(facetime_tap, pinfo, packet);
+    ft_packet_end(pinfo);
 }
 
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */
@@ -361,7 +380,6 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 {
     ft_packet *packet = ft_packet_begin(pinfo);
     proto_item *line = proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA);
-    proto_tree *line_tree = proto_item_add_subtree(line, ett_facetime);
 
     packet->flow = flow;
     packet->limit_hit = flow == NULL && !pinfo->flags.in_error_pkt;
@@ -376,10 +394,7 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
         dissect_content(shape, tvb, pinfo, tree, packet);
         finish_packet(pinfo, packet);
     }
-    show_line(line_tree, line, tvb, pinfo, packet);
-    if (have_tap_listener(facetime_tap))
-        tap_queue_packet(facetime_tap, pinfo, wmem_memdup(pinfo->pool, packet, sizeof *packet));
-    ft_packet_end(pinfo);
+    finish_line(tvb, pinfo, line, packet);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -463,6 +478,78 @@ dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, 
         return FALSE;
     dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY);
     return TRUE;
+}
+
+/* ---- the HTTP check ---- */
+
+/* Before a call a legacy device asks http://static.ess.apple.com/connectivity.txt, in clear, and is told "AV was here!".
+ * Stock HTTP owns that TCP connection, so this looks on after it, and only at port 80. */
+#define HTTP_PORT 80
+#define MAX_REQUEST_OFFSET 160  /* link, IP and TCP headers before the request line */
+
+static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
+
+static bool
+frame_has(tvbuff_t *tvb, const char *text, unsigned within)
+{
+    const unsigned length = MIN(tvb_captured_length(tvb), within);
+
+    return length > 0 && ws_memmem(tvb_get_ptr(tvb, 0, (int)length), length, text, strlen(text)) != NULL;
+}
+
+static bool
+is_http_check(tvbuff_t *tvb, packet_info *pinfo)
+{
+    return pinfo->destport == HTTP_PORT && frame_has(tvb, "GET /connectivity.txt HTTP/1", MAX_REQUEST_OFFSET) &&
+           frame_has(tvb, "Host: static.ess.apple.com", 2 * MAX_REQUEST_OFFSET);
+}
+
+static uint32_t
+http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
+{
+    const ft_endpoint client = ft_destination(pinfo);
+
+    if (pinfo->srcport != HTTP_PORT || wmem_map_size(http_checks) == 0)
+        return 0;
+
+    const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
+    return request && request < pinfo->num && frame_has(tvb, "AV was here!", 1500) ? request : 0;
+}
+
+static void
+learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request)
+{
+    if (!ft_learning(pinfo))
+        return;
+    ft_call_prepare(pinfo, &client->addr);
+    ft_event_add(pinfo, FT_EVENT_CONNECTIVITY_CHECK, request,
+                 request ? "Apple answers: AV was here!" : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
+                 ft_endpoint_str(pinfo->pool, client));
+    if (!request && wmem_map_size(http_checks) < FT_MAX_DEVICES && !wmem_map_lookup(http_checks, client)) {
+        ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
+        *key = ft_endpoint_keep(client);
+        wmem_map_insert(http_checks, key, GUINT_TO_POINTER(pinfo->num));
+    }
+}
+
+static int
+dissect_facetime_http(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    if (pinfo->ptype != PT_TCP || (pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT))
+        return 0;
+
+    const bool asks = is_http_check(tvb, pinfo);
+    const uint32_t request = asks ? 0 : http_check_answered(tvb, pinfo);
+    if (!asks && !request)
+        return 0;
+
+    const ft_endpoint client = asks ? ft_source(pinfo) : ft_destination(pinfo);
+    ft_packet *packet = ft_packet_begin(pinfo);
+    packet->path = FT_PATH_SERVER;
+    packet->generation = FT_LEGACY;
+    learn_http_check(pinfo, &client, request);
+    finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, 0, 0, ENC_NA), packet);
+    return (int)tvb_captured_length(tvb);
 }
 
 /* ---- registration ---- */
@@ -550,6 +637,7 @@ proto_register_facetime(void)
     ft_stun_init();
     ft_media_init();
     ft_relay_init();
+    http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
 
 void
@@ -557,8 +645,13 @@ proto_reg_handoff_facetime(void)
 {
     for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++)
         shapes[shape].handle = find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
+    for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++) {
+        if (!shapes[shape].handle) /* a Wireshark built without it */
+            shapes[shape].handle = find_dissector("data");
+    }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
 
+    register_postdissector(create_dissector_handle(dissect_facetime_http, proto_facetime));
     dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);
     heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
                        HEURISTIC_ENABLE);

@@ -20,7 +20,8 @@ typedef struct {
 static wmem_array_t *calls;             /* of ft_call *, by number - 1 */
 static wmem_map_t *calls_by_device;     /* ft_endpoint that sent -> its latest ft_call */
 static wmem_map_t *calls_by_target;     /* ft_endpoint that was only sent to -> its latest ft_call */
-static wmem_map_t *preparations_of;     /* address -> preparations */
+static wmem_map_t *calls_by_address;    /* address of a device -> its latest ft_call */
+static wmem_map_t *preparations_of;     /* address of a device -> preparations */
 static wmem_map_t *prepared_frames;     /* frame -> ft_call */
 
 static unsigned
@@ -46,6 +47,7 @@ ft_call_init(void)
 {
     calls_by_device = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
     calls_by_target = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+    calls_by_address = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
     preparations_of = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
     prepared_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset);
@@ -115,6 +117,33 @@ set_call_of(wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
     ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
     *key = ft_endpoint_keep(endpoint);
     wmem_map_insert(map, key, call);
+}
+
+static address *
+keep_address(const address *from)
+{
+    address *kept = wmem_new0(wmem_file_scope(), address);
+
+    copy_address_wmem(wmem_file_scope(), kept, from);
+    return kept;
+}
+
+static void
+set_call_of_address(const address *device, ft_call *call)
+{
+    if (wmem_map_lookup(calls_by_address, device))
+        wmem_map_insert(calls_by_address, device, call); /* keeps the old key */
+    else if (wmem_map_size(calls_by_address) < FT_MAX_DEVICES)
+        wmem_map_insert(calls_by_address, keep_address(device), call);
+}
+
+/* The running call of a device by address alone, or NULL. */
+static ft_call *
+running_call_at(packet_info *pinfo, const address *device)
+{
+    ft_call *call = call_as_of((ft_call *)wmem_map_lookup(calls_by_address, device), pinfo->num);
+
+    return call && call->state != FT_CALL_ENDED && seconds_since(pinfo, &call->last_time) <= QUIET_END_S ? call : NULL;
 }
 
 static ft_call *
@@ -215,6 +244,9 @@ last_call(packet_info *pinfo, const ft_packet *packet)
     ft_call *of_flow = ft_call_of_packet(pinfo);
     ft_call *of_device = call_of(calls_by_device, &device, pinfo->num);
 
+    /* A modern phone opens a socket for each relay connection and interface. */
+    if (!of_flow && !of_device && packet->generation == FT_MODERN)
+        return running_call_at(pinfo, &device.addr);
     if (!of_device || (of_flow && of_flow->first_frame > of_device->first_frame))
         return of_flow ? of_flow : call_of(calls_by_target, &device, pinfo->num);
     return of_device;
@@ -317,6 +349,7 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
     put_flow_into(pinfo, packet->flow, call);
     set_call_of(calls_by_device, &device, call);
+    set_call_of_address(&device.addr, call);
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         set_call_of(calls_by_target, &target, call);
     packet->call = call;
@@ -339,17 +372,22 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 void
 ft_call_prepare(packet_info *pinfo, const address *device)
 {
-    if (!ft_learning(pinfo))
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
         return;
+    packet->call = running_call_at(pinfo, device);
+    if (packet->call) {
+        wmem_map_insert(prepared_frames, GUINT_TO_POINTER(pinfo->num), packet->call);
+        return;
+    }
 
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
     if (!before) {
         if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES)
             return;
-        address *key = wmem_new0(wmem_file_scope(), address);
-        copy_address_wmem(wmem_file_scope(), key, device);
         before = wmem_new0(wmem_file_scope(), preparations);
-        wmem_map_insert(preparations_of, key, before);
+        wmem_map_insert(preparations_of, keep_address(device), before);
     }
     const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
     before->frames[slot] = pinfo->num;

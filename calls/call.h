@@ -78,10 +78,12 @@ void ft_call_join(packet_info *pinfo, ft_call *call);
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 
-/* A packet of Apple's servers before a call (NAT tests, HTTP check): tied to the device's next call. First pass. */
+/* A packet of Apple's servers around a call (NAT tests, HTTP check): tied to the device's running call, else to its next
+ * one. First pass. Call it before events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
-/* The later call of a packet that came before it, or NULL: a link forward, so only later passes have it. */
+/* The call that ft_call_prepare() tied this frame to, or NULL. Where the call begins later (first_frame), this is a link
+ * forward, so only later passes have it. */
 const ft_call *ft_call_prepared_by(uint32_t frame);
 
 /* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
