@@ -663,15 +663,10 @@ dissect_commnat_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const 
 }
 
 static void
-dissect_commnat_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+list_commnat_flags(packet_info *pinfo, uint32_t flags)
 {
-    const uint32_t flags = ~tvb_get_ntohl(tvb, 8);
-    proto_item *item = proto_tree_add_bitmask_value(tree, tvb, 8, hf_commnat_flags, ett_commnat_flags,
-                                                    commnat_flag_fields, flags);
     const char *separator = ": ";
 
-    if (flags & ~KNOWN_FLAGS)
-        expert_add_info(pinfo, item, &ei_commnat_flags);
     for (const value_string *flag = commnat_flag_names; flag->strptr; flag++) {
         if (flags & flag->value) {
             col_append_sep_str(pinfo->cinfo, COL_INFO, separator, flag->strptr);
@@ -680,15 +675,22 @@ dissect_commnat_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     }
 }
 
-/* What a report's answer carries behind the token is not known: the device doesn't look at it. */
+/* What a report's answer carries behind the token is not known, the device doesn't look at it: an echo is
+ * inferred. */
 static void
 dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const commnat_message *message)
 {
     const bool is_response = message->direction == COMMNAT_RESPONSE;
+    const uint32_t flags = ~tvb_get_ntohl(tvb, 8);
+    proto_item *item = proto_tree_add_bitmask_value(tree, tvb, 8, hf_commnat_flags, ett_commnat_flags,
+                                                    commnat_flag_fields, flags);
 
     col_set_str(pinfo->cinfo, COL_INFO, is_response ? "Report response" : "Report");
-    if (!is_response)
-        dissect_commnat_flags(tvb, pinfo, tree);
+    if (is_response)
+        return;
+    list_commnat_flags(pinfo, flags);
+    if (flags & ~KNOWN_FLAGS)
+        expert_add_info(pinfo, item, &ei_commnat_flags);
 }
 
 static void
@@ -897,14 +899,15 @@ register_commnat(void)
             "The device's mapped UDP port in a test response, 0 in a request (inversion undone)", HFILL } },
         { &hf_commnat_flags,
           { "Flags", "commnat.flags", FT_UINT32, BASE_HEX, NULL, 0,
-            "What the device reports of its NAT (inversion undone)", HFILL } },
+            "What the device reports of its NAT (inversion undone); in a response, an echo is inferred",
+            HFILL } },
         COMMNAT_FLAGS(FLAG_ROW)
         { &hf_commnat_reserved,
           { "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0,
             "Zero once the inversion is undone", HFILL } },
         { &hf_commnat_raw,
           { "Last eight bytes on the wire", "commnat.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Every bit inverted. What they mean in a report's response is not known", HFILL } },
+            "Address or flags, port and reserved bits with every bit inverted", HFILL } },
         { &hf_commnat_test,
           { "Test", "commnat.test", FT_UINT32, BASE_HEX, NULL, 0,
             "Token of the first request of this test in the capture: the same for all its servers", HFILL } },
