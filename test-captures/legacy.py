@@ -270,23 +270,28 @@ class Media:
 
 
 class Signalling:
-    """A SIP dialog: each method writes one message on the path given."""
+    """A SIP dialog: each method writes one message on the path given.
 
-    def __init__(self, cap, inviter, invitee, offer=sip.OFFER_2015, answer=sip.ANSWER_2015, **style):
-        self.cap, self.inviter, self.invitee = cap, inviter, invitee
+    template: (offer, answer) of wire/sip.py; coding: of the SDP; style: see sip.Dialog.
+    """
+
+    def __init__(self, cap, inviter, invitee, template=(sip.OFFER_2015, sip.ANSWER_2015), coding="zlib",
+                 **style):
+        self.cap, self.coding = cap, coding
         self.dialog = sip.Dialog(cap.rng, inviter.public, invitee.public, **style)
-        self.sdp = {"offer": (offer, inviter), "answer": (answer, invitee)}
+        self.sdp = {"offer": (template[0], inviter), "answer": (template[1], invitee)}
         self.sequence = {"caller": 1, "callee": 1}
         self.first_bye = None
         self.ske_base = cap.rng.getrandbits(40)
 
-    def _body(self, which):
+    def body(self, which, **lies):
+        """The offer or the answer."""
         template, device = self.sdp[which]
-        return sip.sdp(template, device.public, device.audio, device.video)
+        text = sip.sdp(template, device.public, device.audio, device.video)
+        return sip.Body(text, "application/sdp", self.coding, **lies)
 
-    def invite(self, path, **style):
-        wire = self.dialog.request("INVITE", "caller", 1, self._body("offer"), "application/sdp", **style)
-        return path.send(wire)
+    def invite(self, path):
+        return path.send(self.dialog.request("INVITE", "caller", 1, self.body("offer")))
 
     def trying(self, path):
         return path.send(self.dialog.response(100, "INVITE", "callee", 1))
@@ -294,36 +299,34 @@ class Signalling:
     def ringing(self, path):
         return path.send(self.dialog.response(180, "INVITE", "callee", 1))
 
-    def ok(self, path, **style):
-        return path.send(self.dialog.response(200, "INVITE", "callee", 1, self._body("answer"),
-                                              "application/sdp", **style))
+    def ok(self, path):
+        return path.send(self.dialog.response(200, "INVITE", "callee", 1, self.body("answer")))
 
     def ack(self, path):
         return path.send(self.dialog.request("ACK", "caller", 1))
 
-    def message(self, path, sender, body, content_type, ske_seq=None):
+    def message(self, path, sender, body, ske_seq=None):
+        """A MESSAGE; returns what message_ok() needs to answer it."""
         self.sequence[sender] += 1
         cseq = self.sequence[sender]
-        return path.send(self.dialog.request("MESSAGE", sender, cseq, body, content_type,
-                                             ske_seq=ske_seq)), cseq
+        path.send(self.dialog.request("MESSAGE", sender, cseq, body, ske_seq))
+        return sip.OTHER[sender], cseq, ske_seq
 
-    def message_ok(self, path, sender, cseq, ske_seq=None):
-        return path.send(self.dialog.response(200, "MESSAGE", sender, cseq, ske_seq=ske_seq))
+    def message_ok(self, path, asked):
+        answerer, cseq, ske_seq = asked
+        return path.send(self.dialog.response(200, "MESSAGE", answerer, cseq, ske_seq=ske_seq))
+
+    def message_at(self, at, sender, path, reply_path, body, ske_seq=None):
+        """Queue a MESSAGE and its 200, 45 ms later."""
+        asked = []
+        self.cap.at(at, lambda: asked.append(self.message(path, sender, body, ske_seq)))
+        self.cap.at(at + 0.045, lambda: self.message_ok(reply_path, asked[0]))
 
     def key_message(self, at, sender, path, reply_path, fragment):
         """Queue one SKE MESSAGE (a fragment of a blob that looks like DER) and its 200."""
-        key = (self.ske_base, fragment)
         blob = b"\x30\x82\x01\x18" + self.cap.random(280) if fragment == 0 else self.cap.random(180)
-        asked = {}
-
-        def ask():
-            _, asked["cseq"] = self.message(path, sender, blob, "application/ske", key)
-
-        def answer():
-            other = "callee" if sender == "caller" else "caller"
-            self.message_ok(reply_path, other, asked["cseq"], key)
-        self.cap.at(at, ask)
-        self.cap.at(at + 0.045, answer)
+        self.message_at(at, sender, path, reply_path, sip.Body(blob, "application/ske"),
+                        (self.ske_base, fragment))
 
     def bye(self, path, sender="caller", reason='*;cause=0;text="Normal Call Termination"'):
         """Called again, the same BYE again."""
@@ -337,8 +340,8 @@ class Signalling:
         return number
 
     def bye_ok(self, path):
-        sender = "callee" if self.first_bye[2] == "caller" else "caller"
-        return path.send(self.dialog.response(200, "BYE", sender, self.sequence[self.first_bye[2]]))
+        sender = self.first_bye[2]
+        return path.send(self.dialog.response(200, "BYE", sip.OTHER[sender], self.sequence[sender]))
 
 
 class NatTest:

@@ -31,96 +31,122 @@ CODINGS = {
 }
 
 
-class Dialog:
-    """The constants of one SIP dialog: who talks to whom under which names."""
+class Body:
+    """What follows the blank line, and the headers that speak of it.
 
-    def __init__(self, rng, caller, callee, names=("101", "102"), agent=VICEROY_2015, compact=True,
-                 coding="zlib", isfocus=True):
-        """caller, callee: (address, port) written in the URIs; caller is who sends the INVITE."""
+    coding: a key of CODINGS. The rest is for messages that lie: coded = other bytes than the coding
+    makes of `plain`, encoding and length = other values of Content-Encoding and Content-Length.
+    """
+
+    def __init__(self, plain, content_type, coding="none", coded=None, encoding=None, length=None,
+                 damage=None):
+        name, coder = CODINGS[coding]
+        self.plain, self.content_type, self.coding, self.damage = plain, content_type, coding, damage
+        self.coded = coder(plain) if coded is None else coded
+        self.encoding = name if encoding is None else encoding
+        self.length = len(self.coded) if length is None else length
+
+    def headers(self):
+        yield "Content-Type", self.content_type
+        if self.encoding:
+            yield "Content-Encoding", self.encoding
+        yield "Content-Length", str(self.length)
+
+    def truth(self):
+        """(entries of truth["sip"], fields)"""
+        text = self.plain.decode() if _is_text(self.plain) else self.plain.hex()
+        fields = {"facetime_sip.coding": [self.coding]}
+        if self.coding != "none" and not self.damage:
+            fields["facetime_sip.inflated_length"] = [len(self.plain)]
+        return {"content_type": self.content_type, "body": text, "damage": self.damage}, fields
+
+
+def _is_text(body):
+    return all(byte in (9, 10, 13) or 32 <= byte < 127 for byte in body)
+
+
+class Dialog:
+    """The constants of one SIP dialog: who talks to whom under which names.
+
+    The caller of the dialog is who sends the INVITE, whoever dialled.
+    """
+
+    def __init__(self, rng, caller, callee, names=("101", "102"), agent=VICEROY_2015, compact=True):
+        """caller, callee: the (address, port) written in the URIs."""
         self.ends = {"caller": caller, "callee": callee}
         self.names = dict(zip(("caller", "callee"), names))
-        self.tags = {"caller": str(rng.getrandbits(31)), "callee": str(rng.getrandbits(31))}
+        self.tags = {who: str(rng.getrandbits(31)) for who in self.ends}
         number = f"{rng.getrandbits(128):032x}"
-        self.uuid = "-".join((number[:8], number[8:12], number[12:16], number[16:20], number[20:]))
-        self.call_id = f"{self.uuid}@{caller[0].replace('.', '-').replace(':', '-')}"
-        self.rng, self.agent, self.compact, self.coding = rng, agent, compact, coding
-        self.isfocus = isfocus
+        uuid = "-".join((number[:8], number[8:12], number[12:16], number[16:20], number[20:]))
+        self.call_id = f"{uuid}@{caller[0].replace('.', '-').replace(':', '-')}"
+        self.rng, self.agent, self.short = rng, agent, COMPACT if compact else {}
         self.branches = {}
+
+    def request(self, method, sender, cseq, body=None, ske_seq=None, reason=None):
+        start = f"{method} {self._uri(OTHER[sender])} SIP/2.0"
+        key = (sender, cseq, method == "ACK")
+        headers = [("Via", self._via(sender, key)), ("Max-Forwards", "70")]
+        headers += self._names(sender, method, cseq, method != "INVITE")
+        if method == "INVITE":
+            headers.append(self._contact(sender))
+        return self._write(start, headers, body, ske_seq, reason,
+                           {"method": method, "status": None, "cseq": cseq})
+
+    def response(self, status, method, sender, cseq, body=None, ske_seq=None):
+        """`sender` answers a request of the other end."""
+        start = f"SIP/2.0 {status} {REASONS[status]}"
+        headers = [("Via", self._via(OTHER[sender], (OTHER[sender], cseq, False)))]
+        headers += self._names(OTHER[sender], method, cseq, status > 100)
+        if method == "INVITE" and status == 200:
+            headers.append(self._contact(sender))
+        return self._write(start, headers, body, ske_seq, None,
+                           {"method": method, "status": status, "cseq": cseq})
 
     def _uri(self, who):
         ip, port = self.ends[who]
-        host = f"[{ip}]" if ":" in ip else ip
-        return f"sip:user@{host}" + (f":{port}" if port != 5060 else "")
+        return f"sip:user@{_host(ip)}" + (f":{port}" if port != 5060 else "")
 
-    def _party(self, who, tagged):
-        tag = f";tag={self.tags[who]}" if tagged else ""
-        return f'"{self.names[who]}" <{self._uri(who)}>{tag}'
-
-    def _via(self, frm, key):
-        """One branch a transaction: a response and an ACK's repeat find the same again."""
+    def _via(self, requester, key):
+        """One branch a transaction: a response finds its request's again."""
         if key not in self.branches:
             self.branches[key] = f"z9hG4bK{self.rng.getrandbits(64):016x}"
-        ip, port = self.ends[frm]
-        host = f"[{ip}]" if ":" in ip else ip
-        return f"SIP/2.0/UDP {host}:{port};branch={self.branches[key]}"
+        ip, port = self.ends[requester]
+        return f"SIP/2.0/UDP {_host(ip)}:{port};branch={self.branches[key]}"
 
-    def _message(self, start, sender, cseq, method, to_tagged, requester, body, content_type, coding,
-                 ske_seq, reason, truth):
-        target = "callee" if requester == "caller" else "caller"
-        key = (requester, cseq, "ACK" if method == "ACK" else "")
-        headers = [("Via", self._via(requester, key))]
-        if start.endswith("SIP/2.0"):
-            headers.append(("Max-Forwards", "70"))
-        headers += [("To", self._party(target, to_tagged)), ("From", self._party(requester, True)),
-                    ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}")]
-        if method == "INVITE" and truth["status"] in (None, 200):
-            headers.append(("Contact", f"<{self._uri(sender)}>" + (";isfocus" if self.isfocus else "")))
+    def _party(self, who, tagged):
+        return f'"{self.names[who]}" <{self._uri(who)}>' + (f";tag={self.tags[who]}" if tagged else "")
+
+    def _names(self, requester, method, cseq, to_tagged):
+        return [("To", self._party(OTHER[requester], to_tagged)), ("From", self._party(requester, True)),
+                ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}")]
+
+    def _contact(self, who):
+        return "Contact", f"<{self._uri(who)}>;isfocus"
+
+    def _write(self, start, headers, body, ske_seq, reason, sip):
         headers.append(("User-Agent", self.agent))
-        name, coder = CODINGS[coding]
-        coded = coder(body) if body and content_type else body
-        fields = {}
-        if content_type:
-            headers.append(("Content-Type", content_type))
-        if content_type and name:
-            headers.append(("Content-Encoding", name))
-        if content_type:
-            fields["facetime_sip.coding"] = [coding]
-            if coding != "none":
-                fields["facetime_sip.inflated_length"] = [len(body)]
-        headers.append(("Content-Length", str(len(coded))))
+        headers += body.headers() if body else [("Content-Length", "0")]
+        sip, fields = {**sip, "call_id": self.call_id}, {}
+        if body:
+            more, fields = body.truth()
+            sip.update(more)
         if ske_seq:
             headers.append(("SKESeq", "%d;%d" % ske_seq))
             fields["facetime_sip.ske.sequence"] = [ske_seq[0]]
             fields["facetime_sip.ske.fragment"] = [ske_seq[1]]
         if reason:
             headers.append(("Reason", reason))
-        short = COMPACT if self.compact else {}
-        lines = [start] + [f"{short.get(header, header)}: {value}" for header, value in headers]
+        lines = [start] + [f"{self.short.get(name, name)}: {value}" for name, value in headers]
         text = "\r\n".join(lines) + "\r\n\r\n"
-        sip = {"method": method, "cseq": cseq, "call_id": self.call_id,
-               "content_type": content_type, "body": body.decode() if _is_text(body) else body.hex()}
-        return Wire(text.encode() + coded, kind="sip", generation="legacy",
-                    sip={**sip, **truth}, fields=fields)
-
-    def request(self, method, sender, cseq, body=b"", content_type=None, coding=None, ske_seq=None,
-                reason=None):
-        target = "callee" if sender == "caller" else "caller"
-        coding = coding or (self.coding if content_type == "application/sdp" else "none")
-        return self._message(f"{method} {self._uri(target)} SIP/2.0", sender, cseq, method,
-                             method != "INVITE", sender, body, content_type, coding, ske_seq, reason,
-                             {"status": None})
-
-    def response(self, status, method, sender, cseq, body=b"", content_type=None, coding=None,
-                 ske_seq=None):
-        """`sender` answers a request of the other end."""
-        requester = "callee" if sender == "caller" else "caller"
-        coding = coding or (self.coding if content_type == "application/sdp" else "none")
-        return self._message(f"SIP/2.0 {status} {REASONS[status]}", sender, cseq, method, status > 100,
-                             requester, body, content_type, coding, ske_seq, None, {"status": status})
+        return Wire(text.encode() + (body.coded if body else b""), kind="sip", generation="legacy",
+                    sip=sip, fields=fields)
 
 
-def _is_text(body):
-    return all(byte in (9, 10, 13) or 32 <= byte < 127 for byte in body)
+OTHER = {"caller": "callee", "callee": "caller"}
+
+
+def _host(ip):
+    return f"[{ip}]" if ":" in ip else ip
 
 
 # --- SDP ----------------------------------------------------------------------------------------
