@@ -235,12 +235,12 @@ ft_relay_counted(packet_info *pinfo, uint16_t counter)
 
 /* ---- link ids ---- */
 
-/* The newest announcement of the id as of the frame: of this flow, else of another flow in the call. */
+/* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow in the call. */
 static const known_link *
-find_link(packet_info *pinfo, uint16_t id)
+find_link(packet_info *pinfo, uint16_t id, bool or_here)
 {
     wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
-    const unsigned end = count_before(known, pinfo->num, true);
+    const unsigned end = count_before(known, pinfo->num, or_here);
     const ft_flow *flow = flow_of(pinfo);
     const ft_call *call = ft_call_of_packet(pinfo);
     const known_link *of_call = NULL;
@@ -283,7 +283,7 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
     if (!record.flow || !ft_learning(pinfo))
         return;
 
-    const known_link *known = find_link(pinfo, link->id);
+    const known_link *known = find_link(pinfo, link->id, true);
     if (known && known->flow == record.flow && link_equal(&known->link, link))
         return;
     if (link_total >= FT_MAX_RELAY_LINKS) {
@@ -299,7 +299,7 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
 const ft_relay_link *
 ft_relay_link_find(packet_info *pinfo, uint16_t id)
 {
-    const known_link *known = find_link(pinfo, id);
+    const known_link *known = find_link(pinfo, id, false);
 
     return known ? &known->link : NULL;
 }
@@ -428,7 +428,7 @@ ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
     const short_key key = make_key(key_id, FT_TIE_KEY);
     const tie_record *record = (const tie_record *)wmem_map_lookup(ties, &key);
 
-    return record && record->mki_frame <= pinfo->num ? record->mki_frame : 0;
+    return record && record->mki_frame < pinfo->num ? record->mki_frame : 0;
 }
 
 void

@@ -80,7 +80,7 @@ typedef struct ft_relay_link {
 /* Repeats of what is already known make no new record. */
 void ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link);
 
-/* As of this frame: announced on this flow, else on another flow of the packet's call; NULL if unknown. */
+/* As announced before this frame on this flow, else on another flow of the packet's call; NULL if unknown. */
 const ft_relay_link *ft_relay_link_find(packet_info *pinfo, uint16_t id);
 
 /* "participant 959a7033b7526469, Wi-Fi, IPv4". Lives in scope. */
@@ -94,7 +94,7 @@ uint32_t ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t cou
  * First pass (else a no-op). Cheap enough for each packet. */
 void ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki);
 
-/* The first RTP packet, not later than this frame, whose MKI begins with these 8 bytes; 0 if none. */
+/* The first RTP packet whose MKI begins with these 8 bytes; 0 if none came before this frame. */
 uint32_t ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id);
 
 /* What two flows of one call have in common. All are 8 bytes that nobody else has by chance: random, or an HMAC. */
