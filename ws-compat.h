@@ -34,6 +34,13 @@ typedef gboolean ws_bool;
 #define ws_val_to_str(pool, value, strings, fmt) val_to_str(value, strings, fmt)
 #endif
 
+/* Dynamic payload types: 4.4 wants the number of channels. */
+#if WS_AT_LEAST(4, 4)
+#define ws_rtp_dyn_payload_insert(table, type, name, rate) rtp_dyn_payload_insert(table, type, name, rate, 1)
+#else
+#define ws_rtp_dyn_payload_insert(table, type, name, rate) rtp_dyn_payload_insert(table, type, name, rate)
+#endif
+
 /* The submenu separator in the name of a stats tree. */
 #if WS_AT_LEAST(4, 4)
 #define WS_MENU_SEPARATOR "//"

@@ -22,6 +22,7 @@
 #define FT_MAX_RELAY_LINKS      16384   /* announced relay links; later ones stay a number */
 #define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
 #define FT_MAX_TIES             65536   /* participants, keys and link messages that tell which flows are one call */
+#define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 
 #endif
