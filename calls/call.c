@@ -99,7 +99,7 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
 {
     nstime_t passed;
 
-    nstime_delta(&passed, &pinfo->abs_ts, then);
+    nstime_delta(&passed, &pinfo->rel_ts, then);
     return nstime_to_sec(&passed);
 }
 
@@ -182,7 +182,7 @@ new_call(packet_info *pinfo, const ft_packet *packet)
     call->number = wmem_array_get_count(calls);
     call->generation = packet->generation;
     call->first_frame = pinfo->num;
-    call->first_time = pinfo->abs_ts;
+    call->first_time = pinfo->rel_ts;
     call->local = ft_endpoint_keep(&device);
     call->streams = wmem_array_new(wmem_file_scope(), sizeof(ft_stream *));
     call->senders = wmem_array_new(wmem_file_scope(), sizeof(ft_sender *));
@@ -364,7 +364,7 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
         return;
     call->state = FT_CALL_ENDED;
     call->end_frame = pinfo->num;
-    call->end_time = pinfo->abs_ts;
+    call->end_time = pinfo->rel_ts;
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s", call->number, reason);
 }
@@ -391,7 +391,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     }
     const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
     before->frames[slot] = pinfo->num;
-    before->times[slot] = pinfo->abs_ts;
+    before->times[slot] = pinfo->rel_ts;
 }
 
 const ft_call *
@@ -411,7 +411,7 @@ ft_call_count(packet_info *pinfo)
     ft_call *call = packet->call;
     call->packets++;
     call->last_frame = pinfo->num;
-    call->last_time = pinfo->abs_ts;
+    call->last_time = pinfo->rel_ts;
     if (call->generation == FT_GENERATION_UNKNOWN)
         call->generation = packet->generation;
     if (packet->kind == FT_KIND_RTP) {

@@ -43,7 +43,7 @@ typedef struct ft_call {
     ft_generation generation;
     ft_call_state state;
     uint32_t      first_frame, last_frame;
-    nstime_t      first_time, last_time;
+    nstime_t      first_time, last_time; /* since the first frame, as all times of a call */
     ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
     uint32_t      invite_frame, answer_frame, bye_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;

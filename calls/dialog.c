@@ -89,7 +89,7 @@ learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip)
 
     dialog->byes++;
     dialog->last_bye_frame = pinfo->num;
-    dialog->last_bye_time = pinfo->abs_ts;
+    dialog->last_bye_time = pinfo->rel_ts;
     dialog->last_bye_path = packet->path;
     if (dialog->bye_frame) {
         ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, dialog->bye_frame, "BYE of frame %u sent again (copy %u)",

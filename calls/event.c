@@ -78,7 +78,7 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     if (!packet || pinfo->fd->visited)
         return NULL;
     va_start(arguments, format);
-    ft_event *event = record(pinfo->num, &pinfo->abs_ts, packet->call, packet->path, id, other_frame, format, arguments);
+    ft_event *event = record(pinfo->num, &pinfo->rel_ts, packet->call, packet->path, id, other_frame, format, arguments);
     va_end(arguments);
     return event;
 }

@@ -45,7 +45,7 @@ typedef struct ft_event {
     ft_event_id      id;
     uint32_t         frame;
     uint32_t         other_frame;   /* the frame that the text speaks of, 0 if none; may be set later (a link forward) */
-    nstime_t         time;          /* absolute */
+    nstime_t         time;          /* since the first frame */
     ft_path          path;
     struct ft_call  *call;          /* may be NULL */
     const char      *text;

@@ -3,8 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "plugin/plugin.h"
+
 #include "ws-compat.h"
 #include <epan/proto.h>
+#include <epan/tap.h>
 
 /* X(name): one row a file in the root folder */
 #define PROTOCOLS(X) \
@@ -47,8 +50,10 @@ void
 plugin_register(void)
 {
     static proto_plugin protocols = { register_protocols, hand_off_protocols };
+    static tap_plugin reports = { register_tap_listener_facetime_reports };
 
     proto_register_plugin(&protocols);
+    tap_register_plugin(&reports);
 }
 
 /* Wireshark 4.4 and later ask what kind of plugin this is: 1 is a dissector. */

@@ -1,0 +1,436 @@
+/* plugin/timeline.c
+ * tshark -q -z facetime,calls[,json][,filter]      a table, one call a line
+ * tshark -q -z facetime,timeline[,json][,filter]   each call told event by event
+ *
+ * Both tell what calls/ remembers; a filter leaves the calls and events of the packets that pass it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/plugin.h"
+
+#include "calls/call.h"
+#include "calls/dialog.h"
+#include "calls/media.h"
+
+#include <epan/stat_tap_ui.h>
+#include <epan/tap.h>
+#include <wsutil/json_dumper.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MANY 6 /* events of one name in one call: beyond, the first stands for all, with their number and the last frame */
+
+typedef struct {
+    bool        timeline;   /* else the table of calls */
+    bool        json;
+    bool        filtered;
+    GHashTable *frames;     /* of the packets that passed the filter and may have events */
+    GHashTable *calls;      /* of ft_call, that those packets belong to */
+} report;
+
+static void
+report_reset(void *data)
+{
+    report *wanted = (report *)data;
+
+    g_hash_table_remove_all(wanted->frames);
+    g_hash_table_remove_all(wanted->calls);
+}
+
+static tap_packet_status
+report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    report *wanted = (report *)data;
+    const ft_packet *packet = (const ft_packet *)tapped;
+
+    if (!wanted->filtered)
+        return TAP_PACKET_DONT_REDRAW;
+    /* A BYE may get an event by hindsight. */
+    if (packet->kind == FT_KIND_SIP || ft_events_of(pinfo->num))
+        g_hash_table_add(wanted->frames, GUINT_TO_POINTER(pinfo->num));
+    if (packet->call)
+        g_hash_table_add(wanted->calls, packet->call);
+    return TAP_PACKET_REDRAW;
+}
+
+static bool
+wants_event(const report *wanted, const ft_event *event)
+{
+    return !wanted->filtered || g_hash_table_contains(wanted->frames, GUINT_TO_POINTER(event->frame));
+}
+
+static bool
+wants_call(const report *wanted, const ft_call *call)
+{
+    if (call->merged_into)
+        return false;
+    if (!wanted->filtered || g_hash_table_contains(wanted->calls, call))
+        return true;
+    for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
+        if (wants_event(wanted, *(const ft_event **)wmem_array_index(call->events, i)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- what a call is, in words ---- */
+
+static const char *
+state_text(const ft_call *call)
+{
+    if (call->answer_frame)
+        return "answered";
+    if (call->invite_frame)
+        return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
+    return call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY] ? "media" : "set-up only";
+}
+
+static const char *
+end_text(const ft_call *call)
+{
+    return call->end_reason ? call->end_reason : "not in this file";
+}
+
+/* "relay 175-279, direct 301-5780": first and last frame of media by path. */
+static char *
+paths_text(const ft_call *call)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(NULL, "");
+
+    for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
+        if (call->media_packets[path])
+            wmem_strbuf_append_printf(text, "%s%s %u-%u", wmem_strbuf_get_len(text) ? ", " : "",
+                                      val_to_str_const(path, ft_path_vals, "?"), call->media_first[path],
+                                      call->media_last[path]);
+    }
+    return wmem_strbuf_finalize(text);
+}
+
+static uint32_t
+lost_packets(const ft_stream *stream)
+{
+    const uint32_t expected = stream->highest_sequence - stream->base_sequence + 1;
+
+    return expected > stream->packets ? expected - stream->packets : 0;
+}
+
+static const char *
+codec_name(const ft_call *call, const ft_stream *stream)
+{
+    const ft_codec *codec = ft_codec_known(call->generation, stream->payload_type);
+
+    return codec ? codec->name : "unknown";
+}
+
+/* "AAC-ELD 4501 -0, H264 3310 -2": codec, packets and losses of each stream. */
+static char *
+media_text(const ft_call *call)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(NULL, "");
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        wmem_strbuf_append_printf(text, "%s%s %s %u -%u", i ? ", " : "", stream->outgoing ? "out" : "in",
+                                  codec_name(call, stream), stream->packets, lost_packets(stream));
+    }
+    return wmem_strbuf_finalize(text);
+}
+
+static double
+duration(const ft_call *call)
+{
+    nstime_t length;
+
+    nstime_delta(&length, &call->last_time, &call->first_time);
+    return nstime_to_sec(&length);
+}
+
+/* ---- as text ---- */
+
+static void
+print_calls(const report *wanted)
+{
+    printf("\nFaceTime calls (seconds since the first frame; media as codec, packets, losses)\n");
+    printf("%-4s %-8s %10s %9s %13s  %-24s %-24s %-24s %-12s %-36s %-36s %s\n", "Call", "Version", "Start", "Duration",
+           "Frames", "Local", "Remote", "Offer from", "State", "End", "Paths", "Media");
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (!wants_call(wanted, call))
+            continue;
+        char *paths = paths_text(call), *media = media_text(call);
+        char *local = (char *)ft_endpoint_str(NULL, &call->local), *remote = (char *)ft_endpoint_str(NULL, &call->remote);
+        char *offerer = (char *)ft_endpoint_str(NULL, &call->offerer);
+        printf("%-4u %-8s %10.3f %9.3f %6u-%-6u  %-24s %-24s %-24s %-12s %-36s %-36s %s\n", call->number,
+               val_to_str_const(call->generation, ft_generation_vals, "unknown"), nstime_to_sec(&call->first_time),
+               duration(call), call->first_frame, call->last_frame, local, remote, offerer, state_text(call),
+               end_text(call), paths, media);
+        wmem_free(NULL, paths);
+        wmem_free(NULL, media);
+    }
+}
+
+static int
+by_frame(const void *one, const void *other)
+{
+    const ft_event *x = *(const ft_event *const *)one, *y = *(const ft_event *const *)other;
+
+    return x->frame != y->frame ? (x->frame > y->frame) - (x->frame < y->frame) : (x->id > y->id) - (x->id < y->id);
+}
+
+/* The wanted events of a call in order of frames. */
+static GPtrArray *
+story(const report *wanted, const ft_call *call)
+{
+    GPtrArray *events = g_ptr_array_new();
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
+        ft_event *event = *(ft_event **)wmem_array_index(call->events, i);
+        if (wants_event(wanted, event))
+            g_ptr_array_add(events, event);
+    }
+    g_ptr_array_sort(events, by_frame);
+    return events;
+}
+
+static void
+print_event(const ft_event *event, unsigned more, uint32_t last)
+{
+    printf("%8u %11.3f  %-7s %-27s %s", event->frame, nstime_to_sec(&event->time),
+           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
+    if (more)
+        printf(" (and %u more, to frame %u)", more, last);
+    printf("\n");
+}
+
+static void
+print_story(GPtrArray *events)
+{
+    unsigned count[FT_EVENT_COUNT] = { 0 }, told[FT_EVENT_COUNT] = { 0 };
+    uint32_t last[FT_EVENT_COUNT] = { 0 };
+
+    for (unsigned i = 0; i < events->len; i++) {
+        const ft_event *event = (const ft_event *)events->pdata[i];
+        count[event->id]++;
+        last[event->id] = event->frame;
+    }
+    for (unsigned i = 0; i < events->len; i++) {
+        const ft_event *event = (const ft_event *)events->pdata[i];
+        if (count[event->id] <= MANY)
+            print_event(event, 0, 0);
+        else if (told[event->id]++ == 0)
+            print_event(event, count[event->id] - 1, last[event->id]);
+    }
+}
+
+static void
+print_timeline(const report *wanted)
+{
+    printf("\nFaceTime timeline (seconds since the first frame)\n");
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (!wants_call(wanted, call))
+            continue;
+        GPtrArray *events = story(wanted, call);
+        char *local = (char *)ft_endpoint_str(NULL, &call->local), *remote = (char *)ft_endpoint_str(NULL, &call->remote);
+        printf("\nCall %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->number,
+               val_to_str_const(call->generation, ft_generation_vals, "unknown generation"), local, remote,
+               call->first_frame, call->last_frame, duration(call), state_text(call), end_text(call));
+        printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
+        print_story(events);
+        g_ptr_array_free(events, TRUE);
+    }
+}
+
+/* ---- as JSON ---- */
+
+static void
+json_string(json_dumper *json, const char *name, const char *value)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_string(json, value);
+}
+
+static void
+json_number(json_dumper *json, const char *name, uint32_t value)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "%u", value);
+}
+
+static void
+json_seconds(json_dumper *json, const char *name, double value)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "%.6f", value);
+}
+
+static void
+json_end(json_dumper *json, const char *name, const ft_endpoint *end)
+{
+    char *text = (char *)ft_endpoint_str(NULL, end);
+
+    if (end->addr.type != AT_NONE)
+        json_string(json, name, text);
+}
+
+static void
+json_streams(json_dumper *json, const ft_call *call)
+{
+    json_dumper_set_member_name(json, "streams");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        json_dumper_begin_object(json);
+        json_number(json, "ssrc", stream->ssrc);
+        json_string(json, "direction", stream->outgoing ? "out" : "in");
+        json_number(json, "payload_type", stream->payload_type);
+        json_string(json, "codec", codec_name(call, stream));
+        json_end(json, "sender", &stream->sender);
+        json_number(json, "first_frame", stream->first_frame);
+        json_number(json, "last_frame", stream->last_frame);
+        json_number(json, "packets", stream->packets);
+        json_number(json, "copies", stream->copies);
+        json_number(json, "lost", lost_packets(stream));
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_paths(json_dumper *json, const ft_call *call)
+{
+    json_dumper_set_member_name(json, "paths");
+    json_dumper_begin_array(json);
+    for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
+        if (!call->media_packets[path])
+            continue;
+        json_dumper_begin_object(json);
+        json_string(json, "path", val_to_str_const(path, ft_path_vals, "?"));
+        json_number(json, "packets", call->media_packets[path]);
+        json_number(json, "first_frame", call->media_first[path]);
+        json_number(json, "last_frame", call->media_last[path]);
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_events(json_dumper *json, const report *wanted, const ft_call *call)
+{
+    GPtrArray *events = story(wanted, call);
+
+    json_dumper_set_member_name(json, "events");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < events->len; i++) {
+        const ft_event *event = (const ft_event *)events->pdata[i];
+        json_dumper_begin_object(json);
+        json_number(json, "frame", event->frame);
+        json_seconds(json, "time", nstime_to_sec(&event->time));
+        if (event->path != FT_PATH_UNKNOWN)
+            json_string(json, "path", val_to_str_const(event->path, ft_path_vals, "?"));
+        json_string(json, "event", ft_event_name(event->id));
+        json_string(json, "text", event->text);
+        if (event->other_frame)
+            json_number(json, "other_frame", event->other_frame);
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+    g_ptr_array_free(events, TRUE);
+}
+
+static void
+json_call(json_dumper *json, const report *wanted, const ft_call *call)
+{
+    json_dumper_begin_object(json);
+    json_number(json, "call", call->number);
+    json_string(json, "generation", val_to_str_const(call->generation, ft_generation_vals, "unknown"));
+    json_seconds(json, "start", nstime_to_sec(&call->first_time));
+    json_seconds(json, "duration", duration(call));
+    json_number(json, "first_frame", call->first_frame);
+    json_number(json, "last_frame", call->last_frame);
+    json_number(json, "packets", call->packets);
+    json_end(json, "local", &call->local);
+    json_end(json, "remote", &call->remote);
+    json_end(json, "offer_from", &call->offerer);
+    json_string(json, "state", state_text(call));
+    if (call->end_reason) {
+        json_number(json, "end_frame", call->end_frame);
+        json_string(json, "end", call->end_reason);
+    }
+    if (call->restart_of)
+        json_number(json, "restart_of", call->restart_of->number);
+    json_paths(json, call);
+    json_streams(json, call);
+    if (wanted->timeline)
+        json_events(json, wanted, call);
+    json_dumper_end_object(json);
+}
+
+static void
+print_json(const report *wanted)
+{
+    json_dumper json = { .output_file = stdout, .flags = JSON_DUMPER_FLAGS_PRETTY_PRINT };
+
+    json_dumper_begin_array(&json);
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (wants_call(wanted, call))
+            json_call(&json, wanted, call);
+    }
+    json_dumper_end_array(&json);
+    json_dumper_finish(&json);
+}
+
+/* ---- the option -z ---- */
+
+static void
+report_draw(void *data)
+{
+    const report *wanted = (const report *)data;
+
+    ft_dialog_hindsight();
+    if (wanted->json)
+        print_json(wanted);
+    else if (wanted->timeline)
+        print_timeline(wanted);
+    else
+        print_calls(wanted);
+}
+
+/* option: "facetime,timeline", then ",json", then ",<filter>". */
+static void
+report_start(const char *option, void *user_data)
+{
+    report *wanted = g_new0(report, 1);
+    const char *rest = strchr(strchr(option, ',') + 1, ',');
+
+    wanted->timeline = user_data != NULL;
+    wanted->frames = g_hash_table_new(g_direct_hash, g_direct_equal);
+    wanted->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
+    if (rest && (strcmp(rest, ",json") == 0 || g_str_has_prefix(rest, ",json,"))) {
+        wanted->json = true;
+        rest = strchr(rest + 1, ',');
+    }
+    wanted->filtered = rest && rest[1];
+
+    GString *error = register_tap_listener("facetime", wanted, wanted->filtered ? rest + 1 : NULL, TL_REQUIRES_NOTHING,
+                                           report_reset, report_packet, report_draw, NULL);
+    if (error) {
+        fprintf(stderr, "%s: %s\n", option, error->str);
+        exit(1);
+    }
+}
+
+static stat_tap_ui calls_ui = {
+    REGISTER_STAT_GROUP_UNSORTED, NULL, "facetime,calls", report_start, 0, NULL
+};
+static stat_tap_ui timeline_ui = {
+    REGISTER_STAT_GROUP_UNSORTED, NULL, "facetime,timeline", report_start, 0, NULL
+};
+
+void
+register_tap_listener_facetime_reports(void)
+{
+    register_stat_tap_ui(&calls_ui, NULL);
+    register_stat_tap_ui(&timeline_ui, &timeline_ui);
+}
