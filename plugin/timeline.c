@@ -12,6 +12,7 @@
 #include "calls/dialog.h"
 #include "calls/media.h"
 
+#include <epan/stat_groups.h>
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 #include <wsutil/json_dumper.h>
@@ -422,10 +423,10 @@ report_start(const char *option, void *user_data)
 }
 
 static stat_tap_ui calls_ui = {
-    REGISTER_STAT_GROUP_UNSORTED, NULL, "facetime,calls", report_start, 0, NULL
+    REGISTER_TELEPHONY_GROUP_UNSORTED, NULL, "facetime,calls", report_start, 0, NULL
 };
 static stat_tap_ui timeline_ui = {
-    REGISTER_STAT_GROUP_UNSORTED, NULL, "facetime,timeline", report_start, 0, NULL
+    REGISTER_TELEPHONY_GROUP_UNSORTED, NULL, "facetime,timeline", report_start, 0, NULL
 };
 
 void
