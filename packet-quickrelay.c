@@ -136,8 +136,6 @@ static expert_field ei_quickrelay_bad_hbh = EI_INIT;
 static expert_field ei_quickrelay_unverified = EI_INIT;
 static expert_field ei_quickrelay_unknown_bit = EI_INIT;
 static expert_field ei_quickrelay_unparsed_body = EI_INIT;
-static expert_field ei_quickrelay_stream_mismatch = EI_INIT;
-static expert_field ei_quickrelay_retransmitted = EI_INIT;
 
 static dissector_handle_t link_handle;
 static dissector_handle_t control_handle;
@@ -476,8 +474,6 @@ check_bits(packet_info *pinfo, proto_item *item, const relay_header *header)
     if (header->attributes & ~KNOWN_ATTRS)
         expert_add_info_format(pinfo, item, &ei_quickrelay_unknown_bit, "Unknown attributes 0x%04x",
                                header->attributes & ~KNOWN_ATTRS);
-    if (header->attributes & FT_RELAY_ATTR_RETRANSMITTED)
-        expert_add_info(pinfo, item, &ei_quickrelay_retransmitted);
 }
 
 static proto_tree *
@@ -559,24 +555,6 @@ show_unparsed(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const relay_
         expert_add_info_format(pinfo, item, &ei_quickrelay_unverified, "Unverified form: data of transition streams");
 }
 
-/* Multiway media name their stream by the SSRC's low half, FEC parity by the next number: 1184 of 1184. */
-static void
-check_stream(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const ft_relay_header *told)
-{
-    const uint16_t low = tvb_get_ntohs(body, 10);
-
-    if (told->has_stream && told->stream != low && told->stream != (uint16_t)(low + 1))
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_stream_mismatch,
-                               "Stream 0x%04x carries SSRC ....%04x", told->stream, low);
-}
-
-static void
-dissect_rtp_body(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const ft_relay_header *told)
-{
-    check_stream(body, pinfo, tree, told);
-    ft_relay_media(pinfo, told);
-}
-
 /* One row a kind of body: what it makes the packet, whose it is, and what the Info column says where it's ours. */
 static const struct {
     ft_kind             kind;
@@ -611,7 +589,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
 
     tvbuff_t *body = tvb_new_subset_length(tvb, header->end, length);
     if (what == BODY_RTP)
-        dissect_rtp_body(body, pinfo, tree, &told);
+        ft_relay_media(pinfo, &told);
     if (what == BODY_HBH)
         dissect_hbh(body, pinfo, tree);
     else if (!bodies[what].handle)
@@ -663,6 +641,16 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
 
 /* ---- the packet ---- */
 
+/* Once a flow. The device's socket is FaceTime's on its other flows, too. */
+static void
+learn_ends(packet_info *pinfo, ft_flow *flow, ft_direction direction)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    ft_flow_set_server(flow, direction == FT_UPLINK ? &destination : &source);
+    ft_device_learn(pinfo, direction == FT_UPLINK ? &source : &destination);
+}
+
 static void
 learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
@@ -675,10 +663,8 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     packet->generation = FT_MODERN;
     if (!packet->flow || !ft_learning(pinfo))
         return;
-    if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN) {
-        const ft_endpoint server = direction == FT_UPLINK ? ft_destination(pinfo) : ft_source(pinfo);
-        ft_flow_set_server(packet->flow, &server);
-    }
+    if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN)
+        learn_ends(pinfo, packet->flow, direction);
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
         ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
     if (header->offset[FIELD_PARTICIPANT])
@@ -911,10 +897,6 @@ proto_register_quickrelay(void)
           { "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit", EXPFILL } },
         { &ei_quickrelay_unparsed_body,
           { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known", EXPFILL } },
-        { &ei_quickrelay_stream_mismatch,
-          { "quickrelay.stream_mismatch", PI_PROTOCOL, PI_WARN, "The stream id is not the SSRC's low half", EXPFILL } },
-        { &ei_quickrelay_retransmitted,
-          { "quickrelay.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay", EXPFILL } },
     };
 
     proto_quickrelay = proto_register_protocol("FaceTime QuickRelay Header", "QuickRelay", "quickrelay");
@@ -927,7 +909,6 @@ proto_register_quickrelay(void)
     prefs_register_uint_preference(module, "channel", "Relay channel number (hex)",
                                    "TURN channel that carries the QuickRelay header. The relay gives the number; only 6000 has been seen",
                                    16, &ft_relay_channel);
-    ft_relay_init();
 }
 
 void

@@ -118,7 +118,7 @@ bool ft_relay_tie_address(packet_info *pinfo);
  * First pass. */
 void ft_relay_media(packet_info *pinfo, const ft_relay_header *header);
 
-/* Once, when quickrelay is registered. */
+/* Once, when the front door is registered. */
 void ft_relay_init(void);
 
 #endif
