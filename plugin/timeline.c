@@ -423,10 +423,10 @@ report_start(const char *option, void *user_data)
 }
 
 static stat_tap_ui calls_ui = {
-    REGISTER_TELEPHONY_GROUP_UNSORTED, NULL, "facetime,calls", report_start, 0, NULL
+    REGISTER_PACKET_STAT_GROUP_UNSORTED, NULL, "facetime,calls", report_start, 0, NULL
 };
 static stat_tap_ui timeline_ui = {
-    REGISTER_TELEPHONY_GROUP_UNSORTED, NULL, "facetime,timeline", report_start, 0, NULL
+    REGISTER_PACKET_STAT_GROUP_UNSORTED, NULL, "facetime,timeline", report_start, 0, NULL
 };
 
 void
