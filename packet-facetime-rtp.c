@@ -1,0 +1,1315 @@
+/* packet-facetime-rtp.c
+ * What FaceTime adds to an RTP packet (RFC 3550). Stock RTP and RTCP show the standard part; they are set up
+ * here for the addresses that media is really seen between, with FaceTime's codec names, marked as encrypted.
+ *
+ *     0                   1                   2                   3
+ *     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *    |            fixed header of 12 bytes, CSRC list                |
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *    |Ver| flags: which fields follow    |      length in words      |  if X is set; "profile" is
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+  a set of flags, not an id
+ *    |            fields in the order of the tables below, padding   |
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *    |            encrypted payload ...                              |
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *    |            key id of the sender (MKI): a v4 UUID, 16 bytes    |  modern calls only
+ *    |                               0                               |
+ *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *
+ * Audio and video number their flags differently; the payload type tells which of them it is. Extension lengths
+ * add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy media has one
+ * form, profile 0x4400 of two words (all 6000 packets of the sample).
+ *
+ * FEC header of a video packet. Parity packets repeat the sequence number of the block's last source packet
+ * (36 of 36):
+ *
+ *    | symbol index, 8 | 0x80 source, 0x00 parity, 8 | 0x13, 5 | length, 11 |
+ *    parity only:      | number of source packets, 16 | their lengths, 16 each | padding |
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ws-compat.h"
+
+#include "calls/call.h"
+#include "calls/evidence.h"
+#include "calls/flow.h"
+#include "calls/limits.h"
+#include "calls/media.h"
+#include "calls/packet.h"
+#include "calls/relay.h"
+
+#include <epan/conversation.h>
+#include <epan/dissectors/packet-rtcp.h>
+#include <epan/dissectors/packet-rtp.h>
+#include <epan/exceptions.h>
+#include <epan/expert.h>
+#include <epan/proto_data.h>
+#include <epan/show_exception.h>
+
+void proto_register_facetime_rtp(void);
+void proto_reg_handoff_facetime_rtp(void);
+
+#define FIXED_HEADER_LENGTH 12
+#define MKI_LENGTH          16
+#define TRAILER_LENGTH      (MKI_LENGTH + 4)
+
+static int proto_facetime_rtp = -1;
+
+static int hf_codec = -1;
+static int hf_version = -1;
+static int hf_profile = -1;
+static int hf_control_info = -1;
+static int hf_unparsed = -1;
+static int hf_mki = -1;
+static int hf_mki_end = -1;
+
+static int hf_audio_timing = -1;
+static int hf_audio_connection = -1;
+static int hf_audio_video = -1;
+static int hf_audio_ecn = -1;
+static int hf_audio_bucket = -1;
+static int hf_audio_echoed_timestamp = -1;
+static int hf_audio_received_kbit = -1;
+static int hf_audio_burst_loss = -1;
+static int hf_audio_received_packets = -1;
+static int hf_audio_queuing_delay = -1;
+static int hf_audio_send_timestamp = -1;
+static int hf_audio_one_way_delay = -1;
+static int hf_audio_video_burst_loss = -1;
+static int hf_audio_video_frame_size = -1;
+static int hf_audio_video_loss = -1;
+static int hf_audio_bandwidth = -1;
+static int hf_audio_ect = -1;
+static int hf_audio_ce = -1;
+static int hf_audio_connection_index = -1;
+static int hf_audio_connection_secondary = -1;
+static int hf_audio_connection_primary = -1;
+static int hf_audio_connection_total = -1;
+
+static int hf_video_source = -1;
+static int hf_video_back_camera = -1;
+static int hf_video_mirrored = -1;
+static int hf_video_orientation = -1;
+static int hf_video_ltr = -1;
+static int hf_video_has_probe = -1;
+static int hf_video_has_fec = -1;
+static int hf_video_has_ltr_timestamp = -1;
+static int hf_video_has_frame_info = -1;
+static int hf_video_ltr_timestamp = -1;
+static int hf_video_packets_in_frame = -1;
+static int hf_video_frame_sequence = -1;
+static int hf_video_probe = -1;
+
+static int hf_fec_index = -1;
+static int hf_fec_parity = -1;
+static int hf_fec_tag = -1;
+static int hf_fec_length = -1;
+static int hf_fec_count = -1;
+static int hf_fec_source_length = -1;
+
+static int ett_facetime_rtp = -1;
+static int ett_extension = -1;
+static int ett_profile = -1;
+static int ett_fec = -1;
+
+static expert_field ei_short_header = EI_INIT;
+static expert_field ei_bad_extension = EI_INIT;
+static expert_field ei_field_missing = EI_INIT;
+static expert_field ei_bytes_left = EI_INIT;
+static expert_field ei_cut_short = EI_INIT;
+static expert_field ei_unknown_version = EI_INIT;
+static expert_field ei_no_key_id = EI_INIT;
+static expert_field ei_frame_incomplete = EI_INIT;
+static expert_field ei_frame_gap = EI_INIT;
+static expert_field ei_fec_length = EI_INIT;
+static expert_field ei_fec_list = EI_INIT;
+static expert_field ei_stream_mismatch = EI_INIT;
+static expert_field ei_retransmitted = EI_INIT;
+
+static dissector_handle_t facetime_handle;
+static dissector_handle_t rtp_handle;
+static dissector_handle_t rtcp_handle;
+
+/* ---- payload types ---- */
+
+enum { MEDIA_UNKNOWN = 0, MEDIA_AUDIO = 1, MEDIA_VIDEO = 2, MEDIA_MASK = 3, MEDIA_INFERRED = 4 };
+
+/* What a payload type carries. Inferred: the codec rests on clock and timestamp steps, no text names it. */
+static const uint8_t media_of[128] = {
+    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO | MEDIA_INFERRED,
+    [20] = MEDIA_AUDIO | MEDIA_INFERRED,      [34] = MEDIA_VIDEO,
+    [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,  [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO,
+    [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO, [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO | MEDIA_INFERRED,
+    [108] = MEDIA_AUDIO | MEDIA_INFERRED,     [111] = MEDIA_AUDIO | MEDIA_INFERRED,
+    [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO | MEDIA_INFERRED,
+    [121] = MEDIA_AUDIO, [122] = MEDIA_AUDIO, [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
+};
+
+/* ---- the header extension's fields ---- */
+
+typedef enum { PART_PLAIN, PART_PACKETS_IN_FRAME, PART_FRAME_SEQUENCE, PART_FEC } extension_part;
+
+/* One field. It is there where all of its profile bits are set (none: always); version 0: in each. */
+typedef struct {
+    uint16_t       bits;
+    uint8_t        version;
+    uint8_t        length;
+    bool           shares;  /* the next row reads other bits of the same bytes */
+    extension_part part;
+    int           *hf;
+} extension_row;
+
+static const extension_row audio_rows[] = {
+    { 0,      0, 2, false, PART_PLAIN, &hf_audio_echoed_timestamp },
+    { 0,      0, 2, false, PART_PLAIN, &hf_audio_received_kbit },
+    { 0,      0, 2, true,  PART_PLAIN, &hf_audio_burst_loss },
+    { 0,      0, 2, false, PART_PLAIN, &hf_audio_received_packets },
+    { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_queuing_delay },
+    { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_send_timestamp },
+    { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_one_way_delay },
+    { 0x0400, 0, 2, true,  PART_PLAIN, &hf_audio_video_burst_loss },
+    { 0x0400, 0, 2, true,  PART_PLAIN, &hf_audio_video_frame_size },
+    { 0x0400, 0, 2, false, PART_PLAIN, &hf_audio_video_loss },
+    { 0x0400, 0, 2, false, PART_PLAIN, &hf_audio_bandwidth },
+    { 0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ect },
+    { 0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ce },
+    { 0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_index },
+    { 0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_secondary },
+    { 0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_primary },
+    { 0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_total },
+};
+
+static const extension_row video_rows[] = {
+    { 0x0002, 0, 4, false, PART_PLAIN,            &hf_video_ltr_timestamp },
+    { 0x0001, 2, 2, false, PART_PACKETS_IN_FRAME, &hf_video_packets_in_frame },
+    { 0x0001, 2, 2, false, PART_FRAME_SEQUENCE,   &hf_video_frame_sequence },
+    { 0x0004, 0, 4, false, PART_FEC,              NULL },
+    { 0x0008, 0, 4, false, PART_PLAIN,            &hf_video_probe },
+};
+
+static int *const audio_profile_bits[] = {
+    &hf_audio_ecn, &hf_audio_video, &hf_audio_connection, &hf_audio_timing, &hf_audio_bucket, NULL
+};
+static int *const video_profile_bits[] = {
+    &hf_video_source, &hf_video_back_camera, &hf_video_mirrored, &hf_video_orientation, &hf_video_ltr,
+    &hf_video_has_probe, &hf_video_has_fec, &hf_video_has_ltr_timestamp, &hf_video_has_frame_info, NULL
+};
+
+/* Audio information of legacy calls, on audio and video: all 6000 packets of the sample. */
+#define LEGACY_PROFILE 0x4400
+#define LEGACY_WORDS   2
+
+/* ---- a packet taken apart ---- */
+
+typedef enum {
+    EXTENSION_NONE,
+    EXTENSION_LEGACY,           /* one block, meaning unknown */
+    EXTENSION_AUDIO,
+    EXTENSION_VIDEO,
+    EXTENSION_UNKNOWN           /* of a payload type or version that nothing is known of */
+} extension_form;
+
+/* How a packet's bytes fail its own lengths. */
+typedef enum { SOUND, HEADER_SHORT, EXTENSION_BEYOND, FIELD_MISSING, BYTES_LEFT } damage;
+
+typedef struct {
+    const extension_row *row;
+    unsigned             offset;
+    unsigned             length;
+} extension_field;
+
+/* Offsets are those of the packet's tvb. */
+typedef struct {
+    ft_rtp          fixed;
+    damage          damage;
+    bool            cut;            /* by the capture, not by the sender */
+    uint8_t         media;          /* MEDIA_... of the payload type */
+    extension_form  form;
+    uint16_t        profile;
+    unsigned        extension;      /* its first word, 0 if there is none */
+    unsigned        extension_end;  /* as its length says */
+    unsigned        fields_end;     /* the same, or the end of the captured bytes */
+    unsigned        known_end;      /* of the fields that were understood */
+    unsigned        payload;
+    unsigned        payload_end;
+    bool            has_key_id;
+    bool            has_frame_info;
+    uint16_t        packets_in_frame;
+    uint16_t        frame_sequence;
+    unsigned        fec;            /* FEC header, 0 if there is none */
+    bool            is_parity;
+    uint16_t        fec_length;
+    uint16_t        fec_count;      /* of the source lengths in a parity packet */
+    unsigned        field_count;
+    extension_field fields[G_N_ELEMENTS(audio_rows)];
+} rtp_packet;
+
+#define FEC_LENGTH_MASK 0x07ff
+#define FEC_LIST        6           /* offset in a parity packet's FEC header */
+
+/* A v4 UUID (RFC 4122) and a zero word at the very end. */
+static bool
+has_key_id(tvbuff_t *tvb, unsigned payload)
+{
+    const unsigned length = tvb_reported_length(tvb);
+
+    if (tvb_captured_length(tvb) < length || length < payload + TRAILER_LENGTH)
+        return false;
+
+    const unsigned mki = length - TRAILER_LENGTH;
+    return (tvb_get_uint8(tvb, mki + 6) & 0xf0) == 0x40 && (tvb_get_uint8(tvb, mki + 8) & 0xc0) == 0x80 &&
+           tvb_get_ntohl(tvb, mki + MKI_LENGTH) == 0;
+}
+
+/* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
+static unsigned
+parse_fec(tvbuff_t *tvb, unsigned offset, rtp_packet *rtp)
+{
+    const unsigned room = rtp->fields_end - offset;
+
+    if (room < 4)
+        return 0;
+    rtp->fec = offset;
+    rtp->is_parity = !(tvb_get_uint8(tvb, offset + 1) & 0x80);
+    rtp->fec_length = tvb_get_ntohs(tvb, offset + 2) & FEC_LENGTH_MASK;
+    if (!rtp->is_parity)
+        return 4;
+    if (room < FEC_LIST)
+        return 0;
+
+    const uint16_t count = tvb_get_ntohs(tvb, offset + 4);
+    const unsigned length = (FEC_LIST + 2u * count + 3) & ~3u;
+    if (length > room)
+        return 0;
+    rtp->fec_count = count;
+    return length;
+}
+
+/* What the checks need; the length of the field, 0 if it doesn't fit. */
+static unsigned
+parse_field(tvbuff_t *tvb, const extension_row *row, unsigned offset, rtp_packet *rtp)
+{
+    if (row->part == PART_FEC)
+        return parse_fec(tvb, offset, rtp);
+    if (offset + row->length > rtp->fields_end)
+        return 0;
+    if (row->part == PART_PACKETS_IN_FRAME)
+        rtp->packets_in_frame = tvb_get_ntohs(tvb, offset);
+    if (row->part == PART_FRAME_SEQUENCE) {
+        rtp->frame_sequence = tvb_get_ntohs(tvb, offset);
+        rtp->has_frame_info = true;
+    }
+    return row->length;
+}
+
+static void
+parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packet *rtp)
+{
+    unsigned offset = rtp->extension + 4;
+
+    for (const extension_row *row = rows; row < rows + count; row++) {
+        if ((rtp->profile & row->bits) != row->bits || (row->version && row->version != rtp->profile >> 14))
+            continue;
+        const unsigned length = parse_field(tvb, row, offset, rtp);
+        if (length == 0) {
+            rtp->damage = rtp->damage == SOUND ? FIELD_MISSING : rtp->damage;
+            break;
+        }
+        rtp->fields[rtp->field_count++] = (extension_field){ row, offset, length };
+        if (!row->shares)
+            offset += length;
+    }
+    rtp->known_end = offset;
+}
+
+/* Fields are padded with zeros to a whole word; anything else behind them isn't known. */
+static bool
+is_padding(tvbuff_t *tvb, unsigned offset, unsigned end)
+{
+    if (end - offset >= 4)
+        return false;
+    while (offset < end) {
+        if (tvb_get_uint8(tvb, offset++) != 0)
+            return false;
+    }
+    return true;
+}
+
+static extension_form
+form_of(const rtp_packet *rtp, ft_generation generation)
+{
+    const unsigned version = rtp->profile >> 14;
+
+    if (rtp->profile == LEGACY_PROFILE && generation != FT_MODERN &&
+        rtp->extension_end - rtp->extension == 4 + 4 * LEGACY_WORDS)
+        return EXTENSION_LEGACY;
+    if (generation == FT_LEGACY)
+        return EXTENSION_UNKNOWN;
+    if (rtp->media == MEDIA_VIDEO && (version == 1 || version == 2))
+        return EXTENSION_VIDEO;
+    if (rtp->media == MEDIA_AUDIO && version == 2)
+        return EXTENSION_AUDIO;
+    return EXTENSION_UNKNOWN;
+}
+
+static void
+parse_extension(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+{
+    rtp->known_end = rtp->extension + 4;
+    rtp->form = form_of(rtp, generation);
+    if (rtp->form == EXTENSION_AUDIO)
+        parse_fields(tvb, audio_rows, G_N_ELEMENTS(audio_rows), rtp);
+    else if (rtp->form == EXTENSION_VIDEO)
+        parse_fields(tvb, video_rows, G_N_ELEMENTS(video_rows), rtp);
+    else
+        return;
+    if (rtp->damage == SOUND && !is_padding(tvb, rtp->known_end, rtp->fields_end))
+        rtp->damage = BYTES_LEFT;
+}
+
+/* Where `end` lies beyond the captured bytes: whose fault it is. */
+static bool
+fits(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
+{
+    if (end <= tvb_captured_length(tvb))
+        return true;
+    rtp->damage = otherwise;
+    rtp->cut = end <= tvb_reported_length(tvb);
+    return false;
+}
+
+/* Takes the packet apart as far as it goes; damage tells how far that was. */
+static void
+parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+{
+    memset(rtp, 0, G_STRUCT_OFFSET(rtp_packet, fields));
+    if (!fits(tvb, FIXED_HEADER_LENGTH, HEADER_SHORT, rtp))
+        return;
+
+    const uint8_t first = tvb_get_uint8(tvb, 0), second = tvb_get_uint8(tvb, 1);
+    rtp->fixed.marker = second & 0x80;
+    rtp->fixed.payload_type = second & 0x7f;
+    rtp->fixed.sequence = tvb_get_ntohs(tvb, 2);
+    rtp->fixed.timestamp = tvb_get_ntohl(tvb, 4);
+    rtp->fixed.ssrc = tvb_get_ntohl(tvb, 8);
+    rtp->media = media_of[rtp->fixed.payload_type] & MEDIA_MASK;
+    rtp->payload = FIXED_HEADER_LENGTH + 4 * (first & 0x0f);
+    rtp->payload_end = tvb_reported_length(tvb);
+    if (!fits(tvb, rtp->payload, HEADER_SHORT, rtp))
+        return;
+
+    if (first & 0x10) {
+        if (!fits(tvb, rtp->payload + 4, HEADER_SHORT, rtp))
+            return;
+        rtp->extension = rtp->payload;
+        rtp->profile = tvb_get_ntohs(tvb, rtp->extension);
+        rtp->extension_end = rtp->extension + 4 + 4 * tvb_get_ntohs(tvb, rtp->extension + 2);
+        rtp->fields_end = MIN(rtp->extension_end, tvb_captured_length(tvb));
+        rtp->payload = rtp->extension_end;
+        fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
+        parse_extension(tvb, generation, rtp);
+    }
+    if (rtp->damage != EXTENSION_BEYOND && generation == FT_MODERN && has_key_id(tvb, rtp->payload)) {
+        rtp->has_key_id = true;
+        rtp->payload_end -= TRAILER_LENGTH;
+    }
+}
+
+/* ---- checks that need a stream's earlier packets (first pass) ---- */
+
+#define FEC_KEPT 16     /* source packets and lengths remembered of an FEC block */
+
+typedef struct {
+    uint32_t timestamp;
+    uint16_t sequence;
+    uint16_t length;
+} fec_source;
+
+typedef struct {
+    fec_source sources[FEC_KEPT];   /* a ring */
+    unsigned   source_total;
+    uint32_t   list_timestamp;
+    uint16_t   last_sequence;       /* of the block: the parity packet's own */
+    uint16_t   list_count;          /* 0: no list yet */
+    uint16_t   list[FEC_KEPT];
+} fec_memory;
+
+typedef struct {
+    uint64_t    window;             /* bit n: sequence number highest - n was seen */
+    uint16_t    highest;
+    uint16_t    counted;            /* distinct packets of the newest frame */
+    uint16_t    frame_sequence;
+    uint16_t    frames;             /* begun so far; stays at 2 */
+    uint32_t    timestamp;          /* of the newest frame */
+    fec_memory *fec;
+} stream_check;
+
+/* What a check found in one packet. Only such packets are remembered. */
+typedef struct {
+    bool     is_incomplete, is_gap, is_fec_mismatch;
+    uint16_t counted;
+    uint16_t previous_frame;
+    uint16_t fec_sequence, fec_listed, fec_sent;
+} finding;
+
+typedef struct {
+    const void *owner;              /* the call, or the flow while it has none */
+    uint32_t    ssrc;
+} stream_key;
+
+static wmem_map_t *stream_checks;   /* stream_key -> stream_check */
+static unsigned finding_total;
+
+static unsigned
+stream_key_hash(const void *key)
+{
+    const stream_key *stream = (const stream_key *)key;
+
+    return g_direct_hash(stream->owner) ^ stream->ssrc;
+}
+
+static gboolean
+stream_key_equal(const void *a, const void *b)
+{
+    const stream_key *x = (const stream_key *)a, *y = (const stream_key *)b;
+
+    return x->owner == y->owner && x->ssrc == y->ssrc;
+}
+
+static stream_check *
+stream_check_of(ft_packet *packet, uint32_t ssrc)
+{
+    const stream_key key = { packet->call ? (const void *)packet->call : (const void *)packet->flow, ssrc };
+    stream_check *check = (stream_check *)wmem_map_lookup(stream_checks, &key);
+
+    if (!key.owner || check)
+        return check;
+    if (wmem_map_size(stream_checks) >= FT_MAX_STREAMS) {
+        packet->limit_hit = true;
+        return NULL;
+    }
+    check = wmem_new0(wmem_file_scope(), stream_check);
+    wmem_map_insert(stream_checks, wmem_memdup(wmem_file_scope(), &key, sizeof key), check);
+    return check;
+}
+
+/* False for a copy of an earlier packet. A jump back beyond all reordering is a new start. */
+static bool
+is_new_sequence(stream_check *check, uint16_t sequence)
+{
+    const int16_t step = (int16_t)(sequence - check->highest);
+
+    if (check->window == 0 || step >= 64 || step < -1024) {
+        check->window = 1;
+        check->highest = sequence;
+        return true;
+    }
+    if (step > 0) {
+        check->window = check->window << step | 1;
+        check->highest = sequence;
+        return true;
+    }
+    if (step <= -64)
+        return false;
+
+    const uint64_t bit = UINT64_C(1) << -step;
+    const bool is_new = !(check->window & bit);
+    check->window |= bit;
+    return is_new;
+}
+
+/* Counts a frame's packets up to its marker and compares with what the packets say; frames are numbered one
+ * by one. The first frame of a stream may have begun before the capture: it isn't judged. */
+static void
+check_frame(stream_check *check, const rtp_packet *rtp, finding *found)
+{
+    if (!is_new_sequence(check, rtp->fixed.sequence))
+        return;
+    if (check->frames == 0 || rtp->fixed.timestamp != check->timestamp) {
+        const int32_t step = (int32_t)(rtp->fixed.timestamp - check->timestamp);
+        if (check->frames && step < 0 && step > -(1 << 20))
+            return;     /* a straggler of an earlier frame */
+        found->is_gap = check->frames && rtp->frame_sequence != (uint16_t)(check->frame_sequence + 1);
+        found->previous_frame = check->frame_sequence;
+        check->timestamp = rtp->fixed.timestamp;
+        check->frame_sequence = rtp->frame_sequence;
+        check->counted = 0;
+        check->frames += check->frames < 2;
+    }
+    check->counted++;
+    found->counted = check->counted;
+    found->is_incomplete = rtp->fixed.marker && check->frames > 1 && check->counted != rtp->packets_in_frame;
+}
+
+/* Position of a source packet in the newest list of lengths, or -1. */
+static int
+position_in_list(const fec_memory *fec, const fec_source *source)
+{
+    const int position = fec->list_count - 1 - (uint16_t)(fec->last_sequence - source->sequence);
+
+    return source->timestamp == fec->list_timestamp && position >= 0 ? position : -1;
+}
+
+static void
+compare_with_list(const fec_memory *fec, const fec_source *source, finding *found)
+{
+    const int position = position_in_list(fec, source);
+
+    if (position < 0 || fec->list[position] == source->length)
+        return;
+    found->is_fec_mismatch = true;
+    found->fec_sequence = source->sequence;
+    found->fec_listed = fec->list[position];
+    found->fec_sent = source->length;
+}
+
+/* Source and parity packets of a block come in any order: each is compared with what came before it. */
+static void
+check_fec(stream_check *check, tvbuff_t *tvb, const rtp_packet *rtp, finding *found)
+{
+    if (!check->fec)
+        check->fec = wmem_new0(wmem_file_scope(), fec_memory);
+
+    fec_memory *fec = check->fec;
+    if (!rtp->is_parity) {
+        fec_source *source = &fec->sources[fec->source_total++ % FEC_KEPT];
+        *source = (fec_source){ rtp->fixed.timestamp, rtp->fixed.sequence, rtp->fec_length };
+        compare_with_list(fec, source, found);
+        return;
+    }
+    fec->list_timestamp = rtp->fixed.timestamp;
+    fec->last_sequence = rtp->fixed.sequence;
+    fec->list_count = rtp->fec_count <= FEC_KEPT ? rtp->fec_count : 0;
+    for (unsigned i = 0; i < fec->list_count; i++)
+        fec->list[i] = tvb_get_ntohs(tvb, rtp->fec + FEC_LIST + 2 * i);
+    for (unsigned i = 0; i < MIN(fec->source_total, FEC_KEPT); i++)
+        compare_with_list(fec, &fec->sources[i], found);
+}
+
+/* Each RTP packet of a frame (chained ones share it) has its own findings. */
+static uint32_t
+finding_key(tvbuff_t *tvb)
+{
+    return (uint32_t)tvb_raw_offset(tvb);
+}
+
+/* First pass: what is wrong with this packet, judged by the stream so far. */
+static void
+check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    stream_check *check = stream_check_of(packet, rtp->fixed.ssrc);
+    finding found = { 0 };
+
+    if (!check)
+        return;
+    if (rtp->has_frame_info && !rtp->is_parity)
+        check_frame(check, rtp, &found);
+    if (rtp->fec)
+        check_fec(check, tvb, rtp, &found);
+    if (!found.is_incomplete && !found.is_gap && !found.is_fec_mismatch)
+        return;
+    if (finding_total >= FT_MAX_EVENTS) {
+        packet->limit_hit = true;
+        return;
+    }
+    finding_total++;
+    p_add_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp, finding_key(tvb),
+                     wmem_memdup(wmem_file_scope(), &found, sizeof found));
+}
+
+/* ---- stock RTP and RTCP ---- */
+
+/* What follows the header is ciphertext: no stock codec shall read it. Key id and tag are not stock's to
+ * show. */
+static struct srtp_info encrypted = { .encryption_algorithm = SRTP_ENC_ALG_AES_CM };
+
+static void
+add_codec(const ft_codec *codec, void *user)
+{
+    ws_rtp_dyn_payload_insert((rtp_dyn_payload_t *)user, codec->payload_type, codec->name,
+                              (int)codec->clock_rate);
+}
+
+/* The conversation of its own that stock RTP shall find for packets to this end. Never the one that stock SDP
+ * made for all ports: stock's packets still use what hangs there. One that stock RTCP opened in between hides
+ * ours: then that one. */
+static conversation_t *
+conversation_of_end(packet_info *pinfo, const address *host, uint32_t port, uint32_t other_port,
+                    uint32_t setup_frame)
+{
+    conversation_t *conversation =
+        find_conversation(pinfo->num, host, NULL, CONVERSATION_UDP, port, other_port, NO_ADDR_B);
+
+    if (conversation && !(conversation->options & NO_PORT2) && conversation->setup_frame >= setup_frame)
+        return conversation;
+    return conversation_new(setup_frame, host, NULL, CONVERSATION_UDP, port, other_port, NO_ADDR2);
+}
+
+/* One end. Stock RTP looks its conversation up by the packet's destination address and both ports. The same
+ * call gives it a dissector, so that stock RTP would see what comes to these ports from elsewhere: the front
+ * door takes its place, from the next frame on, which makes both passes treat earlier frames alike. */
+static void
+set_up_end(packet_info *pinfo, const address *host, uint32_t port, uint32_t other_port, uint32_t sdp_frame,
+           rtp_dyn_payload_t *codecs)
+{
+    const char *method = sdp_frame ? "SDP" : "FaceTime";
+    conversation_t *conversation =
+        conversation_of_end(pinfo, host, port, other_port, sdp_frame ? sdp_frame : pinfo->num);
+    address copy;
+
+    copy_address_shallow(&copy, host);
+    srtp_add_address(pinfo, PT_UDP, &copy, (int)port, (int)other_port, method, conversation->setup_frame,
+                     RTP_MEDIA_AUDIO | RTP_MEDIA_VIDEO, codecs, &encrypted, NULL);
+    rtcp_add_address(pinfo, &copy, (int)port, (int)other_port, method, conversation->setup_frame);
+    conversation_set_dissector(conversation, NULL);
+    conversation_set_dissector_from_frame_number(conversation, pinfo->num + 1, facetime_handle);
+}
+
+/* True where stock RTP has a conversation for the packet. */
+static bool
+is_set_up(packet_info *pinfo)
+{
+    return find_conversation(pinfo->num, &pinfo->net_dst, &pinfo->net_src, CONVERSATION_UDP, pinfo->destport,
+                             pinfo->srcport, NO_ADDR_B) != NULL;
+}
+
+/* The newest SDP that names any codec of the packet's call, 0 if none does. */
+static uint32_t
+newest_sdp(packet_info *pinfo)
+{
+    uint32_t newest = 0, frame;
+
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        ft_media_codec(pinfo, (uint8_t)payload_type, &frame);
+        newest = MAX(newest, frame);
+    }
+    return newest;
+}
+
+/* Sets up stock RTP and RTCP for both ends of the packet: once for each leg and SDP. First pass. sdp_frame:
+ * of the packet's payload type, 0 if no SDP named it. */
+static void
+set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
+{
+    ft_leg *leg = packet->leg;
+
+    if (!ft_learning(pinfo) || pinfo->ptype != PT_UDP)
+        return;
+    if (leg ? leg->media_config != 0 && sdp_frame <= leg->media_config : is_set_up(pinfo))
+        return;
+
+    /* Never freed before the file is: stock keeps it by each packet without counting. */
+    rtp_dyn_payload_t *codecs = rtp_dyn_payload_new();
+    ft_media_codecs(pinfo, add_codec, codecs);
+    sdp_frame = newest_sdp(pinfo);
+    set_up_end(pinfo, &pinfo->net_dst, pinfo->destport, pinfo->srcport, sdp_frame, codecs);
+    set_up_end(pinfo, &pinfo->net_src, pinfo->srcport, pinfo->destport, sdp_frame, codecs);
+    if (leg)
+        leg->media_config = sdp_frame ? sdp_frame : pinfo->num;
+}
+
+/* Stock's part of the packet. What it throws ends its part only. */
+static void
+call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    TRY {
+        call_dissector_only(handle, tvb, pinfo, tree, NULL);
+    }
+    CATCH_NONFATAL_ERRORS {
+        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
+    }
+    ENDTRY;
+}
+
+/* A parity packet repeats the sequence number of a source packet: in stock's streams it would count as a
+ * packet more than were sent. Its header is shown and not tapped, which is what stock does with a packet that
+ * an error report quotes. */
+static void
+call_stock_untapped(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
+                    const char *codec)
+{
+    const bool saved = pinfo->flags.in_error_pkt;
+
+    pinfo->flags.in_error_pkt = true;
+    call_stock(rtp_handle, tvb, pinfo, tree);
+    pinfo->flags.in_error_pkt = saved;
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "SRTP");
+    col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
+                 codec ? codec : "Unknown", rtp->fixed.ssrc, rtp->fixed.sequence, rtp->fixed.timestamp);
+}
+
+static void
+dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
+                      const ft_codec *codec)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    /* An error report may quote media that the capture hasn't got: nothing is set up for it, and stock would
+     * do so. */
+    if (pinfo->flags.in_error_pkt && !(packet->leg && packet->leg->media_config && is_set_up(pinfo)))
+        return;
+    if (rtp->has_key_id)
+        tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
+    if (rtp->fec && rtp->is_parity) {
+        call_stock_untapped(tvb, pinfo, tree, rtp, codec ? codec->name : NULL);
+        return;
+    }
+    call_stock(rtp_handle, tvb, pinfo, tree);
+    if (codec && rtp->fixed.payload_type < 96 && (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED))
+        col_append_fstr(pinfo->cinfo, COL_INFO, " [%s, inferred]", codec->name);
+}
+
+/* ---- what is shown ---- */
+
+static void
+show_codec(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec, bool from_sdp)
+{
+    if (!codec)
+        return;
+
+    proto_item *item = proto_tree_add_string(tree, hf_codec, tvb, 1, 1, codec->name);
+    if (!from_sdp && (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED))
+        proto_item_append_text(item, " (inferred)");
+}
+
+static void
+show_fec(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, unsigned length)
+{
+    const unsigned offset = rtp->fec;
+    proto_tree *fec = proto_tree_add_subtree(tree, tvb, offset, (int)length, ett_fec, NULL,
+                                             rtp->is_parity ? "FEC: parity packet" : "FEC: source packet");
+
+    proto_tree_add_item(fec, hf_fec_index, tvb, offset, 1, ENC_BIG_ENDIAN);
+    proto_tree_add_boolean(fec, hf_fec_parity, tvb, offset + 1, 1, rtp->is_parity);
+    proto_tree_add_item(fec, hf_fec_tag, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(fec, hf_fec_length, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+    if (!rtp->is_parity)
+        return;
+    proto_tree_add_item(fec, hf_fec_count, tvb, offset + 4, 2, ENC_BIG_ENDIAN);
+    for (unsigned i = 0; i < rtp->fec_count; i++)
+        proto_tree_add_item(fec, hf_fec_source_length, tvb, offset + FEC_LIST + 2 * i, 2, ENC_BIG_ENDIAN);
+}
+
+static void
+show_profile(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const unsigned offset = rtp->extension;
+    proto_item *item = proto_tree_add_item(tree, hf_profile, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree *flags = proto_item_add_subtree(item, ett_profile);
+
+    proto_tree_add_item(flags, hf_version, tvb, offset, 1, ENC_BIG_ENDIAN);
+    if (rtp->form == EXTENSION_AUDIO)
+        proto_tree_add_bitmask_list(flags, tvb, offset, 2, audio_profile_bits, ENC_BIG_ENDIAN);
+    if (rtp->form == EXTENSION_VIDEO)
+        proto_tree_add_bitmask_list(flags, tvb, offset, 2, video_profile_bits, ENC_BIG_ENDIAN);
+}
+
+static void
+show_unparsed(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const bool is_legacy = rtp->form == EXTENSION_LEGACY;
+
+    if (rtp->known_end < rtp->fields_end &&
+        (rtp->damage != SOUND || rtp->form == EXTENSION_UNKNOWN || is_legacy))
+        proto_tree_add_item(tree, is_legacy ? hf_control_info : hf_unparsed, tvb, rtp->known_end,
+                            (int)(rtp->fields_end - rtp->known_end), ENC_NA);
+}
+
+static void
+show_extension(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    static const char *const names[] = { "none", "legacy audio information", "audio", "video",
+                                         "unknown form" };
+    proto_tree *extension = proto_tree_add_subtree_format(
+        tree, tvb, rtp->extension, (int)(rtp->fields_end - rtp->extension), ett_extension, NULL,
+        "Header extension: %s, version %u", names[rtp->form], rtp->profile >> 14);
+
+    show_profile(extension, tvb, rtp);
+    for (const extension_field *field = rtp->fields; field < rtp->fields + rtp->field_count; field++) {
+        if (field->row->part == PART_FEC)
+            show_fec(extension, tvb, rtp, field->length);
+        else
+            proto_tree_add_item(extension, *field->row->hf, tvb, field->offset, field->length,
+                                ENC_BIG_ENDIAN);
+    }
+    show_unparsed(extension, tvb, rtp);
+}
+
+/* Where the packet isn't as its own lengths or its generation would have it. */
+static void
+show_damage(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_packet *rtp,
+            ft_generation generation)
+{
+    static expert_field *const experts[] = {
+        [HEADER_SHORT] = &ei_short_header, [EXTENSION_BEYOND] = &ei_bad_extension,
+        [FIELD_MISSING] = &ei_field_missing, [BYTES_LEFT] = &ei_bytes_left,
+    };
+
+    if (rtp->form == EXTENSION_UNKNOWN)
+        expert_add_info_format(pinfo, item, &ei_unknown_version,
+                               "Extension 0x%04x of payload type %u: form not known", rtp->profile,
+                               rtp->fixed.payload_type);
+    if (rtp->cut)
+        expert_add_info(pinfo, item, &ei_cut_short);
+    else if (rtp->damage != SOUND)
+        expert_add_info(pinfo, item, experts[rtp->damage]);
+    else if (generation == FT_MODERN && !rtp->has_key_id &&
+             tvb_captured_length(tvb) == tvb_reported_length(tvb))
+        expert_add_info(pinfo, item, &ei_no_key_id);
+}
+
+/* What the packet itself shows to be wrong. */
+static void
+show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_packet *rtp,
+                const ft_relay_header *relay)
+{
+    const unsigned payload_length = rtp->payload_end - rtp->payload;
+    const uint16_t stream = (uint16_t)(rtp->fixed.ssrc + (rtp->fec && rtp->is_parity));
+    uint16_t longest = 0;
+
+    if (relay && relay->has_stream && relay->stream != stream)
+        expert_add_info_format(pinfo, item, &ei_stream_mismatch, "Stream id 0x%04x is not the SSRC's 0x%04x",
+                               relay->stream, stream);
+    if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
+        expert_add_info(pinfo, item, &ei_retransmitted);
+    if (!rtp->fec || rtp->damage == FIELD_MISSING)
+        return;
+    for (unsigned i = 0; i < rtp->fec_count; i++)
+        longest = MAX(longest, tvb_get_ntohs(tvb, rtp->fec + FEC_LIST + 2 * i));
+    if (rtp->is_parity && rtp->fec_length != longest)
+        expert_add_info_format(pinfo, item, &ei_fec_length,
+                               "FEC length %u is not the longest of its list, %u", rtp->fec_length, longest);
+    if (!rtp->is_parity && rtp->has_key_id && rtp->fec_length != payload_length)
+        expert_add_info_format(pinfo, item, &ei_fec_length, "FEC length %u is not the payload's, %u",
+                               rtp->fec_length, payload_length);
+}
+
+/* What the stream's earlier packets showed to be wrong. */
+static void
+show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const finding *found = (const finding *)p_get_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp,
+                                                             finding_key(tvb));
+    if (!found)
+        return;
+    if (found->is_gap)
+        expert_add_info_format(pinfo, item, &ei_frame_gap, "Frame %u follows frame %u", rtp->frame_sequence,
+                               found->previous_frame);
+    if (found->is_incomplete)
+        expert_add_info_format(pinfo, item, &ei_frame_incomplete,
+                               "%u packets of the frame up to its marker, %u announced", found->counted,
+                               rtp->packets_in_frame);
+    if (found->is_fec_mismatch)
+        expert_add_info_format(pinfo, item, &ei_fec_list,
+                               "Packet %u has %u bytes, the parity packet's list says %u",
+                               found->fec_sequence, found->fec_sent, found->fec_listed);
+}
+
+static void
+dissect_own_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
+                 const ft_codec *codec, bool from_sdp, const ft_relay_header *relay)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    proto_item *item = proto_tree_add_item(tree, proto_facetime_rtp, tvb, 0, -1, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtp);
+
+    if (tree) {
+        show_codec(subtree, tvb, rtp, codec, from_sdp);
+        if (rtp->extension)
+            show_extension(subtree, tvb, rtp);
+        if (rtp->has_key_id) {
+            proto_tree_add_item(subtree, hf_mki, tvb, rtp->payload_end, MKI_LENGTH, ENC_BIG_ENDIAN);
+            proto_tree_add_item(subtree, hf_mki_end, tvb, rtp->payload_end + MKI_LENGTH, 4, ENC_BIG_ENDIAN);
+        }
+    }
+    show_damage(pinfo, item, tvb, rtp, packet->generation);
+    show_own_checks(pinfo, item, tvb, rtp, relay);
+    if (rtp->has_frame_info || rtp->fec)
+        show_findings(pinfo, item, tvb, rtp);
+}
+
+/* ---- the dissectors ---- */
+
+static void
+learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp)
+{
+    if (!ft_learning(pinfo))
+        return;
+    if (rtp->has_key_id)
+        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH));
+    if (!(rtp->fec && rtp->is_parity))
+        ft_rtp_learn(pinfo, &rtp->fixed);
+    if (rtp->has_frame_info || rtp->fec)
+        check_stream(pinfo, packet, tvb, rtp);
+}
+
+/* One RTP packet from its first byte. data: the relay's header (ft_relay_header), or NULL. */
+static int
+dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    const ft_relay_header *relay = (const ft_relay_header *)data;
+    ft_packet *packet = ft_packet_get(pinfo);
+    const ft_codec *codec = NULL;
+    uint32_t sdp_frame = 0;
+    rtp_packet rtp;
+
+    if (!packet)
+        return (int)tvb_captured_length(tvb);
+
+    parse_rtp(tvb, packet->generation, &rtp);
+    if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < FIXED_HEADER_LENGTH) {
+        col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
+        col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
+    } else {
+        learn(tvb, pinfo, packet, &rtp);
+        codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
+        packet->media_setup_frame = sdp_frame;
+        set_up_media(pinfo, packet, sdp_frame);
+        dissect_standard_part(tvb, pinfo, tree, &rtp, codec);
+    }
+    dissect_own_part(tvb, pinfo, tree, &rtp, codec, sdp_frame != 0, relay);
+    return (int)tvb_captured_length(tvb);
+}
+
+/* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. */
+static int
+dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet) {
+        set_up_media(pinfo, packet, 0);
+        call_stock(rtcp_handle, tvb, pinfo, tree);
+    }
+    return (int)tvb_captured_length(tvb);
+}
+
+/* ---- proof that media is FaceTime's ---- */
+
+/* Media that came without any signalling and has no mark of its own: packets that agree with each other. */
+typedef struct {
+    ft_endpoint source, destination;
+} candidate_key;
+
+typedef struct {
+    ft_rtp   last;
+    unsigned agreeing;      /* packets in a row */
+    uint32_t last_frame;
+    uint32_t proven_frame;  /* the packet that made them enough, 0 before */
+} candidate;
+
+#define BARE_PAYLOAD_TYPE   104     /* the main audio codec */
+#define BARE_TIMESTAMP_STEP 480     /* samples of one of its frames */
+#define BARE_PACKETS        3
+
+static wmem_map_t *candidates;      /* candidate_key -> candidate */
+
+static unsigned
+candidate_hash(const void *key)
+{
+    const candidate_key *ends = (const candidate_key *)key;
+
+    return ft_endpoint_hash(&ends->source) + 31 * ft_endpoint_hash(&ends->destination);
+}
+
+static gboolean
+candidate_equal(const void *a, const void *b)
+{
+    const candidate_key *x = (const candidate_key *)a, *y = (const candidate_key *)b;
+
+    return ft_endpoint_equal(&x->source, &y->source) && ft_endpoint_equal(&x->destination, &y->destination);
+}
+
+static candidate *
+candidate_of(packet_info *pinfo)
+{
+    candidate_key key = { ft_source(pinfo), ft_destination(pinfo) };
+    candidate *known = (candidate *)wmem_map_lookup(candidates, &key);
+
+    if (known || !ft_learning(pinfo) || wmem_map_size(candidates) >= FT_MAX_BARE_MEDIA)
+        return known;
+    key = (candidate_key){ ft_endpoint_keep(&key.source), ft_endpoint_keep(&key.destination) };
+    known = wmem_new0(wmem_file_scope(), candidate);
+    wmem_map_insert(candidates, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
+    return known;
+}
+
+static bool
+follows(const ft_rtp *last, const ft_rtp *rtp)
+{
+    const uint32_t step = rtp->timestamp - last->timestamp;
+
+    return rtp->ssrc == last->ssrc && rtp->sequence == (uint16_t)(last->sequence + 1) && step != 0 &&
+           step % BARE_TIMESTAMP_STEP == 0 && step <= 100 * BARE_TIMESTAMP_STEP;
+}
+
+/* The one proof that takes more than a packet. It remembers what it has seen on the first pass, and in which
+ * frame that was enough: so it answers each frame as it did then. The front door may ask twice about a frame.
+ * */
+static bool
+agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
+{
+    candidate *known = candidate_of(pinfo);
+
+    if (!known)
+        return false;
+    if (ft_learning(pinfo) && known->last_frame != pinfo->num) {
+        known->agreeing = known->last_frame && follows(&known->last, rtp) ? known->agreeing + 1 : 1;
+        known->last = *rtp;
+        known->last_frame = pinfo->num;
+        if (known->agreeing >= BARE_PACKETS && !known->proven_frame)
+            known->proven_frame = pinfo->num;
+    }
+    return known->proven_frame && known->proven_frame <= pinfo->num;
+}
+
+/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
+ * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
+ * only FaceTime has, or packets of its main codec that agree with each other. */
+static bool
+prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    const bool from_device = ft_is_device_port(pinfo->srcport);
+    const bool to_device = ft_is_device_port(pinfo->destport);
+    rtp_packet rtp;
+
+    if (!ft_accept_bare_media || !(from_device || to_device))
+        return false;
+    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    if (rtp.damage != SOUND || tvb_get_uint8(tvb, 0) >> 6 != 2 || rtp.media == MEDIA_UNKNOWN)
+        return false;
+    if (has_key_id(tvb, rtp.payload)) {
+        *generation = FT_MODERN;
+        return true;
+    }
+    if (!from_device || !to_device)
+        return false;
+    if (rtp.form != EXTENSION_LEGACY &&
+        !(rtp.fixed.payload_type == BARE_PAYLOAD_TYPE && agrees_with_earlier(pinfo, &rtp.fixed)))
+        return false;
+    *generation = FT_LEGACY;
+    return true;
+}
+
+/* ---- registration ---- */
+
+static void
+reset_counts(void)
+{
+    finding_total = 0;
+}
+
+void
+proto_register_facetime_rtp(void)
+{
+    static hf_register_info hf[] = {
+        { &hf_codec,
+          { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
+            "Codec of the payload type: from the call's SDP, else FaceTime's usual one (EVS, RED, CN, Opus inferred)",
+            HFILL } },
+        { &hf_profile,
+          { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
+            "Flags that tell which fields the extension has: not an id of RFC 8285", HFILL } },
+        { &hf_version,
+          { "Version", "facetime_rtp.ext.version", FT_UINT8, BASE_DEC, NULL, 0xc0,
+            "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls", HFILL } },
+        { &hf_control_info,
+          { "Audio information", "facetime_rtp.ext.control_info", FT_BYTES, BASE_NONE, NULL, 0,
+            "Two words of a legacy call: a running clock and zero in all samples, meaning unknown", HFILL } },
+        { &hf_unparsed,
+          { "Not parsed", "facetime_rtp.ext.unparsed", FT_BYTES, BASE_NONE, NULL, 0,
+            "Bytes of the extension that no known field accounts for", HFILL } },
+        { &hf_mki,
+          { "Key id (MKI)", "facetime_rtp.mki", FT_GUID, BASE_NONE, NULL, 0,
+            "Which key encrypts the payload: one random UUID for each sender and call", HFILL } },
+        { &hf_mki_end,
+          { "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0,
+            "Word behind the key id: zero in every packet seen, meaning unknown", HFILL } },
+
+        { &hf_audio_ecn,
+          { "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800,
+            "Counts of ECN marks follow (not seen, unverified)", HFILL } },
+        { &hf_audio_video,
+          { "Video feedback", "facetime_rtp.audio.has_video", FT_BOOLEAN, 16, NULL, 0x0400,
+            "Feedback on the video received follows (inferred)", HFILL } },
+        { &hf_audio_connection,
+          { "Connection statistics", "facetime_rtp.audio.has_connection", FT_BOOLEAN, 16, NULL, 0x0200,
+            "Statistics of the links in use follow (inferred)", HFILL } },
+        { &hf_audio_timing,
+          { "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100,
+            "Queuing delay, send time and one-way delay follow", HFILL } },
+        { &hf_audio_bucket,
+          { "Rate bucket", "facetime_rtp.audio.rate_bucket", FT_UINT16, BASE_DEC, NULL, 0x00ff,
+            "Step of the sender's rate control (inferred; 0 in every packet seen)", HFILL } },
+        { &hf_audio_echoed_timestamp,
+          { "Echoed send time", "facetime_rtp.audio.echoed_timestamp", FT_UINT16, BASE_DEC, NULL, 0,
+            "The peer's last send timestamp, sent back to it (inferred)", HFILL } },
+        { &hf_audio_received_kbit,
+          { "Received", "facetime_rtp.audio.received_kbit", FT_UINT16, BASE_DEC, NULL, 0,
+            "Kilobits received so far, modulo 65536 (inferred)", HFILL } },
+        { &hf_audio_burst_loss,
+          { "Burst loss", "facetime_rtp.audio.burst_loss", FT_UINT16, BASE_DEC, NULL, 0xf000,
+            "Audio packets lost in a row (inferred)", HFILL } },
+        { &hf_audio_received_packets,
+          { "Packets received", "facetime_rtp.audio.received_packets", FT_UINT16, BASE_DEC, NULL, 0x0fff,
+            "Audio packets received so far, modulo 4096 (inferred)", HFILL } },
+        { &hf_audio_queuing_delay,
+          { "Queuing delay", "facetime_rtp.audio.queuing_delay", FT_UINT16, BASE_DEC, NULL, 0,
+            "Delay in queues as the sender estimates it (inferred)", HFILL } },
+        { &hf_audio_send_timestamp,
+          { "Send timestamp", "facetime_rtp.audio.send_timestamp", FT_UINT16, BASE_DEC, NULL, 0,
+            "When the packet was sent, in 1/1024 s, modulo 64 s", HFILL } },
+        { &hf_audio_one_way_delay,
+          { "One-way delay", "facetime_rtp.audio.one_way_delay", FT_UINT16, BASE_DEC, NULL, 0,
+            "Delay of the other direction as its receiver estimates it (inferred)", HFILL } },
+        { &hf_audio_video_burst_loss,
+          { "Video burst loss", "facetime_rtp.audio.video.burst_loss", FT_UINT16, BASE_DEC, NULL, 0xf000,
+            "Video packets lost in a row (inferred)", HFILL } },
+        { &hf_audio_video_frame_size,
+          { "Video frame size", "facetime_rtp.audio.video.frame_size", FT_UINT16, BASE_DEC, NULL, 0x0fc0,
+            "Size of the video frame received, unit unknown (inferred)", HFILL } },
+        { &hf_audio_video_loss,
+          { "Video loss", "facetime_rtp.audio.video.loss", FT_UINT16, BASE_DEC, NULL, 0x003f,
+            "Video packets lost (inferred)", HFILL } },
+        { &hf_audio_bandwidth,
+          { "Bandwidth estimate", "facetime_rtp.audio.bandwidth", FT_UINT16, BASE_DEC, NULL, 0,
+            "Bandwidth that the receiver estimates, unit unknown (inferred)", HFILL } },
+        { &hf_audio_ect,
+          { "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0,
+            "Packets received with an ECN-capable mark (not seen, unverified)", HFILL } },
+        { &hf_audio_ce,
+          { "CE packets", "facetime_rtp.audio.ecn.ce", FT_UINT16, BASE_DEC, NULL, 0,
+            "Packets received with a congestion mark (not seen, unverified)", HFILL } },
+        { &hf_audio_connection_index,
+          { "Connection", "facetime_rtp.audio.connection.index", FT_UINT8, BASE_DEC, NULL, 0,
+            "Which connection the statistics are of (inferred)", HFILL } },
+        { &hf_audio_connection_secondary,
+          { "Secondary only", "facetime_rtp.audio.connection.secondary", FT_UINT8, BASE_DEC, NULL, 0,
+            "Packets that came over the secondary connection only (inferred)", HFILL } },
+        { &hf_audio_connection_primary,
+          { "Primary", "facetime_rtp.audio.connection.primary", FT_UINT8, BASE_DEC, NULL, 0,
+            "Packets that came over the primary connection (inferred)", HFILL } },
+        { &hf_audio_connection_total,
+          { "Total", "facetime_rtp.audio.connection.total", FT_UINT8, BASE_DEC, NULL, 0,
+            "Packets that came over any connection (inferred)", HFILL } },
+
+        { &hf_video_source,
+          { "Picture source", "facetime_rtp.video.source", FT_UINT16, BASE_DEC, NULL, 0x3000,
+            "Camera, screen or other source of the picture (inferred)", HFILL } },
+        { &hf_video_back_camera,
+          { "Back camera", "facetime_rtp.video.back_camera", FT_BOOLEAN, 16, NULL, 0x0800,
+            "The picture is of the camera on the device's back (inferred)", HFILL } },
+        { &hf_video_mirrored,
+          { "Mirrored", "facetime_rtp.video.mirrored", FT_BOOLEAN, 16, NULL, 0x0400,
+            "The picture is mirrored (inferred)", HFILL } },
+        { &hf_video_orientation,
+          { "Orientation", "facetime_rtp.video.orientation", FT_UINT16, BASE_DEC, NULL, 0x0300,
+            "How the device is held, in quarter turns (inferred)", HFILL } },
+        { &hf_video_ltr,
+          { "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0,
+            "Bits about long-term reference frames (inferred)", HFILL } },
+        { &hf_video_has_probe,
+          { "Probe", "facetime_rtp.video.has_probe", FT_BOOLEAN, 16, NULL, 0x0008,
+            "A probe follows", HFILL } },
+        { &hf_video_has_fec,
+          { "FEC", "facetime_rtp.video.has_fec", FT_BOOLEAN, 16, NULL, 0x0004,
+            "An FEC header follows", HFILL } },
+        { &hf_video_has_ltr_timestamp,
+          { "LTR timestamp", "facetime_rtp.video.has_ltr_timestamp", FT_BOOLEAN, 16, NULL, 0x0002,
+            "The timestamp of a long-term reference frame follows (inferred)", HFILL } },
+        { &hf_video_has_frame_info,
+          { "Frame information", "facetime_rtp.video.has_frame_info", FT_BOOLEAN, 16, NULL, 0x0001,
+            "Packets in frame and frame sequence follow (in version 2)", HFILL } },
+        { &hf_video_ltr_timestamp,
+          { "LTR timestamp", "facetime_rtp.video.ltr_timestamp", FT_UINT32, BASE_DEC, NULL, 0,
+            "RTP timestamp of the long-term reference frame in use (inferred)", HFILL } },
+        { &hf_video_packets_in_frame,
+          { "Packets in frame", "facetime_rtp.video.packets_in_frame", FT_UINT16, BASE_DEC, NULL, 0,
+            "How many RTP packets have this timestamp", HFILL } },
+        { &hf_video_frame_sequence,
+          { "Frame sequence", "facetime_rtp.video.frame_sequence", FT_UINT16, BASE_DEC, NULL, 0,
+            "Number of the video frame, one more for each frame", HFILL } },
+        { &hf_video_probe,
+          { "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0,
+            "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)", HFILL } },
+
+        { &hf_fec_index,
+          { "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0,
+            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in the packets seen", HFILL } },
+        { &hf_fec_parity,
+          { "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0,
+            "The packet repairs others; else it is a source packet", HFILL } },
+        { &hf_fec_tag,
+          { "Tag", "facetime_rtp.fec.tag", FT_UINT16, BASE_HEX, NULL, 0xf800,
+            "0x13 in every packet seen, meaning unknown", HFILL } },
+        { &hf_fec_length,
+          { "Length", "facetime_rtp.fec.length", FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK,
+            "Payload length of a source packet without its key id; in a parity packet the longest listed", HFILL } },
+        { &hf_fec_count,
+          { "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0,
+            "How many source packets the parity packet covers", HFILL } },
+        { &hf_fec_source_length,
+          { "Source length", "facetime_rtp.fec.source_length", FT_UINT16, BASE_DEC, NULL, 0,
+            "Payload length of one source packet, in their order", HFILL } },
+    };
+    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec };
+    static ei_register_info ei[] = {
+        { &ei_short_header,
+          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends inside the RTP header", EXPFILL } },
+        { &ei_bad_extension,
+          { "facetime_rtp.bad_extension_length", PI_MALFORMED, PI_ERROR,
+            "Header extension is longer than the packet", EXPFILL } },
+        { &ei_field_missing,
+          { "facetime_rtp.field_missing", PI_MALFORMED, PI_WARN,
+            "Header extension is too short for the fields it announces", EXPFILL } },
+        { &ei_bytes_left,
+          { "facetime_rtp.bytes_left", PI_PROTOCOL, PI_NOTE,
+            "Header extension is longer than the fields it announces", EXPFILL } },
+        { &ei_cut_short,
+          { "facetime_rtp.cut_short", PI_UNDECODED, PI_NOTE, "Header cut short by the capture", EXPFILL } },
+        { &ei_unknown_version,
+          { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form", EXPFILL } },
+        { &ei_no_key_id,
+          { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
+            "No 16-byte key id at the end: newer builds are said to send a shorter one (unverified)", EXPFILL } },
+        { &ei_frame_incomplete,
+          { "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE,
+            "Packets of the frame don't add up at its marker", EXPFILL } },
+        { &ei_frame_gap,
+          { "facetime_rtp.frame_gap", PI_SEQUENCE, PI_NOTE, "Frame sequence jumps", EXPFILL } },
+        { &ei_fec_length,
+          { "facetime_rtp.fec_length_mismatch", PI_PROTOCOL, PI_WARN,
+            "FEC length doesn't match the packet", EXPFILL } },
+        { &ei_fec_list,
+          { "facetime_rtp.fec_list_mismatch", PI_PROTOCOL, PI_WARN,
+            "FEC source lengths don't match the source packets", EXPFILL } },
+        { &ei_stream_mismatch,
+          { "facetime_rtp.stream_mismatch", PI_PROTOCOL, PI_WARN,
+            "Stream id doesn't match the SSRC", EXPFILL } },
+        { &ei_retransmitted,
+          { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay", EXPFILL } },
+    };
+
+    proto_facetime_rtp = proto_register_protocol("FaceTime RTP", "FaceTime RTP", "facetime_rtp");
+    proto_register_field_array(proto_facetime_rtp, hf, G_N_ELEMENTS(hf));
+    proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
+    expert_register_field_array(expert_register_protocol(proto_facetime_rtp), ei, G_N_ELEMENTS(ei));
+    register_dissector("facetime_rtp", dissect_facetime_rtp, proto_facetime_rtp);
+    register_dissector("facetime_rtcp", dissect_facetime_rtcp, proto_facetime_rtp);
+
+    stream_checks =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash, stream_key_equal);
+    candidates =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), candidate_hash, candidate_equal);
+    register_init_routine(reset_counts);
+}
+
+void
+proto_reg_handoff_facetime_rtp(void)
+{
+    facetime_handle = find_dissector("facetime");
+    rtp_handle = find_dissector_add_dependency("rtp", proto_facetime_rtp);
+    rtcp_handle = find_dissector_add_dependency("rtcp", proto_facetime_rtp);
+    ft_evidence_register(FT_SHAPE_RTP, prove_rtp);
+}
