@@ -17,9 +17,9 @@
  *    |                               0                               |
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Audio and video number their flags differently; the payload type tells which of them it is. Extension lengths
- * add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy media has one
- * form, profile 0x4400 of two words (all 6000 packets of the sample).
+ * Audio and video number their flags differently; the payload type tells which of them it is. Extension
+ * lengths add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy media
+ * has one form, profile 0x4400 of two words (all 6000 packets of the sample).
  *
  * FEC header of a video packet. Parity packets repeat the sequence number of the block's last source packet
  * (36 of 36):
@@ -1106,7 +1106,7 @@ proto_register_facetime_rtp(void)
     static hf_register_info hf[] = {
         { &hf_codec,
           { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec of the payload type: from the call's SDP, else FaceTime's usual one (EVS, RED, CN, Opus inferred)",
+            "Codec: from the call's SDP, else what FaceTime uses the number for (EVS, RED, CN, Opus inferred)",
             HFILL } },
         { &hf_profile,
           { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
@@ -1236,7 +1236,7 @@ proto_register_facetime_rtp(void)
 
         { &hf_fec_index,
           { "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0,
-            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in the packets seen", HFILL } },
+            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen", HFILL } },
         { &hf_fec_parity,
           { "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0,
             "The packet repairs others; else it is a source packet", HFILL } },
@@ -1245,7 +1245,7 @@ proto_register_facetime_rtp(void)
             "0x13 in every packet seen, meaning unknown", HFILL } },
         { &hf_fec_length,
           { "Length", "facetime_rtp.fec.length", FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK,
-            "Payload length of a source packet without its key id; in a parity packet the longest listed", HFILL } },
+            "Payload length of a source packet without key id; in a parity packet the longest listed", HFILL } },
         { &hf_fec_count,
           { "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0,
             "How many source packets the parity packet covers", HFILL } },
@@ -1256,7 +1256,7 @@ proto_register_facetime_rtp(void)
     static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec };
     static ei_register_info ei[] = {
         { &ei_short_header,
-          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends inside the RTP header", EXPFILL } },
+          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header", EXPFILL } },
         { &ei_bad_extension,
           { "facetime_rtp.bad_extension_length", PI_MALFORMED, PI_ERROR,
             "Header extension is longer than the packet", EXPFILL } },
@@ -1272,7 +1272,7 @@ proto_register_facetime_rtp(void)
           { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form", EXPFILL } },
         { &ei_no_key_id,
           { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
-            "No 16-byte key id at the end: newer builds are said to send a shorter one (unverified)", EXPFILL } },
+            "No 16-byte key id at the end: newer builds are said to send less (unverified)", EXPFILL } },
         { &ei_frame_incomplete,
           { "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE,
             "Packets of the frame don't add up at its marker", EXPFILL } },
