@@ -236,20 +236,27 @@ is_over(const packet_info *pinfo, const ft_call *call, ft_kind kind)
     return seconds_since(pinfo, &call->last_time) > QUIET_END_S;
 }
 
-/* The call that the packet's flow or device is in, over or not. */
+/* The call that the packet's flow or its ends are in, over or not: what the flow itself says first, unless its sender
+ * went on to a later call. */
 static ft_call *
 last_call(packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_endpoint device = device_of(pinfo, packet->flow);
+    const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
     ft_call *of_flow = ft_call_of_packet(pinfo);
     ft_call *of_device = call_of(calls_by_device, &device, pinfo->num);
 
+    if (of_flow && of_device)
+        return of_flow->first_frame > of_device->first_frame ? of_flow : of_device;
+    if (of_flow || of_device)
+        return of_flow ? of_flow : of_device;
+
+    ft_call *met = call_of(calls_by_device, &target, pinfo->num);
+    if (!met)
+        met = call_of(calls_by_target, &device, pinfo->num);
     /* A modern phone opens a socket for each relay connection and interface. */
-    if (!of_flow && !of_device && packet->generation == FT_MODERN)
-        return running_call_at(pinfo, &device.addr);
-    if (!of_device || (of_flow && of_flow->first_frame > of_device->first_frame))
-        return of_flow ? of_flow : call_of(calls_by_target, &device, pinfo->num);
-    return of_device;
+    if (!met && packet->generation == FT_MODERN)
+        met = running_call_at(pinfo, &device.addr);
+    return met;
 }
 
 ft_call *
@@ -343,16 +350,27 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
 
-    const ft_endpoint device = device_of(pinfo, packet->flow);
-    const ft_endpoint target = ft_destination(pinfo);
+    const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
     call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
+    call = reconcile(pinfo, call, call_of(calls_by_device, &target, pinfo->num));
     put_flow_into(pinfo, packet->flow, call);
     set_call_of(calls_by_device, &device, call);
     set_call_of_address(&device.addr, call);
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
-        set_call_of(calls_by_target, &target, call);
+        ft_call_expect(pinfo, call, &target);
     packet->call = call;
+}
+
+void
+ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end)
+{
+    ft_call *other = call_of(calls_by_target, end, pinfo->num);
+
+    if (!ft_learning(pinfo) || other == call || end->addr.type == AT_NONE)
+        return;
+    /* Private addresses recur: two running calls that expect the same end learn nothing from it. */
+    set_call_of(calls_by_target, end, other && !is_over(pinfo, other, FT_KIND_STUN) ? NULL : call);
 }
 
 /* ---- end and book-keeping ---- */

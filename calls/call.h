@@ -75,6 +75,10 @@ ft_call *ft_call_open(packet_info *pinfo, bool fresh);
 /* Puts the packet's flow, and its device ends, into a call from this frame on; merges two calls that are found to be one. */
 void ft_call_join(packet_info *pinfo, ft_call *call);
 
+/* The call will meet this end: the peer of a channel bind, the target of a check. Once it sends, it belongs to the call,
+ * unless two running calls expect it. First pass. */
+void ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end);
+
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 

@@ -94,7 +94,10 @@ learn_channel_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun 
     const ft_leg *leg = newest_leg(packet->flow, stun->channel);
     if (stun->channel && stun->peer.addr.type != AT_NONE && !(leg && same_peer(leg, &stun->peer)))
         packet->limit_hit |= ft_leg_new(pinfo, packet->flow, stun->channel, &stun->peer) == NULL;
-    if (call && call->remote.addr.type == AT_NONE)
+    if (!call || stun->peer.addr.type == AT_NONE)
+        return;
+    ft_call_expect(pinfo, call, &stun->peer);
+    if (call->remote.addr.type == AT_NONE)
         call->remote = ft_endpoint_keep(&stun->peer);
 }
 
