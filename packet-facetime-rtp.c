@@ -18,8 +18,8 @@
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Audio and video number their flags differently; the payload type tells which of them it is. Extension
- * lengths add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy media
- * has one form, profile 0x4400 of two words (all 6000 packets of the sample).
+ * lengths add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy
+ * media has one form, profile 0x4400 of two words (all 6000 packets of the sample).
  *
  * FEC header of a video packet. Parity packets repeat the sequence number of the block's last source packet
  * (36 of 36):
@@ -410,7 +410,7 @@ parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
         fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
         parse_extension(tvb, generation, rtp);
     }
-    if (rtp->damage != EXTENSION_BEYOND && generation == FT_MODERN && has_key_id(tvb, rtp->payload)) {
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY && has_key_id(tvb, rtp->payload)) {
         rtp->has_key_id = true;
         rtp->payload_end -= TRAILER_LENGTH;
     }
@@ -743,12 +743,6 @@ static void
 dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
                       const ft_codec *codec)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    /* An error report may quote media that the capture hasn't got: nothing is set up for it, and stock would
-     * do so. */
-    if (pinfo->flags.in_error_pkt && !(packet->leg && packet->leg->media_config && is_set_up(pinfo)))
-        return;
     if (rtp->has_key_id)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
     if (rtp->fec && rtp->is_parity) {
@@ -958,6 +952,8 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         return (int)tvb_captured_length(tvb);
 
     parse_rtp(tvb, packet->generation, &rtp);
+    if (rtp.has_key_id)
+        packet->generation = FT_MODERN;
     if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < FIXED_HEADER_LENGTH) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
@@ -1079,7 +1075,7 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
     if (rtp.damage != SOUND || tvb_get_uint8(tvb, 0) >> 6 != 2 || rtp.media == MEDIA_UNKNOWN)
         return false;
-    if (has_key_id(tvb, rtp.payload)) {
+    if (rtp.has_key_id) {
         *generation = FT_MODERN;
         return true;
     }
@@ -1106,7 +1102,7 @@ proto_register_facetime_rtp(void)
     static hf_register_info hf[] = {
         { &hf_codec,
           { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec: from the call's SDP, else what FaceTime uses the number for (EVS, RED, CN, Opus inferred)",
+            "Codec: from the call's SDP, else FaceTime's usual one (EVS, RED, CN and Opus inferred)",
             HFILL } },
         { &hf_profile,
           { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
@@ -1245,7 +1241,7 @@ proto_register_facetime_rtp(void)
             "0x13 in every packet seen, meaning unknown", HFILL } },
         { &hf_fec_length,
           { "Length", "facetime_rtp.fec.length", FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK,
-            "Payload length of a source packet without key id; in a parity packet the longest listed", HFILL } },
+            "Payload length of a source packet; in a parity packet the longest of its list", HFILL } },
         { &hf_fec_count,
           { "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0,
             "How many source packets the parity packet covers", HFILL } },

@@ -185,7 +185,7 @@ static struct {
     [FT_SHAPE_SIP]         = { "facetime_sip",     FT_KIND_SIP,        FT_LEGACY,             NULL },
     [FT_SHAPE_CONTROL]     = { "facetime_control", FT_KIND_CONTROL,    FT_MODERN,             NULL },
     [FT_SHAPE_RTP]         = { "facetime_rtp",     FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_RTCP]        = { "rtcp",             FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL },
+    [FT_SHAPE_RTCP]        = { "facetime_rtcp",    FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL },
     [FT_SHAPE_BASEBAND]    = { "baseband",         FT_KIND_BASEBAND,   FT_MODERN,             NULL },
     [FT_SHAPE_QUIC]        = { "quic",             FT_KIND_QUIC,       FT_MODERN,             NULL },
 };

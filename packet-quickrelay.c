@@ -917,6 +917,6 @@ proto_reg_handoff_quickrelay(void)
     link_handle = find_dissector_add_dependency("facetime_link", proto_quickrelay);
     control_handle = find_dissector_add_dependency("facetime_control", proto_quickrelay);
     facetime_rtp_handle = find_dissector_add_dependency("facetime_rtp", proto_quickrelay);
-    rtcp_handle = find_dissector_add_dependency("rtcp", proto_quickrelay);
+    rtcp_handle = find_dissector_add_dependency("facetime_rtcp", proto_quickrelay);
     ft_evidence_register(FT_SHAPE_QUICKRELAY, quickrelay_proves);
 }
