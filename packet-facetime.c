@@ -371,6 +371,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
 
     if (!packet->call)
         packet->call = own_call && ft_learning(pinfo) ? ft_call_open(pinfo, false) : ft_call_of_packet(pinfo);
+    ft_channel_judge(pinfo);
     ft_call_count(pinfo);
 }
 

@@ -375,6 +375,19 @@ ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end)
 
 /* ---- end and book-keeping ---- */
 
+/* ", 18.0 s after the peer's last media (frame 6216)" where the far end fell silent before the end; else "". */
+static const char *
+silence_text(packet_info *pinfo, const ft_call *call)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
+        if (sender->silent && !sender->outgoing)
+            return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
+                                      seconds_since(pinfo, &sender->last_time), sender->last_frame);
+    }
+    return "";
+}
+
 void
 ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 {
@@ -384,7 +397,8 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     call->end_frame = pinfo->num;
     call->end_time = pinfo->rel_ts;
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
-    ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s", call->number, reason);
+    ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
+                 silence_text(pinfo, call));
 }
 
 void

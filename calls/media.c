@@ -277,7 +277,7 @@ sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
     sender->device = ft_endpoint_keep(&seen->device);
     sender->outgoing = seen->outgoing;
     sender->leg = packet->leg;
-    sender->last_time = sender->leg_time = pinfo->abs_ts;
+    sender->last_time = sender->leg_time = pinfo->rel_ts;
     wmem_array_append_one(senders, sender);
     return sender;
 }
@@ -296,14 +296,14 @@ static void
 watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
 {
     if (packet->leg == sender->leg) {
-        sender->leg_time = pinfo->abs_ts;
+        sender->leg_time = pinfo->rel_ts;
         return;
     }
     const bool in_use = packet->leg == sender->other_leg &&
-                        milliseconds(&pinfo->abs_ts, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = milliseconds(&pinfo->abs_ts, &sender->leg_time) > WAY_IN_USE_MS;
+                        milliseconds(&pinfo->rel_ts, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool left = milliseconds(&pinfo->rel_ts, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
-        sender->other_time = pinfo->abs_ts;
+        sender->other_time = pinfo->rel_ts;
         return;
     }
     ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s",
@@ -312,7 +312,7 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;
-    sender->leg_time = pinfo->abs_ts;
+    sender->leg_time = pinfo->rel_ts;
 }
 
 /* The other end of the same device fell silent while this end still sends. */
@@ -325,7 +325,7 @@ watch_silence(packet_info *pinfo, const ft_packet *packet, const observation *se
         ft_sender *other = *(ft_sender **)wmem_array_index(senders, i);
         if (other->outgoing == seen->outgoing || other->silent || !ft_endpoint_equal(&other->device, &seen->device))
             continue;
-        const double gap = milliseconds(&pinfo->abs_ts, &other->last_time);
+        const double gap = milliseconds(&pinfo->rel_ts, &other->last_time);
         if (gap <= ft_media_gap_ms)
             continue;
         other->silent = true;
@@ -337,13 +337,13 @@ watch_silence(packet_info *pinfo, const ft_packet *packet, const observation *se
 static void
 watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
 {
-    const double gap = milliseconds(&pinfo->abs_ts, &sender->last_time);
+    const double gap = milliseconds(&pinfo->rel_ts, &sender->last_time);
 
     if (sender->last_frame && gap > ft_media_gap_ms)
         ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "Media of %s is back after %.1f s (last in frame %u)",
                      ft_endpoint_str(pinfo->pool, &seen->sender), gap / 1000, sender->last_frame);
     sender->silent = false;
-    sender->last_time = pinfo->abs_ts;
+    sender->last_time = pinfo->rel_ts;
     sender->last_frame = pinfo->num;
 }
 
@@ -365,7 +365,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         stream->packets += !copy;
         stream->payload_type = rtp->payload_type;
         stream->last_frame = pinfo->num;
-        stream->last_time = pinfo->abs_ts;
+        stream->last_time = pinfo->rel_ts;
         count_sequence(stream, rtp->sequence);
     }
     ft_sender *sender = sender_of(pinfo, packet, &seen);

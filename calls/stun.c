@@ -188,6 +188,16 @@ ft_channel_used(packet_info *pinfo, const ft_leg *leg)
         return;
     ft_device_learn(pinfo, ft_flow_client(packet->flow));
     ft_call_open(pinfo, false);
+}
+
+void
+ft_channel_judge(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_leg *leg = packet->leg;
+
+    if (!leg || !leg->channel || !ft_learning(pinfo))
+        return;
     if (leg->released_frame)
         ft_event_add(pinfo, FT_EVENT_RELEASED_CHANNEL_USED, leg->released_frame,
                      "Channel 0x%04x is used though frame %u released its allocation", leg->channel, leg->released_frame);

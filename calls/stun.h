@@ -41,8 +41,11 @@ typedef struct {
  * is_retransmission: as ft_exchange_request() told. Call it after the exchange was looked up, once per message. */
 void ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange, bool is_retransmission);
 
-/* ChannelData on a leg: raises early_channel_data and released_channel_used. First pass only. */
+/* ChannelData on a leg, before its content is looked at: whose flow it is. First pass only. */
 void ft_channel_used(packet_info *pinfo, const ft_leg *leg);
+
+/* Once the content told which call the packet is of: early_channel_data, released_channel_used. The front door's, first pass. */
+void ft_channel_judge(packet_info *pinfo);
 
 /* Once, when the front door is registered. */
 void ft_stun_init(void);
