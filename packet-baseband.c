@@ -70,6 +70,7 @@ static int ett_dropped = -1;
 static expert_field ei_injected = EI_INIT;
 static expert_field ei_unverified = EI_INIT;
 static expert_field ei_length = EI_INIT;
+static expert_field ei_cut = EI_INIT;
 static expert_field ei_form = EI_INIT;
 static expert_field ei_constant = EI_INIT;
 static expert_field ei_dropped = EI_INIT;
@@ -144,9 +145,8 @@ check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, unsigned lengt
 {
     const unsigned reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
 
-    if (reported != length || captured < length)
-        expert_add_info_format(pinfo, tree, &ei_length, "%u bytes (%u captured), where this form has %u",
-                               reported, captured, length);
+    if (reported != length)
+        expert_add_info_format(pinfo, tree, &ei_length, "%u bytes, where this form has %u", reported, length);
     if (captured > length)
         proto_tree_add_item(tree, hf_rest, tvb, length, captured - length, ENC_NA);
 }
@@ -207,11 +207,12 @@ dissect_dropped(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         dissect_dropped_list(tvb, tree, offset, end);
         offset = end;
     }
-    if (length < DROPPED_LENGTH) {
+    if (tvb_reported_length(tvb) < DROPPED_LENGTH) {
         check_length(tvb, pinfo, tree, DROPPED_LENGTH);
     } else if (offset < length) {
         proto_item *item = proto_tree_add_item(tree, hf_rest, tvb, offset, length - offset, ENC_NA);
-        expert_add_info(pinfo, item, &ei_dropped);
+        if (length == tvb_reported_length(tvb))
+            expert_add_info(pinfo, item, &ei_dropped);
     }
     col_add_fstr(pinfo->cinfo, COL_INFO, "Modem dropped packets, lists: %u", lists);
 }
@@ -263,11 +264,13 @@ dissect_baseband(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *da
     proto_tree *tree = proto_item_add_subtree(item, ett_baseband);
     proto_item_append_text(item, ", from the phone's own modem");
     expert_add_info(pinfo, item, &ei_injected);
+    if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
+        expert_add_info(pinfo, item, &ei_cut);
     if (tvb_bytes_exist(tvb, 0, 4))
         proto_tree_add_item(tree, hf_magic, tvb, 0, 4, ENC_BIG_ENDIAN);
     if (tvb_bytes_exist(tvb, 4, 2))
         dissect_body(tvb, pinfo, tree);
-    else
+    else if (tvb_reported_length(tvb) < HEAD_LENGTH)
         check_length(tvb, pinfo, tree, HEAD_LENGTH);
     return tvb_captured_length(tvb);
 }
@@ -369,6 +372,8 @@ proto_register_baseband(void)
             "No capture has this form: its layout is unverified", EXPFILL } },
         { &ei_length,
           { "baseband.bad_length", PI_MALFORMED, PI_ERROR, "Length is not this form's", EXPFILL } },
+        { &ei_cut,
+          { "baseband.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
         { &ei_form,
           { "baseband.bad_form", PI_UNDECODED, PI_WARN, "Unknown form", EXPFILL } },
         { &ei_constant,

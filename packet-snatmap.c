@@ -85,10 +85,12 @@ static int ett_commnat = -1;
 static int ett_commnat_flags = -1;
 
 static expert_field ei_snatmap_length = EI_INIT;
+static expert_field ei_snatmap_cut = EI_INIT;
 static expert_field ei_snatmap_type = EI_INIT;
 static expert_field ei_snatmap_nonce = EI_INIT;
 static expert_field ei_snatmap_address = EI_INIT;
 static expert_field ei_commnat_length = EI_INIT;
+static expert_field ei_commnat_cut = EI_INIT;
 static expert_field ei_commnat_operation = EI_INIT;
 static expert_field ei_commnat_direction = EI_INIT;
 static expert_field ei_commnat_token = EI_INIT;
@@ -215,14 +217,18 @@ is_local_port(uint32_t port)
     return ft_is_device_port(port) || (port > 16403 && port <= 16410);
 }
 
+/* What a sender got wrong is told apart from what the capture didn't keep. */
 static void
-check_length(tvbuff_t *tvb, packet_info *pinfo, proto_item *item, expert_field *ei)
+check_length(tvbuff_t *tvb, packet_info *pinfo, proto_item *item, expert_field *ei_length,
+             expert_field *ei_cut)
 {
-    const unsigned length = tvb_captured_length(tvb);
+    const unsigned length = tvb_reported_length(tvb);
 
-    if (length != MESSAGE_LENGTH || tvb_reported_length(tvb) != MESSAGE_LENGTH)
-        expert_add_info_format(pinfo, item, ei, "%u bytes (%u captured), where a message has %u",
-                               tvb_reported_length(tvb), length, MESSAGE_LENGTH);
+    if (length != MESSAGE_LENGTH)
+        expert_add_info_format(pinfo, item, ei_length, "%u bytes, where a message has %u", length,
+                               MESSAGE_LENGTH);
+    if (tvb_captured_length(tvb) < MIN(length, MESSAGE_LENGTH))
+        expert_add_info(pinfo, item, ei_cut);
 }
 
 /* What is left of a message that can't be read as one. */
@@ -310,9 +316,9 @@ proves_snatmap(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 }
 
 static void
-note_snatmap_packet(packet_info *pinfo, bool is_request)
+note_snatmap_packet(packet_info *pinfo, uint32_t type)
 {
-    const uint32_t server_port = is_request ? pinfo->destport : pinfo->srcport;
+    const uint32_t server_port = type == SNATMAP_RESPONSE ? pinfo->srcport : pinfo->destport;
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (!packet)
@@ -388,7 +394,6 @@ dissect_snatmap_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uin
     const char *text = clear_str(pinfo, &clear);
 
     proto_tree_add_item(tree, hf_snatmap_unused, tvb, 14, 2, ENC_NA);
-    note_snatmap_packet(pinfo, is_request);
     learn_snatmap(pinfo, is_request ? NULL : &clear);
     link_snatmap(tvb, pinfo, tree, is_request);
     proto_item_append_text(tree, is_request ? ", request from %s" : ", response: mapped to %s", text);
@@ -407,12 +412,13 @@ dissect_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
 
     proto_item *item = proto_tree_add_item(parent, proto_snatmap, tvb, 0, used, ENC_NA);
     proto_tree *tree = proto_item_add_subtree(item, ett_snatmap);
-    check_length(tvb, pinfo, item, &ei_snatmap_length);
+    check_length(tvb, pinfo, item, &ei_snatmap_length, &ei_snatmap_cut);
     if (has(tvb, 0, 4)) {
         item = proto_tree_add_item_ret_uint(tree, hf_snatmap_type, tvb, 0, 4, ENC_BIG_ENDIAN, &type);
         if (!try_val_to_str(type, snatmap_types))
             expert_add_info(pinfo, item, &ei_snatmap_type);
     }
+    note_snatmap_packet(pinfo, type);
     if (has(tvb, 4, 4))
         dissect_snatmap_nonce(tvb, pinfo, tree);
     if (used == MESSAGE_LENGTH && try_val_to_str(type, snatmap_types)) {
@@ -709,7 +715,6 @@ static void
 dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commnat_message *message)
 {
     find_commnat_device(pinfo, message);
-    note_commnat_packet(pinfo);
     learn_commnat(pinfo, message);
     if (message->operation == COMMNAT_TEST)
         dissect_commnat_test(tvb, pinfo, tree, message);
@@ -759,7 +764,8 @@ dissect_commnat(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
 
     proto_item *item = proto_tree_add_item(parent, proto_commnat, tvb, 0, used, ENC_NA);
     proto_tree *tree = proto_item_add_subtree(item, ett_commnat);
-    check_length(tvb, pinfo, item, &ei_commnat_length);
+    check_length(tvb, pinfo, item, &ei_commnat_length, &ei_commnat_cut);
+    note_commnat_packet(pinfo);
     if (has(tvb, 0, 4))
         dissect_commnat_kind(tvb, pinfo, tree, &message);
     if (has(tvb, 4, 4))
@@ -862,6 +868,8 @@ register_snatmap(void)
     static ei_register_info ei[] = {
         { &ei_snatmap_length,
           { "snatmap.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long", EXPFILL } },
+        { &ei_snatmap_cut,
+          { "snatmap.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
         { &ei_snatmap_type,
           { "snatmap.bad_type", PI_PROTOCOL, PI_WARN, "Neither request nor response", EXPFILL } },
         { &ei_snatmap_nonce,
@@ -933,6 +941,8 @@ register_commnat(void)
     static ei_register_info ei[] = {
         { &ei_commnat_length,
           { "commnat.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long", EXPFILL } },
+        { &ei_commnat_cut,
+          { "commnat.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
         { &ei_commnat_operation,
           { "commnat.bad_operation", PI_PROTOCOL, PI_WARN, "Neither test nor report", EXPFILL } },
         { &ei_commnat_direction,
