@@ -394,10 +394,11 @@ new_tie(packet_info *pinfo, const short_key *key)
 static tie_record *
 tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes)
 {
+    static const uint8_t zeros[8] = { 0 };
     const short_key key = make_key(bytes, what);
 
-    if (!ft_learning(pinfo) || !flow_of(pinfo))
-        return NULL;
+    if (!ft_learning(pinfo) || !flow_of(pinfo) || memcmp(bytes, zeros, sizeof zeros) == 0)
+        return NULL; /* zeros are nobody's */
 
     tie_record *record = (tie_record *)wmem_map_lookup(ties, &key);
     if (!record)

@@ -1,0 +1,962 @@
+/* packet-facetime-link.c
+ * What two devices say to each other about the ways between them, and about the call, in today's FaceTime (2019 on).
+ *
+ * Link message: in the relay channel where the relay's header says so (packet-quickrelay.c), and in the DATA attribute
+ * of a STUN Data indication on a direct path.
+ *
+ *    0         2         4                  20
+ *   +---------+---------+------------------+------+--------+-------+-----
+ *   | command | length  | 16 zero bytes    | type | length | value | ...   type-length-values, no padding;
+ *   +---------+---------+------------------+------+--------+-------+-----  the last is an HMAC-SHA1
+ *             of the TLVs                    2      2
+ *
+ *   An acknowledgement is the command with 0x8000 set, and repeats its counter (TLV 1). Commands count for themselves.
+ *
+ *   connection data (TLV 3)                          interfaces (TLV 21)
+ *   | tag 3 | addresses 7 | candidates 6 |           | tag 3 | interfaces 13 |
+ *   each address:                                    each interface:
+ *   | v6 1 | active 1 | radio 4 | delegated 1 | 9 |  | v6 1 | local type 4 | transport 4 | radio 4 | 3 | link id 16 |
+ *   | address, 4 or 16 bytes |                       | MTU 16 | flags 16 | data-SO mask 32 |
+ *   each candidate:
+ *   | type 4 | transport 7 | address 5 | port 16 |
+ *
+ * Control message: in the relay channel, and bare on a direct path. Encrypted end to end.
+ *
+ *    0       2               10        11
+ *   +-------+---------------+---------+------------
+ *   | 40 0f | key id        | counter | ciphertext     the key id is the first half of the sender's MKI in RTP
+ *   +-------+---------------+---------+------------
+ *
+ * Evidence: 104 link messages parse to their last byte and 139 control messages agree with their senders' MKI in the
+ * captures of 2023. Those TLVs that only others' clients tell of say so in their names.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/exchange.h"
+#include "calls/relay.h"
+#include <epan/expert.h>
+#include <epan/to_str.h>
+
+void proto_register_facetime_link(void);
+void proto_reg_handoff_facetime_link(void);
+
+#define LINK_HEADER     20
+#define TLV_HEADER      4
+#define ACK             0x8000
+#define HMAC_LENGTH     20
+#define INTERFACE_SIZE  12
+#define CANDIDATE_SIZE  4
+#define MAX_ADDRESSES   127     /* the count has 7 bits */
+#define CONTROL_TYPE    0x400f
+#define CONTROL_HEADER  11
+#define KEY_ID_LENGTH   8
+
+enum { TLV_COUNTER = 0x01, TLV_HMAC = 0x09 };
+
+static int proto_facetime_link = -1;
+static int proto_facetime_control = -1;
+
+static int hf_link_command = -1;
+static int hf_link_length = -1;
+static int hf_link_reserved = -1;
+static int hf_link_response_in = -1;
+static int hf_link_response_to = -1;
+static int hf_link_time = -1;
+static int hf_link_tlv = -1;
+static int hf_link_tlv_type = -1;
+static int hf_link_tlv_length = -1;
+static int hf_link_tlv_value = -1;
+static int hf_link_counter = -1;
+static int hf_link_accept_delay = -1;
+static int hf_link_hmac = -1;
+static int hf_link_capability = -1;
+static int hf_link_flags = -1;
+static int hf_link_data_so = -1;
+static int hf_link_keys = -1;
+static int hf_link_rtt_timestamp = -1;
+static int hf_link_rtt_time = -1;
+static int hf_link_rtt_echoed_timestamp = -1;
+static int hf_link_rtt_echoed_time = -1;
+static int hf_link_rtt_processing_delay = -1;
+static int hf_link_connection_tag = -1;
+static int hf_link_connection_addresses = -1;
+static int hf_link_connection_candidates = -1;
+static int hf_link_address = -1;
+static int hf_link_address_is_ipv6 = -1;
+static int hf_link_address_active = -1;
+static int hf_link_address_radio = -1;
+static int hf_link_address_delegated = -1;
+static int hf_link_address_spacing = -1;
+static int hf_link_address_ipv4 = -1;
+static int hf_link_address_ipv6 = -1;
+static int hf_link_candidate = -1;
+static int hf_link_candidate_type = -1;
+static int hf_link_candidate_transport = -1;
+static int hf_link_candidate_index = -1;
+static int hf_link_candidate_ipv4 = -1;
+static int hf_link_candidate_ipv6 = -1;
+static int hf_link_candidate_port = -1;
+static int hf_link_interfaces_tag = -1;
+static int hf_link_interfaces_count = -1;
+static int hf_link_interface = -1;
+static int hf_link_interface_is_ipv6 = -1;
+static int hf_link_interface_local_type = -1;
+static int hf_link_interface_transport = -1;
+static int hf_link_interface_radio = -1;
+static int hf_link_interface_padding = -1;
+static int hf_link_interface_id = -1;
+static int hf_link_interface_mtu = -1;
+static int hf_link_interface_flags = -1;
+static int hf_link_interface_data_so = -1;
+static int hf_link_trailing = -1;
+
+static int hf_control_type = -1;
+static int hf_control_key_id = -1;
+static int hf_control_counter = -1;
+static int hf_control_ciphertext = -1;
+static int hf_control_mki_frame = -1;
+static int hf_control_retransmission_of = -1;
+
+static int ett_link = -1;
+static int ett_link_tlv = -1;
+static int ett_link_address = -1;
+static int ett_link_candidate = -1;
+static int ett_link_interface = -1;
+static int ett_control = -1;
+
+static expert_field ei_link_bad_length = EI_INIT;
+static expert_field ei_link_bad_tlv_length = EI_INIT;
+static expert_field ei_link_bad_count = EI_INIT;
+static expert_field ei_link_reserved = EI_INIT;
+static expert_field ei_link_no_hmac = EI_INIT;
+static expert_field ei_link_unknown = EI_INIT;
+static expert_field ei_link_unverified = EI_INIT;
+static expert_field ei_link_bad_index = EI_INIT;
+static expert_field ei_link_retransmission = EI_INIT;
+static expert_field ei_control_bad_length = EI_INIT;
+static expert_field ei_control_retransmission = EI_INIT;
+
+/* X(command, name): each has an acknowledgement */
+#define LINK_COMMANDS(X) \
+    X(0x0003, "Round-trip time") \
+    X(0x0004, "Connection data") \
+    X(0x0005, "Direct path 0x0005") /* counter alone, seen on direct paths; meaning unknown */ \
+    X(0x0006, "Relay interfaces")
+
+#define COMMAND_NAME(command, name) { command, name },
+#define ACK_NAME(command, name) { ACK | (command), name " ack" },
+static const value_string link_commands[] = { LINK_COMMANDS(COMMAND_NAME) LINK_COMMANDS(ACK_NAME) { 0, NULL } };
+
+static const value_string candidate_types[] = {
+    { 0, "host" },
+    { 1, "server-reflexive" },
+    { 0, NULL }
+};
+
+/* ---- TLVs ---- */
+
+/* The message in hand. */
+typedef struct {
+    tvbuff_t      *tvb;
+    packet_info   *pinfo;
+    bool           has_counter;
+    uint16_t       counter;
+    const ft_relay_header *relay;   /* NULL outside the relay channel */
+} link_message;
+
+/* Shows a value and learns from it. Where it fills the value, its length is as the row says. */
+typedef void (*tlv_decoder)(link_message *message, proto_tree *tree, proto_item *item, int offset, int length);
+
+static void decode_counter(link_message *, proto_tree *, proto_item *, int, int);
+static void decode_connection(link_message *, proto_tree *, proto_item *, int, int);
+static void decode_rtt(link_message *, proto_tree *, proto_item *, int, int);
+static void decode_interfaces(link_message *, proto_tree *, proto_item *, int, int);
+
+/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value (neither: bytes).
+ * Where only others' clients tell of it, the name is theirs, and it is unverified. */
+static const struct link_tlv {
+    uint16_t    type;
+    const char *name;
+    bool        unverified;
+    int         min, max;
+    int        *hf;
+    tlv_decoder decode;
+} link_tlvs[] = {
+    { TLV_COUNTER, "Counter", false, 2, 2, &hf_link_counter, decode_counter },
+    { 0x02, "Transport", true, 0, 0, NULL, NULL },
+    { 0x03, "Connection data", false, 2, 0, NULL, decode_connection },
+    { 0x04, "SKE", true, 0, 0, NULL, NULL },
+    { 0x05, "Radio", true, 0, 0, NULL, NULL },
+    { 0x06, "MTU", true, 0, 0, NULL, NULL },
+    { 0x07, "Accept delay", false, 4, 4, &hf_link_accept_delay, NULL },
+    { 0x08, "Network", true, 0, 0, NULL, NULL },
+    { TLV_HMAC, "HMAC-SHA1", false, HMAC_LENGTH, HMAC_LENGTH, &hf_link_hmac, NULL },
+    { 0x0a, "Round-trip time report", false, 12, 12, NULL, decode_rtt },
+    { 0x0b, "Link UUID", true, 0, 0, NULL, NULL },
+    { 0x0c, "Capability", false, 2, 2, &hf_link_capability, NULL },
+    { 0x0d, "CB UUID 1", true, 0, 0, NULL, NULL },
+    { 0x0e, "CB UUID 2", true, 0, 0, NULL, NULL },
+    { 0x0f, "Generic", true, 0, 0, NULL, NULL },
+    { 0x11, "Error", true, 0, 0, NULL, NULL },
+    { 0x12, "Version", true, 0, 0, NULL, NULL },
+    { 0x13, "Link flags", true, 2, 2, &hf_link_flags, NULL },
+    { 0x14, "Data-SO mask", true, 4, 4, &hf_link_data_so, NULL },
+    { 0x15, "Relay interfaces", false, 2, 0, NULL, decode_interfaces },
+    { 0x16, "Key material", false, 0, 0, &hf_link_keys, NULL },
+};
+
+#define TLV_ROWS (sizeof link_tlvs / sizeof link_tlvs[0])
+
+static value_string tlv_names[TLV_ROWS + 1]; /* made of the rows */
+
+static const struct link_tlv *
+row_of(uint16_t type)
+{
+    for (unsigned i = 0; i < TLV_ROWS; i++) {
+        if (link_tlvs[i].type == type)
+            return &link_tlvs[i];
+    }
+    return NULL;
+}
+
+static void
+decode_counter(link_message *message, proto_tree *tree _U_, proto_item *item _U_, int offset, int length _U_)
+{
+    message->has_counter = true;
+    message->counter = tvb_get_ntohs(message->tvb, offset);
+}
+
+/* NTP's short format, 16.16 seconds of which the low 16 are kept: the time nearest the packet's own that ends so. */
+static nstime_t
+resolve_ntp_short(const nstime_t *near, uint32_t value)
+{
+    const int64_t era = 0x10000, ntp_epoch = 2208988800; /* 1900 to 1970 */
+    const int64_t now = (int64_t)near->secs + ntp_epoch;
+    int64_t seconds = (now & ~(era - 1)) | (value >> 16);
+
+    if (seconds - now > era / 2)
+        seconds -= era;
+    else if (now - seconds > era / 2)
+        seconds += era;
+    return (nstime_t){ (time_t)(seconds - ntp_epoch), (int)((uint64_t)(value & 0xffff) * 1000000000 >> 16) };
+}
+
+static void
+show_ntp_short(const link_message *message, proto_tree *tree, int hf_raw, int hf_time, int offset)
+{
+    const uint32_t value = tvb_get_ntohl(message->tvb, offset);
+    const nstime_t when = resolve_ntp_short(&message->pinfo->abs_ts, value);
+    proto_item *item = proto_tree_add_item(tree, hf_raw, message->tvb, offset, 4, ENC_BIG_ENDIAN);
+
+    if (value == 0)
+        proto_item_append_text(item, " (none)");
+    else
+        proto_item_set_generated(proto_tree_add_time(tree, hf_time, message->tvb, offset, 4, &when));
+}
+
+static void
+decode_rtt(link_message *message, proto_tree *tree, proto_item *item _U_, int offset, int length _U_)
+{
+    const uint32_t delay = tvb_get_ntohl(message->tvb, offset + 8);
+    const nstime_t delayed = { delay >> 16, (int)((uint64_t)(delay & 0xffff) * 1000000000 >> 16) };
+
+    show_ntp_short(message, tree, hf_link_rtt_timestamp, hf_link_rtt_time, offset);
+    show_ntp_short(message, tree, hf_link_rtt_echoed_timestamp, hf_link_rtt_echoed_time, offset + 4);
+    proto_tree_add_time(tree, hf_link_rtt_processing_delay, message->tvb, offset + 8, 4, &delayed);
+}
+
+/* What a list leaves over, where its counts are right: nothing. */
+static void
+show_trailing(const link_message *message, proto_tree *tree, proto_item *item, int offset, int end)
+{
+    if (offset >= end)
+        return;
+    proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
+    expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%d bytes more than the counts tell of", end - offset);
+}
+
+/* ---- connection data ---- */
+
+typedef struct {
+    int  offset;
+    bool is_ipv6;
+} offered_address;
+
+static address
+address_at(tvbuff_t *tvb, const offered_address *offered)
+{
+    address found;
+
+    set_address_tvb(&found, offered->is_ipv6 ? AT_IPv6 : AT_IPv4, offered->is_ipv6 ? 16 : 4, tvb, offered->offset);
+    return found;
+}
+
+static void
+show_address(const link_message *message, proto_tree *tree, int offset, const offered_address *offered)
+{
+    static int *const bits[] = {
+        &hf_link_address_is_ipv6, &hf_link_address_active, &hf_link_address_radio, &hf_link_address_delegated,
+        &hf_link_address_spacing
+    };
+    tvbuff_t *tvb = message->tvb;
+    const address where = address_at(tvb, offered);
+    const int size = offered->is_ipv6 ? 16 : 4;
+    const unsigned radio = tvb_get_ntohs(tvb, offset) >> 10 & 0xf;
+    proto_item *item = proto_tree_add_item(tree, hf_link_address, tvb, offset, 2 + size, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_link_address);
+
+    proto_item_append_text(item, ": %s, %s", address_to_str(message->pinfo->pool, &where),
+                           val_to_str_const(radio, ft_radio_vals, "unknown radio"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
+        proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4, tvb, offered->offset,
+                        size, offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN);
+}
+
+/* Shows `count` addresses from *offset on, and notes where they are. How many are there whole. */
+static unsigned
+decode_addresses(link_message *message, proto_tree *tree, unsigned count, offered_address *offered, int *offset, int end)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (end - *offset < 2)
+            return i;
+        offered[i] = (offered_address){ *offset + 2, (tvb_get_ntohs(message->tvb, *offset) & 0x8000) != 0 };
+        const int size = 2 + (offered[i].is_ipv6 ? 16 : 4);
+        if (end - *offset < size)
+            return i;
+        show_address(message, tree, *offset, &offered[i]);
+        *offset += size;
+    }
+    return count;
+}
+
+/* The candidate's address, which its index names, and its port. */
+static void
+show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *item, int offset, const offered_address *offered)
+{
+    const ft_endpoint endpoint = { address_at(message->tvb, offered), tvb_get_ntohs(message->tvb, offset + 2) };
+    const int size = offered->is_ipv6 ? 16 : 4;
+    const int hf = offered->is_ipv6 ? hf_link_candidate_ipv6 : hf_link_candidate_ipv4;
+
+    proto_item_append_text(item, " %s", ft_endpoint_str(message->pinfo->pool, &endpoint));
+    proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size,
+                                                 offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN));
+    ft_relay_offer_address(message->pinfo, &endpoint);
+}
+
+static void
+decode_candidate(link_message *message, proto_tree *tree, int offset, const offered_address *offered, unsigned address_count)
+{
+    static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport, &hf_link_candidate_index };
+    const uint16_t word = tvb_get_ntohs(message->tvb, offset);
+    const unsigned index = word & 0x1f;
+    proto_item *item = proto_tree_add_item(tree, hf_link_candidate, message->tvb, offset, CANDIDATE_SIZE, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_link_candidate);
+
+    proto_item_append_text(item, ": %s", val_to_str_const(word >> 12, candidate_types, "unknown type"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
+        proto_tree_add_item(subtree, *bits[i], message->tvb, offset, 2, ENC_BIG_ENDIAN);
+    if (index < address_count)
+        show_candidate_endpoint(message, subtree, item, offset, &offered[index]);
+    else
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", index, address_count);
+    proto_tree_add_item(subtree, hf_link_candidate_port, message->tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+}
+
+static void
+decode_connection(link_message *message, proto_tree *tree, proto_item *item, int offset, int length)
+{
+    tvbuff_t *tvb = message->tvb;
+    const int end = offset + length;
+    const uint16_t word = tvb_get_ntohs(tvb, offset);
+    const unsigned addresses = word >> 6 & 0x7f, candidates = word & 0x3f;
+    offered_address offered[MAX_ADDRESSES];
+
+    proto_tree_add_item(tree, hf_link_connection_tag, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_link_connection_addresses, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_link_connection_candidates, tvb, offset, 2, ENC_BIG_ENDIAN);
+    offset += 2;
+
+    const unsigned whole = decode_addresses(message, tree, addresses, offered, &offset, end);
+    unsigned shown = 0;
+    for (; whole == addresses && shown < candidates && end - offset >= CANDIDATE_SIZE; shown++) {
+        decode_candidate(message, tree, offset, offered, whole);
+        offset += CANDIDATE_SIZE;
+    }
+    if (whole < addresses || shown < candidates)
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
+                               "%u addresses and %u candidates announced, %u and %u are there", addresses, candidates,
+                               whole, shown);
+    show_trailing(message, tree, item, offset, end);
+}
+
+/* ---- relay interfaces ---- */
+
+/* Whoever sends the list owns the links in it. */
+static ft_relay_link
+announced_link(const link_message *message, int offset)
+{
+    const uint16_t word = tvb_get_ntohs(message->tvb, offset);
+    const bool is_own = ft_relay_direction(message->pinfo) == FT_UPLINK;
+    ft_relay_link link = {
+        .id = tvb_get_ntohs(message->tvb, offset + 2),
+        .mtu = tvb_get_ntohs(message->tvb, offset + 4),
+        .radio = word >> 3 & 0xf,
+        .is_ipv6 = word >> 15,
+        .is_own = is_own,
+        .has_participant = !is_own && message->relay && message->relay->has_participant,
+    };
+
+    if (link.has_participant)
+        memcpy(link.participant, message->relay->participant, sizeof link.participant);
+    return link;
+}
+
+static void
+decode_interface(link_message *message, proto_tree *tree, int offset)
+{
+    static int *const bits[] = {
+        &hf_link_interface_is_ipv6, &hf_link_interface_local_type, &hf_link_interface_transport, &hf_link_interface_radio,
+        &hf_link_interface_padding
+    };
+    tvbuff_t *tvb = message->tvb;
+    const ft_relay_link link = announced_link(message, offset);
+    proto_item *item = proto_tree_add_item(tree, hf_link_interface, tvb, offset, INTERFACE_SIZE, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_link_interface);
+
+    proto_item_append_text(item, ": link 0x%04x, %s, %s, MTU %u", link.id,
+                           val_to_str_const(link.radio, ft_radio_vals, "unknown radio"), link.is_ipv6 ? "IPv6" : "IPv4",
+                           link.mtu);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
+        proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_interface_id, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_interface_mtu, tvb, offset + 4, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_interface_flags, tvb, offset + 6, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_interface_data_so, tvb, offset + 8, 4, ENC_BIG_ENDIAN);
+    ft_relay_link_announce(message->pinfo, &link);
+}
+
+static void
+decode_interfaces(link_message *message, proto_tree *tree, proto_item *item, int offset, int length)
+{
+    const int end = offset + length;
+    const unsigned count = tvb_get_ntohs(message->tvb, offset) & 0x1fff;
+    unsigned shown = 0;
+
+    proto_tree_add_item(tree, hf_link_interfaces_tag, message->tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_link_interfaces_count, message->tvb, offset, 2, ENC_BIG_ENDIAN);
+    for (offset += 2; shown < count && end - offset >= INTERFACE_SIZE; shown++) {
+        decode_interface(message, tree, offset);
+        offset += INTERFACE_SIZE;
+    }
+    if (shown < count)
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%u interfaces announced, %u are there", count, shown);
+    show_trailing(message, tree, item, offset, end);
+}
+
+/* ---- the message ---- */
+
+static void
+dissect_value(link_message *message, proto_tree *tree, proto_item *item, const struct link_tlv *row, int offset, int length)
+{
+    const bool fits = row && length >= row->min && (!row->max || length <= row->max);
+
+    if (!row)
+        expert_add_info_format(message->pinfo, item, &ei_link_unknown, "Unknown TLV");
+    else if (!fits)
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "%d bytes are not what a %s has", length, row->name);
+    if (row && row->unverified)
+        expert_add_info_format(message->pinfo, item, &ei_link_unverified, "Unverified TLV: %s", row->name);
+
+    if (fits && row->hf)
+        proto_tree_add_item(tree, *row->hf, message->tvb, offset, length, ENC_BIG_ENDIAN);
+    if (fits && row->decode)
+        row->decode(message, tree, item, offset, length);
+    if (!fits || (!row->hf && !row->decode))
+        proto_tree_add_item(tree, hf_link_tlv_value, message->tvb, offset, length, ENC_NA);
+}
+
+/* The TLV at the offset. Returns where the next one begins. */
+static int
+dissect_tlv(link_message *message, proto_tree *tree, int offset, int end)
+{
+    tvbuff_t *tvb = message->tvb;
+    const uint16_t type = tvb_get_ntohs(tvb, offset);
+    const int told = tvb_get_ntohs(tvb, offset + 2);
+    const int length = MIN(told, end - offset - TLV_HEADER);
+    const struct link_tlv *row = row_of(type);
+    proto_item *item = proto_tree_add_item(tree, hf_link_tlv, tvb, offset, TLV_HEADER + length, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_link_tlv);
+
+    proto_item_append_text(item, ": %s%s", row ? row->name : "unknown", row && row->unverified ? " (unverified)" : "");
+    proto_tree_add_item(subtree, hf_link_tlv_type, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_tlv_length, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+    if (told > length)
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "Length %d, but %d bytes are left", told, length);
+    dissect_value(message, subtree, item, row, offset + TLV_HEADER, length);
+    return offset + TLV_HEADER + length;
+}
+
+static void
+dissect_tlvs(link_message *message, proto_tree *tree, int end)
+{
+    int offset = LINK_HEADER;
+
+    while (end - offset >= TLV_HEADER)
+        offset = dissect_tlv(message, tree, offset, end);
+    if (offset < end) {
+        proto_item *item = proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "No room for a TLV");
+    }
+}
+
+/* The HMAC stands last: 99 of 99. -1 without one. */
+static int
+hmac_offset(tvbuff_t *tvb)
+{
+    const int at = (int)tvb_reported_length(tvb) - TLV_HEADER - HMAC_LENGTH;
+
+    if (at < LINK_HEADER || tvb_captured_length_remaining(tvb, at) < TLV_HEADER + HMAC_LENGTH ||
+        tvb_get_ntohl(tvb, at) != (TLV_HMAC << 16 | HMAC_LENGTH))
+        return -1;
+    return at + TLV_HEADER;
+}
+
+/* The same message, with the same HMAC, is sent over each of a device's links: they are one call's. */
+static void
+tie_call(link_message *message, proto_tree *tree)
+{
+    const int hmac = hmac_offset(message->tvb);
+
+    if (hmac >= 0)
+        ft_relay_tie(message->pinfo, FT_TIE_LINK_MESSAGE, tvb_get_ptr(message->tvb, hmac, HMAC_LENGTH));
+    else if (tvb_captured_length(message->tvb) == tvb_reported_length(message->tvb))
+        expert_add_info(message->pinfo, tree, &ei_link_no_hmac);
+    if (ft_learning(message->pinfo) && !ft_call_of_packet(message->pinfo))
+        ft_call_open(message->pinfo, false);
+}
+
+static void
+put_u16(uint8_t *to, unsigned value)
+{
+    to[0] = (uint8_t)(value >> 8);
+    to[1] = (uint8_t)value;
+}
+
+/* What ties a command and its acknowledgements: the command, its counter, and who asked. At most 24 bytes. */
+static unsigned
+exchange_id(const link_message *message, uint16_t command, uint8_t *id)
+{
+    const bool is_ack = (command & ACK) != 0;
+    const ft_endpoint asker = is_ack ? ft_destination(message->pinfo) : ft_source(message->pinfo);
+    const unsigned length = MIN((unsigned)asker.addr.len, 16);
+
+    put_u16(id, command & ~ACK);
+    put_u16(id + 2, message->counter);
+    put_u16(id + 4, asker.port);
+    if (length)
+        memcpy(id + 6, asker.addr.data, length);
+    return 6 + length;
+}
+
+static void
+show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
+{
+    if (frame)
+        proto_item_set_generated(proto_tree_add_uint(tree, hf, tvb, 0, 0, frame));
+}
+
+static void
+show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange, bool is_repeat)
+{
+    nstime_t time;
+
+    if (!exchange)
+        return;
+    show_frame(tree, hf_link_response_to, message->tvb, exchange->request_frame);
+    if (is_repeat)
+        return;
+    nstime_delta(&time, &message->pinfo->abs_ts, &exchange->request_time);
+    proto_item_set_generated(proto_tree_add_time(tree, hf_link_time, message->tvb, 0, 0, &time));
+}
+
+/* Ties commands and acknowledgements together, by the counter that both bring. */
+static void
+dissect_exchange(const link_message *message, proto_tree *tree, uint16_t command)
+{
+    const ft_packet *packet = ft_packet_get(message->pinfo);
+    const bool is_ack = (command & ACK) != 0;
+    uint8_t id[24];
+    bool is_repeat;
+
+    if (!packet || !packet->flow || !message->has_counter)
+        return;
+
+    const unsigned length = exchange_id(message, command, id);
+    const ft_exchange *exchange = is_ack
+        ? ft_exchange_response(message->pinfo, FT_EXCHANGE_LINK, id, length, &is_repeat)
+        : ft_exchange_request(message->pinfo, FT_EXCHANGE_LINK, id, length, false, &is_repeat);
+    if (is_ack)
+        show_ack_links(message, tree, exchange, is_repeat);
+    else if (exchange)
+        show_frame(tree, hf_link_response_in, message->tvb, exchange->response_frame);
+    if (is_repeat)
+        expert_add_info_format(message->pinfo, tree, &ei_link_retransmission, "%s sent again", is_ack ? "Acknowledgement" : "Command");
+}
+
+static bool
+has_zeros(tvbuff_t *tvb)
+{
+    static const uint8_t zeros[16] = { 0 };
+
+    return tvb_captured_length(tvb) >= LINK_HEADER && tvb_memeql(tvb, 4, zeros, sizeof zeros) == 0;
+}
+
+static void
+dissect_link_header(link_message *message, proto_tree *tree, proto_item *item)
+{
+    tvbuff_t *tvb = message->tvb;
+    const int told = tvb_get_ntohs(tvb, 2), there = (int)tvb_reported_length(tvb) - LINK_HEADER;
+
+    proto_tree_add_item(tree, hf_link_command, tvb, 0, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_link_length, tvb, 2, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_link_reserved, tvb, 4, 16, ENC_NA);
+    if (told != there)
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_length, "Length %d, but %d bytes are there", told, there);
+    if (!has_zeros(tvb))
+        expert_add_info(message->pinfo, item, &ei_link_reserved);
+}
+
+static void
+show_cut_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item)
+{
+    if (tvb_captured_length(tvb) >= 2)
+        proto_tree_add_item(tree, hf_link_command, tvb, 0, 2, ENC_BIG_ENDIAN);
+    if (tvb_captured_length(tvb) > 2)
+        proto_tree_add_item(tree, hf_link_trailing, tvb, 2, -1, ENC_NA);
+    expert_add_info_format(pinfo, item, &ei_link_bad_length, "Shorter than a link message's header");
+}
+
+/* data: the relay's header, which says that this is a link message; NULL where its bytes must say so. */
+static int
+dissect_facetime_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *data)
+{
+    link_message message = { tvb, pinfo, false, 0, (const ft_relay_header *)data };
+    const bool is_cut = tvb_reported_length(tvb) < LINK_HEADER;
+
+    if (!data && (is_cut || !has_zeros(tvb)))
+        return 0;
+
+    proto_item *item = proto_tree_add_item(root, proto_facetime_link, tvb, 0, -1, ENC_NA);
+    proto_tree *tree = proto_item_add_subtree(item, ett_link);
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "FT Link");
+    col_set_str(pinfo->cinfo, COL_INFO, "Link message");
+    if (is_cut) {
+        show_cut_message(tvb, pinfo, tree, item);
+        return tvb_captured_length(tvb);
+    }
+
+    const uint16_t command = tvb_get_ntohs(tvb, 0);
+    const char *name = val_to_str_const(command, link_commands, "Unknown command");
+    col_set_str(pinfo->cinfo, COL_INFO, name);
+    proto_item_append_text(item, ": %s", name);
+    dissect_link_header(&message, tree, item);
+    tie_call(&message, tree);
+    dissect_tlvs(&message, tree, tvb_reported_length(tvb));
+    if (message.has_counter)
+        col_append_fstr(pinfo->cinfo, COL_INFO, ", counter %u", message.counter);
+    dissect_exchange(&message, tree, command);
+    return tvb_captured_length(tvb);
+}
+
+/* ---- control messages ---- */
+
+static void
+learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item)
+{
+    const uint8_t *key_id = tvb_get_ptr(tvb, 2, KEY_ID_LENGTH);
+    const int length = tvb_captured_length_remaining(tvb, CONTROL_HEADER);
+    const uint8_t *ciphertext = tvb_get_ptr(tvb, CONTROL_HEADER, length);
+    const uint32_t mki_frame = ft_relay_mki_frame(pinfo, key_id);
+    const uint32_t first = ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
+
+    ft_relay_tie(pinfo, FT_TIE_KEY, key_id);
+    show_frame(tree, hf_control_mki_frame, tvb, mki_frame);
+    show_frame(tree, hf_control_retransmission_of, tvb, first);
+    if (first)
+        expert_add_info_format(pinfo, item, &ei_control_retransmission, "Sent before, in frame %u", first);
+}
+
+static int
+dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *data _U_)
+{
+    const int length = tvb_reported_length(tvb);
+
+    if (length < 2 || tvb_get_ntohs(tvb, 0) != CONTROL_TYPE)
+        return 0;
+
+    proto_item *item = proto_tree_add_item(root, proto_facetime_control, tvb, 0, -1, ENC_NA);
+    proto_tree *tree = proto_item_add_subtree(item, ett_control);
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "FT Control");
+    col_set_str(pinfo->cinfo, COL_INFO, "Control message");
+    proto_tree_add_item(tree, hf_control_type, tvb, 0, 2, ENC_BIG_ENDIAN);
+    if (length <= CONTROL_HEADER) {
+        expert_add_info(pinfo, item, &ei_control_bad_length);
+        if (length > 2)
+            proto_tree_add_item(tree, hf_control_ciphertext, tvb, 2, -1, ENC_NA);
+        return tvb_captured_length(tvb);
+    }
+
+    proto_tree_add_item(tree, hf_control_key_id, tvb, 2, KEY_ID_LENGTH, ENC_NA);
+    proto_tree_add_item(tree, hf_control_counter, tvb, 10, 1, ENC_NA);
+    col_append_fstr(pinfo->cinfo, COL_INFO, " %u", tvb_get_uint8(tvb, 10));
+    learn_control(tvb, pinfo, tree, item);
+    proto_tree_add_item(tree, hf_control_ciphertext, tvb, CONTROL_HEADER, -1, ENC_NA);
+    return tvb_captured_length(tvb);
+}
+
+static void
+name_tlvs(void)
+{
+    for (unsigned i = 0; i < TLV_ROWS; i++)
+        tlv_names[i] = (value_string){ link_tlvs[i].type, link_tlvs[i].name };
+}
+
+static void
+register_control(void)
+{
+    static hf_register_info hf[] = {
+        { &hf_control_type,
+          { "Type", "facetime_control.type", FT_UINT16, BASE_HEX, NULL, 0,
+            "400f in every capture", HFILL } },
+        { &hf_control_key_id,
+          { "Key id", "facetime_control.key_id", FT_BYTES, BASE_NONE, NULL, 0,
+            "Names the sender's key: the first half of the MKI of its RTP packets", HFILL } },
+        { &hf_control_counter,
+          { "Counter", "facetime_control.counter", FT_UINT8, BASE_DEC, NULL, 0,
+            "Counts the messages of this key", HFILL } },
+        { &hf_control_ciphertext,
+          { "Ciphertext", "facetime_control.ciphertext", FT_BYTES, BASE_NONE, NULL, 0,
+            "Encrypted message and its tag (SFrame, as others' clients tell)", HFILL } },
+        { &hf_control_mki_frame,
+          { "First RTP of this key", "facetime_control.mki_frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
+            "The first RTP packet of the sender: its MKI begins with the key id", HFILL } },
+        { &hf_control_retransmission_of,
+          { "Retransmission of", "facetime_control.retransmission_of", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV), 0,
+            "The first copy of this message, on this way or another", HFILL } },
+    };
+    static int *ett[] = { &ett_control };
+    static ei_register_info ei[] = {
+        { &ei_control_bad_length,
+          { "facetime_control.bad_length", PI_MALFORMED, PI_ERROR, "Shorter than a control message", EXPFILL } },
+        { &ei_control_retransmission,
+          { "facetime_control.retransmission", PI_SEQUENCE, PI_NOTE, "Control message sent again", EXPFILL } },
+    };
+
+    proto_facetime_control = proto_register_protocol("FaceTime Control Message", "FT Control", "facetime_control");
+    proto_register_field_array(proto_facetime_control, hf, array_length(hf));
+    proto_register_subtree_array(ett, array_length(ett));
+    expert_register_field_array(expert_register_protocol(proto_facetime_control), ei, array_length(ei));
+    register_dissector("facetime_control", dissect_facetime_control, proto_facetime_control);
+}
+
+void
+proto_register_facetime_link(void)
+{
+    static hf_register_info hf[] = {
+        { &hf_link_command,
+          { "Command", "facetime_link.command", FT_UINT16, BASE_HEX, VALS(link_commands), 0,
+            "What the message is; bit 0x8000 acknowledges", HFILL } },
+        { &hf_link_length,
+          { "Length", "facetime_link.length", FT_UINT16, BASE_DEC, NULL, 0,
+            "Bytes of all TLVs", HFILL } },
+        { &hf_link_reserved,
+          { "Reserved", "facetime_link.reserved", FT_BYTES, BASE_NONE, NULL, 0,
+            "Zero in every capture", HFILL } },
+        { &hf_link_response_in,
+          { "Acknowledged in", "facetime_link.response_in", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
+            "The first acknowledgement of this command", HFILL } },
+        { &hf_link_response_to,
+          { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
+            "The command, first sent, that this acknowledges", HFILL } },
+        { &hf_link_time,
+          { "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+            "From the command, first sent, to this acknowledgement", HFILL } },
+        { &hf_link_tlv,
+          { "TLV", "facetime_link.tlv", FT_NONE, BASE_NONE, NULL, 0,
+            "One type-length-value", HFILL } },
+        { &hf_link_tlv_type,
+          { "Type", "facetime_link.tlv.type", FT_UINT16, BASE_HEX, VALS(tlv_names), 0,
+            "What the value is", HFILL } },
+        { &hf_link_tlv_length,
+          { "Length", "facetime_link.tlv.length", FT_UINT16, BASE_DEC, NULL, 0,
+            "Bytes of the value", HFILL } },
+        { &hf_link_tlv_value,
+          { "Value", "facetime_link.tlv.value", FT_BYTES, BASE_NONE, NULL, 0,
+            "A value whose form is not known", HFILL } },
+        { &hf_link_counter,
+          { "Counter", "facetime_link.counter", FT_UINT16, BASE_DEC, NULL, 0,
+            "Counts the commands of a kind; an acknowledgement repeats it", HFILL } },
+        { &hf_link_accept_delay,
+          { "Accept delay", "facetime_link.accept_delay", FT_UINT32, BASE_DEC, NULL, 0,
+            "Delay of the call's acceptance (meaning and unit inferred)", HFILL } },
+        { &hf_link_hmac,
+          { "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0,
+            "Over all that comes before it; keyed with the session id, as others' clients tell", HFILL } },
+        { &hf_link_capability,
+          { "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0,
+            "What the sender can do: 1 in every capture (meaning inferred)", HFILL } },
+        { &hf_link_flags,
+          { "Link flags", "facetime_link.flags", FT_UINT16, BASE_HEX, NULL, 0,
+            "Flags of the link; unverified", HFILL } },
+        { &hf_link_data_so,
+          { "Data-SO mask", "facetime_link.data_so", FT_UINT32, BASE_HEX, NULL, 0,
+            "Service options of the radio (meaning inferred); unverified", HFILL } },
+        { &hf_link_keys,
+          { "Key material", "facetime_link.keys", FT_BYTES, BASE_NONE, NULL, 0,
+            "Binary property list with the encrypted key material of the media", HFILL } },
+        { &hf_link_rtt_timestamp,
+          { "Timestamp", "facetime_link.rtt.timestamp", FT_UINT32, BASE_HEX, NULL, 0,
+            "The sender's clock when it sent this: NTP short format, 16.16 seconds", HFILL } },
+        { &hf_link_rtt_time,
+          { "Time", "facetime_link.rtt.time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0,
+            "The timestamp as the time nearest the packet's own", HFILL } },
+        { &hf_link_rtt_echoed_timestamp,
+          { "Echoed timestamp", "facetime_link.rtt.echoed_timestamp", FT_UINT32, BASE_HEX, NULL, 0,
+            "The timestamp that this answers, 0 for none: NTP short format", HFILL } },
+        { &hf_link_rtt_echoed_time,
+          { "Echoed time", "facetime_link.rtt.echoed_time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0,
+            "The echoed timestamp as the time nearest the packet's own", HFILL } },
+        { &hf_link_rtt_processing_delay,
+          { "Processing delay", "facetime_link.rtt.processing_delay", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
+            "Between the arrival of the echoed timestamp and this message: 16.16 seconds", HFILL } },
+        { &hf_link_connection_tag,
+          { "Tag", "facetime_link.connection.tag", FT_UINT16, BASE_DEC, NULL, 0xe000,
+            "Form of the list: 1 in every capture", HFILL } },
+        { &hf_link_connection_addresses,
+          { "Addresses", "facetime_link.connection.addresses", FT_UINT16, BASE_DEC, NULL, 0x1fc0,
+            "How many addresses follow", HFILL } },
+        { &hf_link_connection_candidates,
+          { "Candidates", "facetime_link.connection.candidates", FT_UINT16, BASE_DEC, NULL, 0x003f,
+            "How many candidates follow the addresses", HFILL } },
+        { &hf_link_address,
+          { "Address", "facetime_link.address", FT_NONE, BASE_NONE, NULL, 0,
+            "One address of the sender", HFILL } },
+        { &hf_link_address_is_ipv6,
+          { "IPv6", "facetime_link.address.is_ipv6", FT_BOOLEAN, 16, NULL, 0x8000,
+            "The address is an IPv6 one", HFILL } },
+        { &hf_link_address_active,
+          { "Active", "facetime_link.address.active", FT_BOOLEAN, 16, NULL, 0x4000,
+            "The address is in use (meaning inferred)", HFILL } },
+        { &hf_link_address_radio,
+          { "Radio", "facetime_link.address.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x3c00,
+            "Radio access technology of the address", HFILL } },
+        { &hf_link_address_delegated,
+          { "Delegated", "facetime_link.address.delegated", FT_BOOLEAN, 16, NULL, 0x0200,
+            "The address belongs to a VPN or to another device (meaning inferred)", HFILL } },
+        { &hf_link_address_spacing,
+          { "Unused", "facetime_link.address.unused", FT_UINT16, BASE_HEX, NULL, 0x01ff,
+            "Zero in every capture", HFILL } },
+        { &hf_link_address_ipv4,
+          { "IPv4 address", "facetime_link.address.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
+            "Where the sender can be met", HFILL } },
+        { &hf_link_address_ipv6,
+          { "IPv6 address", "facetime_link.address.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
+            "Where the sender can be met", HFILL } },
+        { &hf_link_candidate,
+          { "Candidate", "facetime_link.candidate", FT_NONE, BASE_NONE, NULL, 0,
+            "One candidate for the direct path", HFILL } },
+        { &hf_link_candidate_type,
+          { "Type", "facetime_link.candidate.type", FT_UINT16, BASE_DEC, VALS(candidate_types), 0xf000,
+            "Where the candidate's address comes from", HFILL } },
+        { &hf_link_candidate_transport,
+          { "Transport", "facetime_link.candidate.transport", FT_UINT16, BASE_DEC, NULL, 0x0fe0,
+            "Transport protocol: 1 in every capture, all of which is UDP", HFILL } },
+        { &hf_link_candidate_index,
+          { "Address index", "facetime_link.candidate.address_index", FT_UINT16, BASE_DEC, NULL, 0x001f,
+            "Which of the addresses above, from 0", HFILL } },
+        { &hf_link_candidate_ipv4,
+          { "IPv4 address", "facetime_link.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
+            "The address that the index names", HFILL } },
+        { &hf_link_candidate_ipv6,
+          { "IPv6 address", "facetime_link.candidate.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
+            "The address that the index names", HFILL } },
+        { &hf_link_candidate_port,
+          { "Port", "facetime_link.candidate.port", FT_UINT16, BASE_DEC, NULL, 0,
+            "UDP port of the candidate", HFILL } },
+        { &hf_link_interfaces_tag,
+          { "Tag", "facetime_link.interfaces.tag", FT_UINT16, BASE_DEC, NULL, 0xe000,
+            "Form of the list: 1 in every capture", HFILL } },
+        { &hf_link_interfaces_count,
+          { "Interfaces", "facetime_link.interfaces.count", FT_UINT16, BASE_DEC, NULL, 0x1fff,
+            "How many interfaces follow", HFILL } },
+        { &hf_link_interface,
+          { "Interface", "facetime_link.interface", FT_NONE, BASE_NONE, NULL, 0,
+            "One way of the sender to the relay", HFILL } },
+        { &hf_link_interface_is_ipv6,
+          { "IPv6", "facetime_link.interface.is_ipv6", FT_BOOLEAN, 16, NULL, 0x8000,
+            "The link runs over IPv6", HFILL } },
+        { &hf_link_interface_local_type,
+          { "Local type", "facetime_link.interface.local_type", FT_UINT16, BASE_DEC, NULL, 0x7800,
+            "Kind of the local end: 3 in every capture", HFILL } },
+        { &hf_link_interface_transport,
+          { "Transport", "facetime_link.interface.transport", FT_UINT16, BASE_DEC, NULL, 0x0780,
+            "Transport of the link: 2 in every capture", HFILL } },
+        { &hf_link_interface_radio,
+          { "Radio", "facetime_link.interface.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x0078,
+            "Radio access technology of the link", HFILL } },
+        { &hf_link_interface_padding,
+          { "Unused", "facetime_link.interface.unused", FT_UINT16, BASE_HEX, NULL, 0x0007,
+            "Zero in every capture", HFILL } },
+        { &hf_link_interface_id,
+          { "Link id", "facetime_link.interface.link_id", FT_UINT16, BASE_HEX, NULL, 0,
+            "Names the link in relay headers (quickrelay.link)", HFILL } },
+        { &hf_link_interface_mtu,
+          { "MTU", "facetime_link.interface.mtu", FT_UINT16, BASE_DEC, NULL, 0,
+            "Largest packet on the link, bytes", HFILL } },
+        { &hf_link_interface_flags,
+          { "Flags", "facetime_link.interface.flags", FT_UINT16, BASE_HEX, NULL, 0,
+            "Flags of the link: 1 on cellular links (meaning inferred)", HFILL } },
+        { &hf_link_interface_data_so,
+          { "Data-SO mask", "facetime_link.interface.data_so", FT_UINT32, BASE_HEX, NULL, 0,
+            "Service options of the radio (meaning inferred)", HFILL } },
+        { &hf_link_trailing,
+          { "Trailing bytes", "facetime_link.trailing", FT_BYTES, BASE_NONE, NULL, 0,
+            "Bytes that lengths and counts leave over", HFILL } },
+    };
+    static int *ett[] = { &ett_link, &ett_link_tlv, &ett_link_address, &ett_link_candidate, &ett_link_interface };
+    static ei_register_info ei[] = {
+        { &ei_link_bad_length,
+          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the TLVs", EXPFILL } },
+        { &ei_link_bad_tlv_length,
+          { "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, "A TLV's length doesn't fit", EXPFILL } },
+        { &ei_link_bad_count,
+          { "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, "A count doesn't fit its list", EXPFILL } },
+        { &ei_link_bad_index,
+          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the list", EXPFILL } },
+        { &ei_link_reserved,
+          { "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, "Reserved bytes are not zero", EXPFILL } },
+        { &ei_link_no_hmac,
+          { "facetime_link.no_hmac", PI_PROTOCOL, PI_WARN, "No HMAC at the end", EXPFILL } },
+        { &ei_link_unknown,
+          { "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV", EXPFILL } },
+        { &ei_link_unverified,
+          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown it yet", EXPFILL } },
+        { &ei_link_retransmission,
+          { "facetime_link.retransmission", PI_SEQUENCE, PI_NOTE, "Sent again", EXPFILL } },
+    };
+
+    name_tlvs();
+    proto_facetime_link = proto_register_protocol("FaceTime Link Message", "FT Link", "facetime_link");
+    proto_register_field_array(proto_facetime_link, hf, array_length(hf));
+    proto_register_subtree_array(ett, array_length(ett));
+    expert_register_field_array(expert_register_protocol(proto_facetime_link), ei, array_length(ei));
+    register_dissector("facetime_link", dissect_facetime_link, proto_facetime_link);
+    register_control();
+}
+
+/* Nothing to hand off: both are called by name. */
+void
+proto_reg_handoff_facetime_link(void)
+{
+}
