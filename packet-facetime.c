@@ -228,7 +228,7 @@ call_guarded(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto
     TRY {
         used = call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
-    CATCH_NONFATAL_ERRORS {
+    CATCH_BOUNDS_AND_DISSECTOR_ERRORS { /* packets cut by the snapshot length too */
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
         used = (int)tvb_captured_length(tvb);
     }
