@@ -56,10 +56,11 @@
 #define SIP_MAX_VALUE       512     /* bytes of a header's value that are looked at */
 #define INFLATE_CAP_DEFAULT 64      /* KiB of inflated body that are kept */
 #define INFLATE_CAP_MAX     1024
-#define SDP_MAX_LENGTH      16384   /* bytes of SDP that are shown, by stock SDP too */
+#define SDP_MAX_LENGTH      8192    /* bytes of SDP that are shown, by stock SDP too */
 #define SDP_MAX_LINES       512     /* lines of them */
 #define SDP_MAX_MEDIA       8       /* m= lines that are remembered */
 #define SDP_MAX_FORMATS     32      /* payload types of each */
+#define SDP_MAX_BAD_VALUES  32      /* values of one SDP that are called unreadable */
 #define PROOF_LENGTH        512     /* bytes of SDP that may prove FaceTime: o= is the second line */
 
 void proto_register_facetime_sip(void);
@@ -528,7 +529,7 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
     TRY {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
-    CATCH_NONFATAL_ERRORS {
+    CATCH_BOUNDS_AND_DISSECTOR_ERRORS {
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
     ENDTRY;
@@ -585,6 +586,7 @@ typedef struct {
     unsigned     media_shown;       /* m= lines shown so far */
     uint64_t     fmtp_seen[2];      /* payload types with a=fmtp since the last m= line */
     unsigned     odd;               /* bits of ODD_... */
+    unsigned     bad_values;
 } sdp_t;
 
 typedef struct sdp_line sdp_line_t;
@@ -604,7 +606,8 @@ add_odd(sdp_t *sdp, unsigned odd)
 static void
 add_bad_value(sdp_t *sdp, proto_tree *tree, piece_t value)
 {
-    proto_tree_add_expert(tree, sdp->pinfo, &ei_facetime_sdp_bad_value, sdp->tvb, value.offset, value.length);
+    if (sdp->bad_values++ < SDP_MAX_BAD_VALUES)
+        proto_tree_add_expert(tree, sdp->pinfo, &ei_facetime_sdp_bad_value, sdp->tvb, value.offset, value.length);
 }
 
 static proto_item *
@@ -705,8 +708,8 @@ decode_rtcp_ports(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
     }
 }
 
-/* Feature lists: "key" or "key:value", with ';' between. No text says what the keys mean; the later builds' names for
- * them do in part, the rest is inferred or open. */
+/* Feature lists: "key" or "key:value", with ';' between. What a key means is known from names in later builds or inferred;
+ * AS, MS, CR, PR and CF are open. */
 static const struct {
     const char *key;
     const char *meaning;
@@ -722,11 +725,6 @@ static const struct {
     { "LF",    "large-frame or bandwidth estimate mode, -1 = none (inferred)" },
     { "AR",    "screen's aspect ratio, landscape and portrait" },
     { "XR",    "aspect ratios expected of the peer" },
-    { "AS",    "meaning unknown" },
-    { "MS",    "meaning unknown" },
-    { "CR",    "meaning unknown" },
-    { "PR",    "meaning unknown" },
-    { "CF",    "meaning unknown" },
 };
 
 static const char *
@@ -1001,7 +999,9 @@ add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *medi
                                                   format.length, codec->name, "%s, %u Hz", codec->name,
                                                   codec->clock_rate);
         proto_item_set_generated(item);
-        proto_item_append_text(item, mapped ? " (a=rtpmap)" : " (known number, no a=rtpmap)");
+        proto_item_append_text(item, mapped         ? " (a=rtpmap)"
+                                     : number >= 96 ? " (FaceTime's use of the number; no a=rtpmap)"
+                                                    : " (static payload type)");
     }
     return number >= 96 && !mapped;
 }
