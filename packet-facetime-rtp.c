@@ -46,6 +46,7 @@
 #include <epan/expert.h>
 #include <epan/proto_data.h>
 #include <epan/show_exception.h>
+#include <epan/to_str.h>
 
 void proto_register_facetime_rtp(void);
 void proto_reg_handoff_facetime_rtp(void);
@@ -127,7 +128,6 @@ static expert_field ei_fec_list = EI_INIT;
 static expert_field ei_stream_mismatch = EI_INIT;
 static expert_field ei_retransmitted = EI_INIT;
 
-static dissector_handle_t facetime_handle;
 static dissector_handle_t rtp_handle;
 static dissector_handle_t rtcp_handle;
 
@@ -631,46 +631,74 @@ add_codec(const ft_codec *codec, void *user)
                               (int)codec->clock_rate);
 }
 
-/* The conversation of its own that stock RTP shall find for packets to this end. Never the one that stock SDP
- * made for all ports: stock's packets still use what hangs there. One that stock RTCP opened in between hides
- * ours: then that one. */
-static conversation_t *
-conversation_of_end(packet_info *pinfo, const address *host, uint32_t port, uint32_t other_port,
-                    uint32_t setup_frame)
-{
-    conversation_t *conversation =
-        find_conversation(pinfo->num, host, NULL, CONVERSATION_UDP, port, other_port, NO_ADDR_B);
+/* Stock RTP and RTCP keep what they know of media in a conversation that they look up by network address and
+ * ports, with a wildcard for the far end. For UDP such a conversation would take in other 5-tuples too: its
+ * stream numbers would differ between passes, and stock SDP's entries (addresses behind NAT, other channels)
+ * would get in the way. So media of each way has names of its own in the place of addresses: what people read
+ * first, then what tells ways apart. */
+typedef struct {
+    address address;
+    char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 16];
+} end_name;
 
-    if (conversation && !(conversation->options & NO_PORT2) && conversation->setup_frame >= setup_frame)
-        return conversation;
-    return conversation_new(setup_frame, host, NULL, CONVERSATION_UDP, port, other_port, NO_ADDR2);
+/* The end `host` of the way to `other` over this channel. */
+static void
+name_end(end_name *name, const address *host, const address *other, uint16_t channel)
+{
+    const unsigned other_length = MIN((unsigned)other->len, 16);
+
+    address_to_str_buf(host, name->text, WS_INET6_ADDRSTRLEN);
+    char *end = name->text + strlen(name->text) + 1;
+    memcpy(end, &channel, sizeof channel);
+    end += sizeof channel;
+    if (other_length)
+        memcpy(end, other->data, other_length);
+    set_address(&name->address, AT_STRINGZ, (int)(end - name->text + other_length), name->text);
 }
 
-/* One end. Stock RTP looks its conversation up by the packet's destination address and both ports. The same
- * call gives it a dissector, so that stock RTP would see what comes to these ports from elsewhere: the front
- * door takes its place, from the next frame on, which makes both passes treat earlier frames alike. */
+/* While it lasts, the packet runs between the named ends. They point into the names. */
+typedef struct {
+    end_name source, destination;
+    address  saved_source, saved_destination;
+} renamed_ends;
+
 static void
-set_up_end(packet_info *pinfo, const address *host, uint32_t port, uint32_t other_port, uint32_t sdp_frame,
+rename_ends(packet_info *pinfo, const ft_packet *packet, renamed_ends *ends)
+{
+    const uint16_t channel = packet->leg ? packet->leg->channel : 0;
+
+    name_end(&ends->source, &pinfo->net_src, &pinfo->net_dst, channel);
+    name_end(&ends->destination, &pinfo->net_dst, &pinfo->net_src, channel);
+    copy_address_shallow(&ends->saved_source, &pinfo->net_src);
+    copy_address_shallow(&ends->saved_destination, &pinfo->net_dst);
+    copy_address_shallow(&pinfo->net_src, &ends->source.address);
+    copy_address_shallow(&pinfo->net_dst, &ends->destination.address);
+}
+
+static void
+restore_ends(packet_info *pinfo, const renamed_ends *ends)
+{
+    copy_address_shallow(&pinfo->net_src, &ends->saved_source);
+    copy_address_shallow(&pinfo->net_dst, &ends->saved_destination);
+}
+
+static void
+set_up_end(packet_info *pinfo, address *end, uint32_t port, uint32_t other_port, uint32_t sdp_frame,
            rtp_dyn_payload_t *codecs)
 {
+    const uint32_t setup_frame = sdp_frame ? sdp_frame : pinfo->num;
     const char *method = sdp_frame ? "SDP" : "FaceTime";
-    conversation_t *conversation =
-        conversation_of_end(pinfo, host, port, other_port, sdp_frame ? sdp_frame : pinfo->num);
-    address copy;
 
-    copy_address_shallow(&copy, host);
-    srtp_add_address(pinfo, PT_UDP, &copy, (int)port, (int)other_port, method, conversation->setup_frame,
+    srtp_add_address(pinfo, PT_UDP, end, (int)port, (int)other_port, method, setup_frame,
                      RTP_MEDIA_AUDIO | RTP_MEDIA_VIDEO, codecs, &encrypted, NULL);
-    rtcp_add_address(pinfo, &copy, (int)port, (int)other_port, method, conversation->setup_frame);
-    conversation_set_dissector(conversation, NULL);
-    conversation_set_dissector_from_frame_number(conversation, pinfo->num + 1, facetime_handle);
+    rtcp_add_address(pinfo, end, (int)port, (int)other_port, method, setup_frame);
 }
 
-/* True where stock RTP has a conversation for the packet. */
+/* True where stock RTP has a conversation for the packet, whose ends are renamed. */
 static bool
 is_set_up(packet_info *pinfo)
 {
-    return find_conversation(pinfo->num, &pinfo->net_dst, &pinfo->net_src, CONVERSATION_UDP, pinfo->destport,
+    return find_conversation(pinfo->num, &pinfo->net_dst, NULL, CONVERSATION_UDP, pinfo->destport,
                              pinfo->srcport, NO_ADDR_B) != NULL;
 }
 
@@ -687,71 +715,72 @@ newest_sdp(packet_info *pinfo)
     return newest;
 }
 
-/* Sets up stock RTP and RTCP for both ends of the packet: once for each leg and SDP. First pass. sdp_frame:
- * of the packet's payload type, 0 if no SDP named it. */
+/* Sets up stock RTP and RTCP for both ends of the packet, which are renamed: once for each way and SDP. First
+ * pass. sdp_frame: of the packet's payload type, 0 if no SDP named it. */
 static void
 set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 {
     ft_leg *leg = packet->leg;
 
-    if (!ft_learning(pinfo) || pinfo->ptype != PT_UDP)
+    if (!ft_learning(pinfo))
         return;
     if (leg ? leg->media_config != 0 && sdp_frame <= leg->media_config : is_set_up(pinfo))
         return;
 
-    /* Never freed before the file is: stock keeps it by each packet without counting. */
     rtp_dyn_payload_t *codecs = rtp_dyn_payload_new();
     ft_media_codecs(pinfo, add_codec, codecs);
     sdp_frame = newest_sdp(pinfo);
     set_up_end(pinfo, &pinfo->net_dst, pinfo->destport, pinfo->srcport, sdp_frame, codecs);
     set_up_end(pinfo, &pinfo->net_src, pinfo->srcport, pinfo->destport, sdp_frame, codecs);
+    rtp_dyn_payload_free(codecs); /* both conversations hold it */
     if (leg)
         leg->media_config = sdp_frame ? sdp_frame : pinfo->num;
 }
 
-/* Stock's part of the packet. What it throws ends its part only. */
+/* Stock's part of the packet. What it throws ends its part only. FEC parity packets aren't tapped: they
+ * repeat the sequence number of a source packet, and would count in stock's streams as packets more than were
+ * sent. Stock taps nothing, and leaves the columns alone, where an error report quotes a packet: that is what
+ * it is told here. */
 static void
-call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet,
+           uint32_t sdp_frame, bool tapped)
 {
+    renamed_ends ends;
+
+    rename_ends(pinfo, packet, &ends);
     TRY {
+        set_up_media(pinfo, packet, sdp_frame);
+        pinfo->flags.in_error_pkt = !tapped;
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
     CATCH_NONFATAL_ERRORS {
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
+    FINALLY {
+        pinfo->flags.in_error_pkt = false;
+        restore_ends(pinfo, &ends);
+    }
     ENDTRY;
 }
 
-/* A parity packet repeats the sequence number of a source packet: in stock's streams it would count as a
- * packet more than were sent. Its header is shown and not tapped, which is what stock does with a packet that
- * an error report quotes. */
 static void
-call_stock_untapped(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
-                    const char *codec)
+dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet,
+                      const rtp_packet *rtp, const ft_codec *codec, uint32_t sdp_frame)
 {
-    const bool saved = pinfo->flags.in_error_pkt;
+    const bool is_parity = rtp->fec && rtp->is_parity;
 
-    pinfo->flags.in_error_pkt = true;
-    call_stock(rtp_handle, tvb, pinfo, tree);
-    pinfo->flags.in_error_pkt = saved;
-    col_set_str(pinfo->cinfo, COL_PROTOCOL, "SRTP");
-    col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
-                 codec ? codec : "Unknown", rtp->fixed.ssrc, rtp->fixed.sequence, rtp->fixed.timestamp);
-}
-
-static void
-dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
-                      const ft_codec *codec)
-{
     if (rtp->has_key_id)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
-    if (rtp->fec && rtp->is_parity) {
-        call_stock_untapped(tvb, pinfo, tree, rtp, codec ? codec->name : NULL);
-        return;
-    }
-    call_stock(rtp_handle, tvb, pinfo, tree);
-    if (codec && rtp->fixed.payload_type < 96 && (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED))
+    call_stock(rtp_handle, tvb, pinfo, tree, packet, sdp_frame, !is_parity);
+    if (is_parity) {
+        col_set_str(pinfo->cinfo, COL_PROTOCOL, "SRTP");
+        col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
+                     codec ? codec->name : "Unknown", rtp->fixed.ssrc, rtp->fixed.sequence,
+                     rtp->fixed.timestamp);
+    } else if (codec && rtp->fixed.payload_type < 96 &&
+               (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED)) {
         col_append_fstr(pinfo->cinfo, COL_INFO, " [%s, inferred]", codec->name);
+    }
 }
 
 /* ---- what is shown ---- */
@@ -961,8 +990,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         learn(tvb, pinfo, packet, &rtp);
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
-        set_up_media(pinfo, packet, sdp_frame);
-        dissect_standard_part(tvb, pinfo, tree, &rtp, codec);
+        dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec, sdp_frame);
     }
     dissect_own_part(tvb, pinfo, tree, &rtp, codec, sdp_frame != 0, relay);
     return (int)tvb_captured_length(tvb);
@@ -974,10 +1002,8 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (packet) {
-        set_up_media(pinfo, packet, 0);
-        call_stock(rtcp_handle, tvb, pinfo, tree);
-    }
+    if (packet)
+        call_stock(rtcp_handle, tvb, pinfo, tree, packet, 0, true);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -1304,7 +1330,6 @@ proto_register_facetime_rtp(void)
 void
 proto_reg_handoff_facetime_rtp(void)
 {
-    facetime_handle = find_dissector("facetime");
     rtp_handle = find_dissector_add_dependency("rtp", proto_facetime_rtp);
     rtcp_handle = find_dissector_add_dependency("rtcp", proto_facetime_rtp);
     ft_evidence_register(FT_SHAPE_RTP, prove_rtp);
