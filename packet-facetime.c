@@ -253,6 +253,15 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
     }
 }
 
+/* Who is behind the relay, or NULL. */
+static const ft_endpoint *
+peer_of(const ft_packet *packet)
+{
+    if (packet->path != FT_PATH_RELAY)
+        return NULL;
+    return packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
+}
+
 static void
 show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
 {
@@ -330,8 +339,10 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
         proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
     }
     show_call(tree, line, tvb, pinfo, packet);
+    const ft_endpoint *peer = peer_of(packet);
+    if (peer)
+        show_peer_item(tree, tvb, peer);
     if (packet->leg && packet->path == FT_PATH_RELAY) {
-        show_peer_item(tree, tvb, &packet->leg->peer);
         show_frame(tree, hf_channel_setup_frame, tvb, packet->leg->setup_frame);
     }
     show_frame(tree, hf_media_setup_frame, tvb, packet->media_setup_frame);
@@ -356,6 +367,8 @@ note_unreachable(packet_info *pinfo, ft_packet *packet)
 {
     const ft_endpoint destination = ft_destination(pinfo);
 
+    packet->path = FT_PATH_UNKNOWN;
+    packet->generation = FT_GENERATION_UNKNOWN;
     packet->call = ft_call_of_packet(pinfo);
     if (packet->call)
         ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",
@@ -375,9 +388,10 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
     ft_call_count(pinfo);
 }
 
+/* shown: stock has shown the content already, so it is only learnt from. */
 static int
 dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
-                 ft_generation generation, ft_path path)
+                 ft_generation generation, ft_path path, bool shown)
 {
     ft_packet *packet = ft_packet_begin(pinfo);
     proto_item *line = proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA);
@@ -388,11 +402,10 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
     packet->path = path;
     packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
     if (pinfo->flags.in_error_pkt) {
-        packet->kind = shapes[shape].kind;
         note_unreachable(pinfo, packet);
         call_data_dissector(tvb, pinfo, tree);
     } else {
-        dissect_content(shape, tvb, pinfo, tree, packet);
+        dissect_content(shape, tvb, pinfo, shown ? NULL : tree, packet);
         finish_packet(pinfo, packet);
     }
     finish_line(tvb, pinfo, line, packet);
@@ -415,7 +428,7 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
             generation = shapes[shape].generation;
         flow = ft_flow_claim(pinfo, generation, called_by_udp);
     }
-    return dissect_datagram(shape, tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT);
+    return dissect_datagram(shape, tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT, false);
 }
 
 static int
@@ -434,8 +447,10 @@ dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, v
 static void
 rename_relay(packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_endpoint *peer = &packet->leg->peer;
+    const ft_endpoint *peer = peer_of(packet);
 
+    if (!peer || peer->addr.type == AT_NONE || !packet->flow)
+        return;
     if (ft_flow_is_uplink(packet->flow, pinfo)) {
         copy_address_shallow(&pinfo->dst, &peer->addr);
         pinfo->destport = peer->port;
@@ -459,7 +474,7 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
         return 0;
     }
     packet->depth++;
-    if (show_peer && packet->leg && packet->leg->peer.addr.type != AT_NONE && packet->flow)
+    if (show_peer)
         rename_relay(pinfo, packet);
     dissect_content(shape, tvb, pinfo, tree, packet);
     return (int)tvb_captured_length(tvb);
@@ -477,34 +492,44 @@ dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, 
     const ft_shape shape = shape_of(tvb, false);
     if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
         return FALSE;
-    dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY);
+    dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY,
+                     false);
     return TRUE;
 }
 
-/* ---- the HTTP check ---- */
+/* ---- the back door: what stock dissectors own ---- */
 
 /* Before a call a legacy device asks http://static.ess.apple.com/connectivity.txt, in clear, and is told "AV was here!".
- * Stock HTTP owns that TCP connection, so this looks on after it, and only at port 80. */
-#define HTTP_PORT 80
-#define MAX_REQUEST_OFFSET 160  /* link, IP and TCP headers before the request line */
+ * Stock HTTP owns that TCP connection. And a relay on port 3478 is stock STUN's, whose lower port wins: allocation and
+ * channel bind are seen here, and what follows comes in at the front. Both are looked for at their ports alone. */
+#define HTTP_PORT   80
+#define STUN_PORT   3478
+#define MAX_HEADERS 160 /* link, IP and transport headers before the payload */
 
 static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
 
-static bool
-frame_has(tvbuff_t *tvb, const char *text, unsigned within)
+static const uint8_t *
+find_in_frame(tvbuff_t *tvb, unsigned within, const void *bytes, size_t length)
 {
-    const unsigned length = MIN(tvb_captured_length(tvb), within);
+    const unsigned searched = MIN(tvb_captured_length(tvb), within);
 
-    return length > 0 && ws_memmem(tvb_get_ptr(tvb, 0, (int)length), length, text, strlen(text)) != NULL;
+    return searched ? ws_memmem(tvb_get_ptr(tvb, 0, (int)searched), searched, bytes, length) : NULL;
+}
+
+static bool
+frame_has(tvbuff_t *tvb, unsigned within, const char *text)
+{
+    return find_in_frame(tvb, within, text, strlen(text)) != NULL;
 }
 
 static bool
 is_http_check(tvbuff_t *tvb, packet_info *pinfo)
 {
-    return pinfo->destport == HTTP_PORT && frame_has(tvb, "GET /connectivity.txt HTTP/1", MAX_REQUEST_OFFSET) &&
-           frame_has(tvb, "Host: static.ess.apple.com", 2 * MAX_REQUEST_OFFSET);
+    return pinfo->destport == HTTP_PORT && frame_has(tvb, MAX_HEADERS, "GET /connectivity.txt HTTP/1") &&
+           frame_has(tvb, 2 * MAX_HEADERS, "Host: static.ess.apple.com");
 }
 
+/* The frame of the request that this answers, or 0. */
 static uint32_t
 http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
 {
@@ -514,7 +539,7 @@ http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
         return 0;
 
     const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
-    return request && request < pinfo->num && frame_has(tvb, "AV was here!", 1500) ? request : 0;
+    return request && request < pinfo->num && frame_has(tvb, 1500, "AV was here!") ? request : 0;
 }
 
 static void
@@ -534,11 +559,8 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
 }
 
 static int
-dissect_facetime_http(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    if (pinfo->ptype != PT_TCP || (pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT))
-        return 0;
-
     const bool asks = is_http_check(tvb, pinfo);
     const uint32_t request = asks ? 0 : http_check_answered(tvb, pinfo);
     if (!asks && !request)
@@ -547,10 +569,48 @@ dissect_facetime_http(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     const ft_endpoint client = asks ? ft_source(pinfo) : ft_destination(pinfo);
     ft_packet *packet = ft_packet_begin(pinfo);
     packet->path = FT_PATH_SERVER;
-    packet->generation = FT_LEGACY;
     learn_http_check(pinfo, &client, request);
     finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, 0, 0, ENC_NA), packet);
     return (int)tvb_captured_length(tvb);
+}
+
+/* The STUN message in this frame, found by its magic cookie; NULL if there is none. */
+static tvbuff_t *
+stun_in_frame(tvbuff_t *tvb)
+{
+    static const uint8_t cookie[] = { 0x21, 0x12, 0xa4, 0x42 };
+    const uint8_t *found = find_in_frame(tvb, MAX_HEADERS, cookie, sizeof cookie);
+    const int start = found ? (int)(found - tvb_get_ptr(tvb, 0, 1)) - 4 : -1;
+
+    if (start < 0)
+        return NULL;
+    const int length = tvb_get_ntohs(tvb, start + 2) + 20;
+    return tvb_captured_length_remaining(tvb, start) >= length ? tvb_new_subset_length(tvb, start, length) : NULL;
+}
+
+static int
+dissect_relay_of_stock(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
+{
+    ft_generation generation = FT_GENERATION_UNKNOWN;
+
+    if (pinfo->flags.in_error_pkt || ft_flow_find(pinfo))
+        return 0;
+
+    tvbuff_t *tvb = stun_in_frame(frame);
+    if (!tvb || !ft_evidence_proves(FT_SHAPE_STUN, tvb, pinfo, &generation))
+        return 0;
+    return dissect_datagram(FT_SHAPE_STUN, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation,
+                            FT_PATH_DIRECT, true);
+}
+
+static int
+dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
+        return dissect_http_check(tvb, pinfo, tree);
+    if (pinfo->ptype == PT_UDP && (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT))
+        return dissect_relay_of_stock(tvb, pinfo, tree);
+    return 0;
 }
 
 /* ---- registration ---- */
@@ -652,7 +712,7 @@ proto_reg_handoff_facetime(void)
     }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
 
-    register_postdissector(create_dissector_handle(dissect_facetime_http, proto_facetime));
+    register_postdissector(create_dissector_handle(dissect_facetime_late, proto_facetime));
     dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);
     heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
                        HEURISTIC_ENABLE);

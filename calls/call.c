@@ -4,8 +4,9 @@
  */
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/media.h"
 
-#define RESTART_WINDOW_S 60     /* a new call of the same device within this after the last one's end is a restart */
+#define RESTART_WINDOW_S 30     /* a new call this soon after one that broke (no answer to its BYE) is a restart */
 #define QUIET_END_S      120    /* a call without a packet for so long is over for whoever starts afresh */
 #define TAIL_S           5      /* checks and media this soon after a call's end still belong to it */
 #define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
@@ -192,9 +193,9 @@ new_call(packet_info *pinfo, const ft_packet *packet)
 }
 
 static void
-adopt_preparations(packet_info *pinfo, ft_call *call)
+adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
-    preparations *before = (preparations *)wmem_map_lookup(preparations_of, &call->local.addr);
+    preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
 
     for (unsigned i = 0; before && i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         if (before->frames[i] == 0 || seconds_since(pinfo, &before->times[i]) > PREPARATION_S)
@@ -219,7 +220,8 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, ft_call *last)
     packet->call = call;
     ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
                  what_started(packet), ft_endpoint_str(pinfo->pool, &call->local));
-    if (last && last->end_frame && seconds_since(pinfo, &last->end_time) <= RESTART_WINDOW_S) {
+    if (last && last->end_frame && !last->bye_answer_frame &&
+        seconds_since(pinfo, &last->end_time) <= RESTART_WINDOW_S) {
         call->restart_of = last;
         ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
                      "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
@@ -276,7 +278,6 @@ ft_call_open(packet_info *pinfo, bool fresh)
         if (!call)
             return NULL;
         tell_start(pinfo, packet, call, last);
-        adopt_preparations(pinfo, call);
     }
     ft_call_join(pinfo, call);
     return call;
@@ -357,6 +358,7 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     put_flow_into(pinfo, packet->flow, call);
     set_call_of(calls_by_device, &device, call);
     set_call_of_address(&device.addr, call);
+    adopt_preparations(pinfo, call, &device.addr);
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
     packet->call = call;
@@ -375,19 +377,6 @@ ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end)
 
 /* ---- end and book-keeping ---- */
 
-/* ", 18.0 s after the peer's last media (frame 6216)" where the far end fell silent before the end; else "". */
-static const char *
-silence_text(packet_info *pinfo, const ft_call *call)
-{
-    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
-        const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
-        if (sender->silent && !sender->outgoing)
-            return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                                      seconds_since(pinfo, &sender->last_time), sender->last_frame);
-    }
-    return "";
-}
-
 void
 ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 {
@@ -398,7 +387,8 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     call->end_time = pinfo->rel_ts;
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
-                 silence_text(pinfo, call));
+                 ft_silence_text(pinfo, call));
+    ft_media_ended(pinfo, call);
 }
 
 void

@@ -35,7 +35,6 @@ typedef struct ft_sender {
     nstime_t    leg_time, other_time; /* last media on each */
     nstime_t    last_time;
     uint32_t    last_frame;
-    bool        silent;             /* its silence is already told */
 } ft_sender;
 
 typedef struct ft_call {

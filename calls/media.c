@@ -292,6 +292,39 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
     return "the direct path";
 }
 
+/* The far end, as seen at the device that packet->call calls local, when it has been silent for long; else NULL. */
+static const ft_sender *
+silent_peer(packet_info *pinfo, const ft_call *call)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
+        if (!sender->outgoing && milliseconds(&pinfo->rel_ts, &sender->last_time) > ft_media_gap_ms)
+            return sender;
+    }
+    return NULL;
+}
+
+const char *
+ft_silence_text(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = silent_peer(pinfo, call);
+
+    if (!peer)
+        return "";
+    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
+                              milliseconds(&pinfo->rel_ts, &peer->last_time) / 1000, peer->last_frame);
+}
+
+void
+ft_media_ended(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = silent_peer(pinfo, call);
+
+    if (peer)
+        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, peer->last_frame, "No media from the peer for the last %.1f s, since frame %u",
+                     milliseconds(&pinfo->rel_ts, &peer->last_time) / 1000, peer->last_frame);
+}
+
 static void
 watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
 {
@@ -306,32 +339,13 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
         sender->other_time = pinfo->rel_ts;
         return;
     }
-    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s",
+    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s%s",
                  ft_endpoint_str(pinfo->pool, &seen->sender), way_name(pinfo->pool, sender->leg),
-                 way_name(pinfo->pool, packet->leg));
+                 way_name(pinfo->pool, packet->leg), sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;
     sender->leg_time = pinfo->rel_ts;
-}
-
-/* The other end of the same device fell silent while this end still sends. */
-static void
-watch_silence(packet_info *pinfo, const ft_packet *packet, const observation *seen)
-{
-    wmem_array_t *senders = packet->call->senders;
-
-    for (unsigned i = 0; i < wmem_array_get_count(senders); i++) {
-        ft_sender *other = *(ft_sender **)wmem_array_index(senders, i);
-        if (other->outgoing == seen->outgoing || other->silent || !ft_endpoint_equal(&other->device, &seen->device))
-            continue;
-        const double gap = milliseconds(&pinfo->rel_ts, &other->last_time);
-        if (gap <= ft_media_gap_ms)
-            continue;
-        other->silent = true;
-        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, other->last_frame, "No media %s for %.1f s, since frame %u",
-                     other->outgoing ? "from this device" : "from the peer", gap / 1000, other->last_frame);
-    }
 }
 
 static void
@@ -342,7 +356,6 @@ watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
     if (sender->last_frame && gap > ft_media_gap_ms)
         ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "Media of %s is back after %.1f s (last in frame %u)",
                      ft_endpoint_str(pinfo->pool, &seen->sender), gap / 1000, sender->last_frame);
-    sender->silent = false;
     sender->last_time = pinfo->rel_ts;
     sender->last_frame = pinfo->num;
 }
@@ -371,7 +384,6 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     ft_sender *sender = sender_of(pinfo, packet, &seen);
     if (sender) {
         watch_switch(pinfo, sender, packet, &seen);
-        watch_silence(pinfo, packet, &seen);
         watch_return(pinfo, sender, &seen);
     }
 }

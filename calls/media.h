@@ -51,6 +51,13 @@ typedef struct {
 /* An RTP packet of the packet in hand: streams, path switches, copies on another path, gaps. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
+/* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
+ * pinfo->pool. */
+const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);
+
+/* The call's end also ends a silence: media_gap on this packet. First pass. */
+void ft_media_ended(packet_info *pinfo, const struct ft_call *call);
+
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
 extern unsigned ft_media_gap_ms;
 

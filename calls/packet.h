@@ -19,6 +19,7 @@ typedef struct ft_packet {
     ft_path         path;
     struct ft_flow *flow;               /* the 5-tuple; NULL where its memory is full (FT_MAX_FLOWS) or in an ICMP error */
     struct ft_leg  *leg;                /* the way the innermost content takes: a relay channel or the direct path; or NULL */
+    ft_endpoint     peer;               /* behind the relay, as this message itself names it; else the leg's is shown */
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
     uint8_t         depth;              /* ChannelData nesting */
