@@ -41,8 +41,8 @@ def tell(cap):
 
 
 def _first_packet(cap, frame):
-    seen_from_start = frame["call"] not in cap.joined_late
-    frame["events" if seen_from_start else "may"].append("call_started")
+    if frame["call"] not in cap.start_open:
+        frame["events"].append("call_started")
     if frame["call"] in cap.restarts:
         frame["events"].append("call_restarted")
 
@@ -72,8 +72,11 @@ def _by_itself(frame):
             yield "binding_retransmitted"
         elif sip.get("method") == "BYE":
             yield "bye_retransmitted"
-    if sip.get("content_type") == "application/sdp" and frame["generation"] == "legacy":
-        yield "nonstandard_sdp"
+    if sip.get("content_type") == "application/sdp":
+        if sip["damage"]:
+            frame["may"].append("nonstandard_sdp")
+        else:
+            yield "nonstandard_sdp"
 
 
 def _relay(frame, channels, released):
@@ -134,7 +137,9 @@ def _media(frame, call):
     if "copy_of" in frame:
         frame["events"].append("media_on_both_paths")
     if used and leg not in used:
-        frame["events"].append("path_switch")
+        # from no link id to one is the change from multiway to one-to-one, not surely another way
+        known = leg[1] is not None and all(link is not None for _, link in used)
+        frame["events" if known or leg[0] not in [path for path, _ in used] else "may"].append("path_switch")
     if leg not in used:
         if "copy_of" not in frame:
             used.clear()
@@ -163,6 +168,9 @@ def _hole(cap, frame, stun, checks):
 
 def _at_the_end(cap, number, call):
     frames = [f for f in cap.truth.values() if f["call"] == number]
+    if number in cap.start_open:
+        for frame in frames:
+            frame["may"].append("call_started")
     if call.last_bye and not call.bye_answered:
         cap.truth[call.last_bye]["events"].append("bye_unanswered")
         for frame in frames:

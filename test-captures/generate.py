@@ -20,9 +20,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import events  # noqa: E402  (the folder's name can't be a package name)
-import sessions  # noqa: E402  (the folder's name can't be a package name)
+import legacy_corners  # noqa: E402
+import modern_corners  # noqa: E402
+import sessions  # noqa: E402
 
-CAPTURES = {**sessions.SESSIONS}
+CAPTURES = {**sessions.SESSIONS, **legacy_corners.CORNERS, **modern_corners.CORNERS}
 
 
 @functools.lru_cache(maxsize=None)

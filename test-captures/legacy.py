@@ -180,7 +180,8 @@ class Check:
     def answer(self, mapped=None, processing=0.002, listed=None, derived=False):
         """mapped: the request's source as the responder saw it."""
         wire = stun.binding_response(self.txid, self.frm, self.to, mapped or self.out.src, self.stamp,
-                                     rtp.seconds_16_16(round(processing * 1e6)), listed, derived)
+                                     rtp.seconds_16_16(round(processing * 1e6)), listed, derived,
+                                     self.form.get("version", 109))
         return self.back.send(wire, response_to=self.frames[-1], requests=list(self.frames))
 
 
@@ -367,8 +368,8 @@ class NatTest:
         near, mapped = (self.ip, PORT), (self.public_ip, PORT)
         nonce = self.cap.rng.getrandbits(31)
         self._both(start, 0.052, near, (COMMNAT_MAIN, 16384),
-                   snatmap.snatmap(snatmap.REQUEST, nonce, near).knowing(generation="legacy"),
-                   snatmap.snatmap(snatmap.RESPONSE, nonce, mapped).knowing(generation="legacy"))
+                   snatmap.snatmap(snatmap.REQUEST, nonce, near),
+                   snatmap.snatmap(snatmap.RESPONSE, nonce, mapped))
 
     def commnat(self, start, flags=0x0D0):
         """Queue the three tests, the hairpin probe (never answered here) and the report: 9 packets."""

@@ -64,7 +64,8 @@ class Capture:
         self.idents = {}
         self.queue, self.order = [], 0
         self.background = None
-        self.restarts, self.joined_late = set(), set()  # numbers of calls
+        # numbers of calls: that repeat the one before; of which it is open what packet shows the start
+        self.restarts, self.start_open = set(), set()
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -140,7 +141,11 @@ class Capture:
     # --- packets --------------------------------------------------------------------------------
 
     def _mac(self, address):
-        return MACS.get(address, GATEWAY_MAC)
+        if address in MACS:
+            return MACS[address]
+        if address in self.local:
+            return f"02:00:00:00:00:{packets.ip_bytes(address)[-1]:02x}"
+        return GATEWAY_MAC
 
     def _network(self, src, dst, protocol, payload, tos):
         if is_ipv6(src):
@@ -171,16 +176,17 @@ class Capture:
     def tcp(self, src, dst, seq, ack, flags, payload=b"", **truth):
         return self.ip(src[0], dst[0], PROTO_TCP, packets.tcp(src, dst, seq, ack, flags, payload), **truth)
 
-    def unreachable(self, reporter, quoted, code=3, **truth):
-        """ICMP destination unreachable from `reporter` to the sender of frame `quoted`."""
+    def unreachable(self, reporter, quoted, code=3, keep=548, **truth):
+        """ICMP destination unreachable from `reporter` to the sender of frame `quoted`, of which the
+        first `keep` bytes of IP are quoted."""
         frame = self.packets[quoted - 1][1]
         if self.linktype == packets.LINKTYPE_ETHERNET:
             frame = frame[18 if self.vlan is not None else 14:]
         sender = self.truth[quoted]["src"][0]
         if is_ipv6(sender):
             return self.ip(reporter, sender, PROTO_ICMPV6,
-                           packets.icmpv6(reporter, sender, 1, 4, 0, frame[:1232]), quotes=quoted, **truth)
-        return self.ip(reporter, sender, PROTO_ICMP, packets.icmp(3, code, 0, frame[:548]),
+                           packets.icmpv6(reporter, sender, 1, 4, 0, frame[:keep]), quotes=quoted, **truth)
+        return self.ip(reporter, sender, PROTO_ICMP, packets.icmp(3, code, 0, frame[:keep]),
                        quotes=quoted, **truth)
 
     # --- what tests and readers find by name ----------------------------------------------------

@@ -53,6 +53,14 @@ def sender_report(ssrc, micros, timestamp, packets, octets, about=None):
     return _packet(SR, about is not None, body)
 
 
+def receiver_report(ssrc, about):
+    return _packet(RR, 1, struct.pack("!IIIIIII", ssrc, about, 0, 0, 3, 0, 0))
+
+
+def goodbye(ssrc):
+    return _packet(BYE, 1, struct.pack("!I", ssrc))
+
+
 def source_description(ssrc, cname):
     item = struct.pack("!BB", CNAME, len(cname)) + cname.encode()
     return _packet(SDES, 1, struct.pack("!I", ssrc) + item + bytes(4 - len(item) % 4))
@@ -60,9 +68,5 @@ def source_description(ssrc, cname):
 
 def rtcp(*packets):
     """A compound packet."""
-    data = b"".join(packets)
-    types, at = [], 0
-    for packet in packets:
-        types.append(packet[1])
-        at += len(packet)
-    return Wire(data, kind="rtcp", generation="legacy", rtcp={"types": types})
+    return Wire(b"".join(packets), kind="rtcp", generation="legacy",
+                rtcp={"types": [packet[1] for packet in packets]})

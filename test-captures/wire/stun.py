@@ -196,31 +196,33 @@ def legacy_txid(method, rng):
 
 
 def binding_request(txid, to, frm, controlling, tie_breaker, stamp, nominate=0, listed=None,
-                    first_form=False, version=109):
+                    first_form=False, version=109, extra=()):
     """A check from candidate `frm` to candidate `to`.
 
     nominate: count for USE-CANDIDATE and 0x8008, 0 = plain check. listed: candidates for 0x8009.
     first_form: 0x8002 in the place of 0x8004, as the report lists for its packet 122.
+    version: of ICE; None for 2010, without 0x8003 and what came with it. extra: more attributes.
     """
     attributes = [username(to.id, frm.id), protocol(1)]
     if first_form:
-        attributes.append(unknown_8002(struct.pack("!I", stamp)))
-    attributes.append(ice_version(version))
-    if not first_form:
-        attributes.append(timestamp(stamp))
+        attributes += [unknown_8002(struct.pack("!I", stamp)), ice_version(version)]
+    elif version:
+        attributes += [ice_version(version), timestamp(stamp)]
     role = ICE_CONTROLLING if controlling else ICE_CONTROLLED
     attributes.append(Attribute(role, struct.pack("!Q", tie_breaker)))
     if nominate:
-        attributes += [Attribute(USE_CANDIDATE), nomination(nominate)]
+        attributes += [Attribute(USE_CANDIDATE)] + ([nomination(nominate)] if version else [])
     if listed:
         attributes.append(candidates(listed))
+    attributes += extra
     return message(BINDING, REQUEST, txid, attributes, legacy_username=True, nominates=bool(nominate))
 
 
 def binding_response(txid, to, frm, mapped, stamp, processing, listed=None, derived=False, version=109):
     """The answer from candidate `frm` to candidate `to`: USERNAME halves swapped, plain MAPPED-ADDRESS."""
-    attributes = [username(to.id, frm.id), address(MAPPED_ADDRESS, mapped), protocol(1, derived),
-                  ice_version(version), timestamp(stamp), delay(processing)]
+    attributes = [username(to.id, frm.id), address(MAPPED_ADDRESS, mapped), protocol(1, derived)]
+    if version:
+        attributes += [ice_version(version), timestamp(stamp), delay(processing)]
     if listed:
         attributes.append(candidates(listed))
     return message(BINDING, SUCCESS, txid, attributes, legacy_username=True)
