@@ -665,6 +665,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
         return;
     if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN)
         learn_ends(pinfo, packet->flow, direction);
+    packet->call = ft_call_of_packet(pinfo); /* for the events of the body */
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
         ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
     if (header->offset[FIELD_PARTICIPANT])

@@ -173,12 +173,13 @@ relay_flow_of(packet_info *pinfo)
     return known;
 }
 
+/* then: of the capture's clock, as calls keep theirs. */
 static double
 seconds_since(const packet_info *pinfo, const nstime_t *then)
 {
     nstime_t passed;
 
-    nstime_delta(&passed, &pinfo->abs_ts, then);
+    nstime_delta(&passed, &pinfo->rel_ts, then);
     return nstime_to_sec(&passed);
 }
 
@@ -548,7 +549,7 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 
     if (current && current->id != id && !alternates)
         tell_link_switch(pinfo, direction, current, id);
-    *entry = (used_link){ id, pinfo->num, pinfo->abs_ts };
+    *entry = (used_link){ id, pinfo->num, pinfo->rel_ts };
     flow->current[direction] = entry;
 }
 

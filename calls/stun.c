@@ -6,6 +6,7 @@
 #include "calls/call.h"
 #include "calls/evidence.h"
 #include "calls/limits.h"
+#include "calls/relay.h"
 
 #define ALLOCATION_MISMATCH 437
 #define HOLE_PUNCH_WINDOW_S 30  /* checks unanswered for so long still count as "did not get through" */
@@ -306,6 +307,8 @@ ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchan
 
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
+    if (stun->method == STUN_BINDING && packet->path == FT_PATH_DIRECT)
+        ft_relay_tie_address(pinfo);
     if (stun->method == STUN_RELAY_ERROR) {
         ft_call_open(pinfo, false);
         ft_event_add(pinfo, FT_EVENT_PARTICIPANT_GONE, 0, "The relay reports error %u", stun->error_code);
