@@ -139,7 +139,8 @@ def test_dropped_form(tshark, make_capture):
 def test_six_lists_and_no_more(tshark, make_capture):
     one = struct.pack("!BHH", 100, 1, 5)
     capture = make_capture([down(report()), down(DROPPED[:16] + 6 * one), down(DROPPED[:16] + 7 * one)])
-    sequences = [row["baseband.dropped.sequence"] for row in tshark.rows(capture, "baseband.dropped.sequence")]
+    field = "baseband.dropped.sequence"
+    sequences = [row[field] for row in tshark.rows(capture, field)]
     assert sequences == [[], ["5"] * 6, ["5"] * 6]
     unverified = ["injected", "unverified"]
     assert experts(tshark, capture)[1:] == [unverified, [*unverified, "bad_dropped"]]
