@@ -32,8 +32,8 @@
  *   SKESeq: 1;0                                                sequence ; fragment
  *   Content-Type: application/ske
  *
- * Stock SIP gets the header, stock SDP the text as inflated here, so a deflate bomb costs no more than the cap.
- * Both do the standard part; this file adds the lines that are Apple's.
+ * Stock SIP gets the header, stock SDP the text as inflated here, so a deflate bomb costs no more than the
+ * cap. Both do the standard part; this file adds the lines that are Apple's.
  */
 
 #include "ws-compat.h"
@@ -52,6 +52,7 @@
 #include "calls/media.h"
 #include "sdp_inflate/sdp_inflate.h"
 
+/* clang-format off */
 /* Bounds. An SDP of a call has 1 to 2 KiB in some 40 lines; a header's value some 80 bytes. */
 #define SIP_MAX_VALUE       512     /* bytes of a header's value that are looked at */
 #define INFLATE_CAP_DEFAULT 64      /* KiB of inflated body that are kept */
@@ -62,6 +63,7 @@
 #define SDP_MAX_FORMATS     32      /* payload types of each */
 #define SDP_MAX_BAD_VALUES  32      /* values of one SDP that are called unreadable */
 #define PROOF_LENGTH        512     /* bytes of SDP that may prove FaceTime: o= is the second line */
+/* clang-format on */
 
 void proto_register_facetime_sip(void);
 void proto_reg_handoff_facetime_sip(void);
@@ -147,6 +149,7 @@ static dissector_handle_t sdp_handle;
 
 static unsigned pref_inflate_cap = INFLATE_CAP_DEFAULT;
 
+/* clang-format off */
 static const value_string coding_vals[] = {
     { SDP_INFLATE_NONE, "none" },
     { SDP_INFLATE_ZLIB, "zlib" },
@@ -168,14 +171,15 @@ static const value_string interface_vals[] = {
     { 2, "Wi-Fi" },
     { 0, NULL }
 };
+/* clang-format on */
 
-/* Pieces of text ------------------------------------------------------------------------------------------------- */
+/* ---- Pieces of text ---- */
 
 /* length bytes at text, which lie at offset in their tvb. Not NUL-terminated. */
 typedef struct {
     const char *text;
-    int         offset;
-    int         length;
+    int offset;
+    int length;
 } piece_t;
 
 static piece_t
@@ -219,8 +223,9 @@ piece_trim(piece_t piece)
 static piece_t
 piece_split(piece_t *rest, char separator)
 {
-    const char *found = rest->length > 0 ? (const char *)memchr(rest->text, separator, (size_t)rest->length) : NULL;
-    piece_t     head = found ? piece_head(*rest, (int)(found - rest->text)) : *rest;
+    const char *found =
+        rest->length > 0 ? (const char *)memchr(rest->text, separator, (size_t)rest->length) : NULL;
+    piece_t head = found ? piece_head(*rest, (int)(found - rest->text)) : *rest;
 
     *rest = piece_skip(*rest, found ? head.length + 1 : head.length);
     return head;
@@ -245,9 +250,12 @@ piece_number(piece_t piece, uint64_t max, uint64_t *number)
     return true;
 }
 
-/* SIP message ---------------------------------------------------------------------------------------------------- */
+/* ---- SIP message ---- */
 
-enum { CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT };
+/* clang-format off */
+enum {
+    CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
+};
 
 /* The headers that are looked at, with their compact names (RFC 3261 7.3.3). */
 static const struct {
@@ -263,24 +271,25 @@ static const struct {
     [USER_AGENT]       = { "User-Agent", 0 },
     [REASON]           = { "Reason", 0 },
 };
+/* clang-format on */
 
 typedef struct {
-    const char *value;          /* unfolded, trimmed, cut at SIP_MAX_VALUE; NULL where the header is absent */
-    int         offset, length; /* of the header's line or lines */
+    const char *value;  /* unfolded, trimmed, cut at SIP_MAX_VALUE; NULL where the header is absent */
+    int offset, length; /* of the header's line or lines */
 } sip_header_t;
 
 typedef enum { BODY_NONE, BODY_SDP, BODY_SKE, BODY_TEXT, BODY_OTHER } body_kind_t;
 
 typedef struct {
-    const char  *method;        /* of the request line, or of CSeq in an answer; "" where neither tells */
-    unsigned     status;        /* 0 for a request */
-    uint32_t     cseq;
+    const char *method; /* of the request line, or of CSeq in an answer; "" where neither tells */
+    unsigned status;    /* 0 for a request */
+    uint32_t cseq;
     sip_header_t header[HEADER_COUNT];
-    int          body_offset;   /* -1 where the header has no end */
-    int          body_length;   /* captured bytes, at most Content-Length */
-    bool         body_cut;      /* the capture, or the datagram, has less than was sent */
-    body_kind_t  body_kind;
-    bool         compressed;    /* as Content-Encoding says, or as the first bytes look */
+    int body_offset; /* -1 where the header has no end */
+    int body_length; /* captured bytes, at most Content-Length */
+    bool body_cut;   /* the capture, or the datagram, has less than was sent */
+    body_kind_t body_kind;
+    bool compressed; /* as Content-Encoding says, or as the first bytes look */
 } sip_message_t;
 
 static int
@@ -347,11 +356,8 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
             return;
         }
         while (tvb_captured_length_remaining(tvb, next) > 0 &&
-               (tvb_get_uint8(tvb, next) == ' ' || tvb_get_uint8(tvb, next) == '\t')) {
-            int more = tvb_find_line_end(tvb, next, -1, &next, FALSE);
-
-            (void)more; /* only where the folded line ends matters */
-        }
+               (tvb_get_uint8(tvb, next) == ' ' || tvb_get_uint8(tvb, next) == '\t'))
+            tvb_find_line_end(tvb, next, -1, &next, FALSE); /* a folded line */
         length = next - offset;
         take_header(pool, tvb, offset, length, sip);
         offset = next;
@@ -363,10 +369,10 @@ static int
 parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
 {
     static const char version[] = "SIP/2.0";
-    const int         version_length = (int)sizeof version - 1;
-    int               next, length = tvb_find_line_end(tvb, 0, -1, &next, FALSE), space;
-    uint64_t          status;
-    piece_t           code;
+    const int version_length = (int)sizeof version - 1;
+    int next, length = tvb_find_line_end(tvb, 0, -1, &next, FALSE), space;
+    uint64_t status;
+    piece_t code;
 
     if (length < version_length + 4)
         return 0;
@@ -389,8 +395,8 @@ static void
 parse_cseq(wmem_allocator_t *pool, sip_message_t *sip)
 {
     const char *value = sip->header[CSEQ].value;
-    uint64_t    number;
-    piece_t     rest, digits;
+    uint64_t number;
+    piece_t rest, digits;
 
     if (!value)
         return;
@@ -407,7 +413,8 @@ media_type_is(const char *value, const char *type)
 {
     size_t length = strlen(type);
 
-    return g_ascii_strncasecmp(value, type, length) == 0 && (value[length] == '\0' || strchr("; ", value[length]));
+    return g_ascii_strncasecmp(value, type, length) == 0 &&
+           (value[length] == '\0' || strchr("; ", value[length]));
 }
 
 /* zlib's or gzip's first bytes, which no text has. */
@@ -455,8 +462,8 @@ parse_body(tvbuff_t *tvb, sip_message_t *sip)
 {
     const char *encoding = sip->header[CONTENT_ENCODING].value;
     const char *content_length = sip->header[CONTENT_LENGTH].value;
-    uint64_t    said;
-    int         sent;
+    uint64_t said;
+    int sent;
 
     if (sip->body_offset < 0)
         return;
@@ -469,8 +476,9 @@ parse_body(tvbuff_t *tvb, sip_message_t *sip)
     }
     sip->body_cut = sip->body_length < sent;
     sip->body_kind = classify_body(sip, tvb);
-    sip->compressed = encoding_is_deflate(encoding) ||
-                      (sip->body_kind == BODY_SDP && looks_compressed(tvb, sip->body_offset, sip->body_length));
+    sip->compressed =
+        encoding_is_deflate(encoding) ||
+        (sip->body_kind == BODY_SDP && looks_compressed(tvb, sip->body_offset, sip->body_length));
 }
 
 /* False where the bytes don't begin like SIP. Strings live in pool. */
@@ -491,15 +499,15 @@ parse_sip(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
     return true;
 }
 
-/* The proof that a SIP message is FaceTime's: its user agent, its key exchange, or the name that SDP's o= has.
- * Other messages of the same dialog are known by their flow. */
+/* The proof that a SIP message is FaceTime's: its user agent, its key exchange, or the name that SDP's o=
+ * has. Other messages of the same dialog are known by their flow. */
 static bool
 prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    static const char    origin[] = "\no=GKVoiceChatService ";
-    sip_message_t        sip;
+    static const char origin[] = "\no=GKVoiceChatService ";
+    sip_message_t sip;
     sdp_inflate_result_t inflated;
-    bool                 proved;
+    bool proved;
 
     if (!parse_sip(pinfo->pool, tvb, &sip))
         return false;
@@ -514,50 +522,57 @@ prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 
         return g_strstr_len((const char *)tvb_get_ptr(tvb, sip.body_offset, length), length, origin) != NULL;
     }
-    sdp_inflate(tvb_get_ptr(tvb, sip.body_offset, sip.body_length), (size_t)sip.body_length, PROOF_LENGTH, &inflated);
+    sdp_inflate(tvb_get_ptr(tvb, sip.body_offset, sip.body_length), (size_t)sip.body_length, PROOF_LENGTH,
+                &inflated);
     proved = inflated.text && g_strstr_len(inflated.text, (gssize)inflated.length, origin) != NULL;
     sdp_inflate_free(&inflated);
     return proved;
 }
 
-/* Stock dissectors ----------------------------------------------------------------------------------------------- */
+/* ---- Stock dissectors ---- */
 
 /* What a stock dissector throws ends there: it doesn't hide what this file has to show. */
 static void
 call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    TRY {
+    TRY
+    {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
-    CATCH_BOUNDS_AND_DISSECTOR_ERRORS {
+    CATCH_BOUNDS_AND_DISSECTOR_ERRORS
+    {
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
     ENDTRY;
 }
 
-/* Stock SDP shows the text, and feeds the taps of VoIP Calls, but must not set RTP up: it would do so for the address
- * of the c= line, which lies behind NAT or relay, without the names of Apple's payload types, and as not encrypted. It
- * sets up on a frame's first visit only, so it is told that this is a later one. Real media is set up when it's seen. */
+/* Stock SDP shows the text, and feeds the taps of VoIP Calls, but must not set RTP up: it would do so for
+ * the address of the c= line, which lies behind NAT or relay, without the names of Apple's payload types,
+ * and as not encrypted. It sets up on a frame's first visit only, so it is told that this is a later one.
+ * Real media is set up when it's seen. */
 static void
 call_stock_sdp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     const unsigned visited = pinfo->fd->visited;
 
     pinfo->fd->visited = 1;
-    TRY {
+    TRY
+    {
         call_stock(sdp_handle, tvb, pinfo, tree);
     }
-    FINALLY {
+    FINALLY
+    {
         pinfo->fd->visited = visited;
     }
     ENDTRY;
 }
 
-/* SDP ------------------------------------------------------------------------------------------------------------ */
+/* ---- SDP ---- */
 
 /* What isn't as RFC 8866 has it, and has a meaning with Apple. */
 enum { ODD_BANDWIDTH, ODD_FEATURES, ODD_FORMAT, ODD_REPEATED_FMTP, ODD_NO_RTPMAP, ODD_COUNT };
 
+/* clang-format off */
 static const char *const odd_texts[ODD_COUNT] = {
     [ODD_BANDWIDTH]     = "two values in b=AS, the answer's and the largest",
     [ODD_FEATURES]      = "an attribute's name (a=FLS) that runs on with ';'",
@@ -565,49 +580,52 @@ static const char *const odd_texts[ODD_COUNT] = {
     [ODD_REPEATED_FMTP] = "more than one a=fmtp of a payload type",
     [ODD_NO_RTPMAP]     = "dynamic payload types without a=rtpmap",
 };
+/* clang-format on */
 
 /* One m= line with what belongs to it. */
 typedef struct {
     ft_sdp_medium medium;
-    uint8_t       formats[SDP_MAX_FORMATS];
-    unsigned      format_count;
-    ft_codec      rtpmap[128];      /* name NULL where there is no a=rtpmap */
+    uint8_t formats[SDP_MAX_FORMATS];
+    unsigned format_count;
+    ft_codec rtpmap[128]; /* name NULL where there is no a=rtpmap */
 } sdp_media_t;
 
 typedef struct {
     packet_info *pinfo;
-    tvbuff_t    *tvb;               /* of the text */
-    proto_tree  *tree;              /* of FaceTime SDP */
-    proto_item  *line_item;
-    piece_t      text;              /* as far as it is looked at: at most SDP_MAX_LENGTH */
-    bool         cut;               /* the last line may not be whole */
+    tvbuff_t *tvb;    /* of the text */
+    proto_tree *tree; /* of FaceTime SDP */
+    proto_item *line_item;
+    piece_t text; /* as far as it is looked at: at most SDP_MAX_LENGTH */
+    bool cut;     /* the last line may not be whole */
     sdp_media_t *media[SDP_MAX_MEDIA];
-    unsigned     media_count;
-    unsigned     media_shown;       /* m= lines shown so far */
-    uint64_t     fmtp_seen[2];      /* payload types with a=fmtp since the last m= line */
-    unsigned     odd;               /* bits of ODD_... */
-    unsigned     bad_values;
+    unsigned media_count;
+    unsigned media_shown;  /* m= lines shown so far */
+    uint64_t fmtp_seen[2]; /* payload types with a=fmtp since the last m= line */
+    unsigned odd;          /* bits of ODD_... */
+    unsigned bad_values;
 } sdp_t;
 
 typedef struct sdp_line sdp_line_t;
 struct sdp_line {
-    const char *prefix;     /* the line begins with it; without ':' or '=' at its end it is all of the name */
-    void      (*decode)(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line);
-    int        *hf[3];      /* fields of the values, in order */
+    const char *prefix; /* the line begins with it; without ':' or '=' at its end it is all of the name */
+    void (*decode)(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line);
+    int *hf[3]; /* fields of the values, in order */
 };
 
 static void
 add_odd(sdp_t *sdp, unsigned odd)
 {
     sdp->odd |= 1u << odd;
-    expert_add_info_format(sdp->pinfo, sdp->line_item, &ei_facetime_sdp_apple_way, "Apple's way: %s", odd_texts[odd]);
+    expert_add_info_format(sdp->pinfo, sdp->line_item, &ei_facetime_sdp_apple_way, "Apple's way: %s",
+                           odd_texts[odd]);
 }
 
 static void
 add_bad_value(sdp_t *sdp, proto_tree *tree, piece_t value)
 {
     if (sdp->bad_values++ < SDP_MAX_BAD_VALUES)
-        proto_tree_add_expert(tree, sdp->pinfo, &ei_facetime_sdp_bad_value, sdp->tvb, value.offset, value.length);
+        proto_tree_add_expert(tree, sdp->pinfo, &ei_facetime_sdp_bad_value, sdp->tvb, value.offset,
+                              value.length);
 }
 
 static proto_item *
@@ -708,8 +726,9 @@ decode_rtcp_ports(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
     }
 }
 
-/* Feature lists: "key" or "key:value", with ';' between. What a key means is known from names in later builds or inferred;
- * AS, MS, CR, PR and CF are open. */
+/* clang-format off */
+/* Feature lists: "key" or "key:value", with ';' between. What a key means is known from names in later
+ * builds or inferred; AS, MS, CR, PR and CF are open. */
 static const struct {
     const char *key;
     const char *meaning;
@@ -726,6 +745,7 @@ static const struct {
     { "AR",    "screen's aspect ratio, landscape and portrait" },
     { "XR",    "aspect ratios expected of the peer" },
 };
+/* clang-format on */
 
 static const char *
 feature_meaning(piece_t key)
@@ -741,7 +761,7 @@ static void
 add_features(sdp_t *sdp, proto_tree *tree, piece_t list)
 {
     while (list.length > 0) {
-        piece_t     token = piece_trim(piece_split(&list, ';')), value = token;
+        piece_t token = piece_trim(piece_split(&list, ';')), value = token;
         const char *meaning = feature_meaning(piece_split(&value, ':'));
         proto_item *item;
 
@@ -775,14 +795,16 @@ decode_x_features(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
         add_bad_value(sdp, tree, value);
 }
 
-/* "15:320:240:320:240:15": frames a second, width and height to send, then width, height and frames a second to
- * receive (order inferred). */
+/* "15:320:240:320:240:15": frames a second, width and height to send, then width, height and frames a second
+ * to receive (order inferred). */
 static void
 add_imagesize_rules(sdp_t *sdp, proto_tree *tree, piece_t rules)
 {
-    static int *const fields[] = { &hf_facetime_sdp_imagesize_send_fps,    &hf_facetime_sdp_imagesize_send_width,
-                                   &hf_facetime_sdp_imagesize_send_height, &hf_facetime_sdp_imagesize_recv_width,
-                                   &hf_facetime_sdp_imagesize_recv_height, &hf_facetime_sdp_imagesize_recv_fps };
+    static int *const fields[] = {
+        &hf_facetime_sdp_imagesize_send_fps,    &hf_facetime_sdp_imagesize_send_width,
+        &hf_facetime_sdp_imagesize_send_height, &hf_facetime_sdp_imagesize_recv_width,
+        &hf_facetime_sdp_imagesize_recv_height, &hf_facetime_sdp_imagesize_recv_fps
+    };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++)
         add_number(sdp, tree, *fields[i], piece_split(&rules, ':'));
@@ -817,7 +839,7 @@ add_fmtp_parameter(sdp_t *sdp, proto_tree *tree, piece_t parameter)
 static void
 decode_fmtp(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line)
 {
-    piece_t  format = piece_split(&value, ' ');
+    piece_t format = piece_split(&value, ' ');
     uint64_t number;
 
     if (piece_number(format, 127, &number)) {
@@ -835,13 +857,13 @@ decode_fmtp(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line)
         add_fmtp_parameter(sdp, tree, piece_trim(piece_split(&value, ';')));
 }
 
-/* RFC 6236: a number, or "[smallest:step:largest]", "[smallest:largest]", "[one,another]". A frame rate may have
- * decimals, which are left to the text. */
+/* RFC 6236: a number, or "[smallest:step:largest]", "[smallest:largest]", "[one,another]". A frame rate may
+ * have decimals, which are left to the text. */
 static void
 add_image_value(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 {
     piece_t part, all = value;
-    bool    is_range;
+    bool is_range;
 
     if (!piece_starts(value, "[")) {
         add_number(sdp, tree, hf, piece_split(&value, '.'));
@@ -867,7 +889,7 @@ add_image_value(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 static void
 add_preference(sdp_t *sdp, proto_tree *tree, piece_t value)
 {
-    char  *text = wmem_strndup(sdp->pinfo->pool, value.text, (size_t)value.length), *end;
+    char *text = wmem_strndup(sdp->pinfo->pool, value.text, (size_t)value.length), *end;
     double number = g_ascii_strtod(text, &end);
 
     if (value.length == 0 || *end != '\0' || !(number >= 0 && number <= 1))
@@ -901,7 +923,7 @@ static piece_t
 split_set(piece_t *rest)
 {
     piece_t head = *rest;
-    int     depth = 0, i;
+    int depth = 0, i;
 
     for (i = 0; i < rest->length; i++) {
         depth += (rest->text[i] == '[') - (rest->text[i] == ']');
@@ -930,10 +952,10 @@ bracket_length(piece_t piece)
 static void
 add_image_set(sdp_t *sdp, proto_tree *tree, piece_t set, unsigned direction)
 {
-    proto_tree *set_tree =
-        proto_tree_add_subtree_format(tree, sdp->tvb, set.offset, set.length, ett_facetime_sdp_imageattr, NULL, "%s %s",
-                                      val_to_str_const(direction, direction_vals, "(no direction)"),
-                                      tvb_format_text(sdp->pinfo->pool, sdp->tvb, set.offset, set.length));
+    proto_tree *set_tree = proto_tree_add_subtree_format(
+        tree, sdp->tvb, set.offset, set.length, ett_facetime_sdp_imageattr, NULL, "%s %s",
+        val_to_str_const(direction, direction_vals, "(no direction)"),
+        tvb_format_text(sdp->pinfo->pool, sdp->tvb, set.offset, set.length));
     piece_t inner = piece_head(piece_skip(set, 1), set.length - 2);
 
     if (direction)
@@ -941,6 +963,18 @@ add_image_set(sdp_t *sdp, proto_tree *tree, piece_t set, unsigned direction)
                                                      set.offset, 0, direction));
     while (inner.length > 0)
         add_image_key(sdp, set_tree, split_set(&inner));
+}
+
+/* One word of a=imageattr outside of a set. */
+static void
+add_image_word(sdp_t *sdp, proto_tree *tree, piece_t word, unsigned *direction)
+{
+    if (piece_is(word, "send"))
+        *direction = DIRECTION_SEND;
+    else if (piece_is(word, "recv"))
+        *direction = DIRECTION_RECV;
+    else if (!piece_is(word, "*"))
+        add_bad_value(sdp, tree, word);
 }
 
 /* a=imageattr:<payload type> send [set] [set] recv [set] */
@@ -951,20 +985,17 @@ decode_imageattr(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *
 
     add_payload_type(sdp, tree, *line->hf[0], piece_split(&value, ' '));
     for (value = piece_trim(value); value.length > 0; value = piece_trim(value)) {
-        int length = piece_starts(value, "[") ? bracket_length(value) : 0;
-
-        if (length > 0) {
-            add_image_set(sdp, tree, piece_head(value, length), direction);
-            value = piece_skip(value, length);
+        if (!piece_starts(value, "[")) {
+            add_image_word(sdp, tree, piece_split(&value, ' '), &direction);
             continue;
         }
-        piece_t word = piece_split(&value, ' ');
-        if (piece_is(word, "send"))
-            direction = DIRECTION_SEND;
-        else if (piece_is(word, "recv"))
-            direction = DIRECTION_RECV;
-        else if (!piece_is(word, "*"))
-            add_bad_value(sdp, tree, word);
+        int length = bracket_length(value);
+        if (length == 0) {
+            add_bad_value(sdp, tree, value);
+            break;
+        }
+        add_image_set(sdp, tree, piece_head(value, length), direction);
+        value = piece_skip(value, length);
     }
 }
 
@@ -982,9 +1013,9 @@ static bool
 add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *media)
 {
     const ft_codec *codec;
-    proto_item     *item;
-    uint64_t        number;
-    bool            mapped;
+    proto_item *item;
+    uint64_t number;
+    bool mapped;
 
     if (!piece_number(format, 127, &number)) {
         add_bad_value(sdp, tree, format);
@@ -1011,7 +1042,7 @@ static void
 decode_media(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line _U_)
 {
     const sdp_media_t *media = sdp->media_shown < sdp->media_count ? sdp->media[sdp->media_shown] : NULL;
-    bool               unmapped = false;
+    bool unmapped = false;
 
     sdp->media_shown++;
     memset(sdp->fmtp_seen, 0, sizeof sdp->fmtp_seen);
@@ -1027,10 +1058,12 @@ decode_media(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line
         add_odd(sdp, ODD_NO_RTPMAP);
 }
 
+/* clang-format off */
 /* The lines that are Apple's. */
 static const sdp_line_t sdp_lines[] = {
     { "s=",                    decode_string,     { &hf_facetime_sdp_user } },
-    { "b=AS:",                 decode_bandwidth,  { &hf_facetime_sdp_bandwidth_answer, &hf_facetime_sdp_bandwidth_max } },
+    { "b=AS:",                 decode_bandwidth,  { &hf_facetime_sdp_bandwidth_answer,
+                                                    &hf_facetime_sdp_bandwidth_max } },
     { "a=FLS",                 decode_features,   { &hf_facetime_sdp_features_payload_type } },
     { "a=X_FLS:",              decode_x_features, { &hf_facetime_sdp_features_payload_type } },
     { "a=DMBR",                decode_flag,       { &hf_facetime_sdp_dmbr } },
@@ -1040,22 +1073,26 @@ static const sdp_line_t sdp_lines[] = {
     { "a=multipoint:",         decode_yes_no,     { &hf_facetime_sdp_multipoint } },
     { "a=iChatEncryption:",    decode_yes_no,     { &hf_facetime_sdp_ichat_encryption } },
     { "a=bandwidthDetection:", decode_yes_no,     { &hf_facetime_sdp_bandwidth_detection } },
-    { "a=BBCODEC:",            decode_bbcodec,    { &hf_facetime_sdp_bbcodec_type, &hf_facetime_sdp_bbcodec_rate } },
+    { "a=BBCODEC:",            decode_bbcodec,    { &hf_facetime_sdp_bbcodec_type,
+                                                    &hf_facetime_sdp_bbcodec_rate } },
     { "a=allowrecording",      decode_flag,       { &hf_facetime_sdp_allowrecording } },
     { "m=",                    decode_media,      { NULL } },
-    { "a=RTCP:",               decode_rtcp_ports, { &hf_facetime_sdp_rtcp_audio_port, &hf_facetime_sdp_rtcp_video_port } },
+    { "a=RTCP:",               decode_rtcp_ports, { &hf_facetime_sdp_rtcp_audio_port,
+                                                    &hf_facetime_sdp_rtcp_video_port } },
     { "a=rtpID:",              decode_numbers,    { &hf_facetime_sdp_rtpid } },
     { "a=au:",                 decode_numbers,    { &hf_facetime_sdp_audio_unit } },
-    { "a=fmtp:",               decode_fmtp,       { &hf_facetime_sdp_fmtp_payload_type, &hf_facetime_sdp_fmtp_format } },
+    { "a=fmtp:",               decode_fmtp,       { &hf_facetime_sdp_fmtp_payload_type,
+                                                    &hf_facetime_sdp_fmtp_format } },
     { "a=imageattr:",          decode_imageattr,  { &hf_facetime_sdp_imageattr_payload_type } },
 };
+/* clang-format on */
 
 static const sdp_line_t *
 find_sdp_line(piece_t text)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(sdp_lines); i++) {
         const char *prefix = sdp_lines[i].prefix;
-        const int   length = (int)strlen(prefix);
+        const int length = (int)strlen(prefix);
 
         if (!piece_starts(text, prefix))
             continue;
@@ -1081,9 +1118,9 @@ next_line(piece_t *rest)
 static sdp_media_t *
 collect_media_line(sdp_t *sdp, piece_t value)
 {
-    piece_t      kind = piece_split(&value, ' '), port = piece_split(&value, ' ');
+    piece_t kind = piece_split(&value, ' '), port = piece_split(&value, ' ');
     sdp_media_t *media;
-    uint64_t     number;
+    uint64_t number;
 
     if (sdp->media_count == SDP_MAX_MEDIA)
         return NULL;
@@ -1104,7 +1141,8 @@ collect_media_line(sdp_t *sdp, piece_t value)
 static void
 collect_rtpmap(sdp_t *sdp, sdp_media_t *media, piece_t value)
 {
-    piece_t  number = piece_split(&value, ' '), name = piece_split(&value, '/'), rate = piece_split(&value, '/');
+    piece_t number = piece_split(&value, ' '), name = piece_split(&value, '/'),
+            rate = piece_split(&value, '/');
     uint64_t payload_type, hertz;
 
     if (!piece_number(number, 127, &payload_type) || name.length == 0)
@@ -1115,13 +1153,14 @@ collect_rtpmap(sdp_t *sdp, sdp_media_t *media, piece_t value)
     media->rtpmap[payload_type].clock_rate = piece_number(rate, UINT32_MAX, &hertz) ? (uint32_t)hertz : 0;
 }
 
-/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m= line that it names. */
+/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m= line that it
+ * names. */
 static void
 collect_media(sdp_t *sdp)
 {
-    piece_t      rest = sdp->text;
+    piece_t rest = sdp->text;
     sdp_media_t *media = NULL;
-    uint64_t     number;
+    uint64_t number;
 
     while (rest.length > 0) {
         piece_t line = next_line(&rest);
@@ -1130,7 +1169,8 @@ collect_media(sdp_t *sdp)
             media = collect_media_line(sdp, piece_skip(line, 2));
         else if (media && piece_starts(line, "a=rtpmap:"))
             collect_rtpmap(sdp, media, piece_skip(line, 9));
-        else if (media && piece_starts(line, "a=rtpID:") && piece_number(piece_skip(line, 8), UINT32_MAX, &number))
+        else if (media && piece_starts(line, "a=rtpID:") &&
+                 piece_number(piece_skip(line, 8), UINT32_MAX, &number))
             media->medium.ssrc = (uint32_t)number;
     }
 }
@@ -1143,7 +1183,7 @@ learn_media(sdp_t *sdp)
 
     for (unsigned i = 0; i < sdp->media_count; i++) {
         sdp_media_t *from = sdp->media[i];
-        ft_codec    *codecs = wmem_alloc_array(sdp->pinfo->pool, ft_codec, SDP_MAX_FORMATS);
+        ft_codec *codecs = wmem_alloc_array(sdp->pinfo->pool, ft_codec, SDP_MAX_FORMATS);
 
         media[i] = from->medium;
         media[i].codecs = codecs;
@@ -1164,15 +1204,16 @@ show_lines(sdp_t *sdp, bool all)
     piece_t rest = sdp->text;
 
     while (rest.length > 0) {
-        piece_t           text = next_line(&rest);
+        piece_t text = next_line(&rest);
         const sdp_line_t *line = find_sdp_line(text);
-        const bool        is_cut = sdp->cut && rest.length == 0;
+        const bool is_cut = sdp->cut && rest.length == 0;
 
         if (text.length == 0 || (!line && !all && !is_cut))
             continue;
-        sdp->line_item = proto_tree_add_item(sdp->tree, hf_facetime_sdp_line, sdp->tvb, text.offset, text.length,
-                                             ENC_UTF_8);
-        proto_item_set_text(sdp->line_item, "%s", tvb_format_text(sdp->pinfo->pool, sdp->tvb, text.offset, text.length));
+        sdp->line_item = proto_tree_add_item(sdp->tree, hf_facetime_sdp_line, sdp->tvb, text.offset,
+                                             text.length, ENC_UTF_8);
+        proto_item_set_text(sdp->line_item, "%s",
+                            tvb_format_text(sdp->pinfo->pool, sdp->tvb, text.offset, text.length));
         if (is_cut)
             expert_add_info(sdp->pinfo, sdp->line_item, &ei_facetime_sdp_cut_line);
         else if (line)
@@ -1189,10 +1230,12 @@ add_odd_event(sdp_t *sdp)
 
     for (unsigned odd = 0; odd < ODD_COUNT; odd++) {
         if (sdp->odd >> odd & 1)
-            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) > 0 ? "; " : "", odd_texts[odd]);
+            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) > 0 ? "; " : "",
+                                      odd_texts[odd]);
     }
     if (sdp->odd)
-        ft_event_add(sdp->pinfo, FT_EVENT_NONSTANDARD_SDP, 0, "SDP in Apple's way: %s", wmem_strbuf_get_str(text));
+        ft_event_add(sdp->pinfo, FT_EVENT_NONSTANDARD_SDP, 0, "SDP in Apple's way: %s",
+                     wmem_strbuf_get_str(text));
 }
 
 /* Where the text is longer than what is looked at: the end of the last line within. */
@@ -1203,7 +1246,7 @@ bounded_length(const char *text, int length)
 
     for (int lines = 0; at < length && lines < SDP_MAX_LINES; lines++) {
         const char *end = (const char *)memchr(text + at, '\n', (size_t)(length - at));
-        int         next = end ? (int)(end - text) + 1 : length;
+        int next = end ? (int)(end - text) + 1 : length;
 
         if (next > SDP_MAX_LENGTH)
             return at > 0 ? at : SDP_MAX_LENGTH;
@@ -1223,14 +1266,14 @@ stock_objects(piece_t line)
 static tvbuff_t *
 text_for_stock(const sdp_t *sdp)
 {
-    piece_t   rest = sdp->text;
-    char     *kept = (char *)wmem_alloc(sdp->pinfo->pool, (size_t)sdp->text.length);
-    int       length = 0, looked_at = 0;
+    piece_t rest = sdp->text;
+    char *kept = (char *)wmem_alloc(sdp->pinfo->pool, (size_t)sdp->text.length);
+    int length = 0, looked_at = 0;
     tvbuff_t *tvb;
 
     while (rest.length > 0) {
         piece_t start = rest, line = next_line(&rest);
-        int     with_end = start.length - rest.length;
+        int with_end = start.length - rest.length;
 
         if (sdp->cut && rest.length == 0)
             break;
@@ -1253,9 +1296,9 @@ text_for_stock(const sdp_t *sdp)
 static void
 dissect_sdp_text(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool whole, bool trusted)
 {
-    const int   length = (int)tvb_captured_length(tvb);
+    const int length = (int)tvb_captured_length(tvb);
     const char *text = (const char *)tvb_get_ptr(tvb, 0, length);
-    sdp_t       sdp = { .pinfo = pinfo, .tvb = tvb, .text = { text, 0, bounded_length(text, length) } };
+    sdp_t sdp = { .pinfo = pinfo, .tvb = tvb, .text = { text, 0, bounded_length(text, length) } };
     proto_item *item;
 
     sdp.cut = text[sdp.text.length - 1] != '\n' && (!whole || sdp.text.length < length);
@@ -1273,38 +1316,43 @@ dissect_sdp_text(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool whole
     sdp.tree = proto_item_add_subtree(item, ett_facetime_sdp);
     if (sdp.text.length < length)
         expert_add_info_format(pinfo, item, &ei_facetime_sdp_too_long,
-                               "SDP has %d bytes; only the first %d of them are shown", length, sdp.text.length);
+                               "SDP has %d bytes; only the first %d of them are shown", length,
+                               sdp.text.length);
     show_lines(&sdp, !trusted);
     add_odd_event(&sdp);
 }
 
-/* SIP bodies ----------------------------------------------------------------------------------------------------- */
+/* ---- SIP bodies ---- */
 
 typedef struct {
-    tvbuff_t *tvb;      /* NULL where nothing came out */
-    bool      whole;
-    bool      trusted;
+    tvbuff_t *tvb; /* NULL where nothing came out */
+    bool whole;
+    bool trusted;
 } body_t;
 
 static void
 add_coding(tvbuff_t *tvb, const sip_message_t *sip, proto_tree *tree, sdp_inflate_coding_t coding)
 {
-    proto_item *item = proto_tree_add_uint(tree, hf_facetime_sip_coding, tvb, sip->body_offset, sip->body_length, coding);
+    proto_item *item =
+        proto_tree_add_uint(tree, hf_facetime_sip_coding, tvb, sip->body_offset, sip->body_length, coding);
 
     proto_item_set_generated(item);
 }
 
 /* Says why inflating ended where it shouldn't. */
 static void
-add_inflate_experts(packet_info *pinfo, proto_item *item, const sdp_inflate_result_t *result, const sip_message_t *sip)
+add_inflate_experts(packet_info *pinfo, proto_item *item, const sdp_inflate_result_t *result,
+                    const sip_message_t *sip)
 {
     const int length = (int)result->length;
 
     switch (result->end) {
     case SDP_INFLATE_CAP:
-        expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_limit,
-                               "The body inflates to more than %d bytes (preference facetime_sip.inflate_cap); "
-                               "the rest is not read", length);
+        expert_add_info_format(
+            pinfo, item, &ei_facetime_sip_inflate_limit,
+            "The body inflates to more than %d bytes (preference facetime_sip.inflate_cap); "
+            "the rest is not read",
+            length);
         break;
     case SDP_INFLATE_TRUNCATED:
         expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_truncated,
@@ -1312,9 +1360,10 @@ add_inflate_experts(packet_info *pinfo, proto_item *item, const sdp_inflate_resu
                                sip->body_cut ? ", as not all of it was captured" : "", length);
         break;
     case SDP_INFLATE_CORRUPT:
-        expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_corrupt,
-                               "The compressed body is damaged after %zu of its %d bytes; %d bytes came out before",
-                               result->consumed, sip->body_length, length);
+        expert_add_info_format(
+            pinfo, item, &ei_facetime_sip_inflate_corrupt,
+            "The compressed body is damaged after %zu of its %d bytes; %d bytes came out before",
+            result->consumed, sip->body_length, length);
         break;
     case SDP_INFLATE_NO_MEMORY:
         expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_limit, "No memory to inflate the body");
@@ -1348,12 +1397,12 @@ is_plain_text(const sdp_inflate_result_t *result, const uint8_t *data, const sip
 static body_t
 inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item, const sip_message_t *sip)
 {
-    const uint8_t       *data = tvb_get_ptr(tvb, sip->body_offset, sip->body_length);
-    const size_t         cap = (size_t)CLAMP(pref_inflate_cap, 1, INFLATE_CAP_MAX) * 1024;
+    const uint8_t *data = tvb_get_ptr(tvb, sip->body_offset, sip->body_length);
+    const size_t cap = (size_t)CLAMP(pref_inflate_cap, 1, INFLATE_CAP_MAX) * 1024;
     sdp_inflate_result_t result;
-    body_t               body = { NULL, false, false };
-    proto_item          *length_item;
-    uint8_t             *text;
+    body_t body = { NULL, false, false };
+    proto_item *length_item;
+    uint8_t *text;
 
     sdp_inflate(data, (size_t)sip->body_length, cap, &result);
     if (is_plain_text(&result, data, sip)) {
@@ -1363,8 +1412,8 @@ inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *it
         return plain_body(tvb, sip);
     }
     add_coding(tvb, sip, tree, result.coding);
-    length_item = proto_tree_add_uint(tree, hf_facetime_sip_inflated_length, tvb, sip->body_offset, sip->body_length,
-                                      (uint32_t)result.length);
+    length_item = proto_tree_add_uint(tree, hf_facetime_sip_inflated_length, tvb, sip->body_offset,
+                                      sip->body_length, (uint32_t)result.length);
     proto_item_set_generated(length_item);
     add_inflate_experts(pinfo, item, &result, sip);
     if (result.length > 0) {
@@ -1382,7 +1431,7 @@ inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *it
 static void
 add_ske_sequence(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_header_t *header)
 {
-    piece_t  fragment, sequence;
+    piece_t fragment, sequence;
     uint64_t sequence_number, fragment_number;
 
     if (!header->value)
@@ -1395,7 +1444,8 @@ add_ske_sequence(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_
         proto_tree_add_expert(tree, pinfo, &ei_facetime_sip_bad_skeseq, tvb, header->offset, header->length);
         return;
     }
-    proto_tree_add_uint64(tree, hf_facetime_sip_ske_sequence, tvb, header->offset, header->length, sequence_number);
+    proto_tree_add_uint64(tree, hf_facetime_sip_ske_sequence, tvb, header->offset, header->length,
+                          sequence_number);
     proto_tree_add_uint(tree, hf_facetime_sip_ske_fragment, tvb, header->offset, header->length,
                         (uint32_t)fragment_number);
 }
@@ -1405,8 +1455,8 @@ static void
 add_reason(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
 {
     const char *cause;
-    unsigned    length = 0;
-    uint64_t    code;
+    unsigned length = 0;
+    uint64_t code;
 
     if (!header->value)
         return;
@@ -1418,7 +1468,8 @@ add_reason(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
     while (g_ascii_isdigit(cause[length]))
         length++;
     if (piece_number((piece_t){ cause, 0, (int)length }, UINT32_MAX, &code))
-        proto_tree_add_uint(tree, hf_facetime_sip_reason_code, tvb, header->offset, header->length, (uint32_t)code);
+        proto_tree_add_uint(tree, hf_facetime_sip_reason_code, tvb, header->offset, header->length,
+                            (uint32_t)code);
 }
 
 /* "Viceroy 1.7.0/GK" */
@@ -1436,8 +1487,8 @@ add_viceroy(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
 static void
 add_text_message(tvbuff_t *body, proto_tree *tree)
 {
-    const int   length = (int)tvb_captured_length(body);
-    int         colon = tvb_find_uint8(body, 0, length, ':');
+    const int length = (int)tvb_captured_length(body);
+    int colon = tvb_find_uint8(body, 0, length, ':');
     proto_item *item = proto_tree_add_item(tree, hf_facetime_sip_text, body, 0, length, ENC_UTF_8);
 
     if (length == 4 && tvb_strneql(body, 0, "PING", 4) == 0)
@@ -1496,8 +1547,8 @@ static int
 dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     sip_message_t sip;
-    proto_item   *item;
-    proto_tree   *sip_tree;
+    proto_item *item;
+    proto_tree *sip_tree;
 
     if (!parse_sip(pinfo->pool, tvb, &sip))
         return 0;
@@ -1518,27 +1569,31 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     return (int)tvb_captured_length(tvb);
 }
 
-/* Registration --------------------------------------------------------------------------------------------------- */
+/* ---- Registration ---- */
 
+/* clang-format off */
 static void
 register_sip_fields(void)
 {
     static hf_register_info hf[] = {
         { &hf_facetime_sip_viceroy,
           { "Viceroy version", "facetime_sip.viceroy", FT_STRING, BASE_NONE, NULL, 0,
-            "Version of Apple's SIP stack, from User-Agent; /GK is the GameKit flavour of iOS and FaceTime", HFILL } },
+            "Version of Apple's SIP stack, from User-Agent; /GK is the GameKit flavour of iOS and "
+            "FaceTime", HFILL } },
         { &hf_facetime_sip_coding,
           { "Body coding", "facetime_sip.coding", FT_UINT8, BASE_DEC, VALS(coding_vals), 0,
             "How the body is compressed, told by its first bytes", HFILL } },
         { &hf_facetime_sip_inflated_length,
           { "Inflated length", "facetime_sip.inflated_length", FT_UINT32, BASE_DEC, NULL, 0,
-            "Bytes that came out of the compressed body, at most the cap of facetime_sip.inflate_cap", HFILL } },
+            "Bytes that came out of the compressed body, at most the cap of "
+            "facetime_sip.inflate_cap", HFILL } },
         { &hf_facetime_sip_ske_sequence,
           { "SKE sequence", "facetime_sip.ske.sequence", FT_UINT64, BASE_DEC, NULL, 0,
             "Key exchange (SimpleKeyExchange): number of the message, the first value of SKESeq", HFILL } },
         { &hf_facetime_sip_ske_fragment,
           { "SKE fragment", "facetime_sip.ske.fragment", FT_UINT32, BASE_DEC, NULL, 0,
-            "Key exchange (SimpleKeyExchange): fragment of the message, the second value of SKESeq", HFILL } },
+            "Key exchange (SimpleKeyExchange): fragment of the message, the second value of "
+            "SKESeq", HFILL } },
         { &hf_facetime_sip_ske_data,
           { "SKE data", "facetime_sip.ske.data", FT_BYTES, BASE_NONE, NULL, 0,
             "Key exchange (SimpleKeyExchange): one fragment of a message in ASN.1", HFILL } },
@@ -1553,7 +1608,8 @@ register_sip_fields(void)
             "Why the call was ended (header Reason of a BYE)", HFILL } },
         { &hf_facetime_sip_reason_code,
           { "Reason code", "facetime_sip.reason.code", FT_UINT32, BASE_DEC, NULL, 0,
-            "Apple's detailed error code, 291 is a timeout; that it stands after cause= is inferred", HFILL } },
+            "Apple's detailed error code, 291 is a timeout; that it stands after cause= is "
+            "inferred", HFILL } },
     };
     proto_register_field_array(proto_facetime_sip, hf, array_length(hf));
 }
@@ -1567,7 +1623,8 @@ register_sdp_fields(void)
             "A line of the SDP that is Apple's, or any line where stock SDP shows none", HFILL } },
         { &hf_facetime_sdp_user,
           { "User", "facetime_sdp.user", FT_STRING, BASE_NONE, NULL, 0,
-            "s= has the first word of the user's name in the operating system; on iOS that is mobile", HFILL } },
+            "s= has the first word of the user's name in the operating system; on iOS that is "
+            "mobile", HFILL } },
         { &hf_facetime_sdp_bandwidth_answer,
           { "Answer bandwidth", "facetime_sdp.bandwidth.answer", FT_UINT32, BASE_DEC, NULL, 0,
             "First value of b=AS:answer:max, kbit/s; only answers have it", HFILL } },
@@ -1588,16 +1645,19 @@ register_sdp_fields(void)
             "a=CAP: the sender allows the content to change with its aspect ratio preserved", HFILL } },
         { &hf_facetime_sdp_features_payload_type,
           { "Features of payload type", "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
-            "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the one it names", HFILL } },
+            "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the one it "
+            "names", HFILL } },
         { &hf_facetime_sdp_feature,
           { "Feature", "facetime_sdp.feature", FT_STRING, BASE_NONE, NULL, 0,
-            "One token of a feature list (FLS), key or key:value; many meanings are inferred or unknown", HFILL } },
+            "One token of a feature list (FLS), key or key:value; many meanings are inferred or "
+            "unknown", HFILL } },
         { &hf_facetime_sdp_media_payload_type,
           { "Payload type", "facetime_sdp.media.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
             "Payload type of an m= line", HFILL } },
         { &hf_facetime_sdp_media_codec,
           { "Codec", "facetime_sdp.media.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec of the payload type, from a=rtpmap, or known of FaceTime where that line is missing", HFILL } },
+            "Codec of the payload type, from a=rtpmap, or known of FaceTime where that line is "
+            "missing", HFILL } },
         { &hf_facetime_sdp_fmtp_payload_type,
           { "Format of payload type", "facetime_sdp.fmtp.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
             "Payload type that a=fmtp speaks of", HFILL } },
@@ -1642,16 +1702,19 @@ register_sdp_fields(void)
             "Whether the sender of the SDP would send or receive this size", HFILL } },
         { &hf_facetime_sdp_imageattr_width,
           { "Width", "facetime_sdp.imageattr.width", FT_UINT32, BASE_DEC, NULL, 0,
-            "x of a set of a=imageattr, in pixels; the smallest and the largest where it's a range", HFILL } },
+            "x of a set of a=imageattr, in pixels; the smallest and the largest where it's a "
+            "range", HFILL } },
         { &hf_facetime_sdp_imageattr_height,
           { "Height", "facetime_sdp.imageattr.height", FT_UINT32, BASE_DEC, NULL, 0,
-            "y of a set of a=imageattr, in pixels; the smallest and the largest where it's a range", HFILL } },
+            "y of a set of a=imageattr, in pixels; the smallest and the largest where it's a "
+            "range", HFILL } },
         { &hf_facetime_sdp_imageattr_fps,
           { "Frames a second", "facetime_sdp.imageattr.fps", FT_UINT32, BASE_DEC, NULL, 0,
             "fps of a set of a=imageattr, without decimals", HFILL } },
         { &hf_facetime_sdp_imageattr_interface,
           { "Interface", "facetime_sdp.imageattr.interface", FT_UINT32, BASE_DEC, VALS(interface_vals), 0,
-            "i of a set of a=imageattr: the network that the size is meant for; Wi-Fi where it's absent", HFILL } },
+            "i of a set of a=imageattr: the network that the size is meant for; Wi-Fi where it's "
+            "absent", HFILL } },
         { &hf_facetime_sdp_imageattr_preference,
           { "Preference", "facetime_sdp.imageattr.preference", FT_FLOAT, BASE_NONE, NULL, 0,
             "q of a set of a=imageattr, 0 to 1; 0.5 where it's absent", HFILL } },
@@ -1697,15 +1760,17 @@ register_experts(void)
 {
     static ei_register_info sip_ei[] = {
         { &ei_facetime_sip_inflate_limit,
-          { "facetime_sip.inflate_limit", PI_UNDECODED, PI_WARN, "The body inflates to more than the cap", EXPFILL } },
+          { "facetime_sip.inflate_limit", PI_UNDECODED, PI_WARN,
+            "The body inflates to more than the cap", EXPFILL } },
         { &ei_facetime_sip_inflate_corrupt,
-          { "facetime_sip.inflate_corrupt", PI_MALFORMED, PI_ERROR, "The compressed body is damaged", EXPFILL } },
+          { "facetime_sip.inflate_corrupt", PI_MALFORMED, PI_ERROR,
+            "The compressed body is damaged", EXPFILL } },
         { &ei_facetime_sip_inflate_truncated,
-          { "facetime_sip.inflate_truncated", PI_MALFORMED, PI_WARN, "The compressed body ends before its end",
-            EXPFILL } },
+          { "facetime_sip.inflate_truncated", PI_MALFORMED, PI_WARN,
+            "The compressed body ends before its end", EXPFILL } },
         { &ei_facetime_sip_inflate_trailing,
-          { "facetime_sip.inflate_trailing", PI_UNDECODED, PI_NOTE, "Bytes follow the end of the compressed body",
-            EXPFILL } },
+          { "facetime_sip.inflate_trailing", PI_UNDECODED, PI_NOTE,
+            "Bytes follow the end of the compressed body", EXPFILL } },
         { &ei_facetime_sip_not_compressed,
           { "facetime_sip.not_compressed", PI_PROTOCOL, PI_NOTE,
             "Content-Encoding says compressed, but the body is plain text", EXPFILL } },
@@ -1713,27 +1778,31 @@ register_experts(void)
           { "facetime_sip.unlabelled_compression", PI_PROTOCOL, PI_NOTE,
             "The body is compressed, but no Content-Encoding says so", EXPFILL } },
         { &ei_facetime_sip_content_length,
-          { "facetime_sip.content_length", PI_MALFORMED, PI_WARN, "Content-Length is more than the datagram has",
-            EXPFILL } },
+          { "facetime_sip.content_length", PI_MALFORMED, PI_WARN,
+            "Content-Length is more than the datagram has", EXPFILL } },
         { &ei_facetime_sip_no_header_end,
-          { "facetime_sip.no_header_end", PI_MALFORMED, PI_WARN, "The header doesn't end with an empty line",
-            EXPFILL } },
+          { "facetime_sip.no_header_end", PI_MALFORMED, PI_WARN,
+            "The header doesn't end with an empty line", EXPFILL } },
         { &ei_facetime_sip_bad_skeseq,
           { "facetime_sip.bad_skeseq", PI_MALFORMED, PI_WARN, "SKESeq isn't sequence;fragment", EXPFILL } },
     };
     static ei_register_info sdp_ei[] = {
         { &ei_facetime_sdp_apple_way,
-          { "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT, "Not as RFC 8866 has it, but Apple's way", EXPFILL } },
+          { "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT,
+            "Not as RFC 8866 has it, but Apple's way", EXPFILL } },
         { &ei_facetime_sdp_bad_value,
           { "facetime_sdp.bad_value", PI_MALFORMED, PI_WARN, "A value that can't be read", EXPFILL } },
         { &ei_facetime_sdp_too_long,
-          { "facetime_sdp.too_long", PI_UNDECODED, PI_WARN, "SDP is too long to be shown to its end", EXPFILL } },
+          { "facetime_sdp.too_long", PI_UNDECODED, PI_WARN,
+            "SDP is too long to be shown to its end", EXPFILL } },
         { &ei_facetime_sdp_cut_line,
           { "facetime_sdp.cut_line", PI_UNDECODED, PI_NOTE, "The text ends in this line", EXPFILL } },
     };
     expert_register_field_array(expert_register_protocol(proto_facetime_sip), sip_ei, array_length(sip_ei));
     expert_register_field_array(expert_register_protocol(proto_facetime_sdp), sdp_ei, array_length(sdp_ei));
 }
+
+/* clang-format on */
 
 void
 proto_register_facetime_sip(void)

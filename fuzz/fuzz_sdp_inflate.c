@@ -30,7 +30,7 @@ static sdp_inflate_result_t
 inflate_checked(const uint8_t *data, size_t length, size_t cap)
 {
     sdp_inflate_result_t result;
-    uint8_t             *copy = malloc(length);
+    uint8_t *copy = malloc(length);
 
     REQUIRE(copy != NULL || length == 0);
     if (length > 0)
@@ -90,7 +90,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     sdp_inflate_result_t result, wide, cut;
-    size_t               cap, cut_length;
+    size_t cap, cut_length;
 
     if (size < 2)
         return 0;

@@ -49,7 +49,7 @@ static bool
 grow(sdp_inflate_result_t *result, size_t *capacity, size_t cap)
 {
     size_t wanted = *capacity == 0 ? FIRST_CAPACITY : *capacity > cap / 2 ? cap : *capacity * 2;
-    char  *text;
+    char *text;
 
     if (wanted > cap)
         wanted = cap;
@@ -85,14 +85,14 @@ static sdp_inflate_end_t
 inflate_text(z_stream *stream, size_t cap, sdp_inflate_result_t *result)
 {
     size_t capacity = 0;
-    int    rc;
+    int rc;
 
     if (!grow(result, &capacity, cap))
         return SDP_INFLATE_NO_MEMORY;
     for (;;) {
         /* At the cap, one byte beside the buffer tells a text of exactly that length from a longer one. */
-        Bytef  beyond;
-        bool   at_cap = result->length == cap;
+        Bytef beyond;
+        bool at_cap = result->length == cap;
         size_t room = at_cap ? 1 : capacity - result->length;
 
         stream->next_out = at_cap ? &beyond : (Bytef *)result->text + result->length;

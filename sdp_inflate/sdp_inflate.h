@@ -38,16 +38,16 @@ typedef enum {
     SDP_INFLATE_DONE,      /* the stream's end was reached and its checksum, if it has one, is right */
     SDP_INFLATE_CAP,       /* there is at least one byte more than the cap allows */
     SDP_INFLATE_TRUNCATED, /* the input ran out before the stream's end (a missing checksum included) */
-    SDP_INFLATE_CORRUPT,   /* not a deflate stream from here on, or a wrong checksum, or a preset dictionary */
+    SDP_INFLATE_CORRUPT,   /* no deflate stream from here on, or a wrong checksum, or a preset dictionary */
     SDP_INFLATE_NO_MEMORY  /* the system gave no memory */
 } sdp_inflate_end_t;
 
 typedef struct {
-    char                *text;     /* owned by the result; length bytes and a NUL. NULL only without memory */
-    size_t               length;   /* bytes of text, at most the cap; the text may hold NULs of its own */
-    size_t               consumed; /* bytes of input that were read, at most the input's length */
+    char *text;      /* owned by the result; length bytes and a NUL. NULL only without memory */
+    size_t length;   /* bytes of text, at most the cap; the text may hold NULs of its own */
+    size_t consumed; /* bytes of input that were read, at most the input's length */
     sdp_inflate_coding_t coding;
-    sdp_inflate_end_t    end;
+    sdp_inflate_end_t end;
 } sdp_inflate_result_t;
 
 /*
@@ -59,8 +59,8 @@ typedef struct {
  * Input beyond 4 GiB is not looked at.
  *
  * Cost: the text's buffer starts small, doubles with the output that is really there, and is never larger
- * than cap + 1 bytes; zlib's own state is about 40 KiB while this runs. Time grows with the input read plus the
- * output written, and reading stops at the cap.
+ * than cap + 1 bytes; zlib's own state is about 40 KiB while this runs. Time grows with the input read plus
+ * the output written, and reading stops at the cap.
  *
  * Fills in *result whatever the input is; hand it to sdp_inflate_free() afterwards. Returns result->end.
  * Reentrant, no state between calls.

@@ -32,6 +32,7 @@
 static const char sdp[] = "v=0\r\no=GKVoiceChatService 0 0 IN IP4 71.15.163.132\r\ns=mobile\r\n";
 #define SDP_LENGTH (sizeof sdp - 1)
 
+/* clang-format off */
 static const uint8_t zlib_sdp[] = {
     0x78, 0xda, 0x2b, 0xb3, 0x35, 0xe0, 0xe5, 0xca, 0xb7, 0x75, 0xf7, 0x0e, 0xcb, 0xcf, 0x4c, 0x4e,
     0x75, 0xce, 0x48, 0x2c, 0x09, 0x4e, 0x2d, 0x2a, 0x03, 0x32, 0x15, 0x0c, 0x80, 0xd0, 0xd3, 0x4f,
@@ -61,9 +62,10 @@ static const uint8_t raw_hello[] = {0x01, 0x05, 0x00, 0xfa, 0xff, 'h', 'e', 'l',
 /* The same in zlib's wrapper; Adler-32 of "hello" is 062c0215. */
 static const uint8_t zlib_hello[] = {0x78, 0x01, 0x01, 0x05, 0x00, 0xfa, 0xff, 'h',
                                      'e',  'l',  'l',  'o',  0x06, 0x2c, 0x02, 0x15};
+/* clang-format on */
 
 static size_t largest_request;
-static bool   no_memory;
+static bool no_memory;
 
 void *__real_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size);
@@ -81,8 +83,8 @@ static sdp_inflate_result_t
 inflate_checked(const uint8_t *data, size_t length, size_t cap)
 {
     sdp_inflate_result_t result;
-    sdp_inflate_end_t    end;
-    uint8_t             *copy = malloc(length ? length : 1);
+    sdp_inflate_end_t end;
+    uint8_t *copy = malloc(length ? length : 1);
 
     memcpy(copy, data, length);
     largest_request = 0;
@@ -132,11 +134,11 @@ static void
 test_gzip_with_every_optional_header_field(void **state)
 {
     /* FHCRC, FEXTRA, FNAME and FCOMMENT; the header's CRC-16 is added below */
-    static const uint8_t head[] = {0x1f, 0x8b, 0x08, 0x1e, 1,   2,   3,   4, 0, 3, 2,
-                                   0,    'e',  'x',  's',  'd', 'p', 0,   'c', 0};
-    static const uint8_t tail[] = {0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0}; /* CRC-32 of "hello", length */
-    uint8_t              stream[sizeof head + 2 + sizeof raw_hello + sizeof tail];
-    uLong                crc = crc32(0, head, sizeof head);
+    static const uint8_t head[] = { 0x1f, 0x8b, 0x08, 0x1e, 1,   2,   3,   4, 0,   3,
+                                    2,    0,    'e',  'x',  's', 'd', 'p', 0, 'c', 0 };
+    static const uint8_t tail[] = { 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0 }; /* CRC-32 of "hello", length */
+    uint8_t stream[sizeof head + 2 + sizeof raw_hello + sizeof tail];
+    uLong crc = crc32(0, head, sizeof head);
 
     (void)state;
     memcpy(stream, head, sizeof head);
@@ -150,8 +152,8 @@ test_gzip_with_every_optional_header_field(void **state)
 static void
 test_empty_input_and_empty_streams(void **state)
 {
-    static const uint8_t raw_empty[] = {0x03, 0x00};
-    static const uint8_t zlib_empty[] = {0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01};
+    static const uint8_t raw_empty[] = { 0x03, 0x00 };
+    static const uint8_t zlib_empty[] = { 0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01 };
     sdp_inflate_result_t result;
 
     (void)state;
@@ -169,7 +171,7 @@ test_empty_input_and_empty_streams(void **state)
 static void
 test_nul_bytes_are_text(void **state)
 {
-    static const uint8_t stream[] = {0x01, 0x03, 0x00, 0xfc, 0xff, 'a', 0, 'b'};
+    static const uint8_t stream[] = { 0x01, 0x03, 0x00, 0xfc, 0xff, 'a', 0, 'b' };
 
     (void)state;
     expect(stream, sizeof stream, CAP, SDP_INFLATE_RAW, SDP_INFLATE_DONE, "a\0b", 3, sizeof stream);
@@ -187,7 +189,7 @@ test_one_byte(void **state)
     expect(&bad, 1, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "", 0, 1);
 }
 
-/* Each prefix of a stream is "truncated" and gives a prefix of the text, and never less than a shorter one. */
+/* Each prefix of a stream is "truncated" and gives a prefix of the text, never less than a shorter one. */
 static void
 check_truncations(const uint8_t *stream, size_t length, sdp_inflate_coding_t coding, size_t trailer)
 {
@@ -222,7 +224,7 @@ static void
 check_bit_flips(const uint8_t *stream, size_t length)
 {
     uint8_t *copy = malloc(length);
-    size_t   bit, not_done = 0;
+    size_t bit, not_done = 0;
 
     for (bit = 0; bit < 8 * length; bit++) {
         sdp_inflate_result_t result;
@@ -268,7 +270,9 @@ static void
 test_corrupt_middle_keeps_what_came_before(void **state)
 {
     /* a stored block "hello", not final, then a block of the reserved type 11 */
-    static const uint8_t stream[] = {0x00, 0x05, 0x00, 0xfa, 0xff, 'h', 'e', 'l', 'l', 'o', 0x07, 0x55, 0x55};
+    static const uint8_t stream[] = {
+        0x00, 0x05, 0x00, 0xfa, 0xff, 'h', 'e', 'l', 'l', 'o', 0x07, 0x55, 0x55
+    };
 
     (void)state;
     expect(stream, sizeof stream, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "hello", 5, 11);
@@ -277,12 +281,12 @@ test_corrupt_middle_keeps_what_came_before(void **state)
 static void
 test_not_deflate(void **state)
 {
-    static const char    plain[] = "v=0\r\no=GKVoiceChatService 0 0 IN IP4 192.0.2.1\r\n";
-    static const uint8_t ff[] = {0xff, 0xff, 0xff, 0xff};
-    static const uint8_t stored_lie[] = {0x01, 0x05, 0x00, 0xfa, 0xfe, 'h', 'e', 'l', 'l', 'o'};
-    static const uint8_t far_window[] = {0x88, 0x1c, 0x03, 0x00}; /* zlib header, window of 64 KiB */
-    static const uint8_t dictionary[] = {0x78, 0xbb, 0x06, 0x2c, 0x02, 0x15, 0x03, 0x00, 0, 0, 0, 1};
-    static const uint8_t gzip_method[] = {0x1f, 0x8b, 0x07, 0, 0, 0, 0, 0, 0, 3, 3, 0};
+    static const char plain[] = "v=0\r\no=GKVoiceChatService 0 0 IN IP4 192.0.2.1\r\n";
+    static const uint8_t ff[] = { 0xff, 0xff, 0xff, 0xff };
+    static const uint8_t stored_lie[] = { 0x01, 0x05, 0x00, 0xfa, 0xfe, 'h', 'e', 'l', 'l', 'o' };
+    static const uint8_t far_window[] = { 0x88, 0x1c, 0x03, 0x00 }; /* zlib header, window of 64 KiB */
+    static const uint8_t dictionary[] = { 0x78, 0xbb, 0x06, 0x2c, 0x02, 0x15, 0x03, 0x00, 0, 0, 0, 1 };
+    static const uint8_t gzip_method[] = { 0x1f, 0x8b, 0x07, 0, 0, 0, 0, 0, 0, 3, 3, 0 };
 
     (void)state;
     /* 'v' is 76: block type 11, which doesn't exist */
@@ -306,7 +310,8 @@ test_bytes_after_the_stream_are_not_read(void **state)
     expect(stream, sizeof stream, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_DONE, "hello", 5, sizeof zlib_hello);
     memcpy(members, gzip_sdp, sizeof gzip_sdp);
     memcpy(members + sizeof gzip_sdp, gzip_sdp, sizeof gzip_sdp);
-    expect(members, sizeof members, CAP, SDP_INFLATE_GZIP, SDP_INFLATE_DONE, sdp, SDP_LENGTH, sizeof gzip_sdp);
+    expect(members, sizeof members, CAP, SDP_INFLATE_GZIP, SDP_INFLATE_DONE, sdp, SDP_LENGTH,
+           sizeof gzip_sdp);
 }
 
 /* A cap below the text's length stops there; the length itself and more is enough. */
@@ -364,11 +369,11 @@ deflate_all(const uint8_t *text, size_t length, int window_bits, size_t *deflate
 static void
 test_growing(void **state)
 {
-    static const size_t sizes[] = {1, 1023, 1024, 1025, 2047, 2048, 2049, 65535, 65536, 100000};
-    static const int    bits[] = {15, -15, 31};
-    uint8_t            *text = malloc(100000), *stream;
-    uint32_t            noise = 1;
-    size_t              i, j, deflated;
+    static const size_t sizes[] = { 1, 1023, 1024, 1025, 2047, 2048, 2049, 65535, 65536, 100000 };
+    static const int bits[] = { 15, -15, 31 };
+    uint8_t *text = malloc(100000), *stream;
+    uint32_t noise = 1;
+    size_t i, j, deflated;
 
     (void)state;
     for (i = 0; i < 100000; i++) {
@@ -392,10 +397,10 @@ test_growing(void **state)
 static void
 test_bomb(void **state)
 {
-    size_t               size = 60 * 1000 * 1000, deflated, i;
-    uint8_t             *zeros = calloc(size, 1), *stream;
+    size_t size = 60 * 1000 * 1000, deflated, i;
+    uint8_t *zeros = calloc(size, 1), *stream;
     sdp_inflate_result_t result;
-    clock_t              start;
+    clock_t start;
 
     (void)state;
     stream = deflate_all(zeros, size, 15, &deflated);
