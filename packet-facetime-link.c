@@ -1,8 +1,9 @@
 /* packet-facetime-link.c
- * What two devices say to each other about the ways between them, and about the call, in today's FaceTime (2019 on).
+ * What two devices say to each other about the ways between them, and about the call, in today's FaceTime
+ * (2019 on).
  *
- * Link message: in the relay channel where the relay's header says so (packet-quickrelay.c), and in the DATA attribute
- * of a STUN Data indication on a direct path.
+ * Link message: in the relay channel where the relay's header says so (packet-quickrelay.c), and in the DATA
+ * attribute of a STUN Data indication on a direct path.
  *
  *    0         2         4                  20
  *   +---------+---------+------------------+------+--------+-------+-----
@@ -10,25 +11,26 @@
  *   +---------+---------+------------------+------+--------+-------+-----  the last is an HMAC-SHA1
  *             of the TLVs                    2      2
  *
- *   An acknowledgement is the command with 0x8000 set, and repeats its counter (TLV 1). Commands count for themselves.
+ *   An acknowledgement is the command with 0x8000 set, and repeats its counter (TLV 1). Each command and each
+ *   side counts for itself.
  *
- *   connection data (TLV 3)                          interfaces (TLV 21)
- *   | tag 3 | addresses 7 | candidates 6 |           | tag 3 | interfaces 13 |
- *   each address:                                    each interface:
- *   | v6 1 | active 1 | radio 4 | delegated 1 | 9 |  | v6 1 | local type 4 | transport 4 | radio 4 | 3 | link id 16 |
- *   | address, 4 or 16 bytes |                       | MTU 16 | flags 16 | data-SO mask 32 |
- *   each candidate:
- *   | type 4 | transport 7 | address 5 | port 16 |
+ *   Connection data (TLV 3):  | tag 3 | addresses 7 | candidates 6 |
+ *     each address:           | v6 1 | active 1 | radio 4 | delegated 1 | 9 | address, 4 or 16 bytes |
+ *     each candidate:         | type 4 | transport 7 | address 5 | port 16 |
+ *   Interfaces (TLV 21):      | tag 3 | interfaces 13 |
+ *     each interface:         | v6 1 | local type 4 | transport 4 | radio 4 | 3 | link id 16 |
+ *                             | MTU 16 | flags 16 | data-SO mask 32 |                         (sizes in bits)
  *
  * Control message: in the relay channel, and bare on a direct path. Encrypted end to end.
  *
  *    0       2               10        11
  *   +-------+---------------+---------+------------
- *   | 40 0f | key id        | counter | ciphertext     the key id is the first half of the sender's MKI in RTP
+ *   | 40 0f | key id        | counter | ciphertext
  *   +-------+---------------+---------+------------
+ *            first half of the sender's MKI in RTP
  *
- * Evidence: 104 link messages parse to their last byte and 139 control messages agree with their senders' MKI in the
- * captures of 2023. Those TLVs that only others' clients tell of say so in their names.
+ * Evidence: 104 link messages parse to their last byte and 139 control messages agree with their senders' MKI
+ * in the captures of 2023. TLVs that only others' clients tell of are called unverified.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,16 +42,16 @@
 void proto_register_facetime_link(void);
 void proto_reg_handoff_facetime_link(void);
 
-#define LINK_HEADER     20
-#define TLV_HEADER      4
-#define ACK             0x8000
-#define HMAC_LENGTH     20
-#define INTERFACE_SIZE  12
-#define CANDIDATE_SIZE  4
-#define MAX_ADDRESSES   127     /* the count has 7 bits */
-#define CONTROL_TYPE    0x400f
-#define CONTROL_HEADER  11
-#define KEY_ID_LENGTH   8
+#define LINK_HEADER    20
+#define TLV_HEADER     4
+#define ACK            0x8000
+#define HMAC_LENGTH    20
+#define INTERFACE_SIZE 12
+#define CANDIDATE_SIZE 4
+#define MAX_ADDRESSES  127 /* the count has 7 bits */
+#define CONTROL_TYPE   0x400f
+#define CONTROL_HEADER 11
+#define KEY_ID_LENGTH  8
 
 enum { TLV_COUNTER = 0x01, TLV_HMAC = 0x09 };
 
@@ -136,6 +138,7 @@ static expert_field ei_link_retransmission = EI_INIT;
 static expert_field ei_control_bad_length = EI_INIT;
 static expert_field ei_control_retransmission = EI_INIT;
 
+/* clang-format off */
 /* X(command, name): each has an acknowledgement */
 #define LINK_COMMANDS(X) \
     X(0x0003, "Round-trip time") \
@@ -145,35 +148,37 @@ static expert_field ei_control_retransmission = EI_INIT;
 
 #define COMMAND_NAME(command, name) { command, name },
 #define ACK_NAME(command, name) { ACK | (command), name " ack" },
-static const value_string link_commands[] = { LINK_COMMANDS(COMMAND_NAME) LINK_COMMANDS(ACK_NAME) { 0, NULL } };
-
-static const value_string candidate_types[] = {
-    { 0, "host" },
-    { 1, "server-reflexive" },
-    { 0, NULL }
+static const value_string link_commands[] = {
+    LINK_COMMANDS(COMMAND_NAME) LINK_COMMANDS(ACK_NAME) { 0, NULL }
 };
+
+/* clang-format on */
+
+static const value_string candidate_types[] = { { 0, "host" }, { 1, "server-reflexive" }, { 0, NULL } };
 
 /* ---- TLVs ---- */
 
 /* The message in hand. */
 typedef struct {
-    tvbuff_t      *tvb;
-    packet_info   *pinfo;
-    bool           has_counter;
-    uint16_t       counter;
-    const ft_relay_header *relay;   /* NULL outside the relay channel */
+    tvbuff_t *tvb;
+    packet_info *pinfo;
+    bool has_counter;
+    uint16_t counter;
+    const ft_relay_header *relay; /* NULL outside the relay channel */
 } link_message;
 
 /* Shows a value and learns from it. Where it fills the value, its length is as the row says. */
-typedef void (*tlv_decoder)(link_message *message, proto_tree *tree, proto_item *item, int offset, int length);
+typedef void (*tlv_decoder)(link_message *message, proto_tree *tree, proto_item *item, int offset,
+                            int length);
 
 static void decode_counter(link_message *, proto_tree *, proto_item *, int, int);
 static void decode_connection(link_message *, proto_tree *, proto_item *, int, int);
 static void decode_rtt(link_message *, proto_tree *, proto_item *, int, int);
 static void decode_interfaces(link_message *, proto_tree *, proto_item *, int, int);
 
-/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value (neither: bytes).
- * Where only others' clients tell of it, the name is theirs, and it is unverified. */
+/* clang-format off */
+/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value (neither:
+ * bytes). Where only others' clients tell of it, the name is theirs, and it is unverified. */
 static const struct link_tlv {
     uint16_t    type;
     const char *name;
@@ -205,6 +210,8 @@ static const struct link_tlv {
     { 0x16, "Key material", false, 0, 0, &hf_link_keys, NULL },
 };
 
+/* clang-format on */
+
 #define TLV_ROWS (sizeof link_tlvs / sizeof link_tlvs[0])
 
 static value_string tlv_names[TLV_ROWS + 1]; /* made of the rows */
@@ -226,7 +233,8 @@ decode_counter(link_message *message, proto_tree *tree _U_, proto_item *item _U_
     message->counter = tvb_get_ntohs(message->tvb, offset);
 }
 
-/* NTP's short format, 16.16 seconds of which the low 16 are kept: the time nearest the packet's own that ends so. */
+/* NTP's short format, 16.16 seconds of which the low 16 are kept: the time nearest the packet's own that
+ * ends so. */
 static nstime_t
 resolve_ntp_short(const nstime_t *near, uint32_t value)
 {
@@ -272,13 +280,14 @@ show_trailing(const link_message *message, proto_tree *tree, proto_item *item, i
     if (offset >= end)
         return;
     proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
-    expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%d bytes more than the counts tell of", end - offset);
+    expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%d bytes more than the counts tell of",
+                           end - offset);
 }
 
 /* ---- connection data ---- */
 
 typedef struct {
-    int  offset;
+    int offset;
     bool is_ipv6;
 } offered_address;
 
@@ -287,17 +296,16 @@ address_at(tvbuff_t *tvb, const offered_address *offered)
 {
     address found;
 
-    set_address_tvb(&found, offered->is_ipv6 ? AT_IPv6 : AT_IPv4, offered->is_ipv6 ? 16 : 4, tvb, offered->offset);
+    set_address_tvb(&found, offered->is_ipv6 ? AT_IPv6 : AT_IPv4, offered->is_ipv6 ? 16 : 4, tvb,
+                    offered->offset);
     return found;
 }
 
 static void
 show_address(const link_message *message, proto_tree *tree, int offset, const offered_address *offered)
 {
-    static int *const bits[] = {
-        &hf_link_address_is_ipv6, &hf_link_address_active, &hf_link_address_radio, &hf_link_address_delegated,
-        &hf_link_address_spacing
-    };
+    static int *const bits[] = { &hf_link_address_is_ipv6, &hf_link_address_active, &hf_link_address_radio,
+                                 &hf_link_address_delegated, &hf_link_address_spacing };
     tvbuff_t *tvb = message->tvb;
     const address where = address_at(tvb, offered);
     const int size = offered->is_ipv6 ? 16 : 4;
@@ -309,13 +317,14 @@ show_address(const link_message *message, proto_tree *tree, int offset, const of
                            val_to_str_const(radio, ft_radio_vals, "unknown radio"));
     for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
         proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4, tvb, offered->offset,
-                        size, offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4, tvb,
+                        offered->offset, size, offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN);
 }
 
 /* Shows `count` addresses from *offset on, and notes where they are. How many are there whole. */
 static unsigned
-decode_addresses(link_message *message, proto_tree *tree, unsigned count, offered_address *offered, int *offset, int end)
+decode_addresses(link_message *message, proto_tree *tree, unsigned count, offered_address *offered,
+                 int *offset, int end)
 {
     for (unsigned i = 0; i < count; i++) {
         if (end - *offset < 2)
@@ -332,9 +341,11 @@ decode_addresses(link_message *message, proto_tree *tree, unsigned count, offere
 
 /* The candidate's address, which its index names, and its port. */
 static void
-show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *item, int offset, const offered_address *offered)
+show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *item, int offset,
+                        const offered_address *offered)
 {
-    const ft_endpoint endpoint = { address_at(message->tvb, offered), tvb_get_ntohs(message->tvb, offset + 2) };
+    const ft_endpoint endpoint = { address_at(message->tvb, offered),
+                                   tvb_get_ntohs(message->tvb, offset + 2) };
     const int size = offered->is_ipv6 ? 16 : 4;
     const int hf = offered->is_ipv6 ? hf_link_candidate_ipv6 : hf_link_candidate_ipv4;
 
@@ -345,12 +356,15 @@ show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *ite
 }
 
 static void
-decode_candidate(link_message *message, proto_tree *tree, int offset, const offered_address *offered, unsigned address_count)
+decode_candidate(link_message *message, proto_tree *tree, int offset, const offered_address *offered,
+                 unsigned address_count)
 {
-    static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport, &hf_link_candidate_index };
+    static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport,
+                                 &hf_link_candidate_index };
     const uint16_t word = tvb_get_ntohs(message->tvb, offset);
     const unsigned index = word & 0x1f;
-    proto_item *item = proto_tree_add_item(tree, hf_link_candidate, message->tvb, offset, CANDIDATE_SIZE, ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, hf_link_candidate, message->tvb, offset, CANDIDATE_SIZE, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_candidate);
 
     proto_item_append_text(item, ": %s", val_to_str_const(word >> 12, candidate_types, "unknown type"));
@@ -359,7 +373,8 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
     if (index < address_count)
         show_candidate_endpoint(message, subtree, item, offset, &offered[index]);
     else
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", index, address_count);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", index,
+                               address_count);
     proto_tree_add_item(subtree, hf_link_candidate_port, message->tvb, offset + 2, 2, ENC_BIG_ENDIAN);
 }
 
@@ -385,8 +400,8 @@ decode_connection(link_message *message, proto_tree *tree, proto_item *item, int
     }
     if (whole < addresses || shown < candidates)
         expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
-                               "%u addresses and %u candidates announced, %u and %u are there", addresses, candidates,
-                               whole, shown);
+                               "%u addresses and %u candidates announced, %u and %u are there", addresses,
+                               candidates, whole, shown);
     show_trailing(message, tree, item, offset, end);
 }
 
@@ -415,18 +430,17 @@ announced_link(const link_message *message, int offset)
 static void
 decode_interface(link_message *message, proto_tree *tree, int offset)
 {
-    static int *const bits[] = {
-        &hf_link_interface_is_ipv6, &hf_link_interface_local_type, &hf_link_interface_transport, &hf_link_interface_radio,
-        &hf_link_interface_padding
-    };
+    static int *const bits[] = { &hf_link_interface_is_ipv6, &hf_link_interface_local_type,
+                                 &hf_link_interface_transport, &hf_link_interface_radio,
+                                 &hf_link_interface_padding };
     tvbuff_t *tvb = message->tvb;
     const ft_relay_link link = announced_link(message, offset);
     proto_item *item = proto_tree_add_item(tree, hf_link_interface, tvb, offset, INTERFACE_SIZE, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_interface);
 
     proto_item_append_text(item, ": link 0x%04x, %s, %s, MTU %u", link.id,
-                           val_to_str_const(link.radio, ft_radio_vals, "unknown radio"), link.is_ipv6 ? "IPv6" : "IPv4",
-                           link.mtu);
+                           val_to_str_const(link.radio, ft_radio_vals, "unknown radio"),
+                           link.is_ipv6 ? "IPv6" : "IPv4", link.mtu);
     for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
         proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(subtree, hf_link_interface_id, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
@@ -450,21 +464,24 @@ decode_interfaces(link_message *message, proto_tree *tree, proto_item *item, int
         offset += INTERFACE_SIZE;
     }
     if (shown < count)
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%u interfaces announced, %u are there", count, shown);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
+                               "%u interfaces announced, %u are there", count, shown);
     show_trailing(message, tree, item, offset, end);
 }
 
 /* ---- the message ---- */
 
 static void
-dissect_value(link_message *message, proto_tree *tree, proto_item *item, const struct link_tlv *row, int offset, int length)
+dissect_value(link_message *message, proto_tree *tree, proto_item *item, const struct link_tlv *row,
+              int offset, int length)
 {
     const bool fits = row && length >= row->min && (!row->max || length <= row->max);
 
     if (!row)
         expert_add_info_format(message->pinfo, item, &ei_link_unknown, "Unknown TLV");
     else if (!fits)
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "%d bytes are not what a %s has", length, row->name);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length,
+                               "%d bytes are not what a %s has", length, row->name);
     if (row && row->unverified)
         expert_add_info_format(message->pinfo, item, &ei_link_unverified, "Unverified TLV: %s", row->name);
 
@@ -488,11 +505,13 @@ dissect_tlv(link_message *message, proto_tree *tree, int offset, int end)
     proto_item *item = proto_tree_add_item(tree, hf_link_tlv, tvb, offset, TLV_HEADER + length, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_tlv);
 
-    proto_item_append_text(item, ": %s%s", row ? row->name : "unknown", row && row->unverified ? " (unverified)" : "");
+    proto_item_append_text(item, ": %s%s", row ? row->name : "unknown",
+                           row && row->unverified ? " (unverified)" : "");
     proto_tree_add_item(subtree, hf_link_tlv_type, tvb, offset, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(subtree, hf_link_tlv_length, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
     if (told > length)
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "Length %d, but %d bytes are left", told, length);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length,
+                               "Length %d, but %d bytes are left", told, length);
     dissect_value(message, subtree, item, row, offset + TLV_HEADER, length);
     return offset + TLV_HEADER + length;
 }
@@ -505,7 +524,8 @@ dissect_tlvs(link_message *message, proto_tree *tree, int end)
     while (end - offset >= TLV_HEADER)
         offset = dissect_tlv(message, tree, offset, end);
     if (offset < end) {
-        proto_item *item = proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
+        proto_item *item =
+            proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
         expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length, "No room for a TLV");
     }
 }
@@ -593,15 +613,16 @@ dissect_exchange(const link_message *message, proto_tree *tree, uint16_t command
         return;
 
     const unsigned length = exchange_id(message, command, id);
-    const ft_exchange *exchange = is_ack
-        ? ft_exchange_response(message->pinfo, FT_EXCHANGE_LINK, id, length, &is_repeat)
-        : ft_exchange_request(message->pinfo, FT_EXCHANGE_LINK, id, length, false, &is_repeat);
+    const ft_exchange *exchange =
+        is_ack ? ft_exchange_response(message->pinfo, FT_EXCHANGE_LINK, id, length, &is_repeat)
+               : ft_exchange_request(message->pinfo, FT_EXCHANGE_LINK, id, length, false, &is_repeat);
     if (is_ack)
         show_ack_links(message, tree, exchange, is_repeat);
     else if (exchange)
         show_frame(tree, hf_link_response_in, message->tvb, exchange->response_frame);
     if (is_repeat)
-        expert_add_info_format(message->pinfo, tree, &ei_link_retransmission, "%s sent again", is_ack ? "Acknowledgement" : "Command");
+        expert_add_info_format(message->pinfo, tree, &ei_link_retransmission, "%s sent again",
+                               is_ack ? "Acknowledgement" : "Command");
 }
 
 static bool
@@ -622,7 +643,8 @@ dissect_link_header(link_message *message, proto_tree *tree, proto_item *item)
     proto_tree_add_item(tree, hf_link_length, tvb, 2, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_link_reserved, tvb, 4, 16, ENC_NA);
     if (told != there)
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_length, "Length %d, but %d bytes are there", told, there);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_length, "Length %d, but %d bytes are there",
+                               told, there);
     if (!has_zeros(tvb))
         expert_add_info(message->pinfo, item, &ei_link_reserved);
 }
@@ -678,7 +700,8 @@ learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *i
     const int length = tvb_captured_length_remaining(tvb, CONTROL_HEADER);
     const uint8_t *ciphertext = tvb_get_ptr(tvb, CONTROL_HEADER, length);
     const uint32_t mki_frame = ft_relay_mki_frame(pinfo, key_id);
-    const uint32_t first = ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
+    const uint32_t first =
+        ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
 
     ft_relay_tie(pinfo, FT_TIE_KEY, key_id);
     show_frame(tree, hf_control_mki_frame, tvb, mki_frame);
@@ -722,6 +745,7 @@ name_tlvs(void)
         tlv_names[i] = (value_string){ link_tlvs[i].type, link_tlvs[i].name };
 }
 
+/* clang-format off */
 static void
 register_control(void)
 {
@@ -742,18 +766,22 @@ register_control(void)
           { "First RTP of this key", "facetime_control.mki_frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
             "The first RTP packet of the sender: its MKI begins with the key id", HFILL } },
         { &hf_control_retransmission_of,
-          { "Retransmission of", "facetime_control.retransmission_of", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV), 0,
+          { "Retransmission of", "facetime_control.retransmission_of", FT_FRAMENUM, BASE_NONE,
+            FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV), 0,
             "The first copy of this message, on this way or another", HFILL } },
     };
     static int *ett[] = { &ett_control };
     static ei_register_info ei[] = {
         { &ei_control_bad_length,
-          { "facetime_control.bad_length", PI_MALFORMED, PI_ERROR, "Shorter than a control message", EXPFILL } },
+          { "facetime_control.bad_length", PI_MALFORMED, PI_ERROR, "Shorter than a control message",
+            EXPFILL } },
         { &ei_control_retransmission,
-          { "facetime_control.retransmission", PI_SEQUENCE, PI_NOTE, "Control message sent again", EXPFILL } },
+          { "facetime_control.retransmission", PI_SEQUENCE, PI_NOTE, "Control message sent again",
+            EXPFILL } },
     };
 
-    proto_facetime_control = proto_register_protocol("FaceTime Control Message", "FT Control", "facetime_control");
+    proto_facetime_control =
+        proto_register_protocol("FaceTime Control Message", "FT Control", "facetime_control");
     proto_register_field_array(proto_facetime_control, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
     expert_register_field_array(expert_register_protocol(proto_facetime_control), ei, array_length(ei));
@@ -774,10 +802,12 @@ proto_register_facetime_link(void)
           { "Reserved", "facetime_link.reserved", FT_BYTES, BASE_NONE, NULL, 0,
             "Zero in every capture", HFILL } },
         { &hf_link_response_in,
-          { "Acknowledged in", "facetime_link.response_in", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
+          { "Acknowledged in", "facetime_link.response_in", FT_FRAMENUM, BASE_NONE,
+            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
             "The first acknowledgement of this command", HFILL } },
         { &hf_link_response_to,
-          { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
+          { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE,
+            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
             "The command, first sent, that this acknowledges", HFILL } },
         { &hf_link_time,
           { "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
@@ -924,24 +954,30 @@ proto_register_facetime_link(void)
           { "Trailing bytes", "facetime_link.trailing", FT_BYTES, BASE_NONE, NULL, 0,
             "Bytes that lengths and counts leave over", HFILL } },
     };
-    static int *ett[] = { &ett_link, &ett_link_tlv, &ett_link_address, &ett_link_candidate, &ett_link_interface };
+    static int *ett[] = {
+        &ett_link, &ett_link_tlv, &ett_link_address, &ett_link_candidate, &ett_link_interface
+    };
     static ei_register_info ei[] = {
         { &ei_link_bad_length,
-          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the TLVs", EXPFILL } },
+          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the TLVs",
+            EXPFILL } },
         { &ei_link_bad_tlv_length,
           { "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, "A TLV's length doesn't fit", EXPFILL } },
         { &ei_link_bad_count,
           { "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, "A count doesn't fit its list", EXPFILL } },
         { &ei_link_bad_index,
-          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the list", EXPFILL } },
+          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the list",
+            EXPFILL } },
         { &ei_link_reserved,
-          { "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, "Reserved bytes are not zero", EXPFILL } },
+          { "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, "Reserved bytes are not zero",
+            EXPFILL } },
         { &ei_link_no_hmac,
           { "facetime_link.no_hmac", PI_PROTOCOL, PI_WARN, "No HMAC at the end", EXPFILL } },
         { &ei_link_unknown,
           { "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV", EXPFILL } },
         { &ei_link_unverified,
-          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown it yet", EXPFILL } },
+          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown it yet",
+            EXPFILL } },
         { &ei_link_retransmission,
           { "facetime_link.retransmission", PI_SEQUENCE, PI_NOTE, "Sent again", EXPFILL } },
     };
@@ -954,6 +990,8 @@ proto_register_facetime_link(void)
     register_dissector("facetime_link", dissect_facetime_link, proto_facetime_link);
     register_control();
 }
+
+/* clang-format on */
 
 /* Nothing to hand off: both are called by name. */
 void

@@ -1,6 +1,6 @@
 /* packet-quickrelay.c
- * QuickRelay: the header that today's relays (2019 on) and devices put on everything but QUIC. On the wire it stands in
- * TURN ChannelData (RFC 8656) of one channel, number 0x6000.
+ * QuickRelay: the header that today's relays (2019 on) and devices put on everything but QUIC. On the wire it
+ * stands in TURN ChannelData (RFC 8656) of one channel, number 0x6000.
  *
  *    0       2       4    5    6
  *   +-------+-------+----+----+------------------------------------+--------------------+
@@ -10,13 +10,14 @@
  *
  * The optional fields stand in one fixed order, that of the table relay_fields below:
  *
- *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 | priority 1 | probe group 2 |
- *   session version 1 | packet length 2 | counter 2 or stats 12 | link 2 | n 1, n secondary links 2 each | session state 1
+ *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 | priority 1 |
+ *   probe group 2 | session version 1 | packet length 2 | counter 2 or stats 12 | link 2 |
+ *   n 1, n secondary links 2 each | session state 1
  *
  *   stats:  echoed counter 2 | clock 2 | hold 2 | received 2 | sent 2 | bandwidth 2
  *
- * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What no capture shows is
- * told by others' clients of 2026 alone; such forms carry the expert info quickrelay.unverified.
+ * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What no capture
+ * shows is told by others' clients of 2026 alone; such forms carry the expert info quickrelay.unverified.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -28,15 +29,16 @@
 void proto_register_quickrelay(void);
 void proto_reg_handoff_quickrelay(void);
 
-#define CHANNEL_HEADER  4   /* channel number, length */
-#define FIXED_HEADER    6   /* and the two bytes of flags */
-#define MAX_CHAIN       64  /* packets that one datagram is taken apart into */
-#define RTP_HEADER      12
-#define MKI_TRAILER     20  /* of an RTP packet: a 16-byte MKI, a version 4 UUID, and a zero word */
-#define LINK_HEADER     20  /* of a link message */
-#define CONTROL_HEADER  11  /* of a control message */
-#define HMAC_TLV        24  /* the last one of a link message */
+#define CHANNEL_HEADER 4  /* channel number, length */
+#define FIXED_HEADER   6  /* and the two bytes of flags */
+#define MAX_CHAIN      64 /* packets that one datagram is taken apart into */
+#define RTP_HEADER     12
+#define MKI_TRAILER    20 /* of an RTP packet: a 16-byte MKI, a version 4 UUID, and a zero word */
+#define LINK_HEADER    20 /* of a link message */
+#define CONTROL_HEADER 11 /* of a control message */
+#define HMAC_TLV       24 /* the last one of a link message */
 
+/* clang-format off */
 /* X(byte, mask, NAME, name, label, blurb): what the two bytes of flags say */
 #define RELAY_FLAGS1(X) \
     X(1, 0x80, ATTR, attr, "Attributes", "Attribute bits follow") \
@@ -50,7 +52,8 @@ void proto_reg_handoff_quickrelay(void);
     X(1, 0x01, UNFILTERED, unfiltered, "Not filtered by priority", \
       "Opts out of the relay's priority filter (name from others' clients, inferred)")
 #define RELAY_FLAGS2(X) \
-    X(2, 0x80, LENGTH, length, "Packet length", "The packet's length follows: more packets are chained behind; unverified") \
+    X(2, 0x80, LENGTH, length, "Packet length", \
+      "The packet's length follows: more packets are chained behind; unverified") \
     X(2, 0x40, COUNTED, counted, "Counted", "Counts in the totals of the relay's reports") \
     X(2, 0x20, VERSION, version, "Session version", "The version of the session info follows") \
     X(2, 0x10, PROBE, probe, "Probe group", "A probe group id follows") \
@@ -61,13 +64,16 @@ void proto_reg_handoff_quickrelay(void);
 
 /* X(mask, name, label, blurb): the bits of `attr` that are known */
 #define RELAY_ATTRS(X) \
-    X(FT_RELAY_ATTR_HBH, hbh, "Hop-by-hop body", "The body is a protobuf encrypted between device and relay") \
+    X(FT_RELAY_ATTR_HBH, hbh, "Hop-by-hop body", \
+      "The body is a protobuf encrypted between device and relay") \
     X(FT_RELAY_ATTR_STATE, state, "Session state", "The header ends in a session state") \
-    X(FT_RELAY_ATTR_RETRANSMITTED, retransmitted, "Retransmitted", "The relay sends this packet again on request") \
+    X(FT_RELAY_ATTR_RETRANSMITTED, retransmitted, "Retransmitted", \
+      "The relay sends this packet again on request") \
     X(FT_RELAY_ATTR_NO_RETRANSMISSION, not_retransmittable, "Not retransmittable", \
       "The relay can't send this packet again (name from others' clients, unverified)") \
     X(FT_RELAY_ATTR_DOWNLINK, downlink, "Downlink or base layer", \
-      "With the link bit: set on all link messages from the relay. Alone: a base layer stream id follows (unverified)") \
+      "With the link bit: set on all link messages from the relay. Alone: a base layer stream id follows " \
+      "(unverified)") \
     X(FT_RELAY_ATTR_LINK, link, "Link message", "The body is a link message")
 
 #define FLAG_VALUE(byte, mask, NAME, name, label, blurb) FLAG_##NAME = (byte) == 1 ? (mask) << 8 : (mask),
@@ -148,27 +154,40 @@ static int *const flags2_bits[] = { RELAY_FLAGS2(FLAG_POINTER) NULL };
 #define ATTR_POINTER(mask, name, label, blurb) &hf_quickrelay_attr_##name,
 static int *const attr_bits[] = { RELAY_ATTRS(ATTR_POINTER) NULL };
 
-static const value_string bandwidth_vals[] = {
-    { 65535, "no estimate" },
-    { 0, NULL }
-};
+/* clang-format on */
+
+static const value_string bandwidth_vals[] = { { 65535, "no estimate" }, { 0, NULL } };
 
 /* ---- the header: what is where ---- */
 
 /* The optional fields in wire order. */
 typedef enum {
-    FIELD_ATTR, FIELD_STREAM, FIELD_STREAMS, FIELD_PARTICIPANT, FIELD_BASE_STREAM, FIELD_PRIORITY, FIELD_PROBE,
-    FIELD_VERSION, FIELD_LENGTH, FIELD_COUNTER, FIELD_STATS, FIELD_LINK, FIELD_LINKS, FIELD_STATE, FIELD_COUNT
+    FIELD_ATTR,
+    FIELD_STREAM,
+    FIELD_STREAMS,
+    FIELD_PARTICIPANT,
+    FIELD_BASE_STREAM,
+    FIELD_PRIORITY,
+    FIELD_PROBE,
+    FIELD_VERSION,
+    FIELD_LENGTH,
+    FIELD_COUNTER,
+    FIELD_STATS,
+    FIELD_LINK,
+    FIELD_LINKS,
+    FIELD_STATE,
+    FIELD_COUNT
 } relay_field_id;
 
-/* A header taken apart: made of captured bytes alone, without tree or state, for evidence and dissection alike. */
+/* A header taken apart: made of captured bytes alone, without tree or state, for evidence and dissection
+ * alike. */
 typedef struct {
-    uint16_t flags;                 /* flags1 in the high byte, flags2 in the low one */
+    uint16_t flags; /* flags1 in the high byte, flags2 in the low one */
     uint16_t attributes;
-    int      offset[FIELD_COUNT];   /* 0: absent */
-    int      length[FIELD_COUNT];
-    int      end;                   /* where the body begins, or where the header runs out of bytes */
-    int      missing;               /* bytes of the field that runs out, 0 where the header is whole */
+    int offset[FIELD_COUNT]; /* 0: absent */
+    int length[FIELD_COUNT];
+    int end;     /* where the body begins, or where the header runs out of bytes */
+    int missing; /* bytes of the field that runs out, 0 where the header is whole */
 } relay_header;
 
 typedef void (*field_decoder)(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
@@ -180,34 +199,41 @@ static void show_attr(tvbuff_t *, packet_info *, proto_tree *, const relay_heade
 static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 
-/* One row a field: the bits that bring it and those that keep it away, its bytes (of a list: of one element, after a
- * byte with their number), how it is shown, and its name where captures haven't shown it yet. */
+/* One row a field: the bits that bring it and those that keep it away, its bytes (of a list: of one
+ * element, after a byte with their number), how it is shown, and its name where captures haven't shown it
+ * yet. */
 typedef struct {
-    uint16_t      flags_set, flags_clear, attr_set, attr_clear;
-    int           size;
-    bool          is_list;
-    int          *hf;
+    uint16_t flags_set, flags_clear, attr_set, attr_clear;
+    int size;
+    bool is_list;
+    int *hf;
     field_decoder show;
-    const char   *unverified;
+    const char *unverified;
 } relay_field;
 
+/* clang-format off */
 static const relay_field relay_fields[FIELD_COUNT] = {
     [FIELD_ATTR] = { FLAG_ATTR, 0, 0, 0, 2, false, &hf_quickrelay_attr, show_attr, NULL },
     [FIELD_STREAM] = { FLAG_STREAM, 0, 0, 0, 2, false, &hf_quickrelay_stream, show_number, NULL },
     [FIELD_STREAMS] = { FLAG_STREAMS, 0, 0, 0, 2, true, &hf_quickrelay_secondary_stream, show_list, NULL },
-    [FIELD_PARTICIPANT] = { FLAG_PARTICIPANT, 0, 0, 0, 8, false, &hf_quickrelay_participant, show_number, NULL },
+    [FIELD_PARTICIPANT] = { FLAG_PARTICIPANT, 0, 0, 0, 8, false,
+                            &hf_quickrelay_participant, show_number, NULL },
     [FIELD_BASE_STREAM] = { FLAG_ATTR, 0, FT_RELAY_ATTR_DOWNLINK, FT_RELAY_ATTR_LINK, 2, false,
                             &hf_quickrelay_base_stream, show_number, "base layer stream id" },
     [FIELD_PRIORITY] = { FLAG_PRIORITY, 0, 0, 0, 1, false, &hf_quickrelay_priority, show_number, NULL },
     [FIELD_PROBE] = { FLAG_PROBE, 0, 0, 0, 2, false, &hf_quickrelay_probe_group, show_number, NULL },
     [FIELD_VERSION] = { FLAG_VERSION, 0, 0, 0, 1, false, &hf_quickrelay_session_version, show_number, NULL },
-    [FIELD_LENGTH] = { FLAG_LENGTH, 0, 0, 0, 2, false, &hf_quickrelay_packet_length, show_number, "packet length" },
+    [FIELD_LENGTH] = { FLAG_LENGTH, 0, 0, 0, 2, false,
+                       &hf_quickrelay_packet_length, show_number, "packet length" },
     [FIELD_COUNTER] = { FLAG_COUNTER, FLAG_STATS, 0, 0, 2, false, &hf_quickrelay_counter, show_number, NULL },
     [FIELD_STATS] = { FLAG_STATS, 0, 0, 0, 12, false, &hf_quickrelay_stats, show_stats, NULL },
     [FIELD_LINK] = { FLAG_LINK, 0, 0, 0, 2, false, &hf_quickrelay_link, show_link, NULL },
-    [FIELD_LINKS] = { FLAG_LINKS, 0, 0, 0, 2, true, &hf_quickrelay_secondary_link, show_list, "secondary links" },
-    [FIELD_STATE] = { FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false, &hf_quickrelay_state, show_number, NULL },
+    [FIELD_LINKS] = { FLAG_LINKS, 0, 0, 0, 2, true,
+                      &hf_quickrelay_secondary_link, show_list, "secondary links" },
+    [FIELD_STATE] = { FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false,
+                      &hf_quickrelay_state, show_number, NULL },
 };
+/* clang-format on */
 
 static bool
 has_field(const relay_header *header, relay_field_id id)
@@ -267,7 +293,8 @@ parse_header(tvbuff_t *tvb, relay_header *header)
 
 typedef enum { BODY_EMPTY, BODY_LINK, BODY_HBH, BODY_CONTROL, BODY_RTP, BODY_RTCP, BODY_UNKNOWN } relay_body;
 
-/* In this order: the attributes come first, since an acknowledgement of a link message (80 06) looks like RTP. */
+/* In this order: the attributes come first, since an acknowledgement of a link message (80 06) looks like
+ * RTP. */
 static relay_body
 classify_body(tvbuff_t *tvb, int offset, int length, uint16_t attributes)
 {
@@ -305,8 +332,8 @@ proves_link(tvbuff_t *tvb, int offset, int length)
 static bool
 proves_hbh(tvbuff_t *tvb, int offset, int length)
 {
-    return length == 50 && tvb_get_ntohs(tvb, offset) == 0x0a0c && tvb_get_ntohs(tvb, offset + 14) == 0x1210 &&
-           tvb_get_ntohs(tvb, offset + 32) == 0x1a10;
+    return length == 50 && tvb_get_ntohs(tvb, offset) == 0x0a0c &&
+           tvb_get_ntohs(tvb, offset + 14) == 0x1210 && tvb_get_ntohs(tvb, offset + 32) == 0x1a10;
 }
 
 /* The MKI trailer: a version 4 UUID and a zero word at the end of every RTP packet of 2023 (5366 of 5366). */
@@ -341,7 +368,8 @@ proves_body(tvbuff_t *tvb, const relay_header *header, bool ports_agree)
     }
 }
 
-/* Only forms that captures have shown prove anything; they are whole, so all of the packet must have been captured. */
+/* Only forms that captures have shown prove anything; they are whole, so all of the packet must have been
+ * captured. */
 static bool
 quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -366,9 +394,11 @@ quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 /* ---- showing the header ---- */
 
 static void
-show_number(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header, relay_field_id id)
+show_number(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header,
+            relay_field_id id)
 {
-    proto_tree_add_item(tree, *relay_fields[id].hf, tvb, header->offset[id], header->length[id], ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, *relay_fields[id].hf, tvb, header->offset[id], header->length[id],
+                        ENC_BIG_ENDIAN);
 }
 
 static void
@@ -395,8 +425,9 @@ show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_heade
 {
     const int offset = header->offset[id];
     const bool are_links = id == FIELD_LINKS;
-    proto_item *item = proto_tree_add_item(tree, are_links ? hf_quickrelay_secondary_links : hf_quickrelay_secondary_streams,
-                                           tvb, offset, 1, ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, are_links ? hf_quickrelay_secondary_links : hf_quickrelay_secondary_streams,
+                            tvb, offset, 1, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_list);
 
     proto_item_set_len(item, header->length[id]);
@@ -409,25 +440,28 @@ show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_heade
 }
 
 static void
-show_attr(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header, relay_field_id id)
+show_attr(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header,
+          relay_field_id id)
 {
-    proto_tree_add_bitmask(tree, tvb, header->offset[id], hf_quickrelay_attr, ett_quickrelay_attr, attr_bits, ENC_BIG_ENDIAN);
+    proto_tree_add_bitmask(tree, tvb, header->offset[id], hf_quickrelay_attr, ett_quickrelay_attr, attr_bits,
+                           ENC_BIG_ENDIAN);
 }
 
-/* The report names the device's packet that it answers: from there to here, less what the relay held it for, is the
- * round trip. */
+/* The report names the device's packet that it answers: from there to here, less what the relay held it
+ * for, is the round trip. */
 static void
 show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
 {
-    const ft_relay_sent *sent = ft_relay_direction(pinfo) == FT_UPLINK ? NULL :
-                                ft_relay_counted(pinfo, tvb_get_ntohs(tvb, offset));
+    const ft_relay_sent *sent =
+        ft_relay_direction(pinfo) == FT_UPLINK ? NULL : ft_relay_counted(pinfo, tvb_get_ntohs(tvb, offset));
     const unsigned hold = tvb_get_ntohs(tvb, offset + 4);
     const nstime_t held = { hold / 1000, (int)(hold % 1000) * 1000000 };
     nstime_t round_trip;
 
     if (!sent)
         return;
-    proto_item_set_generated(proto_tree_add_uint(tree, hf_quickrelay_stats_echo_of, tvb, offset, 2, sent->frame));
+    proto_item_set_generated(
+        proto_tree_add_uint(tree, hf_quickrelay_stats_echo_of, tvb, offset, 2, sent->frame));
     nstime_delta(&round_trip, &pinfo->abs_ts, &sent->time);
     nstime_subtract(&round_trip, &held);
     proto_item *item = proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip);
@@ -439,12 +473,12 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
 static void
 show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header, relay_field_id id)
 {
-    static int *const numbers[] = {
-        &hf_quickrelay_stats_echoed_counter, &hf_quickrelay_stats_clock, &hf_quickrelay_stats_hold,
-        &hf_quickrelay_stats_received, &hf_quickrelay_stats_sent, &hf_quickrelay_stats_bandwidth
-    };
+    static int *const numbers[] = { &hf_quickrelay_stats_echoed_counter, &hf_quickrelay_stats_clock,
+                                    &hf_quickrelay_stats_hold,           &hf_quickrelay_stats_received,
+                                    &hf_quickrelay_stats_sent,           &hf_quickrelay_stats_bandwidth };
     const int offset = header->offset[id];
-    proto_item *item = proto_tree_add_item(tree, hf_quickrelay_stats, tvb, offset, header->length[id], ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, hf_quickrelay_stats, tvb, offset, header->length[id], ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_stats);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
@@ -462,7 +496,8 @@ show_fields(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_hea
         if (tree)
             row->show(tvb, pinfo, tree, header, (relay_field_id)id);
         if (row->unverified)
-            expert_add_info_format(pinfo, tree, &ei_quickrelay_unverified, "Unverified form: %s", row->unverified);
+            expert_add_info_format(pinfo, tree, &ei_quickrelay_unverified, "Unverified form: %s",
+                                   row->unverified);
     }
 }
 
@@ -485,10 +520,10 @@ show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_hea
     if (tree) {
         proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
         proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
-        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER, hf_quickrelay_flags1, ett_quickrelay_flags1, flags1_bits,
-                               ENC_BIG_ENDIAN);
-        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER + 1, hf_quickrelay_flags2, ett_quickrelay_flags2, flags2_bits,
-                               ENC_BIG_ENDIAN);
+        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER, hf_quickrelay_flags1, ett_quickrelay_flags1,
+                               flags1_bits, ENC_BIG_ENDIAN);
+        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER + 1, hf_quickrelay_flags2, ett_quickrelay_flags2,
+                               flags2_bits, ENC_BIG_ENDIAN);
     }
     show_fields(tvb, pinfo, tree, header);
     check_bits(pinfo, item, header);
@@ -525,7 +560,8 @@ told_of(tvbuff_t *tvb, const relay_header *header)
 static void
 dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 {
-    static int *const strings[] = { NULL, &hf_quickrelay_hbh_iv, &hf_quickrelay_hbh_ciphertext, &hf_quickrelay_hbh_tag };
+    static int *const strings[] = { NULL, &hf_quickrelay_hbh_iv, &hf_quickrelay_hbh_ciphertext,
+                                    &hf_quickrelay_hbh_tag };
     const int end = tvb_reported_length(body);
     proto_item *item = proto_tree_add_item(tree, hf_quickrelay_hbh, body, 0, end, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_hbh);
@@ -535,7 +571,8 @@ dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
         /* A key of one byte (field number << 3, wire type 2), a length of one byte, the string. */
         const unsigned key = tvb_get_uint8(body, offset);
         const int length = offset + 1 < end ? tvb_get_uint8(body, offset + 1) : end;
-        if ((key & 7) != 2 || key >> 3 == 0 || key >> 3 >= G_N_ELEMENTS(strings) || length > end - offset - 2) {
+        if ((key & 7) != 2 || key >> 3 == 0 || key >> 3 >= G_N_ELEMENTS(strings) ||
+            length > end - offset - 2) {
             proto_tree_add_item(subtree, hf_quickrelay_hbh_unknown, body, offset, end - offset, ENC_NA);
             expert_add_info(pinfo, item, &ei_quickrelay_bad_hbh);
             return;
@@ -548,14 +585,18 @@ dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 static void
 show_unparsed(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
-    proto_item *item = proto_tree_add_item(tree, hf_quickrelay_body, body, 0, tvb_reported_length(body), ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, hf_quickrelay_body, body, 0, tvb_reported_length(body), ENC_NA);
 
     expert_add_info(pinfo, item, &ei_quickrelay_unparsed_body);
     if (header->flags & FLAG_TRANSITION) /* newer builds are said to send more with it */
-        expert_add_info_format(pinfo, item, &ei_quickrelay_unverified, "Unverified form: data of transition streams");
+        expert_add_info_format(pinfo, item, &ei_quickrelay_unverified,
+                               "Unverified form: data of transition streams");
 }
 
-/* One row a kind of body: what it makes the packet, whose it is, and what the Info column says where it's ours. */
+/* clang-format off */
+/* One row a kind of body: what it makes the packet, whose it is, and what the Info column says where it's
+ * ours. */
 static const struct {
     ft_kind             kind;
     dissector_handle_t *handle;
@@ -568,10 +609,12 @@ static const struct {
     [BODY_RTCP] = { FT_KIND_RTCP, &rtcp_handle, NULL },
     [BODY_UNKNOWN] = { FT_KIND_DATA, NULL, "Unparsed body" },
 };
+/* clang-format on */
 
 /* root: where the body's own protocol goes; tree: ours. */
 static void
-dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree, const relay_header *header, int length)
+dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
+             const relay_header *header, int length)
 {
     const relay_body what = classify_body(tvb, header->end, length, header->attributes);
     ft_relay_header told = told_of(tvb, header);
@@ -579,7 +622,8 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
 
     if (length == 0) {
         if (what != BODY_EMPTY)
-            expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "The body that the attributes tell of is missing");
+            expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                                   "The body that the attributes tell of is missing");
         return;
     }
     if (packet)
@@ -594,7 +638,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
         dissect_hbh(body, pinfo, tree);
     else if (!bodies[what].handle)
         show_unparsed(body, pinfo, tree, header);
-    else if (call_dissector_only(*bodies[what].handle, body, pinfo, root, what == BODY_RTCP ? NULL : &told) == 0)
+    else if (!call_dissector_only(*bodies[what].handle, body, pinfo, root, &told))
         call_data_dissector(body, pinfo, root);
 }
 
@@ -610,25 +654,29 @@ body_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_hea
     const int length = header->offset[FIELD_LENGTH] ? value_of(tvb, header, FIELD_LENGTH) : left;
 
     if (length > left)
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Packet length %d, but %d bytes are left", length, left);
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                               "Packet length %d, but %d bytes are left", length, left);
     return MIN(length, left);
 }
 
-/* What stands behind a packet with a length: a shorter header of the fields that the first packet's flags bring, and the
- * next body. Others' clients send so; no capture has shown it. */
+/* What stands behind a packet with a length: a shorter header of the fields that the first packet's flags
+ * bring, and the next body. Others' clients send so; no capture has shown it. */
 static void
-dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree, const relay_header *first, int offset, int end)
+dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
+              const relay_header *first, int offset, int end)
 {
     for (unsigned i = 1; offset < end; i++) {
         relay_header header = { .flags = first->flags, .end = offset };
         if (header.flags & FLAG_STREAM)
             header.flags &= ~FLAG_STREAMS;
 
-        proto_item *item = proto_tree_add_item(tree, hf_quickrelay_chained, tvb, offset, end - offset, ENC_NA);
+        proto_item *item =
+            proto_tree_add_item(tree, hf_quickrelay_chained, tvb, offset, end - offset, ENC_NA);
         proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_chained);
         expert_add_info_format(pinfo, item, &ei_quickrelay_unverified, "Unverified form: chained packet");
         if (i >= MAX_CHAIN || !parse_fields(tvb, &header, CHAINED_FIELDS) || header.end > end) {
-            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length, "Chained packets that can't be taken apart");
+            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length,
+                                   "Chained packets that can't be taken apart");
             return;
         }
         const int length = body_length(tvb, pinfo, subtree, &header, end);
@@ -678,8 +726,9 @@ summarize(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     const int stats = header->offset[FIELD_STATS];
 
     if (stats)
-        col_add_fstr(pinfo->cinfo, COL_INFO, "Report on counter %u: held %u ms, received %u, sent %u", tvb_get_ntohs(tvb, stats),
-                     tvb_get_ntohs(tvb, stats + 4), tvb_get_ntohs(tvb, stats + 6), tvb_get_ntohs(tvb, stats + 8));
+        col_add_fstr(pinfo->cinfo, COL_INFO, "Report on counter %u: held %u ms, received %u, sent %u",
+                     tvb_get_ntohs(tvb, stats), tvb_get_ntohs(tvb, stats + 4), tvb_get_ntohs(tvb, stats + 6),
+                     tvb_get_ntohs(tvb, stats + 8));
     else if (header->offset[FIELD_COUNTER])
         col_add_fstr(pinfo->cinfo, COL_INFO, "Counter %u", value_of(tvb, header, FIELD_COUNTER));
     else
@@ -701,7 +750,8 @@ packet_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     return MIN(told, there);
 }
 
-/* The header ran out of bytes: either the packet lies, or the capture kept too little of it (then Wireshark says so). */
+/* The header ran out of bytes: either the packet lies, or the capture kept too little of it (then
+ * Wireshark says so). */
 static void
 tell_missing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
@@ -745,7 +795,8 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
 
     const int end = packet_end(tvb, pinfo, tree);
     if (header.end > end) {
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "The header runs past the packet's length");
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                               "The header runs past the packet's length");
         return tvb_reported_length(tvb);
     }
     const int length = body_length(tvb, pinfo, tree, &header, end);
@@ -756,6 +807,7 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
     return tvb_reported_length(tvb);
 }
 
+/* clang-format off */
 void
 proto_register_quickrelay(void)
 {
@@ -795,7 +847,8 @@ proto_register_quickrelay(void)
             "Id of a further stream that this packet may serve (inferred)", HFILL } },
         { &hf_quickrelay_participant,
           { "Participant", "quickrelay.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a downlink one", HFILL } },
+            "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a "
+            "downlink one", HFILL } },
         { &hf_quickrelay_base_stream,
           { "Base layer stream", "quickrelay.base_stream", FT_UINT16, BASE_HEX, NULL, 0,
             "Stream id of the base layer; unverified", HFILL } },
@@ -833,18 +886,22 @@ proto_register_quickrelay(void)
           { "Sent", "quickrelay.stats.sent", FT_UINT16, BASE_DEC, NULL, 0,
             "Counted packets that the relay sent to this device, modulo 65536", HFILL } },
         { &hf_quickrelay_stats_bandwidth,
-          { "Bandwidth", "quickrelay.stats.bandwidth", FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS, VALS(bandwidth_vals), 0,
-            "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit inferred)", HFILL } },
+          { "Bandwidth", "quickrelay.stats.bandwidth", FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS,
+            VALS(bandwidth_vals), 0,
+            "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit "
+            "inferred)", HFILL } },
         { &hf_quickrelay_stats_echo_of,
-          { "Echo of", "quickrelay.stats.echo_of", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
+          { "Echo of", "quickrelay.stats.echo_of", FT_FRAMENUM, BASE_NONE,
+            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
             "The device's packet whose counter this report echoes", HFILL } },
         { &hf_quickrelay_stats_rtt,
           { "Round trip", "quickrelay.stats.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the packet echoed to this report, less the relay's hold time. Captures made on a phone stamp packets in "
-            "batches of up to a second: there it is off by as much", HFILL } },
+            "From the packet echoed to this report, less the relay's hold time. Captures made on a phone "
+            "stamp packets in batches of up to a second: there it is off by as much", HFILL } },
         { &hf_quickrelay_link,
           { "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0,
-            "Id of the relay link: where an uplink packet goes to, or a downlink packet comes from", HFILL } },
+            "Id of the relay link: where an uplink packet goes to, or a downlink packet comes "
+            "from", HFILL } },
         { &hf_quickrelay_link_frame,
           { "Link announced in", "quickrelay.link.frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
             "The link message that announced this link id", HFILL } },
@@ -862,8 +919,8 @@ proto_register_quickrelay(void)
             "A further packet in the same datagram; unverified", HFILL } },
         { &hf_quickrelay_hbh,
           { "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0,
-            "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each precedes a relay's "
-            "retransmission", HFILL } },
+            "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each precedes "
+            "a relay's retransmission", HFILL } },
         { &hf_quickrelay_hbh_iv,
           { "IV", "quickrelay.hbh.iv", FT_BYTES, BASE_NONE, NULL, 0,
             "Initialization vector, protobuf field 1", HFILL } },
@@ -884,20 +941,24 @@ proto_register_quickrelay(void)
             "Bytes that the header or its length leave over", HFILL } },
     };
     static int *ett[] = {
-        &ett_quickrelay, &ett_quickrelay_flags1, &ett_quickrelay_flags2, &ett_quickrelay_attr, &ett_quickrelay_list,
-        &ett_quickrelay_stats, &ett_quickrelay_chained, &ett_quickrelay_hbh
+        &ett_quickrelay, &ett_quickrelay_flags1, &ett_quickrelay_flags2, &ett_quickrelay_attr,
+        &ett_quickrelay_list, &ett_quickrelay_stats, &ett_quickrelay_chained, &ett_quickrelay_hbh
     };
     static ei_register_info ei[] = {
         { &ei_quickrelay_bad_length,
-          { "quickrelay.bad_length", PI_MALFORMED, PI_ERROR, "A length or count doesn't fit the packet", EXPFILL } },
+          { "quickrelay.bad_length", PI_MALFORMED, PI_ERROR, "A length or count doesn't fit the packet",
+            EXPFILL } },
         { &ei_quickrelay_bad_hbh,
-          { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop messages are", EXPFILL } },
+          { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop messages are",
+            EXPFILL } },
         { &ei_quickrelay_unverified,
-          { "quickrelay.unverified", PI_UNDECODED, PI_NOTE, "Unverified form: no capture has shown it yet", EXPFILL } },
+          { "quickrelay.unverified", PI_UNDECODED, PI_NOTE, "Unverified form: no capture has shown it yet",
+            EXPFILL } },
         { &ei_quickrelay_unknown_bit,
           { "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit", EXPFILL } },
         { &ei_quickrelay_unparsed_body,
-          { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known", EXPFILL } },
+          { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known",
+            EXPFILL } },
     };
 
     proto_quickrelay = proto_register_protocol("FaceTime QuickRelay Header", "QuickRelay", "quickrelay");
@@ -908,10 +969,12 @@ proto_register_quickrelay(void)
 
     module_t *module = prefs_register_protocol(proto_quickrelay, NULL);
     prefs_register_uint_preference(module, "channel", "Relay channel number (hex)",
-                                   "TURN channel that carries the QuickRelay header. The relay gives the number; only 6000 has been seen",
+                                   "TURN channel that carries the QuickRelay header. The relay gives the "
+                                   "number; only 6000 has been seen",
                                    16, &ft_relay_channel);
 }
 
+/* clang-format on */
 void
 proto_reg_handoff_quickrelay(void)
 {

@@ -7,26 +7,26 @@
 #include "calls/limits.h"
 #include <epan/to_str.h>
 
-#define ECHO_WINDOW     1024    /* counters that a report is looked for in: reports come 0-101 ms after theirs */
-#define LINK_CHOICES    64      /* announcements of one link id that are looked through */
-#define LINKS_IN_USE    4       /* links that media of one direction may alternate between */
-#define LINK_IDLE_S     2       /* media back on a link after so long has moved again; before, it alternates */
-#define OFFER_QUIET_S   120     /* an address offered in a call that is silent for so long may be somebody else's now */
+#define ECHO_WINDOW  1024 /* counters that a report is looked for in: reports come 0-101 ms after theirs */
+#define LINK_CHOICES 64   /* announcements of one link id that are looked through */
+#define LINKS_IN_USE 4    /* links that media of one direction may alternate between */
+#define LINK_IDLE_S  2    /* media back on a link after so long has moved again; before, it alternates */
+#define OFFER_QUIET_S \
+    120 /* an address offered in a call that is silent for so long may be somebody else's now */
 
 unsigned ft_relay_channel = 0x6000;
 
 const value_string ft_radio_vals[] = {
-    { 0, "Wi-Fi" },
-    { 5, "Cellular" },
-    { 9, "Wired (unverified)" },
-    { 0, NULL }
+    { 0, "Wi-Fi" }, { 5, "Cellular" }, { 9, "Wired (unverified)" }, { 0, NULL }
 };
 
 ft_direction
 ft_relay_direction(const packet_info *pinfo)
 {
-    const bool from_server = ft_is_server_port(pinfo->srcport), to_server = ft_is_server_port(pinfo->destport);
-    const bool from_device = ft_is_device_port(pinfo->srcport), to_device = ft_is_device_port(pinfo->destport);
+    const bool from_server = ft_is_server_port(pinfo->srcport),
+               to_server = ft_is_server_port(pinfo->destport);
+    const bool from_device = ft_is_device_port(pinfo->srcport),
+               to_device = ft_is_device_port(pinfo->destport);
 
     if (from_server != to_server)
         return to_server ? FT_UPLINK : FT_DOWNLINK;
@@ -39,14 +39,14 @@ ft_relay_direction(const packet_info *pinfo)
 
 /* 8 bytes and a number: ties (the number is the ft_tie) and control messages (it is the counter). */
 typedef struct {
-    uint8_t  bytes[8];
+    uint8_t bytes[8];
     unsigned number;
 } short_key;
 
 /* A link that media of one direction uses, and when it last did. */
 typedef struct {
     uint16_t id;
-    uint32_t last_frame;    /* 0: free */
+    uint32_t last_frame; /* 0: free */
     nstime_t last_time;
 } used_link;
 
@@ -54,19 +54,19 @@ typedef enum { MODE_UNKNOWN, MODE_MULTIWAY, MODE_ONE_TO_ONE } call_mode;
 
 typedef struct {
     call_mode mode;
-    call_mode of_direction[3];  /* by ft_direction */
+    call_mode of_direction[3]; /* by ft_direction */
 } call_modes;
 
 typedef struct {
-    wmem_array_t  *sent;                        /* of ft_relay_sent, in frame order */
-    used_link      links[3][LINKS_IN_USE];      /* by ft_direction */
-    used_link     *current[3];
-    const ft_call *call;                        /* whose modes these are: saves a lookup for each packet */
-    call_modes    *modes;
+    wmem_array_t *sent;               /* of ft_relay_sent, in frame order */
+    used_link links[3][LINKS_IN_USE]; /* by ft_direction */
+    used_link *current[3];
+    const ft_call *call; /* whose modes these are: saves a lookup for each packet */
+    call_modes *modes;
 } relay_flow;
 
 typedef struct {
-    ft_relay_link  link;
+    ft_relay_link link;
     const ft_flow *flow;
     const ft_call *call;
 } known_link;
@@ -74,20 +74,20 @@ typedef struct {
 typedef struct control_message {
     uint32_t frame;
     unsigned hash;
-    struct control_message *earlier;    /* the message of an earlier round of the counter */
+    struct control_message *earlier; /* the message of an earlier round of the counter */
 } control_message;
 
 typedef struct {
     ft_call *call;
-    uint32_t mki_frame;     /* of a key: its first RTP packet, or 0 */
+    uint32_t mki_frame; /* of a key: its first RTP packet, or 0 */
 } tie_record;
 
-static wmem_map_t *relay_flows;     /* ft_flow -> relay_flow */
-static wmem_map_t *modes_of_calls;  /* ft_call -> call_modes */
-static wmem_map_t *links;           /* link id -> wmem_array_t of known_link, in frame order */
-static wmem_map_t *controls;        /* short_key -> the newest control_message */
-static wmem_map_t *ties;            /* short_key -> tie_record */
-static wmem_map_t *offers;          /* ft_endpoint -> ft_call */
+static wmem_map_t *relay_flows;    /* ft_flow -> relay_flow */
+static wmem_map_t *modes_of_calls; /* ft_call -> call_modes */
+static wmem_map_t *links;          /* link id -> wmem_array_t of known_link, in frame order */
+static wmem_map_t *controls;       /* short_key -> the newest control_message */
+static wmem_map_t *ties;           /* short_key -> tie_record */
+static wmem_map_t *offers;         /* ft_endpoint -> ft_call */
 static unsigned sent_total, link_total, control_total;
 
 static unsigned
@@ -159,7 +159,8 @@ tell_limit(packet_info *pinfo)
         packet->limit_hit = true;
 }
 
-/* The relay's part of a flow's memory: made on the first pass, so there are no more of them than FT_MAX_FLOWS. */
+/* The relay's part of a flow's memory: made on the first pass, so there are no more of them than
+ * FT_MAX_FLOWS. */
 static relay_flow *
 relay_flow_of(packet_info *pinfo)
 {
@@ -183,7 +184,8 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
     return nstime_to_sec(&passed);
 }
 
-/* How many elements of an array in frame order come before (or_at: or at) the frame. Elements begin with the frame. */
+/* How many elements of an array in frame order come before (or_at: or at) the frame. Elements begin with
+ * the frame. */
 static unsigned
 count_before(wmem_array_t *array, uint32_t frame, bool or_at)
 {
@@ -236,7 +238,8 @@ ft_relay_counted(packet_info *pinfo, uint16_t counter)
 
 /* ---- link ids ---- */
 
-/* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow in the call. */
+/* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow
+ * in the call. */
 static const known_link *
 find_link(packet_info *pinfo, uint16_t id, bool or_here)
 {
@@ -313,8 +316,8 @@ ft_relay_link_str(wmem_allocator_t *scope, const ft_relay_link *link)
     if (link->is_own)
         owner = "this device";
     else if (link->has_participant)
-        owner = wmem_strdup_printf(scope, "participant %s", bytes_to_str(scope, link->participant,
-                                                                         sizeof link->participant));
+        owner = wmem_strdup_printf(scope, "participant %s",
+                                   bytes_to_str(scope, link->participant, sizeof link->participant));
     return wmem_strdup_printf(scope, "%s, %s, %s", owner,
                               val_to_str_const(link->radio, ft_radio_vals, "unknown radio"),
                               link->is_ipv6 ? "IPv6" : "IPv4");
@@ -337,7 +340,8 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
 
     control_message *message = wmem_new(wmem_file_scope(), control_message);
     *message = (control_message){ pinfo->num, hash, newest };
-    wmem_map_insert(controls, newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key), message);
+    wmem_map_insert(controls, newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key),
+                    message);
 }
 
 uint32_t
@@ -365,8 +369,9 @@ may_be_one(const ft_call *a, const ft_call *b)
     return a->state != FT_CALL_ENDED && b->state != FT_CALL_ENDED && !(a->invite_frame && b->invite_frame);
 }
 
-/* Brings the packet's flow and the call that the evidence names together, and returns the call that results. What was
- * known of a call that is over, or that can't be merged, goes over to the flow's own: two calls never pull at one flow. */
+/* Brings the packet's flow and the call that the evidence names together, and returns the call that
+ * results. What was known of a call that is over, or that can't be merged, goes over to the flow's own:
+ * two calls never pull at one flow. */
 static ft_call *
 settle(packet_info *pinfo, ft_call *known)
 {
@@ -494,7 +499,8 @@ modes_of(packet_info *pinfo, relay_flow *flow)
     return flow->modes;
 }
 
-/* The two directions of a call change one after the other: the first to change tells it, the other one follows. */
+/* The two directions of a call change one after the other: the first to change tells it, the other one
+ * follows. */
 static void
 learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_mode mode)
 {
@@ -505,7 +511,8 @@ learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_m
     if (before == mode || (before == MODE_UNKNOWN && modes->mode != MODE_UNKNOWN) || modes->mode == mode)
         return;
     if (modes->mode != MODE_UNKNOWN)
-        ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0, "Call went from %s to %s", names[modes->mode], names[mode]);
+        ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0, "Call went from %s to %s", names[modes->mode],
+                     names[mode]);
     modes->mode = mode;
 }
 
@@ -520,9 +527,10 @@ describe_link(packet_info *pinfo, uint16_t id)
 static void
 tell_link_switch(packet_info *pinfo, ft_direction direction, const used_link *old, uint16_t id)
 {
-    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, old->last_frame, "Media %s moved from relay link 0x%04x (%s) to 0x%04x (%s)",
-                 direction == FT_UPLINK ? "to the relay" : "from the relay", old->id, describe_link(pinfo, old->id), id,
-                 describe_link(pinfo, id));
+    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, old->last_frame,
+                 "Media %s moved from relay link 0x%04x (%s) to 0x%04x (%s)",
+                 direction == FT_UPLINK ? "to the relay" : "from the relay", old->id,
+                 describe_link(pinfo, old->id), id, describe_link(pinfo, id));
 }
 
 /* The entry of the link, or the one that was out of use for longest. */
@@ -545,7 +553,8 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 {
     used_link *entry = entry_of(flow->links[direction], id);
     const used_link *current = flow->current[direction];
-    const bool alternates = entry->last_frame && entry->id == id && seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
+    const bool alternates =
+        entry->last_frame && entry->id == id && seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
 
     if (current && current->id != id && !alternates)
         tell_link_switch(pinfo, direction, current, id);
