@@ -509,7 +509,8 @@ parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo)
 static bool
 is_binary_username(tvbuff_t *tvb, const stun_attribute *attribute)
 {
-    if (attribute->length != USERNAME_LENGTH || attribute->available != USERNAME_LENGTH)
+    if (attribute->row != &attribute_rows[ATT_USERNAME] || attribute->length != USERNAME_LENGTH ||
+        attribute->available != USERNAME_LENGTH)
         return false;
     for (unsigned i = 0; i < USERNAME_LENGTH; i++) {
         if (!g_ascii_isprint(tvb_get_uint8(tvb, attribute->offset + i)))
@@ -677,12 +678,13 @@ is_random_uuid(const uint8_t uuid[UUID_LENGTH])
 #define MODERN_CHECK (BIT(LINK_ID) | BIT(RADIO) | BIT(XOR_MAPPED_ADDRESS) | BIT(LINK_FLAGS) | BIT(DATA_SO) | \
                       BIT(MESSAGE_INTEGRITY))
 
-/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request and answer. */
+/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request and answer. Before
+ * ICE version 106 there was only one; then the transaction id must tell the method. */
 static bool
 is_legacy_check(const stun_message *message)
 {
     return message->facts.method == STUN_BINDING && message->facts.has_binary_username &&
-           seen(message, BIT(PROTOCOL) | BIT(ICE_VERSION));
+           seen(message, BIT(PROTOCOL)) && (seen(message, BIT(ICE_VERSION)) || txid_tells_method(message));
 }
 
 /* Nobody else asks a relay for an address that the request itself names (RFC 8656 has that attribute in
@@ -1776,8 +1778,8 @@ static hf_register_info hf[] = {
         "0x8002, which only the report of 2015 has seen; its meaning is unknown", HFILL } },
     { &hf_gkstun_ice_version,
       { "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0,
-        "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination counts, 1010 is "
-        "the last known", HFILL } },
+        "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination counts, 1010 "
+        "is the last known", HFILL } },
     { &hf_gkstun_timestamp,
       { "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
         "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it", HFILL } },
@@ -1899,7 +1901,7 @@ static ei_register_info ei[] = {
     { &ei_gkstun_bad_value,
       { "gkstun.bad_value", PI_PROTOCOL, PI_WARN, "Attribute of a value that is never sent", EXPFILL } },
     { &ei_gkstun_truncated,
-      { "gkstun.truncated", PI_MALFORMED, PI_ERROR, "Length beyond the end of the data", EXPFILL } },
+      { "gkstun.truncated", PI_PROTOCOL, PI_ERROR, "Length beyond the end of the data", EXPFILL } },
     { &ei_gkstun_cut,
       { "gkstun.cut", PI_UNDECODED, PI_NOTE, "The rest of the message was not captured", EXPFILL } },
     { &ei_gkstun_trailing,
@@ -1909,7 +1911,7 @@ static ei_register_info ei[] = {
     { &ei_gkstun_unknown_attribute,
       { "gkstun.unknown_attribute", PI_UNDECODED, PI_NOTE, "Attribute of unknown meaning", EXPFILL } },
     { &ei_gkstun_candidates_bad,
-      { "gkstun.candidates_bad", PI_MALFORMED, PI_WARN, "Candidate list unlike its counts", EXPFILL } },
+      { "gkstun.candidates_bad", PI_PROTOCOL, PI_WARN, "Candidate list unlike its counts", EXPFILL } },
 };
 /* clang-format on */
 
