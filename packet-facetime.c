@@ -38,9 +38,11 @@
 #include "calls/packet.h"
 #include "calls/relay.h"
 #include "calls/stun.h"
+#include "calls/telephony.h"
 
 #include <epan/exceptions.h>
 #include <epan/expert.h>
+#include <epan/ipproto.h>
 #include <epan/prefs.h>
 #include <epan/show_exception.h>
 #include <epan/tap.h>
@@ -65,6 +67,7 @@ static int hf_channel_setup_frame = -1;
 static int hf_media_setup_frame = -1;
 static int hf_event = -1;
 static int hf_event_frame = -1;
+static int hf_media_gap = -1;
 
 static int ett_facetime = -1;
 static int ett_event = -1;
@@ -76,6 +79,7 @@ static expert_field ei_nesting = EI_INIT;
 static ws_bool show_peer = FALSE;
 
 static dissector_handle_t facetime_handle;
+static dissector_table_t udp_ports;
 
 /* ---- what it is ---- */
 
@@ -218,6 +222,20 @@ device_vouches(ft_shape shape, packet_info *pinfo)
     return ft_device_known(pinfo, &source) || ft_device_known(pinfo, &destination);
 }
 
+/* The user said Decode As: FaceTime for one of the ports. */
+static bool
+user_vouches(const packet_info *pinfo)
+{
+    const uint32_t ports[] = { pinfo->srcport, pinfo->destport };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+        if (dissector_get_uint_handle(udp_ports, ports[i]) == facetime_handle &&
+            dissector_get_default_uint_handle("udp.port", ports[i]) != facetime_handle)
+            return true;
+    }
+    return false;
+}
+
 /* ---- one datagram ---- */
 
 static int
@@ -318,7 +336,10 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
         proto_item *item = proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
         proto_item_set_generated(item);
         expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
-        show_frame(proto_item_add_subtree(item, ett_event), hf_event_frame, tvb, event->other_frame);
+        proto_tree *tree_of_event = proto_item_add_subtree(item, ett_event);
+        show_frame(tree_of_event, hf_event_frame, tvb, event->other_frame);
+        if (event->id == FT_EVENT_MEDIA_GAP)
+            proto_item_set_generated(proto_tree_add_time(tree_of_event, hf_media_gap, tvb, 0, 0, &event->length));
     }
 }
 
@@ -358,6 +379,7 @@ finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet
     show_line(line, tvb, pinfo, packet);
     if (have_tap_listener(facetime_tap))
         tap_queue_packet(facetime_tap, pinfo, packet);
+    ft_telephony_tell(pinfo, packet);
     ft_packet_end(pinfo);
 }
 
@@ -422,7 +444,8 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
 
     if (!flow) {
         if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
-            !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo)))
+            !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo) ||
+              user_vouches(pinfo)))
             return 0;
         if (generation == FT_GENERATION_UNKNOWN)
             generation = shapes[shape].generation;
@@ -603,13 +626,47 @@ dissect_relay_of_stock(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
                             FT_PATH_DIRECT, true);
 }
 
+/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. The quote ends the
+ * frame. */
+#define SHORT_QUOTE 28
+
+static int
+dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const int start = (int)tvb_captured_length(tvb) - SHORT_QUOTE;
+
+    if (start < 0 || !proto_is_frame_protocol(pinfo->layers, "icmp") || tvb_get_uint8(tvb, start) != 0x45 ||
+        tvb_get_uint8(tvb, start + 9) != IP_PROTO_UDP || tvb_get_ntohs(tvb, start + 20) != pinfo->srcport ||
+        tvb_get_ntohs(tvb, start + 22) != pinfo->destport)
+        return 0;
+
+    address source = pinfo->src, destination = pinfo->dst;
+    int used = 0;
+    set_address_tvb(&pinfo->src, AT_IPv4, 4, tvb, start + 12);
+    set_address_tvb(&pinfo->dst, AT_IPv4, 4, tvb, start + 16);
+    if (ft_flow_find(pinfo)) {
+        ft_packet *packet = ft_packet_begin(pinfo);
+        packet->flow = ft_flow_find(pinfo);
+        note_unreachable(pinfo, packet);
+        finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, start, SHORT_QUOTE, ENC_NA), packet);
+        used = (int)tvb_captured_length(tvb);
+    }
+    pinfo->src = source;
+    pinfo->dst = destination;
+    return used;
+}
+
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
         return dissect_http_check(tvb, pinfo, tree);
-    if (pinfo->ptype == PT_UDP && (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT))
+    if (pinfo->ptype != PT_UDP || !(ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport)))
+        return 0;
+    if (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT)
         return dissect_relay_of_stock(tvb, pinfo, tree);
+    if (tvb_captured_length(tvb) < MAX_HEADERS)
+        return dissect_short_quote(tvb, pinfo, tree);
     return 0;
 }
 
@@ -676,6 +733,8 @@ proto_register_facetime(void)
             "Name of an event at this packet", HFILL } },
         { &hf_event_frame, { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
             "The frame that the event's text speaks of", HFILL } },
+        { &hf_media_gap, { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "How long a sender's media was silent before this packet", HFILL } },
     };
     static int *ett[] = { &ett_facetime, &ett_event };
 
@@ -711,6 +770,9 @@ proto_reg_handoff_facetime(void)
             shapes[shape].handle = find_dissector("data");
     }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
+
+    ft_telephony_init();
+    udp_ports = find_dissector_table("udp.port");
 
     register_postdissector(create_dissector_handle(dissect_facetime_late, proto_facetime));
     dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);

@@ -315,14 +315,25 @@ ft_silence_text(packet_info *pinfo, const ft_call *call)
                               milliseconds(&pinfo->rel_ts, &peer->last_time) / 1000, peer->last_frame);
 }
 
+static void
+tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
+{
+    nstime_t silence;
+
+    nstime_delta(&silence, &pinfo->rel_ts, &sender->last_time);
+    ft_event *event = ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
+                                   nstime_to_sec(&silence), sender->last_frame);
+    if (event)
+        event->length = silence;
+}
+
 void
 ft_media_ended(packet_info *pinfo, const ft_call *call)
 {
     const ft_sender *peer = silent_peer(pinfo, call);
 
     if (peer)
-        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, peer->last_frame, "No media from the peer for the last %.1f s, since frame %u",
-                     milliseconds(&pinfo->rel_ts, &peer->last_time) / 1000, peer->last_frame);
+        tell_gap(pinfo, peer, "No media from the peer");
 }
 
 static void
@@ -351,11 +362,9 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
 static void
 watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
 {
-    const double gap = milliseconds(&pinfo->rel_ts, &sender->last_time);
-
-    if (sender->last_frame && gap > ft_media_gap_ms)
-        ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "Media of %s is back after %.1f s (last in frame %u)",
-                     ft_endpoint_str(pinfo->pool, &seen->sender), gap / 1000, sender->last_frame);
+    if (sender->last_frame && milliseconds(&pinfo->rel_ts, &sender->last_time) > ft_media_gap_ms)
+        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s",
+                                                   ft_endpoint_str(pinfo->pool, &seen->sender)));
     sender->last_time = pinfo->rel_ts;
     sender->last_frame = pinfo->num;
 }

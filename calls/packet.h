@@ -22,9 +22,14 @@ typedef struct ft_packet {
     ft_endpoint     peer;               /* behind the relay, as this message itself names it; else the leg's is shown */
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
+    uint32_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
+    uint8_t         payload_type;       /* RTP's, for kind rtp */
     uint8_t         depth;              /* ChannelData nesting */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
 } ft_packet;
+
+/* A bit for each Apple attribute: 0x8001-0x800a, 0x8023 and 0x8024. */
+#define FT_ATTRIBUTE_BIT(type) (1u << ((type) >= 0x8020 ? (type) - 0x8020 + 16 : (type) - 0x8000))
 
 /* The record of the frame in hand, or NULL outside the front door. */
 ft_packet *ft_packet_get(packet_info *pinfo);

@@ -9,4 +9,7 @@
 /* -z facetime,calls and -z facetime,timeline */
 void register_tap_listener_facetime_reports(void);
 
+/* Statistics > FaceTime and -z facetime,tree */
+void register_tap_listener_facetime_statistics(void);
+
 #endif
