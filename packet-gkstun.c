@@ -53,6 +53,7 @@
 #include <epan/expert.h>
 #include <epan/prefs.h>
 #include <epan/show_exception.h>
+#include <epan/tfs.h>
 #include <epan/to_str.h>
 #include <wsutil/str_util.h>
 #include <wsutil/ws_roundup.h>
