@@ -27,6 +27,22 @@ typedef gboolean ws_bool;
 #define tvb_find_uint8      tvb_find_guint8
 #endif
 
+/* tfs_yes_no and its like. */
+#if WS_AT_LEAST(4, 6)
+#include <epan/tfs.h>
+#endif
+
+/* What starts a -z statistic: since 4.6 it says whether it could, before it ended the program where it could not. */
+#if WS_AT_LEAST(4, 6)
+typedef bool ws_stat_start;
+#define WS_STAT_STARTED     return true
+#define WS_STAT_NOT_STARTED return false
+#else
+typedef void ws_stat_start;
+#define WS_STAT_STARTED     return
+#define WS_STAT_NOT_STARTED exit(1)
+#endif
+
 /* Names of values: 4.6 wants the allocator first. */
 #if WS_AT_LEAST(4, 6)
 #define ws_val_to_str(pool, value, strings, fmt) val_to_str(pool, value, strings, fmt)

@@ -399,7 +399,7 @@ report_draw(void *data)
 }
 
 /* option: "facetime,timeline", then ",json", then ",<filter>". */
-static void
+static ws_stat_start
 report_start(const char *option, void *user_data)
 {
     report *wanted = g_new0(report, 1);
@@ -418,8 +418,10 @@ report_start(const char *option, void *user_data)
                                            report_reset, report_packet, report_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
-        exit(1);
+        g_string_free(error, TRUE);
+        WS_STAT_NOT_STARTED;
     }
+    WS_STAT_STARTED;
 }
 
 static stat_tap_ui calls_ui = {
