@@ -11,8 +11,7 @@
 #define LINK_CHOICES 64   /* announcements of one link id that are looked through */
 #define LINKS_IN_USE 4    /* links that media of one direction may alternate between */
 #define LINK_IDLE_S  2    /* media back on a link after so long has moved again; before, it alternates */
-#define OFFER_QUIET_S \
-    120 /* an address offered in a call that is silent for so long may be somebody else's now */
+#define OFFER_QUIET_S 120 /* an address offered in a call so long silent may be somebody else's by now */
 
 unsigned ft_relay_channel = 0x6000;
 
