@@ -634,71 +634,65 @@ add_codec(const ft_codec *codec, void *user)
 /* Stock RTP and RTCP keep what they know of media in a conversation that they look up by network address and
  * ports, with a wildcard for the far end. For UDP such a conversation would take in other 5-tuples too: its
  * stream numbers would differ between passes, and stock SDP's entries (addresses behind NAT, other channels)
- * would get in the way. So media of each way has names of its own in the place of addresses: what people read
- * first, then what tells ways apart. */
+ * would get in the way. So media of each way has names of its own in the place of addresses: a text that
+ * stock RTCP shows to people (RTP shows none), then what tells ways apart. */
 typedef struct {
     address address;
-    char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 16];
+    char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 2 * 16];
 } end_name;
+
+static char *
+append_bytes(char *to, const void *bytes, int length)
+{
+    const size_t size = (size_t)CLAMP(length, 0, 16);
+
+    return size ? (char *)memcpy(to, bytes, size) + size : to;
+}
 
 /* The end `host` of the way to `other` over this channel. */
 static void
-name_end(end_name *name, const address *host, const address *other, uint16_t channel)
+name_end(end_name *name, const address *host, const address *other, uint16_t channel, bool readable)
 {
-    const unsigned other_length = MIN((unsigned)other->len, 16);
-
-    address_to_str_buf(host, name->text, WS_INET6_ADDRSTRLEN);
+    name->text[0] = '\0';
+    if (readable)
+        address_to_str_buf(host, name->text, WS_INET6_ADDRSTRLEN);
     char *end = name->text + strlen(name->text) + 1;
-    memcpy(end, &channel, sizeof channel);
-    end += sizeof channel;
-    if (other_length)
-        memcpy(end, other->data, other_length);
-    set_address(&name->address, AT_STRINGZ, (int)(end - name->text + other_length), name->text);
+    end = append_bytes(end, &channel, sizeof channel);
+    end = append_bytes(end, host->data, host->len);
+    end = append_bytes(end, other->data, other->len);
+    set_address(&name->address, AT_STRINGZ, (int)(end - name->text), name->text);
 }
 
-/* While it lasts, the packet runs between the named ends. They point into the names. */
-typedef struct {
-    end_name source, destination;
-    address  saved_source, saved_destination;
-} renamed_ends;
-
-static void
-rename_ends(packet_info *pinfo, const ft_packet *packet, renamed_ends *ends)
+static uint16_t
+channel_of(const ft_packet *packet)
 {
-    const uint16_t channel = packet->leg ? packet->leg->channel : 0;
-
-    name_end(&ends->source, &pinfo->net_src, &pinfo->net_dst, channel);
-    name_end(&ends->destination, &pinfo->net_dst, &pinfo->net_src, channel);
-    copy_address_shallow(&ends->saved_source, &pinfo->net_src);
-    copy_address_shallow(&ends->saved_destination, &pinfo->net_dst);
-    copy_address_shallow(&pinfo->net_src, &ends->source.address);
-    copy_address_shallow(&pinfo->net_dst, &ends->destination.address);
+    return packet->leg ? packet->leg->channel : 0;
 }
 
+/* What stock RTP and RTCP shall know of packets to `host`. */
 static void
-restore_ends(packet_info *pinfo, const renamed_ends *ends)
-{
-    copy_address_shallow(&pinfo->net_src, &ends->saved_source);
-    copy_address_shallow(&pinfo->net_dst, &ends->saved_destination);
-}
-
-static void
-set_up_end(packet_info *pinfo, address *end, uint32_t port, uint32_t other_port, uint32_t sdp_frame,
-           rtp_dyn_payload_t *codecs)
+set_up_end(packet_info *pinfo, const ft_packet *packet, const address *host, uint32_t port,
+           const address *other, uint32_t other_port, uint32_t sdp_frame, rtp_dyn_payload_t *codecs)
 {
     const uint32_t setup_frame = sdp_frame ? sdp_frame : pinfo->num;
     const char *method = sdp_frame ? "SDP" : "FaceTime";
+    end_name name;
 
-    srtp_add_address(pinfo, PT_UDP, end, (int)port, (int)other_port, method, setup_frame,
+    name_end(&name, host, other, channel_of(packet), false);
+    srtp_add_address(pinfo, PT_UDP, &name.address, (int)port, (int)other_port, method, setup_frame,
                      RTP_MEDIA_AUDIO | RTP_MEDIA_VIDEO, codecs, &encrypted, NULL);
-    rtcp_add_address(pinfo, end, (int)port, (int)other_port, method, setup_frame);
+    name_end(&name, host, other, channel_of(packet), true);
+    rtcp_add_address(pinfo, &name.address, (int)port, (int)other_port, method, setup_frame);
 }
 
-/* True where stock RTP has a conversation for the packet, whose ends are renamed. */
+/* True where stock RTP knows packets like this one. */
 static bool
-is_set_up(packet_info *pinfo)
+is_set_up(packet_info *pinfo, const ft_packet *packet)
 {
-    return find_conversation(pinfo->num, &pinfo->net_dst, NULL, CONVERSATION_UDP, pinfo->destport,
+    end_name name;
+
+    name_end(&name, &pinfo->net_dst, &pinfo->net_src, channel_of(packet), false);
+    return find_conversation(pinfo->num, &name.address, NULL, CONVERSATION_UDP, pinfo->destport,
                              pinfo->srcport, NO_ADDR_B) != NULL;
 }
 
@@ -715,8 +709,8 @@ newest_sdp(packet_info *pinfo)
     return newest;
 }
 
-/* Sets up stock RTP and RTCP for both ends of the packet, which are renamed: once for each way and SDP. First
- * pass. sdp_frame: of the packet's payload type, 0 if no SDP named it. */
+/* Sets up stock RTP and RTCP for both ends of the packet: once for each way and SDP. First pass. sdp_frame:
+ * of the packet's payload type, 0 if no SDP named it. */
 static void
 set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 {
@@ -724,33 +718,38 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 
     if (!ft_learning(pinfo))
         return;
-    if (leg ? leg->media_config != 0 && sdp_frame <= leg->media_config : is_set_up(pinfo))
+    if (leg ? leg->media_config != 0 && sdp_frame <= leg->media_config : is_set_up(pinfo, packet))
         return;
 
     rtp_dyn_payload_t *codecs = rtp_dyn_payload_new();
     ft_media_codecs(pinfo, add_codec, codecs);
     sdp_frame = newest_sdp(pinfo);
-    set_up_end(pinfo, &pinfo->net_dst, pinfo->destport, pinfo->srcport, sdp_frame, codecs);
-    set_up_end(pinfo, &pinfo->net_src, pinfo->srcport, pinfo->destport, sdp_frame, codecs);
+    set_up_end(pinfo, packet, &pinfo->net_dst, pinfo->destport, &pinfo->net_src, pinfo->srcport, sdp_frame,
+               codecs);
+    set_up_end(pinfo, packet, &pinfo->net_src, pinfo->srcport, &pinfo->net_dst, pinfo->destport, sdp_frame,
+               codecs);
     rtp_dyn_payload_free(codecs); /* both conversations hold it */
     if (leg)
         leg->media_config = sdp_frame ? sdp_frame : pinfo->num;
 }
 
-/* Stock's part of the packet. What it throws ends its part only. FEC parity packets aren't tapped: they
- * repeat the sequence number of a source packet, and would count in stock's streams as packets more than were
- * sent. Stock taps nothing, and leaves the columns alone, where an error report quotes a packet: that is what
- * it is told here. */
+/* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC parity packets
+ * aren't tapped: they repeat the sequence number of a source packet, and would count in stock's streams as
+ * packets more than were sent. Stock taps nothing, and leaves the columns alone, where an error report quotes
+ * a packet: that is what it is told here. */
 static void
-call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet,
-           uint32_t sdp_frame, bool tapped)
+call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+           const ft_packet *packet, bool tapped)
 {
-    renamed_ends ends;
+    const address source = pinfo->net_src, destination = pinfo->net_dst;
+    end_name source_name, destination_name;
 
-    rename_ends(pinfo, packet, &ends);
+    name_end(&source_name, &source, &destination, channel_of(packet), handle == rtcp_handle);
+    name_end(&destination_name, &destination, &source, channel_of(packet), handle == rtcp_handle);
+    copy_address_shallow(&pinfo->net_src, &source_name.address);
+    copy_address_shallow(&pinfo->net_dst, &destination_name.address);
+    pinfo->flags.in_error_pkt = !tapped;
     TRY {
-        set_up_media(pinfo, packet, sdp_frame);
-        pinfo->flags.in_error_pkt = !tapped;
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
     CATCH_NONFATAL_ERRORS {
@@ -758,20 +757,21 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
     }
     FINALLY {
         pinfo->flags.in_error_pkt = false;
-        restore_ends(pinfo, &ends);
+        copy_address_shallow(&pinfo->net_src, &source);
+        copy_address_shallow(&pinfo->net_dst, &destination);
     }
     ENDTRY;
 }
 
 static void
-dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet,
-                      const rtp_packet *rtp, const ft_codec *codec, uint32_t sdp_frame)
+dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const ft_packet *packet,
+                      const rtp_packet *rtp, const ft_codec *codec)
 {
     const bool is_parity = rtp->fec && rtp->is_parity;
 
     if (rtp->has_key_id)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
-    call_stock(rtp_handle, tvb, pinfo, tree, packet, sdp_frame, !is_parity);
+    call_stock(rtp_handle, tvb, pinfo, tree, packet, !is_parity);
     if (is_parity) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "SRTP");
         col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
@@ -929,27 +929,20 @@ show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_pac
                                found->fec_sequence, found->fec_sent, found->fec_listed);
 }
 
-static void
-dissect_own_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const rtp_packet *rtp,
-                 const ft_codec *codec, bool from_sdp, const ft_relay_header *relay)
+static proto_item *
+show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec, bool from_sdp)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
     proto_item *item = proto_tree_add_item(tree, proto_facetime_rtp, tvb, 0, -1, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtp);
 
-    if (tree) {
-        show_codec(subtree, tvb, rtp, codec, from_sdp);
-        if (rtp->extension)
-            show_extension(subtree, tvb, rtp);
-        if (rtp->has_key_id) {
-            proto_tree_add_item(subtree, hf_mki, tvb, rtp->payload_end, MKI_LENGTH, ENC_BIG_ENDIAN);
-            proto_tree_add_item(subtree, hf_mki_end, tvb, rtp->payload_end + MKI_LENGTH, 4, ENC_BIG_ENDIAN);
-        }
+    show_codec(subtree, tvb, rtp, codec, from_sdp);
+    if (rtp->extension)
+        show_extension(subtree, tvb, rtp);
+    if (rtp->has_key_id) {
+        proto_tree_add_item(subtree, hf_mki, tvb, rtp->payload_end, MKI_LENGTH, ENC_BIG_ENDIAN);
+        proto_tree_add_item(subtree, hf_mki_end, tvb, rtp->payload_end + MKI_LENGTH, 4, ENC_BIG_ENDIAN);
     }
-    show_damage(pinfo, item, tvb, rtp, packet->generation);
-    show_own_checks(pinfo, item, tvb, rtp, relay);
-    if (rtp->has_frame_info || rtp->fec)
-        show_findings(pinfo, item, tvb, rtp);
+    return item;
 }
 
 /* ---- the dissectors ---- */
@@ -990,9 +983,14 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         learn(tvb, pinfo, packet, &rtp);
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
-        dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec, sdp_frame);
+        set_up_media(pinfo, packet, sdp_frame);
+        dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
     }
-    dissect_own_part(tvb, pinfo, tree, &rtp, codec, sdp_frame != 0, relay);
+    proto_item *item = tree ? show_own_part(tree, tvb, &rtp, codec, sdp_frame != 0) : NULL;
+    show_damage(pinfo, item, tvb, &rtp, packet->generation);
+    show_own_checks(pinfo, item, tvb, &rtp, relay);
+    if (rtp.has_frame_info || rtp.fec)
+        show_findings(pinfo, item, tvb, &rtp);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -1002,8 +1000,11 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (packet)
-        call_stock(rtcp_handle, tvb, pinfo, tree, packet, 0, true);
+    if (packet) {
+        packet->media_setup_frame = newest_sdp(pinfo);
+        set_up_media(pinfo, packet, packet->media_setup_frame);
+        call_stock(rtcp_handle, tvb, pinfo, tree, packet, true);
+    }
     return (int)tvb_captured_length(tvb);
 }
 
