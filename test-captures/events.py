@@ -151,7 +151,7 @@ def _media(frame, call):
 
 
 def _hole(cap, frame, stun, checks):
-    """The first check answered on a direct pair where others had been sent in vain."""
+    """The first check answered on a direct pair where others had been sent in vain: the answer shows it."""
     pair = checks.setdefault(_ends(frame), {"vain": [], "open": True})
     if stun["class"] == "request" and stun["txid"] not in pair["vain"]:
         pair["vain"].append(stun["txid"])
@@ -159,8 +159,8 @@ def _hole(cap, frame, stun, checks):
         pair["open"] = False
         request = cap.truth[frame["response_to"]]
         if pair["vain"].index(stun["txid"]) > 0:
-            request["events"].append("hole_punched")
-            frame["may"].append("hole_punched")
+            frame["events"].append("hole_punched")
+            request["may"].append("hole_punched")
         elif "retransmission_of" in request:
             request["may"].append("hole_punched")
             frame["may"].append("hole_punched")

@@ -39,6 +39,11 @@ class Device:
         self.relayed = Candidate(stun.RELAYED, relayed, self.relayed_word, self.call_id)
 
     @property
+    def named(self):
+        """What its SIP and SDP say: the public address, and its own port whatever a NAT makes of that."""
+        return self.public[0], self.host.addr[1]
+
+    @property
     def candidates(self):
         return [c for c in (self.host, self.reflexive, self.relayed) if c]
 
@@ -279,7 +284,7 @@ class Signalling:
     def __init__(self, cap, inviter, invitee, template=(sip.OFFER_2015, sip.ANSWER_2015), coding="zlib",
                  **style):
         self.cap, self.coding = cap, coding
-        self.dialog = sip.Dialog(cap.rng, inviter.public, invitee.public, **style)
+        self.dialog = sip.Dialog(cap.rng, inviter.named, invitee.named, **style)
         self.sdp = {"offer": (template[0], inviter), "answer": (template[1], invitee)}
         self.sequence = {"caller": 1, "callee": 1}
         self.first_bye = None
@@ -288,7 +293,7 @@ class Signalling:
     def body(self, which, **lies):
         """The offer or the answer."""
         template, device = self.sdp[which]
-        text = sip.sdp(template, device.public, device.audio, device.video)
+        text = sip.sdp(template, device.named, device.audio, device.video)
         return sip.Body(text, "application/sdp", self.coding, **lies)
 
     def invite(self, path):

@@ -190,7 +190,7 @@ def sip_text_messages(cap):
 def damaged_bodies(call):
     """(what, Body): offers that are not as they say, or only just."""
     def offer(coding="zlib", **lies):
-        text = sip.sdp(sip.OFFER_2015, call.client.public, call.client.audio, call.client.video)
+        text = sip.sdp(sip.OFFER_2015, call.client.named, call.client.audio, call.client.video)
         return sip.Body(text, "application/sdp", coding, **lies)
     whole, raw = offer().coded, offer("raw").coded
     middle = len(whole) // 2
