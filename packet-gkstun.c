@@ -446,7 +446,7 @@ learn_attribute(stun_message *message, const stun_attribute *attribute)
         message->has_unknown = true;
         return;
     }
-    if (attribute->available < attribute->length)
+    if (attribute->available < attribute->length && attribute->row != &attribute_rows[ATT_DATA])
         return;
 
     const attribute_row *row = attribute->row;
@@ -599,11 +599,15 @@ learn_error(stun_message *message, const stun_attribute *attribute)
     message->facts.error_code = error_code(message->tvb, attribute);
 }
 
+/* Also where the message, or what the capture has of it, ends within: the content is shown as far as it goes.
+ * */
 static void
 learn_data(stun_message *message, const stun_attribute *attribute)
 {
     message->data_offset = attribute->offset;
-    message->data_length = attribute->length;
+    message->data_length = attribute->available;
+    if (message->is_cut)
+        message->data_length = MIN(attribute->length, tvb_reported_length(message->tvb) - attribute->offset);
 }
 
 static void
@@ -679,8 +683,8 @@ is_random_uuid(const uint8_t uuid[UUID_LENGTH])
 #define MODERN_CHECK (BIT(LINK_ID) | BIT(RADIO) | BIT(XOR_MAPPED_ADDRESS) | BIT(LINK_FLAGS) | BIT(DATA_SO) | \
                       BIT(MESSAGE_INTEGRITY))
 
-/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request and answer. Before
- * ICE version 106 there was only one; then the transaction id must tell the method. */
+/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request and answer.
+ * Before ICE version 106 there was only one; then the transaction id must tell the method. */
 static bool
 is_legacy_check(const stun_message *message)
 {
@@ -698,16 +702,19 @@ is_reserved_allocation(const stun_message *message)
            !seen(message, BIT(USERNAME));
 }
 
-/* Modern checks, as all 91 of 2023: these attributes and no other, MESSAGE-INTEGRITY last, so neither
- * USERNAME nor PRIORITY, without which no ICE agent of RFC 8445 checks. */
+/* Modern checks, as all 91 of 2023: these attributes, MESSAGE-INTEGRITY last, and neither USERNAME nor
+ * PRIORITY, without which no ICE agent of RFC 8445 checks. Beside a link id, attributes that nobody knows may
+ * stand. */
 static bool
 is_modern_check(const stun_message *message)
 {
-    if (message->facts.method != STUN_BINDING || message->has_unknown ||
-        (message->seen & ~MODERN_CHECK) != 0 || !message->integrity_last || message->damaged)
+    if (message->facts.method != STUN_BINDING || (message->seen & ~MODERN_CHECK) != 0 ||
+        !message->integrity_last || message->damaged)
         return false;
     if (message->facts.has_link_id)
         return is_random_uuid(message->facts.link_id);
+    if (message->has_unknown)
+        return false;
     if (message->facts.message_class == STUN_SUCCESS)
         return seen(message, BIT(LINK_FLAGS) | BIT(DATA_SO));
     return message->facts.message_class == STUN_REQUEST && message->radio <= MAX_RADIO &&
@@ -897,7 +904,7 @@ add_hidden_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offs
 
 /* ---- showing: attributes ---- */
 
-/* What a decoder works on: a whole value of a length that the row has. */
+/* What a decoder works on: a whole value of a length that the row has (a candidate list may be cut). */
 struct attribute_view {
     const stun_message   *message;
     const stun_attribute *attribute;
@@ -1190,6 +1197,9 @@ typedef struct {
 static void
 bad_candidates(const attribute_view *view, proto_item *item, const char *text)
 {
+    /* Of a list that is cut, not to be complete is no fault of its own. */
+    if (view->attribute->available < view->attribute->length)
+        return;
     expert_add_info_format(view->message->pinfo, item, &ei_gkstun_candidates_bad, "Candidate list: %s", text);
 }
 
@@ -1280,7 +1290,7 @@ static void
 show_candidates(const attribute_view *view)
 {
     const uint32_t start = view->attribute->offset;
-    candidate_list list = { .ipv4 = start + 3, .end = start + view->attribute->length };
+    candidate_list list = { .ipv4 = start + 3, .end = start + view->attribute->available };
 
     show_field(view, &hf_gkstun_candidates_version, 0, 2, ENC_BIG_ENDIAN);
     show_field(view, &hf_gkstun_candidates_ipv4_count, 2, 1, ENC_NA);
@@ -1378,6 +1388,14 @@ is_decodable(const attribute_view *view)
     return attribute->fits;
 }
 
+/* A list that is cut, of which its head and some candidates are there. */
+static bool
+is_readable_candidate_list(const stun_attribute *attribute)
+{
+    return attribute->row == &attribute_rows[ATT_CANDIDATES] && attribute->fits &&
+           attribute->available >= attribute->row->shortest;
+}
+
 static void
 show_attribute(const stun_message *message, const stun_attribute *attribute, proto_tree *tree)
 {
@@ -1386,7 +1404,7 @@ show_attribute(const stun_message *message, const stun_attribute *attribute, pro
 
     view.tree = is_apple(attribute) ? add_apple_attribute(message, attribute, tree, name)
                                     : add_standard_attribute(message, attribute, tree, name);
-    if (is_decodable(&view))
+    if (is_decodable(&view) || is_readable_candidate_list(attribute))
         attribute->row->show(&view);
     else
         show_raw(&view);
@@ -1475,9 +1493,9 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
 
     if (!exchange)
         return;
-    if (is_repeat)
-        add_frame(tree, STOCK(DUPLICATE), message->tvb,
-                  is_request ? exchange->request_frame : exchange->response_frame);
+    const uint32_t first = is_request ? exchange->request_frame : exchange->response_frame;
+    if (is_repeat && first != message->pinfo->num)
+        add_frame(tree, STOCK(DUPLICATE), message->tvb, first);
     if (is_request) {
         if (exchange->response_frame)
             add_frame(tree, STOCK(RESPONSE_IN), message->tvb, exchange->response_frame);

@@ -364,6 +364,18 @@ def test_stock_display(tshark, make_capture):
                    "stun.id": ["000127f10e4a55c331b2a07d"]}
 
 
+def test_proof_by_a_link_id_beside_unknown_attributes(tshark, make_capture):
+    newer = message(1, attribute(0x8008, bytes.fromhex("b483041d34904c6ba61d40c7375acd81")), attribute(0xDABA, bytes(4)),
+                    attribute(8, bytes(20)))
+    assert tshark.values(make_capture([up(newer)]), "facetime.generation") == ["2"]
+
+
+def test_check_of_2010_is_proof(tshark, make_capture):
+    """Without 0x8003 and what came with it; the transaction id tells the method."""
+    old = message(1, attribute(6, BINDING_REQUEST[24:44]), attribute(0x8001, b"\0\0\0\1"), attribute(0x802A, bytes(8)))
+    assert tshark.values(make_capture([up(old)]), "facetime.generation") == ["1"]
+
+
 # ---- round trip times ----
 
 def test_round_trip_of_the_transmission_that_was_answered(tshark, make_capture):
@@ -594,6 +606,45 @@ def test_every_length_that_a_capture_may_keep(tshark, make_capture):
         if n >= 8:
             assert row["stun.type"][0] == f"0x{golden[:2].hex()}", where
             assert bool(row["gkstun.cut"]) == (n < len(golden)), where
+
+
+def test_candidates_before_the_cut_are_shown(tshark, make_capture):
+    """The value stands at offset 84 of the request: 11 bytes of head and addresses, then 16 a candidate."""
+    capture = make_capture(claimed([up(BINDING_REQUEST[:84 + 11 + 16 * n + 3]) for n in (0, 1)]
+                                   + [up(BINDING_REQUEST, snap=84 + 11 + 16 + 3)]))
+    rows = tshark.rows(capture, "gkstun.candidates.ipv4", "gkstun.candidate.id", "gkstun.att.value")[1:]
+    assert [row["gkstun.candidates.ipv4"] for row in rows] == [["192.168.1.5", "203.0.113.7"]] * 3
+    assert [row["gkstun.candidate.id"] for row in rows] == [[], ["0x12345678"], ["0x12345678"]]
+    assert [row["gkstun.att.value"] for row in rows] == [["110403"], ["130403"], ["130403"]]
+    assert expert_names(tshark, capture) == [set(), {"truncated"}, {"truncated"}, {"cut"}]
+
+
+def test_data_before_the_cut_is_shown(tshark, make_capture):
+    wrapped = message(0x17, attribute(0x12, bytes.fromhex("0001 6113 3012a64b")), attribute(0x13, BINDING_REQUEST))
+    frames = [to_relay(ALLOCATE), to_relay(b"").reply(wrapped[:-60]), to_relay(b"").reply(wrapped, snap=len(wrapped) - 60)]
+    rows = tshark.rows(make_capture(frames), "gkstun.ice_version", "facetime.kind", "facetime.path")[1:]
+    assert rows == [{"gkstun.ice_version": ["109"], "facetime.kind": ["1"], "facetime.path": ["1"]}] * 2
+
+
+def test_messages_without_cookie(tshark, make_capture):
+    """RFC 3489 had none: Apple's are shown under their names, plain ones by the stock dissector for them."""
+    apple = check()[:4] + bytes(4) + check()[8:]
+    plain = message(1, attribute(3, bytes(4)))
+    plain = plain[:4] + bytes(4) + plain[8:]
+    capture = make_capture(claimed([up(apple), up(plain)]))
+    rows = tshark.rows(capture, "stun.cookie", "stun.id", "gkstun.ice_version", "classicstun.type")[1:]
+    assert rows == [{"stun.cookie": [], "stun.id": [apple[4:20].hex()], "gkstun.ice_version": ["109"],
+                     "classicstun.type": []},
+                    {"stun.cookie": [], "stun.id": [], "gkstun.ice_version": [], "classicstun.type": ["0x0001"]}]
+
+
+def test_nested_channels_end(tshark, make_capture):
+    nested = BINDING_REQUEST
+    for _ in range(40):
+        nested = channel_data(0x4002, nested)
+    capture = make_capture([to_relay(ALLOCATE), to_relay(nested)])
+    assert len(tshark.rows(capture, "stun.channel")[1]["stun.channel"]) in range(2, 10)
+    assert tshark.frames(capture, "gkstun.truncated") == []
 
 
 def test_snapped_check_is_still_proof(tshark, make_capture):
