@@ -769,6 +769,8 @@ dissect_without_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
 
     proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
+    if (tvb_reported_length(tvb) >= FIXED_HEADER)
+        tvb_ensure_bytes_exist(tvb, 0, FIXED_HEADER); /* not captured: Wireshark says so */
     expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length, "No room for the flags");
     return tvb_reported_length(tvb);
 }
@@ -782,7 +784,7 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         return 0;
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "QuickRelay");
     col_clear(pinfo->cinfo, COL_INFO);
-    if (tvb_reported_length(tvb) < FIXED_HEADER)
+    if (tvb_captured_length(tvb) < FIXED_HEADER)
         return dissect_without_flags(tvb, pinfo, root);
 
     const bool is_whole = parse_header(tvb, &header);
