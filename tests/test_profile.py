@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""profile/FaceTime: it loads without a word, and every expression in it is valid and finds something."""
+
+import re
+import shutil
+
+import pytest
+
+import support
+
+PROFILE = support.ROOT / "profile" / "FaceTime"
+# Together they have what the profile asks for.
+CAPTURES = [support.TEST_CAPTURES / f"{name}.pcapng" for name in (
+    "facetime-dropmidcall", "facetime-samenet-nop2p", "modern-call", "modern-baseband", "modern-damaged")]
+
+# What Statistics > I/O Graphs of 4.0, 4.4 and 4.6 all know.
+STYLES = {"Line", "Impulse", "Bar", "Stacked Bar", "Dot", "Square", "Diamond", "Cross", "Circle", "Plus"}
+PLAIN_AXES = {"Packets", "Bytes", "Bits"}
+FIELD_AXES = {f"{what}(Y Field)" for what in (
+    "SUM", "COUNT FRAMES", "COUNT FIELDS", "MAX", "MIN", "AVG", "LOAD")}
+
+
+def rows(name):
+    """The rows of a file that Wireshark keeps a table in, undone from its quoting."""
+    lines = [line for line in (PROFILE / name).read_text().splitlines() if not line.startswith("#")]
+    assert lines and all(re.fullmatch(r'"[^"]*"(,"[^"]*")*', line) for line in lines)
+    return [[cell.replace(r"\x22", '"') for cell in line[1:-1].split('","')] for line in lines]
+
+
+def colour_rules():
+    """[(name, filter, background, foreground)]"""
+    lines = [line for line in (PROFILE / "colorfilters").read_text().splitlines() if not line.startswith("#")]
+    return [re.fullmatch(r"@([^@]+)@([^@]+)@\[([\d,]+)\]\[([\d,]+)\]", line).groups() for line in lines]
+
+
+def columns():
+    """[(title, format)]"""
+    text = (PROFILE / "preferences").read_text()
+    cells = re.findall(r'"([^"]*)"', text[text.index("gui.column.format"):])
+    return list(zip(cells[::2], cells[1::2], strict=True))
+
+
+BUTTONS, GRAPHS, RULES, COLUMNS = rows("dfilter_buttons"), rows("io_graphs"), colour_rules(), columns()
+FILTERS = {**{f"button {label}": text for _, label, text, _ in BUTTONS},
+           **{f"graph {row[1]}": row[2] for row in GRAPHS},
+           **{f"colour {name}": text for name, text, _, _ in RULES}}
+
+
+def with_profile(name="FaceTime"):
+    """A tshark of a user that has the profile."""
+    program = support.Tshark(support.PLUGIN)
+    profile = program.home / ".config" / "wireshark" / "profiles" / name
+    shutil.copytree(PROFILE, profile)
+    for path in (program.home, *program.home.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return program, profile
+
+
+@pytest.fixture(scope="module")
+def profiled():
+    return with_profile()[0]
+
+
+def colours(program, capture, profile="FaceTime"):
+    """[(whether the packet is FaceTime's, name of its rule)]"""
+    lines = program.text(capture, "-C", profile, "--color", "-T", "fields", "-E", "separator=|",
+                         "-e", "facetime", "-e", "frame.coloring_rule.name").splitlines()
+    return [(bool(ours), rule) for ours, rule in (line.split("|") for line in lines)]
+
+
+def test_loads_without_a_word(profiled):
+    """Columns, buttons and colours: Tshark.run fails on any complaint."""
+    assert profiled.text(CAPTURES[0], "-C", "FaceTime")
+    assert colours(profiled, CAPTURES[0])
+
+
+@pytest.mark.parametrize("name, line", {
+    "colorfilters": "@wrong@facetime.no_such_field@[0,0,0][0,0,0]\n",
+    "dfilter_buttons": '"PERHAPS","wrong","facetime",""\n',
+    "preferences": "gui.column.format: \"odd\n",
+}.items())
+def test_a_broken_profile_would_be_noticed(name, line):
+    program, profile = with_profile("Broken")
+    with (profile / name).open("a") as file:
+        file.write(line)
+    with pytest.raises(AssertionError, match="complains"):
+        colours(program, CAPTURES[2], "Broken")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_filter_finds_something(name, tshark):
+    assert any(tshark.count(capture, FILTERS[name]) for capture in CAPTURES)
+
+
+# Columns
+
+def test_columns_of_the_call():
+    assert [title for title, _ in COLUMNS] == [
+        "No.", "Time", "Call", "Kind", "Path", "Peer", "Event", "Source", "Destination", "Protocol", "Length",
+        "Info"]
+
+
+def test_columns_ask_for_fields_that_exist(own_fields):
+    asked = [text.split(":")[1] for _, text in COLUMNS if text.startswith("%Cus:")]
+    assert len(asked) == 5
+    assert all(name in own_fields for text in asked for name in text.split(" or "))
+
+
+def test_columns_show_what_the_packets_have(profiled, tshark):
+    """Each packet's columns against its fields."""
+    fields = ("facetime.call", "facetime.kind", "facetime.path", "facetime.peer.ipv4", "facetime.event")
+    for capture in (CAPTURES[0], CAPTURES[2]):
+        lines = profiled.text(capture, "-C", "FaceTime", "-T", "tabs").split("\n")[:-1]
+        told = tshark.names(capture, *fields)
+        assert [line.split("\t")[2:7] for line in lines] == [list(row.values()) for row in told]
+        assert all(any(row[field] for row in told) for field in fields[:3] + fields[4:])
+
+
+# Colours
+
+def test_every_rule_colours_something_and_every_packet_has_one(profiled):
+    seen = set()
+    for capture in CAPTURES:
+        for ours, rule in colours(profiled, capture):
+            assert bool(rule) == ours
+            seen.add(rule)
+    # "odd" and "other" stand for what no capture needs: a warning that is no event's, a packet without path
+    assert {name for name, _, _, _ in RULES} - seen <= {"FaceTime: odd", "FaceTime: other"}
+
+
+def test_colours_can_be_read():
+    """Text and ground differ enough (WCAG's contrast of 4.5)."""
+    def light(colour):
+        channels = [int(c) / 65535 for c in colour.split(",")]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    for name, _, background, foreground in RULES:
+        low, high = sorted((light(background), light(foreground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+# Buttons and graphs
+
+def test_buttons():
+    assert all(enabled == "TRUE" and comment for enabled, _, _, comment in BUTTONS)
+    labels = [label for _, label, _, _ in BUTTONS]
+    assert len(set(labels)) == len(labels)
+    assert {label.split("//")[0] for label in labels} == {"Call", "Path", "Checks", "Trouble"}
+
+
+def test_graphs(own_fields):
+    numbers = {"FT_UINT8", "FT_UINT16", "FT_UINT32", "FT_RELATIVE_TIME"}
+    for enabled, name, _, colour, style, axis, field, smoothing, factor in GRAPHS:
+        assert enabled in ("Enabled", "Disabled") and name and style in STYLES, name
+        assert re.fullmatch("#[0-9a-f]{6}", colour), name
+        assert (smoothing, factor) == ("None", "1"), name
+        if axis in PLAIN_AXES:
+            assert not field, name
+        else:
+            assert axis in FIELD_AXES and field in own_fields, name
+            assert axis.startswith("COUNT") or own_fields[field] in numbers, name
+
+
+def test_graphs_of_the_questions():
+    graphs = {name: (text, field) for _, name, text, _, _, _, field, _, _ in GRAPHS}
+    assert ("baseband", "baseband.queued") in graphs.values()
+    assert ("facetime.event.media_gap", "") in graphs.values()
