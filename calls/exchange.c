@@ -78,7 +78,21 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     return exchange;
 }
 
-/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one. */
+/* Later passes: the last one that was open as of this frame. */
+static ft_exchange *
+request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
+{
+    ft_exchange *found = NULL;
+
+    for (ft_exchange *e = first; e && e->request_frame <= frame; e = e->next) {
+        if (e->nomination == fresh)
+            found = e;
+    }
+    return found;
+}
+
+/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one (or, over a
+ * bound, is what the later passes take it for). */
 static ft_exchange *
 learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, bool fresh)
 {
@@ -91,20 +105,9 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
         last->last_request_frame = pinfo->num;
         return last;
     }
-    return count < FT_MAX_REPEATS ? open_exchange(pinfo, key, last, fresh) : NULL;
-}
 
-/* Later passes: the last one that was open as of this frame. */
-static ft_exchange *
-request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
-{
-    ft_exchange *found = NULL;
-
-    for (ft_exchange *e = first; e && e->request_frame <= frame; e = e->next) {
-        if (e->nomination == fresh)
-            found = e;
-    }
-    return found;
+    ft_exchange *opened = count < FT_MAX_REPEATS ? open_exchange(pinfo, key, last, fresh) : NULL;
+    return opened ? opened : request_as_of(first, pinfo->num, fresh);
 }
 
 const ft_exchange *
