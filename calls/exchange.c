@@ -91,8 +91,8 @@ request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
     return found;
 }
 
-/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one (or, over a
- * bound, is what the later passes take it for). */
+/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one (or, over
+ * a bound, is what the later passes take it for). */
 static ft_exchange *
 learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, bool fresh)
 {
