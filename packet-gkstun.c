@@ -366,7 +366,8 @@ struct stun_message {
     bool          is_exact;         /* the header's length is the datagram's */
     bool          damaged;          /* some length doesn't fit, or bytes are missing */
     bool          has_apple;        /* some number of Apple's */
-    bool          has_unknown;      /* some number without a row, or a length without one */
+    bool          has_unknown;      /* some number that has no row */
+    bool          has_misfit;       /* some length that no row of its number has */
     bool          integrity_last;
     uint64_t      seen;             /* attributes by ATT_ id */
     ft_generation generation;       /* as the attributes tell */
@@ -442,10 +443,10 @@ learn_attribute(stun_message *message, const stun_attribute *attribute)
     message->has_apple |= is_apple(attribute);
     message->damaged |= attribute->available < attribute->length;
     message->integrity_last = false;
-    if (!attribute->row || !attribute->fits) {
-        message->has_unknown = true;
+    message->has_unknown |= attribute->row == NULL;
+    message->has_misfit |= attribute->row && !attribute->fits;
+    if (!attribute->fits)
         return;
-    }
     if (attribute->available < attribute->length && attribute->row != &attribute_rows[ATT_DATA])
         return;
 
@@ -713,7 +714,7 @@ is_modern_check(const stun_message *message)
         return false;
     if (message->facts.has_link_id)
         return is_random_uuid(message->facts.link_id);
-    if (message->has_unknown)
+    if (message->has_unknown || message->has_misfit)
         return false;
     if (message->facts.message_class == STUN_SUCCESS)
         return seen(message, BIT(LINK_FLAGS) | BIT(DATA_SO));
@@ -726,7 +727,7 @@ static bool
 is_link_carrier(const stun_message *message)
 {
     return message->facts.method == STUN_DATA && message->facts.message_class == STUN_INDICATION &&
-           !message->has_unknown && !message->damaged &&
+           !message->has_unknown && !message->has_misfit && !message->damaged &&
            message->seen == (BIT(CHANNEL_NUMBER) | BIT(DATA)) && is_link_message(data_of(message));
 }
 
@@ -1567,14 +1568,14 @@ show_beside_stock(const stun_message *message, proto_tree *root)
     show_attributes(message, tree, true);
 }
 
-/* Stock STUN shows what it shows rightly: messages of no damage and no attribute of Apple's (or any, where
- * the user wants it so). Data goes to the front door rather than to stock's heuristics, and method numbers
- * above FF are none of stock's. */
+/* Stock STUN shows what it shows rightly: messages without damage and without attributes of Apple's (where
+ * the user wants it so, with them). Data goes to the front door rather than to stock's heuristics, and method
+ * numbers above FF are none of stock's. */
 static bool
 is_for_stock(const stun_message *message)
 {
-    return !message->damaged && !carries_data(message) && message->facts.method <= 0xff &&
-           (!message->has_apple || gkstun_stock_display);
+    return !message->damaged && !message->has_misfit && !carries_data(message) &&
+           message->facts.method <= 0xff && (!message->has_apple || gkstun_stock_display);
 }
 
 /* False where stock refused. An exception of stock's costs no more than stock's own part. */
