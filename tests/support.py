@@ -10,8 +10,8 @@ Most tests need two fixtures (conftest.py) and nothing else:
 
 `tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails
 the test when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long.
-Results are kept for the session, so asking the same thing twice costs nothing; a start of tshark takes 0.3 s:
-put many packets into one capture rather than one into many.
+Results are kept, so asking the same thing twice costs nothing; a start of tshark takes 0.3 s: put many packets
+into one capture rather than one into many.
 
 Environment
     FACETIME_PLUGIN    the plugin to test (default build/facetime.so)
@@ -49,6 +49,7 @@ PLUGIN = pathlib.Path(os.environ.get("FACETIME_PLUGIN", ROOT / "build" / "faceti
 TSHARK = os.environ.get("TSHARK", "tshark")
 
 TIME_LIMIT = 300            # seconds of one tshark run: beyond it, it hangs
+KEPT = 100_000_000          # characters of output kept for the session, the oldest given up first
 START_TIME = 1_700_000_000  # of captures made here, seconds since 1970
 NOBODY = 65534
 
@@ -220,6 +221,8 @@ class Tshark:
         args = tuple(str(a) for a in args)
         if args not in self._results:
             self._results[args] = self._run(args)
+            while len(self._results) > 1 and sum(len(r.stdout) for r in self._results.values()) > KEPT:
+                del self._results[next(iter(self._results))]
         return self._results[args]
 
     def _run(self, args):
@@ -238,12 +241,15 @@ class Tshark:
         return Result(stdout, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
     def _read(self, capture, args, two_pass=False, disable=(), prefs=None, filter=None):
-        options = ["-n", "-r", self._readable(capture)]
+        path = self._readable(capture)
+        options = ["-n", "-r", path]
         options += ["-2"] if two_pass else []
         options += itertools.chain.from_iterable(("--disable-protocol", name) for name in disable)
         options += itertools.chain.from_iterable(("-o", f"{k}:{_pref(v)}") for k, v in (prefs or {}).items())
         options += ["-Y", filter] if filter else []
-        return self.run(*options, *args)
+        result = self.run(*options, *args)
+        assert "Dissector bug" not in result.stdout, f"{path}: {_line_of('Dissector bug', result.stdout)}"
+        return result
 
     def text(self, capture, *args, **how):
         """What tshark prints: text(capture, "-V")."""
@@ -264,9 +270,9 @@ class Tshark:
             self._results = kept
         return min(r.cpu for r in results), min(r.memory for r in results)
 
-    def rows(self, capture, *fields, **how):
+    def rows(self, capture, *fields, args=(), **how):
         """-T fields: for each packet {field: [value, ...]}, [] where it isn't there. Enums are numbers."""
-        args = ["-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e"]
+        args = [*args, "-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e"]
         for field in fields:
             args += ["-e", field]
         rows = []
@@ -299,11 +305,12 @@ class Tshark:
         """The numbers of the packets that a display filter selects."""
         return [int(n) for n in self.values(capture, "frame.number", filter=filter, **how)]
 
-    def pdml(self, capture, **how):
+    def pdml(self, capture, *args, **how):
         """The packets as XML elements. The fields, packet.iterfind(".//field[@name='snatmap.port']"), have
         the attributes name, showname, show, value, size, pos."""
-        return list(xml.etree.ElementTree.fromstring(self.text(capture, "-T", "pdml", **how)))
+        return list(xml.etree.ElementTree.fromstring(self.text(capture, "-T", "pdml", *args, **how)))
 
+    @functools.lru_cache(maxsize=None)      # tshark and stock live as long as the session
     def glossary(self, kind):
         """tshark -G fields, protocols, plugins ...: a list of columns for each line."""
         return [line.split("\t") for line in self.run("-G", kind).stdout.splitlines()]
