@@ -156,6 +156,8 @@ ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoin
     if (peer) {
         leg->peer = ft_endpoint_keep(peer);
         leg->setup_frame = pinfo->num;
+        /* A bind that comes inside of that very channel belongs to the leg before. */
+        leg->first_frame = pinfo->num + 1;
     }
     wmem_array_append_one(flow->legs, leg);
     return leg;

@@ -54,7 +54,8 @@ bool ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo);
 /* The leg of a channel as of this frame. On the first pass it is made where there is none (no bind seen: its peer is unknown). */
 ft_leg *ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel);
 
-/* A new leg for a channel, from this frame on. First pass. NULL over FT_MAX_LEGS_PER_FLOW. */
+/* A new leg for a channel, from this frame on, or from the next where a bind (which has a peer) makes it. First pass.
+ * NULL over FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer);
 
 /* Devices. Learning is for the first pass; the question is answered as of the frame. */
