@@ -367,13 +367,13 @@ def no_signalling(cap):
 def late(cap, call):
     """Media and the BYE of a call that was under way before the capture."""
     cap.start_open.add(1)
-    cap.run_to(call.end(call.talk(0.0, 0.4)))
+    cap.run_to(call.end(call.talk(0.0, 0.8)))
 
 
 @capture("mid-call-direct", "The capture starts in the middle of a direct call.")
 def mid_call_direct(cap):
     late(cap, SmallCall(cap, 1, *ends(cap)))
-    for number in range(1, 11):     # evidence has to gather first
+    for number in range(1, 41):     # evidence has to gather first
         cap.truth[number]["unproven"] = True
 
 
@@ -508,6 +508,7 @@ def rtp_both_paths(cap):
 
 # --- attributes and NAT tests -------------------------------------------------------------------
 
+# Truth of these frames: attribute, length, legal (True, False, None = not Apple's business).
 LEGAL_LENGTHS = {   # None: any
     stun.USERNAME: (20,), stun.APPLE_PROTOCOL: (4,), stun.APPLE_8002: None, stun.APPLE_ICE_VERSION: (4,),
     stun.APPLE_TIMESTAMP: (4,), stun.APPLE_DELAY: (4,), stun.APPLE_QOS: (0,), stun.APPLE_RADIO: (4,),
@@ -562,6 +563,10 @@ def apple_attributes(cap):
     for number, legal in LEGAL_LENGTHS.items():
         for length in LENGTHS_TRIED:
             fits = legal is None or length in legal
+            if number == stun.APPLE_LINK_FLAGS and length >= 8:
+                continue                # RFC 8489's ALTERNATE-SERVER
+            if number == stun.USERNAME and not fits:
+                fits = None             # an ordinary USERNAME
             send(Attribute(number, cap.random(length)), legal=fits)
     for what, value, legal in candidate_lists(cap):
         send(Attribute(stun.APPLE_CANDIDATES, value), legal=legal, note=what)

@@ -10,7 +10,7 @@ import struct
 
 from scenario import Capture
 from wire import Wire, modern, snatmap, stun
-from wire.modern import (ATTR_HBH, ATTR_LINK_MESSAGE, ATTR_RETRANSMITTED, ATTR_STATE, CELLULAR, WIFI, relay)
+from wire.modern import (ATTR_10, ATTR_HBH, ATTR_LINK_MESSAGE, ATTR_RETRANSMITTED, ATTR_STATE, CELLULAR, WIFI, relay)
 from wire.stun import Attribute
 
 PHONE, PHONE_CELLULAR = ("192.168.1.10", 16393), ("10.127.22.118", 16394)
@@ -187,9 +187,9 @@ def modern_call(stage):
     # links are announced, and places to reach each other
     for send, link, cellular, places in ((stage.up, MY_LINK, MY_CELLULAR_LINK, LINK_PLACES),
                                          (stage.down, PEER_LINK, PEER_CELLULAR_LINK, PEER_PLACES)):
-        attr = ATTR_LINK_MESSAGE | (0x10 if send == stage.down else 0)
+        attr = ATTR_LINK_MESSAGE | (ATTR_10 if send == stage.down else 0)
         back = stage.down if send == stage.up else stage.up
-        back_attr = ATTR_LINK_MESSAGE | (0x10 if back == stage.down else 0)
+        back_attr = ATTR_LINK_MESSAGE | (ATTR_10 if back == stage.down else 0)
         asked = send(modern.link_message(modern.INTERFACE_INFO, [
             modern.interfaces([(link, WIFI, 1446, 0, 1), (cellular, CELLULAR, 1256, 1, 1)]),
             (modern.TLV_KEYS, cap.random(64)), modern.counter(1), (modern.TLV_CAPABILITY, b"\0\1"),
@@ -251,7 +251,7 @@ def relay_error(stage):
     code = struct.pack("!HBB", 0, 6, 1) + b"Unable to Find Participant"
     wire = stun.message(0x203, stun.INDICATION, txid,
                         [stun.u32(stun.CHANNEL_NUMBER, 0x6000 << 16), Attribute(stun.ERROR_CODE, code),
-                         stun.address(stun.XOR_MAPPED_ADDRESS, (PUBLIC, 16393), txid)], "modern")
+                         stun.address(stun.XOR_MAPPED_ADDRESS, (PUBLIC, 16393), txid)], "modern", kind="turn")
     stage.cap.udp(RELAY, PHONE, wire, path="server", call=1)
     stage.cap.mark("relay error")
 
@@ -291,7 +291,7 @@ def modern_header_flags(stage):
     everything = {name: sample(name) for name in modern.FLAGS if name not in ("length", "counter")}
     stage.down(stage.peer.audio(), **{**everything, "attr": ATTR_STATE}, state=2)
     cap.mark("everything")
-    for body, name in ((b"", "empty"), (me.control(), "control"), (modern.control(me.mki, 0, b""), "control ack")):
+    for body, name in ((b"", "empty"), (me.control(), "control"), (modern.control(me.mki, 0, cap.random(14)), "control ack")):
         stage.up(body, count=True)
         cap.mark(name)
 
@@ -410,6 +410,7 @@ def modern_chained(stage):
 
 @capture("modern-secondary-links", "Relay headers with secondary link ids, one to three.")
 def modern_secondary_links(stage):
+    stage.one_to_one()
     for links in ([MY_LINK], [MY_LINK, MY_CELLULAR_LINK], [MY_LINK, MY_CELLULAR_LINK, PEER_CELLULAR_LINK]):
         stage.up(stage.me.audio(send_timestamp=9), link=PEER_LINK, links=links, count=True, priority=1)
 
@@ -425,7 +426,7 @@ def modern_link_tlvs(stage):
         number += 1
         asked = send(command, [modern.counter(number)])
         answer = stage.down(modern.link_message(command | modern.ACK, [modern.counter(number)], cap.random(20)),
-                            attr=ATTR_LINK_MESSAGE | 0x10)
+                            attr=ATTR_LINK_MESSAGE | ATTR_10)
         cap.truth[answer]["response_to"] = asked
     v6 = ("2001:db8:1::10", 16393)
     for tlv, what in ((modern.connection_data(LINK_PLACES), "three candidates"),

@@ -34,7 +34,7 @@ import random
 
 from wire import truth_of
 from wire import packets
-from wire.packets import ETHERTYPE_IPV4, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, is_ipv6
+from wire.packets import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, is_ipv6
 
 GATEWAY_MAC = "00:13:37:a5:2b:01"
 MACS = {

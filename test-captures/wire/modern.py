@@ -149,7 +149,8 @@ def audio_extension(send_timestamp=None, video_loss=None, ecn=None, stats=None, 
     if send_timestamp is not None:
         profile |= 0x0100
         out += struct.pack("!HHH", 3, send_timestamp, 12)
-        fields["facetime_rtp.audio.send_timestamp"] = [send_timestamp]
+        if version == 2:    # what version 1 has there is not known
+            fields["facetime_rtp.audio.send_timestamp"] = [send_timestamp]
     if video_loss is not None:
         profile |= 0x0400
         out += struct.pack("!HH", *video_loss)
@@ -171,7 +172,7 @@ def fec_parity(index, lengths):
     out = struct.pack(f"!BBHH{len(lengths)}H", index, 0, 0x13 << 11 | max(lengths), len(lengths), *lengths)
     return out + bytes(-len(out) % 4), {
         "facetime_rtp.fec.index": [index], "facetime_rtp.fec.parity": [1],
-        "facetime_rtp.fec.length": [max(lengths), *lengths]}
+        "facetime_rtp.fec.length": [max(lengths)]}
 
 
 def video_extension(ltr=None, frame=None, fec=None, probe=None, version=2, camera=0, ltr_bits=1):

@@ -61,7 +61,7 @@ class Body:
     def truth(self):
         """(entries of truth["sip"], fields)"""
         text = self.plain.decode() if _is_text(self.plain) else self.plain.hex()
-        fields = {"facetime_sip.coding": [self.coding]}
+        fields = {"facetime_sip.coding": [list(CODINGS).index(self.coding)]} if self.coded else {}
         if self.coding != "none" and not self.damage:
             fields["facetime_sip.inflated_length"] = [len(self.plain)]
         return {"content_type": self.content_type, "body": text, "damage": self.damage}, fields
