@@ -237,6 +237,21 @@ ft_relay_counted(packet_info *pinfo, uint16_t counter)
 
 /* ---- link ids ---- */
 
+/* The call that the packet's flow was in before this frame: what the frame itself tells comes too late for its
+ * header. */
+static const ft_call *
+call_before(packet_info *pinfo)
+{
+    const ft_flow *flow = flow_of(pinfo);
+
+    for (unsigned i = flow && flow->calls ? wmem_array_get_count(flow->calls) : 0; i-- > 0;) {
+        const ft_call_span *span = (const ft_call_span *)wmem_array_index(flow->calls, i);
+        if (span->from_frame < pinfo->num)
+            return ft_call_as_of(span->call, pinfo->num - 1);
+    }
+    return NULL;
+}
+
 /* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow
  * in the call. */
 static const known_link *
@@ -245,14 +260,14 @@ find_link(packet_info *pinfo, uint16_t id, bool or_here)
     wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
     const unsigned end = count_before(known, pinfo->num, or_here);
     const ft_flow *flow = flow_of(pinfo);
-    const ft_call *call = ft_call_of_packet(pinfo);
+    const ft_call *call = call_before(pinfo);
     const known_link *of_call = NULL;
 
     for (unsigned i = end; flow && i-- > (end > LINK_CHOICES ? end - LINK_CHOICES : 0);) {
         const known_link *candidate = (const known_link *)wmem_array_index(known, i);
         if (candidate->flow == flow)
             return candidate;
-        if (!of_call && call && ft_call_as_of(candidate->call, pinfo->num) == call)
+        if (!of_call && call && ft_call_as_of(candidate->call, pinfo->num - 1) == call)
             of_call = candidate;
     }
     return of_call;
