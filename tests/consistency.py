@@ -4,7 +4,7 @@
 
 The facts are those that the wire formats rest on (counted in the captures of 2023): a header that parses to
 its body, a frame that has the packets it announces, a probe that repeats an audio timestamp. Each is computed
-here from the plain values of `tshark -T fields`, not from what the plugin says of itself, but for a few expert
+from the plain values of `tshark -T fields`, not from what the plugin says of itself, but for a few expert
 infos that are named so. An exception in a new capture is either a fault of the plugin or news about FaceTime.
 
     consistency.py --arguments     prints the arguments that tshark needs, one a line
@@ -208,7 +208,8 @@ def _relay_length(capture):
 @fact("relay header: parses to a known body")
 def _relay_body(capture):
     kinds = {RTP, QUICKRELAY, CONTROL, LINK, HBH}
-    complaints = [f"quickrelay.{name}" for name in ("bad_length", "unparsed_body", "unknown_bit", "unverified")]
+    complaints = [f"quickrelay.{name}" for name in
+                  ("bad_length", "unparsed_body", "unknown_bit", "unverified")]
     for packet in capture.relayed:
         wrong = [name for name in complaints if name in packet]
         yield packet["facetime.kind"] in kinds and not wrong, packet.frame, ", ".join(wrong) or "unknown body"
