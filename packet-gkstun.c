@@ -1621,10 +1621,13 @@ note_packet(const stun_message *message, ft_packet *packet)
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
     if (message->facts.method == STUN_BINDING)
         return;
-    if (!carries_data(message))
+    if (!carries_data(message)) {
         packet->path = FT_PATH_SERVER;
-    else if (message->facts.peer.addr.type != AT_NONE)
+    } else if (message->facts.peer.addr.type != AT_NONE) {
         packet->path = FT_PATH_RELAY;
+        packet->leg = packet->flow ? ft_leg_of_peer(message->pinfo, packet->flow, &message->facts.peer) : NULL;
+        ft_channel_used(message->pinfo, packet->leg);
+    }
 }
 
 /* The exchange of a request or an answer. USE-CANDIDATE comes with the transaction id of an earlier check:

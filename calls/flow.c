@@ -141,8 +141,8 @@ ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
     return ft_learning(pinfo) ? ft_leg_new(pinfo, flow, channel, NULL) : NULL;
 }
 
-ft_leg *
-ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer)
+static ft_leg *
+add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer)
 {
     if (!flow->legs)
         flow->legs = wmem_array_new(wmem_file_scope(), sizeof(ft_leg *));
@@ -153,14 +153,34 @@ ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoin
     leg->flow = flow;
     leg->channel = channel;
     leg->first_frame = pinfo->num;
-    if (peer) {
+    if (peer)
         leg->peer = ft_endpoint_keep(peer);
+    wmem_array_append_one(flow->legs, leg);
+    return leg;
+}
+
+ft_leg *
+ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer)
+{
+    ft_leg *leg = add_leg(pinfo, flow, channel, peer);
+
+    if (leg && peer) {
         leg->setup_frame = pinfo->num;
         /* A bind that comes inside of that very channel belongs to the leg before. */
         leg->first_frame = pinfo->num + 1;
     }
-    wmem_array_append_one(flow->legs, leg);
     return leg;
+}
+
+ft_leg *
+ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
+{
+    for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
+        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (leg->channel == 0 && leg->first_frame <= pinfo->num && ft_endpoint_equal(&leg->peer, peer))
+            return leg;
+    }
+    return ft_learning(pinfo) ? add_leg(pinfo, flow, 0, peer) : NULL;
 }
 
 void

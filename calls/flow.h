@@ -1,6 +1,7 @@
 /* calls/flow.h
- * Flows: the UDP 5-tuples that FaceTime owns, on what evidence and from which frame on. Legs: the ways content takes
- * inside a flow, the direct one (channel 0) or one for each TURN channel. Devices: endpoints known as FaceTime's.
+ * Flows: the UDP 5-tuples that FaceTime owns, on what evidence and from which frame on. Legs: the ways content
+ * takes inside a flow: the direct one, one for each TURN channel, one for each peer of Send and Data indications.
+ * Devices: endpoints known as FaceTime's.
  *
  * Everything is made on the first pass and looked up "as of" a frame number, so a second pass sees at frame N what
  * the first pass saw there.
@@ -14,7 +15,7 @@
 
 typedef struct ft_leg {
     struct ft_flow *flow;
-    uint16_t        channel;        /* 0 for the direct way */
+    uint16_t        channel;        /* 0 for the direct way, and for a peer reached by indications */
     ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
     uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
@@ -57,6 +58,10 @@ ft_leg *ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel);
 /* A new leg for a channel, from this frame on, or from the next where a bind (which has a peer) makes it. First pass.
  * NULL over FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer);
+
+/* The leg of what Send and Data indications carry to or from a peer, as of this frame: it has no channel, and no set-up.
+ * On the first pass it is made where there is none. NULL over FT_MAX_LEGS_PER_FLOW. */
+ft_leg *ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer);
 
 /* Devices. Learning is for the first pass; the question is answered as of the frame. */
 void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint);

@@ -228,6 +228,12 @@ count_sequence(ft_stream *stream, uint16_t sequence)
         stream->highest_sequence += (uint32_t)step;
 }
 
+static bool
+is_relayed(const ft_leg *leg)
+{
+    return leg && leg != &leg->flow->direct;
+}
+
 /* True for a packet that was seen before; the event says where, when that was another way. */
 static bool
 is_copy(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
@@ -239,7 +245,7 @@ is_copy(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft
         if (window->slots[slot].leg != packet->leg)
             ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, window->slots[slot].frame,
                          "RTP sequence number %u was already sent %s in frame %u", rtp->sequence,
-                         window->slots[slot].leg && window->slots[slot].leg->channel ? "over the relay" : "directly",
+                         is_relayed(window->slots[slot].leg) ? "over the relay" : "directly",
                          window->slots[slot].frame);
         return true;
     }
@@ -289,7 +295,7 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
         return "an unknown way";
     if (leg->channel)
         return wmem_strdup_printf(scope, "the relay (channel 0x%04x)", leg->channel);
-    return "the direct path";
+    return is_relayed(leg) ? "the relay (no channel)" : "the direct path";
 }
 
 /* The far end, as seen at the device that packet->call calls local, when it has been silent for long; else NULL. */

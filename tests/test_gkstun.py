@@ -297,9 +297,12 @@ def test_data_indication_from_a_peer_is_relayed(tshark, make_capture):
         a ^ b for a, b in zip(bytes([17, 0, 2, 9]), COOKIE.to_bytes(4, "big")))), attribute(0x13, BINDING_REQUEST))
     frames = [to_relay(ALLOCATE), to_relay(b"").reply(wrapped)]
     row = one(tshark, make_capture, frames, "stun.type", "stun.att.ipv4", "stun.att.port", "gkstun.timestamp",
-              "facetime.kind", "facetime.path")
+              "facetime.kind", "facetime.path", "facetime.peer.ipv4", "facetime.peer.port",
+              "facetime.channel_setup_frame")
     assert row == {"stun.type": ["0x0017", "0x0001"], "stun.att.ipv4": ["17.0.2.9"], "stun.att.port": ["16385"],
-                   "gkstun.timestamp": [str(0xA1B2C3D4)], "facetime.kind": ["1"], "facetime.path": ["1"]}
+                   "gkstun.timestamp": [str(0xA1B2C3D4)], "facetime.kind": ["1"], "facetime.path": ["1"],
+                   "facetime.peer.ipv4": ["17.0.2.9"], "facetime.peer.port": ["16385"],
+                   "facetime.channel_setup_frame": []}
 
 
 def test_message_without_apples_attributes_is_stocks(tshark, stock, make_capture):
