@@ -173,25 +173,25 @@ shape_of(tvbuff_t *tvb, bool modern)
     return FT_SHAPE_QUIC;
 }
 
-/* What each shape presets, and who takes it. */
+/* What each shape presets, who takes it, and which stock dissector stands in where the user disabled that part. */
 static struct {
-    const char        *handle_name;
+    const char        *handle_name, *stock_name;
     ft_kind            kind;
     ft_generation      generation;  /* that the shape alone tells */
-    dissector_handle_t handle;
+    dissector_handle_t handle, stock;
 } shapes[FT_SHAPE_COUNT] = {
-    [FT_SHAPE_NONE]        = { "data",             FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_SNATMAP]     = { "snatmap",          FT_KIND_SNATMAP,    FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_COMMNAT]     = { "commnat",          FT_KIND_COMMNAT,    FT_LEGACY,             NULL },
-    [FT_SHAPE_STUN]        = { "gkstun",           FT_KIND_STUN,       FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_QUICKRELAY]  = { "quickrelay",       FT_KIND_QUICKRELAY, FT_MODERN,             NULL },
-    [FT_SHAPE_CHANNELDATA] = { "gkstun",           FT_KIND_TURN,       FT_LEGACY,             NULL },
-    [FT_SHAPE_SIP]         = { "facetime_sip",     FT_KIND_SIP,        FT_LEGACY,             NULL },
-    [FT_SHAPE_CONTROL]     = { "facetime_control", FT_KIND_CONTROL,    FT_MODERN,             NULL },
-    [FT_SHAPE_RTP]         = { "facetime_rtp",     FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_RTCP]        = { "facetime_rtcp",    FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL },
-    [FT_SHAPE_BASEBAND]    = { "baseband",         FT_KIND_BASEBAND,   FT_MODERN,             NULL },
-    [FT_SHAPE_QUIC]        = { "quic",             FT_KIND_QUIC,       FT_MODERN,             NULL },
+    [FT_SHAPE_NONE]        = { "data",             "data",     FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_SNATMAP]     = { "snatmap",          "data",     FT_KIND_SNATMAP,    FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_COMMNAT]     = { "commnat",          "data",     FT_KIND_COMMNAT,    FT_LEGACY,             NULL, NULL },
+    [FT_SHAPE_STUN]        = { "gkstun",           "stun-udp", FT_KIND_STUN,       FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_QUICKRELAY]  = { "quickrelay",       "data",     FT_KIND_QUICKRELAY, FT_MODERN,             NULL, NULL },
+    [FT_SHAPE_CHANNELDATA] = { "gkstun",           "stun-udp", FT_KIND_TURN,       FT_LEGACY,             NULL, NULL },
+    [FT_SHAPE_SIP]         = { "facetime_sip",     "sip",      FT_KIND_SIP,        FT_LEGACY,             NULL, NULL },
+    [FT_SHAPE_CONTROL]     = { "facetime_control", "data",     FT_KIND_CONTROL,    FT_MODERN,             NULL, NULL },
+    [FT_SHAPE_RTP]         = { "facetime_rtp",     "rtp",      FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_RTCP]        = { "facetime_rtp",     "rtcp",     FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_BASEBAND]    = { "baseband",         "data",     FT_KIND_BASEBAND,   FT_MODERN,             NULL, NULL },
+    [FT_SHAPE_QUIC]        = { "quic",             "data",     FT_KIND_QUIC,       FT_MODERN,             NULL, NULL },
 };
 
 /* ---- whether it is FaceTime's ---- */
@@ -254,7 +254,6 @@ call_guarded(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto
     return used;
 }
 
-/* RTCP stands in for a device's word that media runs here; the rest of the shapes have learners of their own. */
 static void
 dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet)
 {
@@ -265,7 +264,8 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
         packet->generation = shapes[shape].generation;
     if (shape == FT_SHAPE_QUIC)
         packet->path = FT_PATH_SERVER;
-    if (call_guarded(shapes[shape].handle, tvb, pinfo, tree) == 0) {
+    if (call_guarded(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
+        call_guarded(shapes[shape].stock, tvb, pinfo, tree) == 0) {
         packet->kind = FT_KIND_DATA;
         call_data_dissector(tvb, pinfo, tree);
     }
@@ -305,10 +305,11 @@ show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
 static void
 show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_call *prepared = ft_call_prepared_by(pinfo->num);
+    uint32_t known_from;
+    const ft_call *prepared = ft_call_prepared_by(pinfo->num, &known_from);
     const ft_call *call = packet->call;
 
-    if (!call && prepared && prepared->first_frame <= pinfo->num)
+    if (!call && prepared && known_from <= pinfo->num)
         call = prepared;
     call = ft_call_as_of(call, pinfo->num);
     const ft_call *later = ft_call_as_of(call ? call : prepared, UINT32_MAX);
@@ -319,10 +320,11 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     }
     /* What only later frames tell is a link forward, so one pass doesn't have it. */
     if (later && later != call && pinfo->fd->visited) {
+        const uint32_t frame = call ? call->merged_frame : MAX(known_from, later->first_frame);
         proto_item_set_generated(proto_tree_add_uint_format_value(tree, hf_call, tvb, 0, 0, later->number,
-            call ? "%u (known from frame %u)" : "%u (begins in frame %u)", later->number,
-            call ? call->merged_frame : later->first_frame));
-        show_frame(tree, hf_call_frame, tvb, call ? call->merged_frame : later->first_frame);
+            later->first_frame < pinfo->num ? "%u (known from frame %u)" : "%u (begins in frame %u)",
+            later->number, frame));
+        show_frame(tree, hf_call_frame, tvb, frame);
     }
 }
 
@@ -763,11 +765,9 @@ proto_register_facetime(void)
 void
 proto_reg_handoff_facetime(void)
 {
-    for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++)
-        shapes[shape].handle = find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
     for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++) {
-        if (!shapes[shape].handle) /* a Wireshark built without it */
-            shapes[shape].handle = find_dissector("data");
+        shapes[shape].handle = find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
+        shapes[shape].stock = find_dissector(shapes[shape].stock_name);
     }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
 
