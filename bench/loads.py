@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Captures to measure with. Each load is a generator of (seconds, Ethernet frame); what stands before the measured
+packets (the set-up of a call) comes with it and is measured with the empty load of the same name."""
+
+import pathlib
+import random
+import struct
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "test-captures"))
+
+import generate  # noqa: E402
+from wire import packets  # noqa: E402
+
+CLIENT, PEER, RELAY = "172.16.42.187", "71.230.89.52", "17.155.5.251"
+SETUP = "facetime-caller"
+SETUP_FRAMES = 301              # to the first direct RTP of both sides
+AUDIO = 1911967383              # SSRC of a=rtpID in the offer
+
+
+def datagram(src, dst, payload):
+    ip = packets.ipv4(src[0], dst[0], packets.PROTO_UDP, packets.udp(src, dst, payload))
+    return packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", ip)
+
+
+def template(src, dst, length):
+    """A frame to be filled in: its checksums are not verified by tshark, so they may go stale."""
+    return bytearray(datagram(src, dst, bytes(length))), 42
+
+
+def filled(frame, at, payload):
+    frame[at:at + len(payload)] = payload
+    return bytes(frame)
+
+
+def call_setup():
+    cap = generate.build(SETUP)
+    start = cap.packets[0][0]
+    return [((when - start) / 1e6, frame) for when, frame in cap.packets[:SETUP_FRAMES]]
+
+
+def rtp_payload(number, noise):
+    return struct.pack("!BBHII", 0x80, 104, number + 3000 & 0xFFFF, number * 480 & 0xFFFFFFFF, AUDIO) + noise
+
+
+def rtp(count):
+    """RTP of one sender on the direct path, after SDP."""
+    yield from call_setup()
+    noise = random.Random(1).randbytes(80)
+    frame, at = template((CLIENT, 16402), (PEER, 16402), 92)
+    for i in range(count):
+        yield 6 + i / 50, filled(frame, at, rtp_payload(i, noise))
+
+
+def channel(count):
+    """RTP of one sender in ChannelData, after SDP."""
+    yield from call_setup()
+    noise = random.Random(1).randbytes(80)
+    frame, at = template((CLIENT, 16402), (RELAY, 16385), 96)
+    for i in range(count):
+        yield 6 + i / 50, filled(frame, at, struct.pack("!HH", 0x4002, 92) + rtp_payload(i, noise))
+
+
+def stun(count):
+    """Connectivity checks with Apple's attributes, and their answers, on one direct pair."""
+    from wire import stun as messages
+    rng = random.Random(2)
+    ends = (CLIENT, 16402), (PEER, 16402)
+    near, far = (messages.Candidate(1, end, rng.getrandbits(31)) for end in ends)
+    for i in range(count // 2):
+        txid = messages.legacy_txid(1, rng)
+        yield i / 25, datagram(*ends, bytes(messages.binding_request(txid, far, near, True, 5, i)))
+        yield i / 25 + .02, datagram(*ends[::-1], bytes(messages.binding_response(txid, near, far, ends[0], i, 7)))
+
+
+def unknown(count):
+    """UDP of nobody's, in 200 flows: all heuristics run."""
+    rng = random.Random(3)
+    flows = [template((f"10.0.{i}.1", 20001 + i), (f"10.1.{i}.1", 30001 + i), 100) for i in range(200)]
+    noise = [rng.randbytes(100) for _ in range(50)]
+    for i in range(count):
+        yield i / 1000, filled(*flows[i % 200], bytes([0x13]) + noise[i % 50][1:])
+
+
+def dns(count):
+    query = bytes.fromhex("000001000001000000000000") + b"\3www\7example\3com\0\0\1\0\1"
+    frame, at = template(("10.0.0.1", 40000), ("10.0.0.2", 53), len(query))
+    for i in range(count):
+        yield i / 1000, filled(frame, at, struct.pack("!H", i & 0xFFFF) + query[2:])
+
+
+def modern(count):
+    """The media of a modern call, relayed, again and again: what the small modern capture has of RTP."""
+    cap = generate.build("modern-call")
+    setup = [(when, frame) for when, frame in cap.packets]
+    start, end = setup[0][0], setup[-1][0]
+    for when, frame in setup:
+        yield (when - start) / 1e6, frame
+    media = [frame for number, (_, frame) in enumerate(setup, 1)
+             if cap.truth[number]["kind"] == "rtp" and cap.truth[number]["path"] == "relay"]
+    for i in range(count):
+        yield (end - start) / 1e6 + i / 100, media[i % len(media)]
+
+
+LOADS = {load.__name__: load for load in (dns, unknown, rtp, stun, channel, modern)}
+
+
+def write(name, count, path):
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, packets.LINKTYPE_ETHERNET))
+        for seconds, frame in LOADS[name](count):
+            micros = 1_700_000_000_000_000 + round(seconds * 1e6)
+            out.write(struct.pack("<IIII", *divmod(micros, 1_000_000), len(frame), len(frame)) + frame)
