@@ -189,7 +189,7 @@ static struct {
     [FT_SHAPE_SIP]         = { "facetime_sip",     "sip",      FT_KIND_SIP,        FT_LEGACY,             NULL, NULL },
     [FT_SHAPE_CONTROL]     = { "facetime_control", "data",     FT_KIND_CONTROL,    FT_MODERN,             NULL, NULL },
     [FT_SHAPE_RTP]         = { "facetime_rtp",     "rtp",      FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_RTCP]        = { "facetime_rtp",     "rtcp",     FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_RTCP]        = { "facetime_rtcp",    "rtcp",     FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL, NULL },
     [FT_SHAPE_BASEBAND]    = { "baseband",         "data",     FT_KIND_BASEBAND,   FT_MODERN,             NULL, NULL },
     [FT_SHAPE_QUIC]        = { "quic",             "data",     FT_KIND_QUIC,       FT_MODERN,             NULL, NULL },
 };

@@ -18,12 +18,18 @@ typedef struct {
     nstime_t times[FT_MAX_PREPARATIONS];
 } preparations;
 
+/* What call such a packet turned out to be of, and by which frame. */
+typedef struct {
+    ft_call *call;
+    uint32_t known_from;
+} prepared_frame;
+
 static wmem_array_t *calls;             /* of ft_call *, by number - 1 */
 static wmem_map_t *calls_by_device;     /* ft_endpoint that sent -> its latest ft_call */
 static wmem_map_t *calls_by_target;     /* ft_endpoint that was only sent to -> its latest ft_call */
 static wmem_map_t *calls_by_address;    /* address of a device -> its latest ft_call */
 static wmem_map_t *preparations_of;     /* address of a device -> preparations */
-static wmem_map_t *prepared_frames;     /* frame -> ft_call */
+static wmem_map_t *prepared_frames;     /* frame -> prepared_frame */
 
 static unsigned
 address_hash(const void *key)
@@ -193,6 +199,16 @@ new_call(packet_info *pinfo, const ft_packet *packet)
 }
 
 static void
+tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
+{
+    prepared_frame *tie = wmem_new(wmem_file_scope(), prepared_frame);
+
+    tie->call = call;
+    tie->known_from = pinfo->num;
+    wmem_map_insert(prepared_frames, GUINT_TO_POINTER(frame), tie);
+}
+
+static void
 adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
@@ -200,7 +216,7 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
     for (unsigned i = 0; before && i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         if (before->frames[i] == 0 || seconds_since(pinfo, &before->times[i]) > PREPARATION_S)
             continue;
-        wmem_map_insert(prepared_frames, GUINT_TO_POINTER(before->frames[i]), call);
+        tie_preparation(pinfo, before->frames[i], call);
         for (const ft_event *event = ft_events_of(before->frames[i]); event; event = event->next)
             wmem_array_append_one(call->events, event);
     }
@@ -400,7 +416,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
         return;
     packet->call = running_call_at(pinfo, device);
     if (packet->call) {
-        wmem_map_insert(prepared_frames, GUINT_TO_POINTER(pinfo->num), packet->call);
+        tie_preparation(pinfo, pinfo->num, packet->call);
         return;
     }
 
@@ -417,9 +433,12 @@ ft_call_prepare(packet_info *pinfo, const address *device)
 }
 
 const ft_call *
-ft_call_prepared_by(uint32_t frame)
+ft_call_prepared_by(uint32_t frame, uint32_t *known_from)
 {
-    return (const ft_call *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
+    const prepared_frame *tie = (const prepared_frame *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
+
+    *known_from = tie ? tie->known_from : 0;
+    return tie ? tie->call : NULL;
 }
 
 void

@@ -85,9 +85,9 @@ void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
  * one. First pass. Call it before events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
-/* The call that ft_call_prepare() tied this frame to, or NULL. Where the call begins later (first_frame), this is a link
- * forward, so only later passes have it. */
-const ft_call *ft_call_prepared_by(uint32_t frame);
+/* The call that ft_call_prepare() tied this frame to, or NULL. *known_from: the frame that told it; where that comes
+ * later, this is a link forward, so only later passes have it. */
+const ft_call *ft_call_prepared_by(uint32_t frame, uint32_t *known_from);
 
 /* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
 void ft_call_count(packet_info *pinfo);
