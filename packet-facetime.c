@@ -334,7 +334,8 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
     for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next) {
         if (event->hindsight && !pinfo->fd->visited)
             continue;
-        proto_item_append_text(line, " [%s]", ft_event_name(event->id));
+        if (!event->hindsight)
+            proto_item_append_text(line, " [%s]", ft_event_name(event->id));
         proto_item *item = proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
         proto_item_set_generated(item);
         expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
