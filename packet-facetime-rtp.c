@@ -478,9 +478,10 @@ stream_key_equal(const void *a, const void *b)
 }
 
 static stream_check *
-stream_check_of(ft_packet *packet, uint32_t ssrc)
+stream_check_of(packet_info *pinfo, ft_packet *packet, uint32_t ssrc)
 {
-    const stream_key key = { packet->call ? (const void *)packet->call : (const void *)packet->flow, ssrc };
+    const ft_call *call = packet->call ? packet->call : ft_call_of_packet(pinfo);
+    const stream_key key = { call ? (const void *)call : (const void *)packet->flow, ssrc };
     stream_check *check = (stream_check *)wmem_map_lookup(stream_checks, &key);
 
     if (!key.owner || check)
@@ -598,7 +599,7 @@ finding_key(tvbuff_t *tvb)
 static void
 check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp_packet *rtp)
 {
-    stream_check *check = stream_check_of(packet, rtp->fixed.ssrc);
+    stream_check *check = stream_check_of(pinfo, packet, rtp->fixed.ssrc);
     finding found = { 0 };
 
     if (!check)
@@ -752,7 +753,7 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
     TRY {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
-    CATCH_NONFATAL_ERRORS {
+    CATCH_BOUNDS_ERRORS {
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
     FINALLY {
@@ -896,7 +897,7 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
                                relay->stream, stream);
     if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
         expert_add_info(pinfo, item, &ei_retransmitted);
-    if (!rtp->fec || rtp->damage == FIELD_MISSING)
+    if (!rtp->fec || (rtp->damage != SOUND && rtp->damage != BYTES_LEFT))
         return;
     for (unsigned i = 0; i < rtp->fec_count; i++)
         longest = MAX(longest, tvb_get_ntohs(tvb, rtp->fec + FEC_LIST + 2 * i));
@@ -1100,7 +1101,8 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     if (!ft_accept_bare_media || !(from_device || to_device))
         return false;
     parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    if (rtp.damage != SOUND || tvb_get_uint8(tvb, 0) >> 6 != 2 || rtp.media == MEDIA_UNKNOWN)
+    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
+        rtp.media == MEDIA_UNKNOWN)
         return false;
     if (rtp.has_key_id) {
         *generation = FT_MODERN;
