@@ -335,8 +335,6 @@ learn_snatmap(packet_info *pinfo, const ipv4_port *mapped)
 {
     const ft_endpoint device = mapped ? ft_destination(pinfo) : ft_source(pinfo);
 
-    if (!ft_learning(pinfo))
-        return;
     ft_call_prepare(pinfo, &device.addr);
     ft_device_learn(pinfo, &device);
     if (mapped && is_host_address(mapped)) {
@@ -560,12 +558,11 @@ static void
 learn_commnat(packet_info *pinfo, const commnat_message *message)
 {
     const ft_endpoint destination = ft_destination(pinfo);
+    const bool is_request = message->direction == COMMNAT_REQUEST;
     commnat_test *test = message->test;
 
-    if (!ft_learning(pinfo))
-        return;
     ft_call_prepare(pinfo, &message->device.addr);
-    if (test && message->direction == COMMNAT_REQUEST && test->asked[message->server].frame == 0) {
+    if (ft_learning(pinfo) && test && is_request && test->asked[message->server].frame == 0) {
         test->asked[message->server].end = ft_endpoint_keep(&destination);
         test->asked[message->server].frame = pinfo->num;
     }

@@ -208,6 +208,12 @@ tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
     wmem_map_insert(prepared_frames, GUINT_TO_POINTER(frame), tie);
 }
 
+static const prepared_frame *
+tie_of(uint32_t frame)
+{
+    return (const prepared_frame *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
+}
+
 static void
 adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
@@ -412,8 +418,13 @@ ft_call_prepare(packet_info *pinfo, const address *device)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !ft_learning(pinfo))
+    if (!packet)
         return;
+    if (!ft_learning(pinfo)) {
+        const prepared_frame *tie = tie_of(pinfo->num);
+        packet->call = tie && tie->known_from <= pinfo->num ? tie->call : NULL;
+        return;
+    }
     packet->call = running_call_at(pinfo, device);
     if (packet->call) {
         tie_preparation(pinfo, pinfo->num, packet->call);
@@ -435,7 +446,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
 const ft_call *
 ft_call_prepared_by(uint32_t frame, uint32_t *known_from)
 {
-    const prepared_frame *tie = (const prepared_frame *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
+    const prepared_frame *tie = tie_of(frame);
 
     *known_from = tie ? tie->known_from : 0;
     return tie ? tie->call : NULL;

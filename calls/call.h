@@ -82,7 +82,7 @@ void ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end);
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 
 /* A packet of Apple's servers around a call (NAT tests, HTTP check): tied to the device's running call, else to its next
- * one. First pass. Call it before events are added. */
+ * one. Later passes find what the first one made. Call it before events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
 /* The call that ft_call_prepare() tied this frame to, or NULL. *known_from: the frame that told it; where that comes
