@@ -14,7 +14,7 @@ typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED }
 /* One SSRC as seen at one device. */
 typedef struct ft_stream {
     uint32_t    ssrc;
-    uint8_t     payload_type;       /* the last seen */
+    uint64_t    payload_types[2];   /* a bit for each that was seen */
     bool        outgoing;           /* the device sends it */
     ft_endpoint sender;             /* as first seen: the datagram's source, or the peer behind the channel */
     uint32_t    first_frame, last_frame;

@@ -191,6 +191,16 @@ observe(packet_info *pinfo, const ft_packet *packet)
     return (observation){ source, source, true };
 }
 
+/* A relay's channel may lead to the peer's NAT: who is met directly is the far end. */
+static void
+meet_remote(const ft_packet *packet, const ft_endpoint *sender)
+{
+    ft_call *call = packet->call;
+
+    if (packet->path == FT_PATH_DIRECT || (call->remote.addr.type == AT_NONE && packet->leg))
+        call->remote = *sender;
+}
+
 static ft_stream *
 stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observation *seen)
 {
@@ -215,6 +225,8 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observ
     stream->base_sequence = stream->highest_sequence = rtp->sequence;
     stream->window = wmem_new0(wmem_file_scope(), ft_window);
     wmem_array_append_one(streams, stream);
+    if (!seen->outgoing)
+        meet_remote(packet, &stream->sender);
     return stream;
 }
 
@@ -391,7 +403,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         const bool copy = is_copy(pinfo, stream, packet, rtp);
         stream->copies += copy;
         stream->packets += !copy;
-        stream->payload_type = rtp->payload_type;
+        stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
         stream->last_frame = pinfo->num;
         stream->last_time = pinfo->rel_ts;
         count_sequence(stream, rtp->sequence);

@@ -27,6 +27,7 @@ typedef struct {
     bool        filtered;
     GHashTable *frames;     /* of the packets that passed the filter and may have events */
     GHashTable *calls;      /* of ft_call, that those packets belong to */
+    wmem_allocator_t *scope; /* of texts, while it is drawn */
 } report;
 
 static void
@@ -93,10 +94,10 @@ end_text(const ft_call *call)
 }
 
 /* "relay 175-279, direct 301-5780": first and last frame of media by path. */
-static char *
-paths_text(const ft_call *call)
+static const char *
+paths_text(wmem_allocator_t *scope, const ft_call *call)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(NULL, "");
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
 
     for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
         if (call->media_packets[path])
@@ -104,7 +105,7 @@ paths_text(const ft_call *call)
                                       val_to_str_const(path, ft_path_vals, "?"), call->media_first[path],
                                       call->media_last[path]);
     }
-    return wmem_strbuf_finalize(text);
+    return wmem_strbuf_get_str(text);
 }
 
 static uint32_t
@@ -116,25 +117,49 @@ lost_packets(const ft_stream *stream)
 }
 
 static const char *
-codec_name(const ft_call *call, const ft_stream *stream)
+codec_name(const ft_call *call, uint8_t payload_type)
 {
-    const ft_codec *codec = ft_codec_known(call->generation, stream->payload_type);
+    const ft_codec *codec = ft_codec_known(call->generation, payload_type);
 
     return codec ? codec->name : "unknown";
 }
 
-/* "AAC-ELD 4501 -0, H264 3310 -2": codec, packets and losses of each stream. */
-static char *
-media_text(const ft_call *call)
+static bool
+has_payload_type(const ft_stream *stream, unsigned payload_type)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(NULL, "");
+    return payload_type < 128 && (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
+}
+
+/* Names of the codecs that a stream uses, each once. */
+static GPtrArray *
+codecs_of(const ft_call *call, const ft_stream *stream)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        const char *name = codec_name(call, (uint8_t)payload_type);
+        if (has_payload_type(stream, payload_type) && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+            g_ptr_array_add(names, (void *)name);
+    }
+    return names;
+}
+
+/* "out AAC-ELD/Opus 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
+static const char *
+media_text(wmem_allocator_t *scope, const ft_call *call)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
 
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        wmem_strbuf_append_printf(text, "%s%s %s %u -%u", i ? ", " : "", stream->outgoing ? "out" : "in",
-                                  codec_name(call, stream), stream->packets, lost_packets(stream));
+        GPtrArray *codecs = codecs_of(call, stream);
+        wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
+        for (unsigned j = 0; j < codecs->len; j++)
+            wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
+        wmem_strbuf_append_printf(text, " %u -%u", stream->packets, lost_packets(stream));
+        g_ptr_array_free(codecs, TRUE);
     }
-    return wmem_strbuf_finalize(text);
+    return wmem_strbuf_get_str(text);
 }
 
 static double
@@ -148,26 +173,74 @@ duration(const ft_call *call)
 
 /* ---- as text ---- */
 
+static const struct { const char *title; bool right; } columns[] = {
+    { "Call", true }, { "Version", false }, { "Start", true }, { "Duration", true }, { "Frames", false },
+    { "Local", false }, { "Remote", false }, { "Offer from", false }, { "State", false }, { "Paths", false },
+    { "Media", false }, { "End", false },
+};
+#define COLUMNS G_N_ELEMENTS(columns)
+
+typedef struct { const char *cell[COLUMNS]; } table_row;
+
+static table_row
+call_row(wmem_allocator_t *scope, const ft_call *call)
+{
+    return (table_row){ {
+        wmem_strdup_printf(scope, "%u", call->number),
+        val_to_str_const(call->generation, ft_generation_vals, "unknown"),
+        wmem_strdup_printf(scope, "%.3f", nstime_to_sec(&call->first_time)),
+        wmem_strdup_printf(scope, "%.3f", duration(call)),
+        wmem_strdup_printf(scope, "%u-%u", call->first_frame, call->last_frame),
+        ft_endpoint_str(scope, &call->local),
+        ft_endpoint_str(scope, &call->remote),
+        ft_endpoint_str(scope, &call->offerer),
+        state_text(call),
+        paths_text(scope, call),
+        media_text(scope, call),
+        end_text(call),
+    } };
+}
+
+/* Each column as wide as its widest cell, two spaces between them; the last one as it comes. */
+static void
+print_table(const table_row *rows, unsigned count)
+{
+    int width[COLUMNS] = { 0 };
+
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned j = 0; j < COLUMNS; j++)
+            width[j] = MAX(width[j], (int)g_utf8_strlen(rows[i].cell[j], -1));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned j = 0; j < COLUMNS; j++) {
+            const char *text = rows[i].cell[j];
+            const int padding = width[j] - (int)g_utf8_strlen(text, -1);
+            const bool last = j == COLUMNS - 1;
+            printf("%*s%s%*s", columns[j].right ? padding : 0, "", text,
+                   columns[j].right || last ? 0 : padding, "");
+            printf("%s", last ? "\n" : "  ");
+        }
+    }
+}
+
 static void
 print_calls(const report *wanted)
 {
-    printf("\nFaceTime calls (seconds since the first frame; media as codec, packets, losses)\n");
-    printf("%-4s %-8s %10s %9s %13s  %-24s %-24s %-24s %-12s %-36s %-36s %s\n", "Call", "Version", "Start", "Duration",
-           "Frames", "Local", "Remote", "Offer from", "State", "End", "Paths", "Media");
+    wmem_array_t *rows = wmem_array_new(wanted->scope, sizeof(table_row));
+    table_row row;
+
+    for (unsigned j = 0; j < COLUMNS; j++)
+        row.cell[j] = columns[j].title;
+    wmem_array_append_one(rows, row);
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
         if (!wants_call(wanted, call))
             continue;
-        char *paths = paths_text(call), *media = media_text(call);
-        char *local = (char *)ft_endpoint_str(NULL, &call->local), *remote = (char *)ft_endpoint_str(NULL, &call->remote);
-        char *offerer = (char *)ft_endpoint_str(NULL, &call->offerer);
-        printf("%-4u %-8s %10.3f %9.3f %6u-%-6u  %-24s %-24s %-24s %-12s %-36s %-36s %s\n", call->number,
-               val_to_str_const(call->generation, ft_generation_vals, "unknown"), nstime_to_sec(&call->first_time),
-               duration(call), call->first_frame, call->last_frame, local, remote, offerer, state_text(call),
-               end_text(call), paths, media);
-        wmem_free(NULL, paths);
-        wmem_free(NULL, media);
+        row = call_row(wanted->scope, call);
+        wmem_array_append_one(rows, row);
     }
+    printf("\nFaceTime calls (seconds since the first frame; media as codecs, packets, losses)\n");
+    print_table((const table_row *)wmem_array_get_raw(rows), wmem_array_get_count(rows));
 }
 
 static int
@@ -232,9 +305,9 @@ print_timeline(const report *wanted)
         if (!wants_call(wanted, call))
             continue;
         GPtrArray *events = story(wanted, call);
-        char *local = (char *)ft_endpoint_str(NULL, &call->local), *remote = (char *)ft_endpoint_str(NULL, &call->remote);
         printf("\nCall %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->number,
-               val_to_str_const(call->generation, ft_generation_vals, "unknown generation"), local, remote,
+               val_to_str_const(call->generation, ft_generation_vals, "unknown generation"),
+               ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
                call->first_frame, call->last_frame, duration(call), state_text(call), end_text(call));
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
         print_story(events);
@@ -258,24 +331,45 @@ json_number(json_dumper *json, const char *name, uint32_t value)
     json_dumper_value_anyf(json, "%u", value);
 }
 
+/* With a point in every locale. */
 static void
 json_seconds(json_dumper *json, const char *name, double value)
 {
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+
     json_dumper_set_member_name(json, name);
-    json_dumper_value_anyf(json, "%.6f", value);
+    json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.6f", value));
 }
 
 static void
-json_end(json_dumper *json, const char *name, const ft_endpoint *end)
+json_end(json_dumper *json, const report *wanted, const char *name, const ft_endpoint *end)
 {
-    char *text = (char *)ft_endpoint_str(NULL, end);
-
     if (end->addr.type != AT_NONE)
-        json_string(json, name, text);
+        json_string(json, name, ft_endpoint_str(wanted->scope, end));
 }
 
 static void
-json_streams(json_dumper *json, const ft_call *call)
+json_codecs(json_dumper *json, const ft_call *call, const ft_stream *stream)
+{
+    GPtrArray *codecs = codecs_of(call, stream);
+
+    json_dumper_set_member_name(json, "payload_types");
+    json_dumper_begin_array(json);
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        if (has_payload_type(stream, payload_type))
+            json_dumper_value_anyf(json, "%u", payload_type);
+    }
+    json_dumper_end_array(json);
+    json_dumper_set_member_name(json, "codecs");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < codecs->len; i++)
+        json_dumper_value_string(json, (const char *)codecs->pdata[i]);
+    json_dumper_end_array(json);
+    g_ptr_array_free(codecs, TRUE);
+}
+
+static void
+json_streams(json_dumper *json, const report *wanted, const ft_call *call)
 {
     json_dumper_set_member_name(json, "streams");
     json_dumper_begin_array(json);
@@ -284,9 +378,8 @@ json_streams(json_dumper *json, const ft_call *call)
         json_dumper_begin_object(json);
         json_number(json, "ssrc", stream->ssrc);
         json_string(json, "direction", stream->outgoing ? "out" : "in");
-        json_number(json, "payload_type", stream->payload_type);
-        json_string(json, "codec", codec_name(call, stream));
-        json_end(json, "sender", &stream->sender);
+        json_codecs(json, call, stream);
+        json_end(json, wanted, "sender", &stream->sender);
         json_number(json, "first_frame", stream->first_frame);
         json_number(json, "last_frame", stream->last_frame);
         json_number(json, "packets", stream->packets);
@@ -350,9 +443,9 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_number(json, "first_frame", call->first_frame);
     json_number(json, "last_frame", call->last_frame);
     json_number(json, "packets", call->packets);
-    json_end(json, "local", &call->local);
-    json_end(json, "remote", &call->remote);
-    json_end(json, "offer_from", &call->offerer);
+    json_end(json, wanted, "local", &call->local);
+    json_end(json, wanted, "remote", &call->remote);
+    json_end(json, wanted, "offer_from", &call->offerer);
     json_string(json, "state", state_text(call));
     if (call->end_reason) {
         json_number(json, "end_frame", call->end_frame);
@@ -361,7 +454,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     if (call->restart_of)
         json_number(json, "restart_of", call->restart_of->number);
     json_paths(json, call);
-    json_streams(json, call);
+    json_streams(json, wanted, call);
     if (wanted->timeline)
         json_events(json, wanted, call);
     json_dumper_end_object(json);
@@ -384,18 +477,32 @@ print_json(const report *wanted)
 
 /* ---- the option -z ---- */
 
+/* What was tapped of a call before it was found to be part of another counts for that one. */
+static void
+follow_merges(report *wanted)
+{
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        ft_call *call = ft_call_by_number(number);
+        if (call->merged_into && g_hash_table_contains(wanted->calls, call))
+            g_hash_table_add(wanted->calls, (void *)ft_call_as_of(call, G_MAXUINT32));
+    }
+}
+
 static void
 report_draw(void *data)
 {
-    const report *wanted = (const report *)data;
+    report *wanted = (report *)data;
 
     ft_dialog_hindsight();
+    follow_merges(wanted);
+    wanted->scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
     if (wanted->json)
         print_json(wanted);
     else if (wanted->timeline)
         print_timeline(wanted);
     else
         print_calls(wanted);
+    wmem_destroy_allocator(wanted->scope);
 }
 
 /* option: "facetime,timeline", then ",json", then ",<filter>". */
