@@ -11,6 +11,8 @@ import support
 @pytest.fixture(scope="session")
 def tshark():
     """tshark with the plugin."""
+    if not support.PLUGIN.is_file():
+        pytest.exit(f"{support.PLUGIN} isn't there: build it first, or set FACETIME_PLUGIN", returncode=2)
     return support.Tshark(support.PLUGIN)
 
 

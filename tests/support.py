@@ -201,7 +201,6 @@ class Tshark:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="plugins-", dir=stage()))
         folder.chmod(0o755)
         if plugin:
-            assert plugin.is_file(), f"{plugin} isn't there: build it first, or set FACETIME_PLUGIN"
             epan = folder / "{}.{}".format(*self.version) / "epan"
             epan.mkdir(parents=True, mode=0o755)
             shutil.copy(plugin, epan / "facetime.so")

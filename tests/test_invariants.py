@@ -23,12 +23,24 @@ def packets(text):
 
 
 def links_forward(number, lines):
-    """Those that only a second pass can know: generated lines that name a later frame."""
+    """Generated lines that name a later frame: only a second pass can know them."""
     return [line for line in lines if (link := LINK.match(line)) and int(link[1]) > number]
 
 
-@pytest.fixture(scope="module", params=support.own_captures() + support.shared_captures("real")
-                + support.shared_captures("negative"))
+def without_bye_unanswered(lines):
+    """That no answer comes to a BYE is known at the capture's end: this event stands on the second pass alone."""
+    kept, inside = [], None
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        inside = inside if inside is not None and indent > inside else None
+        if line.strip() == "[Event: bye_unanswered]":
+            inside = indent
+        if inside is None:
+            kept.append(line.replace(" [bye_unanswered]", "") if line.startswith("FaceTime: ") else line)
+    return kept
+
+
+@pytest.fixture(scope="module", params=support.own_captures() + support.shared_captures("real"))
 def capture(request):
     return request.param
 
@@ -41,29 +53,44 @@ def assert_same(one, other):
 
 
 def test_two_passes_show_what_one_does(capture, tshark, stock):
-    """Stock's own two passes differ (a TCP conversation's completeness ...): those lines of a packet don't count."""
     once, twice = (packets(tshark.text(capture, "-V", two_pass=n)) for n in (False, True))
-    stock_once, stock_twice = (packets(stock.text(capture, "-V", two_pass=n)) for n in (False, True))
-    assert len(once) == len(twice) == len(stock_once) == len(stock_twice)
+    assert once.keys() == twice.keys()
+    differing = {}
     for number in once:
-        stock_differs = set(stock_once[number]) ^ set(stock_twice[number])
-        ignored = stock_differs.union(links_forward(number, twice[number]))
         assert not links_forward(number, once[number])
-        assert_same([line for line in once[number] if line not in ignored],
-                    [line for line in twice[number] if line not in ignored])
+        links = links_forward(number, twice[number])
+        lines = [line for line in without_bye_unanswered(twice[number]) if line not in links]
+        if once[number] != lines:
+            differing[number] = lines
+    if differing:
+        # stock's two passes differ as well, a TCP conversation's completeness say: its lines don't count
+        stock_once, stock_twice = (packets(stock.text(capture, "-V", two_pass=n)) for n in (False, True))
+    for number, lines in differing.items():
+        ignored = set(stock_once[number]) ^ set(stock_twice[number])
+        assert_same(*([line for line in which if line not in ignored] for which in (once[number], lines)))
+
+
+def spare_stock(capture):
+    """Stock inflates a bomb without bound: a GiB and a complaint, which is why sdp_inflate/ exists."""
+    if "bomb" in capture.name:
+        pytest.skip("too much for stock")
 
 
 def test_disabled_is_stock(capture, tshark, stock, own_protocols):
+    spare_stock(capture)
     assert_same(tshark.lines(capture, "-V", disable=own_protocols), stock.lines(capture, "-V"))
 
 
 def test_a_filter_changes_no_packet(capture, tshark):
     whole = packets(tshark.text(capture, "-V"))
     chosen = packets(tshark.text(capture, "-V", filter="facetime || frame.number % 2 == 0"))
-    assert set(tshark.frames(capture, "facetime || frame.number % 2 == 0")) == set(chosen)
+    assert chosen.keys() >= {number for number in whole if number % 2 == 0}
     for number, lines in chosen.items():
         assert_same(lines, whole[number])
 
 
 def test_nothing_becomes_malformed(capture, tshark, stock):
-    assert set(tshark.frames(capture, "_ws.malformed")) <= set(stock.frames(capture, "_ws.malformed"))
+    spare_stock(capture)
+    ours, theirs = ({number for number, lines in packets(program.text(capture, "-V")).items()
+                     if any("[Malformed Packet" in line for line in lines)} for program in (tshark, stock))
+    assert ours <= theirs
