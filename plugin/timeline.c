@@ -77,6 +77,21 @@ wants_call(const report *wanted, const ft_call *call)
 
 /* ---- what a call is, in words ---- */
 
+/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
+static const char *
+printable(wmem_allocator_t *scope, const char *text)
+{
+    wmem_strbuf_t *clean = wmem_strbuf_new(scope, "");
+    char *valid = g_utf8_make_valid(text, -1);
+
+    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
+        const gunichar c = g_utf8_get_char(at);
+        wmem_strbuf_append_unichar(clean, c == ' ' || g_unichar_isgraph(c) ? c : 0xfffd);
+    }
+    g_free(valid);
+    return wmem_strbuf_get_str(clean);
+}
+
 static const char *
 state_text(const ft_call *call)
 {
@@ -84,13 +99,15 @@ state_text(const ft_call *call)
         return "answered";
     if (call->invite_frame)
         return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
-    return call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY] ? "media" : "set-up only";
+    if (call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY])
+        return "media";
+    return call->state == FT_CALL_ENDED ? "ended" : "set-up only";
 }
 
 static const char *
-end_text(const ft_call *call)
+end_text(wmem_allocator_t *scope, const ft_call *call)
 {
-    return call->end_reason ? call->end_reason : "not in this file";
+    return call->end_reason ? printable(scope, call->end_reason) : "not in this file";
 }
 
 /* "relay 175-279, direct 301-5780": first and last frame of media by path. */
@@ -105,7 +122,7 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
                                       val_to_str_const(path, ft_path_vals, "?"), call->media_first[path],
                                       call->media_last[path]);
     }
-    return wmem_strbuf_get_str(text);
+    return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
 
 static uint32_t
@@ -159,7 +176,7 @@ media_text(wmem_allocator_t *scope, const ft_call *call)
         wmem_strbuf_append_printf(text, " %u -%u", stream->packets, lost_packets(stream));
         g_ptr_array_free(codecs, TRUE);
     }
-    return wmem_strbuf_get_str(text);
+    return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
 
 static double
@@ -197,7 +214,7 @@ call_row(wmem_allocator_t *scope, const ft_call *call)
         state_text(call),
         paths_text(scope, call),
         media_text(scope, call),
-        end_text(call),
+        end_text(scope, call),
     } };
 }
 
@@ -267,17 +284,17 @@ story(const report *wanted, const ft_call *call)
 }
 
 static void
-print_event(const ft_event *event, unsigned more, uint32_t last)
+print_event(const report *wanted, const ft_event *event, unsigned more, uint32_t last)
 {
     printf("%8u %11.3f  %-7s %-27s %s", event->frame, nstime_to_sec(&event->time),
-           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
+           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), printable(wanted->scope, event->text));
     if (more)
         printf(" (and %u more, to frame %u)", more, last);
     printf("\n");
 }
 
 static void
-print_story(GPtrArray *events)
+print_story(const report *wanted, GPtrArray *events)
 {
     unsigned count[FT_EVENT_COUNT] = { 0 }, told[FT_EVENT_COUNT] = { 0 };
     uint32_t last[FT_EVENT_COUNT] = { 0 };
@@ -290,9 +307,9 @@ print_story(GPtrArray *events)
     for (unsigned i = 0; i < events->len; i++) {
         const ft_event *event = (const ft_event *)events->pdata[i];
         if (count[event->id] <= MANY)
-            print_event(event, 0, 0);
+            print_event(wanted, event, 0, 0);
         else if (told[event->id]++ == 0)
-            print_event(event, count[event->id] - 1, last[event->id]);
+            print_event(wanted, event, count[event->id] - 1, last[event->id]);
     }
 }
 
@@ -308,9 +325,10 @@ print_timeline(const report *wanted)
         printf("\nCall %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->number,
                val_to_str_const(call->generation, ft_generation_vals, "unknown generation"),
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
-               call->first_frame, call->last_frame, duration(call), state_text(call), end_text(call));
+               call->first_frame, call->last_frame, duration(call), state_text(call),
+               end_text(wanted->scope, call));
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
-        print_story(events);
+        print_story(wanted, events);
         g_ptr_array_free(events, TRUE);
     }
 }
