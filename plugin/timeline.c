@@ -86,7 +86,8 @@ printable(wmem_allocator_t *scope, const char *text)
 
     for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
         const gunichar c = g_utf8_get_char(at);
-        wmem_strbuf_append_unichar(clean, c == ' ' || g_unichar_isgraph(c) ? c : 0xfffd);
+        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c));
+        wmem_strbuf_append_unichar(clean, shown ? c : 0xfffd);
     }
     g_free(valid);
     return wmem_strbuf_get_str(clean);
