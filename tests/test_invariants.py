@@ -28,7 +28,7 @@ def links_forward(number, lines):
 
 
 def without_bye_unanswered(lines):
-    """That no answer comes to a BYE is known at the capture's end: this event stands on the second pass alone."""
+    """That no answer comes to a BYE is known at the capture's end: only a second pass has this event."""
     kept, inside = [], None
     for line in lines:
         indent = len(line) - len(line.lstrip())

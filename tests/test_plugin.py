@@ -48,7 +48,8 @@ def test_every_field_belongs_to_a_protocol_of_ours(own_fields, own_protocols):
 
 def test_no_protocol_of_stock_gets_fields(tshark, stock, own_protocols):
     def of_stock(program):
-        return {tuple(row) for row in program.glossary("fields") if row[0] == "F" and row[4] not in own_protocols}
+        return {tuple(row) for row in program.glossary("fields")
+                if row[0] == "F" and row[4] not in own_protocols}
     assert of_stock(tshark) == of_stock(stock)
 
 
@@ -78,7 +79,7 @@ def test_inferred_meanings_say_so(name, tshark, own_protocols):
 
 def test_port_range(tshark, make_capture):
     """Registered by default, and a preference that takes ranges."""
-    ports = {int(row[1]) for row in tshark.glossary("decodes") if row[0] == "udp.port" and row[2] == "facetime"}
+    ports = {int(row[1]) for row in tshark.glossary("decodes") if (row[0], row[2]) == ("udp.port", "facetime")}
     assert ports == set(range(16384, 16404))
     request = bytes.fromhex("000000012f3173750a7f16764012aaaa")
     capture = make_capture([support.Datagram("10.127.22.118", 16402, "17.188.181.8", 3480, request)])
