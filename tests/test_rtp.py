@@ -681,8 +681,8 @@ def test_real_key_ids(tshark, real):
         assert len(set(ids)) == 2, "two senders"
 
 
-# SSRC: packets, lost, of the Wi-Fi capture. Counted apart from the plugin: distinct sequence numbers, and what
-# is missing between the first and the last.
+# SSRC: packets, lost, of the Wi-Fi capture. Counted apart from the plugin: distinct sequence numbers, and
+# what is missing between the first and the last.
 WIFI_STREAMS = {
     0xE459D6DA: (354, 0), 0x20E86062: (98, 0), 0x8CD623A8: (256, 0), 0xCE7B44BF: (150, 0),
     0x7897DEA2: (25, 0), 0xC5F54B1B: (145, 0), 0x78ED69CD: (214, 0), 0x04BD365A: (13, 0),
