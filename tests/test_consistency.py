@@ -357,7 +357,7 @@ BUILD = support.PLUGIN.parent
 
 
 @pytest.mark.skipif(not (BUILD / "CMakeCache.txt").is_file(), reason="the plugin isn't in its build folder")
-@pytest.mark.skipif("FACETIME_PRELOAD" in os.environ, reason="a plugin with sanitizers doesn't load by itself")
+@pytest.mark.skipif("FACETIME_PRELOAD" in os.environ, reason="sanitizers need a preload")
 @pytest.mark.parametrize("name, status", [("facetime-caller", 0), ("modern-damaged", 1)])
 def test_one_command_for_users(name, status):
     command = [support.ROOT / "tools" / "check-capture", support.TEST_CAPTURES / f"{name}.pcapng"]
