@@ -416,15 +416,15 @@ EVENTS = {
         ("channel_bind_retransmitted", 156), ("nominated", 164, 283), ("nonstandard_sdp", 169, 172),
         ("call_answered", 172), ("path_switch", 300, 301), ("call_ended", 5786), ("relay_released", 5791)),
     "facetime-samenet": numbered(
-        ("connectivity_check", 39, 40, 58, 59), ("call_started", 71), ("legacy_username", 71),
+        ("connectivity_check", 39, 41, 57, 59), ("call_started", 71), ("legacy_username", 71),
         ("reserved_allocation", 135, 178), ("nominated", 182), ("nonstandard_sdp", 192, 198), ("call_answered", 198),
-        ("relay_released", 229, 280), ("allocation_mismatch", 262, 288), ("call_ended", 3281)),
+        ("relay_released", 229, 280), ("allocation_mismatch", 262, 288), ("call_ended", 3282)),
     "facetime-samenet-nop2p": numbered(
-        ("connectivity_check", 196, 200, 269, 272), ("call_started", 357), ("legacy_username", 357),
+        ("connectivity_check", 196, 199, 269, 272), ("call_started", 357), ("legacy_username", 357),
         ("peer_unreachable", 366), ("binding_retransmitted", 379, 413, 503, 536, 561, 568),
         ("reserved_allocation", 417, 439), ("early_channel_data", 476, 509, 536, 568), ("hole_punched", 557),
         ("nominated", 571), ("channel_bind_retransmitted", 578), ("relay_released", 585, 594),
-        ("nonstandard_sdp", 598, 608), ("call_answered", 608), ("call_ended", 3540)),
+        ("nonstandard_sdp", 598, 608), ("call_answered", 608), ("call_ended", 3541)),
     "facetime-dropmidcall": numbered(
         ("connectivity_check", 73, 75), ("call_started", 92, 9600), ("reserved_allocation", 92, 9600),
         ("early_channel_data", 101, 9609), ("legacy_username", 101, 9609), ("nominated", 107, 136, 9630),

@@ -29,7 +29,6 @@ class Callee(RelayedEnds):
     def relay_and_sip(self):
         cap, relay = self.cap, self.allocation()
         self.check_relay()
-        self.check_back()
         cap.at(2.20, relay.allocate)
         cap.at(2.33, relay.allocated)
         self.queue_relay(2.90)
@@ -55,7 +54,6 @@ class Callee(RelayedEnds):
     def direct_path(self):
         cap = self.cap
         self.check_direct()
-        self.check_nominated()
         cap.run(0.55)
         self.first.send()
         cap.run(0.001)

@@ -51,7 +51,7 @@ class Caller(RelayedEnds):
         cap = self.cap
         tell(cap, (121, 3.994, self.bind, "channel bind", "channel to the peer's public address, port 16402"))
         self.check_relay(first_form=True)
-        to_host = direct(cap, 1, CLIENT, PEER_HOST)
+        local = Check(self.client, self.client.host, self.peer.host, *direct(cap, 1, CLIENT, PEER_HOST))
         unanswered = "Binding request in ChannelData, no answer to the bind yet"
         tell(cap,
              (122, 3.995, self.relayed.send, "early check", unanswered),
@@ -61,10 +61,8 @@ class Caller(RelayedEnds):
              (158, 4.672, self.bound, "channel bound", "its response"),
              (160, 4.704, lambda: self.relayed_answer(listed=self.peer.candidates), "check answered",
               "Binding response, MAPPED-ADDRESS of the TURN server, 3489"),
-             (161, 4.706, lambda: Check(self.client, self.client.host, self.peer.host, *to_host).send(),
-              "check of local address", "Binding request to the peer's local address"),
-             (162, 4.709, lambda: self.check_back().send(), "peer's check",
-              "Binding request of the peer, ICE-CONTROLLED"),
+             (161, 4.706, local.send, "check of local address", "Binding request to the peer's local address"),
+             (162, 4.709, self.back.send, "peer's check", "Binding request of the peer, ICE-CONTROLLED"),
              (163, 4.711, lambda: self.back.answer(mapped=PEER)))
         self.relayed.form = {}
         tell(cap,
@@ -100,7 +98,7 @@ class Caller(RelayedEnds):
              (280, None, self.first.send, "direct check of the peer",
               "Binding request from the peer's public address"),
              (281, None, lambda: self.first.answer(mapped=PEER), "direct check answered", "it responds"),
-             (283, None, lambda: self.check_nominated().send(nominate=1), "nomination on the direct path",
+             (283, None, lambda: self.nominated.send(nominate=1), "nomination on the direct path",
               "Binding request with USE-CANDIDATE, direct"),
              (299, None, lambda: self.nominated.answer(mapped=(OFFICE, PORT)), "direct path confirmed",
               "the response; media moves to the direct path"))

@@ -100,35 +100,27 @@ class RelayedEnds:
         return self.relay.bound(self.channel)
 
     def check_relay(self, **form):
-        """The client's check through the relay, which lists its candidates."""
+        """Checks through the relay: the client's, which lists its candidates, and the peer's."""
         self.relayed = Check(self.client, self.client.relayed, self.peer.reflexive, self.up, self.down,
                              listed=self.client.candidates, **form)
-
-    def check_back(self):
-        """The peer's."""
         self.back = Check(self.peer, self.peer.reflexive, self.client.relayed, self.down, self.up)
-        return self.back
 
     def relayed_answer(self, **listed):
         return self.relayed.answer(mapped=self.relay.relayed, **listed)
 
-    def queue_relay(self, start, answered=0.11):
-        """Bind, checks and nomination: 9 packets, on any frames; answered: seconds to the first answer."""
+    def queue_relay(self, start):
+        """Bind, checks and nomination: 9 packets in 0.21 s, on any frames."""
         queue(self.cap, start,
               (0, lambda: self.cap.mark("bind", self.bind())), (0.001, self.relayed.send), (0.06, self.bound),
-              (answered, lambda: self.relayed_answer(listed=self.peer.candidates)),
-              (answered + 0.002, self.back.send), (answered + 0.004, lambda: self.back.answer(mapped=PEER)),
-              (answered + 0.006, lambda: self.relayed.send(nominate=1)), (answered + 0.1, self.relayed_answer))
+              (0.11, lambda: self.relayed_answer(listed=self.peer.candidates)), (0.112, self.back.send),
+              (0.114, lambda: self.back.answer(mapped=PEER)),
+              (0.116, lambda: self.relayed.send(nominate=1)), (0.21, self.relayed_answer))
 
     def check_direct(self):
-        """The peer's check of the public addresses."""
+        """Checks of the public addresses: the peer's first, then the client's, which nominates."""
         self.out, self.into = direct(self.cap, self.call, CLIENT, PEER)
         self.first = Check(self.peer, self.peer.reflexive, self.client.reflexive, self.into, self.out)
-
-    def check_nominated(self):
-        """The client's, which nominates."""
         self.nominated = Check(self.client, self.client.reflexive, self.peer.reflexive, self.out, self.into)
-        return self.nominated
 
 
 def set_up(cap, sip, out, back, start, keys=0, prefix=""):

@@ -30,9 +30,8 @@ class DropMidCall(RelayedEnds):
         cap, relay = self.cap, self.allocation()
         tell(cap, (92, 3.000, relay.allocate, "allocate", "the allocation of the channel used later"))
         self.check_relay()
-        self.check_back()
         cap.at(3.12, relay.allocated)
-        self.queue_relay(3.60, answered=0.1)
+        self.queue_relay(3.60)
         self.sip = Signalling(cap, self.client, self.peer)
         cap.frame(117, set_up(cap, self.sip, self.up, self.down, 3.81))
         self.mine = Media(cap, self.client, self.up, self.peer, fps=25, pattern=(7,),
@@ -46,7 +45,6 @@ class DropMidCall(RelayedEnds):
     def go_direct(self):
         cap = self.cap
         self.check_direct()
-        self.check_nominated()
         cap.run_to_frame(134)
         self.first.send()
         self.first.answer()
@@ -110,7 +108,6 @@ class Restart(RelayedEnds):
         """Queue relay and checks: 13 packets in just over three seconds."""
         cap, client, peer = self.cap, self.client, self.peer
         self.check_relay()
-        self.check_back()
         local = Check(client, client.host, peer.host, *direct(cap, 2, CLIENT, PEER_HOST))
         public = Check(client, client.reflexive, peer.reflexive, *direct(cap, 2, CLIENT, PEER))
         queue(cap, start, (0.12, self.relay.allocated),

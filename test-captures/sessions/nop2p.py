@@ -34,13 +34,12 @@ class SameNetNoP2P:
         """Direct checks: the local address (dropped), the public one (refused)."""
         cap, calling, called = self.cap, self.calling, self.called
         to_public = direct(cap, 1, CLIENT, PUBLIC)
-        cap.frame(357, 6.000)
         dropped = Check(calling, calling.host, called.host, self.out, self.into)
+        tell(cap, (357, 6.000, dropped.send, "check of local address",
+                   "to the peer's local address; dropped by iptables"))
+        refused = Check(calling, calling.host, called.reflexive, *to_public)
         tell(cap,
-             (357, 6.000, dropped.send, "check of local address",
-              "to the peer's local address; dropped by iptables"),
-             (364, 6.060, lambda: Check(calling, calling.host, called.reflexive, *to_public).send(),
-              "check of public address", "to the public address of the peer"),
+             (364, 6.060, refused.send, "check of public address", "to the public address of the peer"),
              (366, 6.066, lambda: cap.unreachable(OFFICE, 364, call=1), "unreachable",
               "ICMP destination unreachable"))
         cap.at(6.250, dropped.send)

@@ -30,12 +30,12 @@ class SameNet:
         """The called device starts, and gets no answer for a while."""
         cap = self.cap
         self.to_public = direct(cap, 1, CLIENT, (OFFICE, PORT))
-        called, calling = self.called, self.calling
+        public = Check(self.called, self.called.host, self.calling.reflexive, *self.to_public)
+        self.local = [Check(self.called, self.called.host, self.calling.host, self.out, self.into)
+                      for _ in range(2)]
         tell(cap,
-             (71, 3.000, lambda: Check(called, called.host, calling.reflexive, *self.to_public).send(),
-              "check of public address", "to the peer's public address, ICE-CONTROLLED"))
-        self.local = [Check(called, called.host, calling.host, self.out, self.into) for _ in range(2)]
-        tell(cap,
+             (71, 3.000, public.send, "check of public address",
+              "to the peer's public address, ICE-CONTROLLED"),
              (82, 3.05, self.local[0].send, "check of local address 82", "to the peer's local address"),
              (101, 3.30, self.local[1].send, "check of local address 101", "to the peer's local address"))
         self.relay = Allocation(cap, 1, self.called, RELAY, RELAYED)
@@ -46,10 +46,9 @@ class SameNet:
     def answered(self):
         """The calling device answers, checks, nominates; yet it allocates too."""
         cap = self.cap
-        tell(cap,
-             (169, 4.500, self.local[0].answer, "first local answer", "the answer, after quite a while"))
         back = Check(self.calling, self.calling.host, self.called.host, self.into, self.out)
         tell(cap,
+             (169, 4.500, self.local[0].answer, "first local answer", "the answer, after quite a while"),
              (170, 4.501, back.send),
              (171, 4.503, self.local[1].answer, "second local answer", "the other answer"),
              (172, 4.506, back.answer))
