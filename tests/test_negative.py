@@ -151,8 +151,8 @@ def sixteen_bytes(rng):
 
 
 def quic(rng):
-    """Long headers first, then short headers whose first byte looks like the relay's 0x60. On FaceTime's pairs of
-    ports the client has a connection id, as FaceTime's has not; elsewhere it has none, as Chrome's."""
+    """Long headers first, then short headers whose first byte looks like the relay's 0x60. On FaceTime's pairs
+    of ports the client has a connection id, as FaceTime's has not; elsewhere it has none, as Chrome's."""
     for ports in ((50000, 443), (16393, 443), (50000, 3478), (16402, 3478), (16393, 3485), (16393, 16402)):
         one, two = (PHONE, ports[0]), (OTHER, ports[1])
         source = b"\x08" + rng.randbytes(8) if ports[0] != 50000 and ports[1] != 443 else b"\0"

@@ -12,6 +12,15 @@ TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy)
 
 die() { echo "$*" >&2; exit 1; }
 
+# quietly COMMAND...: its output is shown only where it fails.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 || { status=$?; cat "$log" >&2; }
+    rm -f "$log"
+    return "$status"
+}
+
 # install_missing PACKAGE...: nothing to do and no root needed where all are there.
 install_missing() {
     local missing=() package run=()
@@ -28,18 +37,9 @@ install_missing() {
         command -v sudo >/dev/null || die "Missing packages: ${missing[*]}. Install them as root and start again."
         run=(sudo)
     fi
-    run+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq)
-    "${run[@]}" update
-    "${run[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
-}
-
-# quietly COMMAND...: its output is shown only where it fails.
-quietly() {
-    local log status=0
-    log=$(mktemp)
-    "$@" >"$log" 2>&1 || { status=$?; cat "$log" >&2; }
-    rm -f "$log"
-    return "$status"
+    run+=(env DEBIAN_FRONTEND=noninteractive apt-get)
+    quietly "${run[@]}" update
+    quietly "${run[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
 # build_plugin [TARGET]: configures (again) and builds.
