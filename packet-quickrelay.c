@@ -758,7 +758,8 @@ tell_missing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_he
     if (tvb_reported_length_remaining(tvb, header->end) >= header->missing)
         tvb_ensure_bytes_exist(tvb, header->end, header->missing);
     expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "The header runs past the packet's end");
-    proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, header->end, -1, ENC_NA);
+    if (tvb_captured_length_remaining(tvb, header->end) > 0)
+        proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, header->end, -1, ENC_NA);
 }
 
 static int

@@ -436,6 +436,7 @@ def test_lies(make_capture, tshark):
     ]
     capture = make_capture([up(relayed(link(RELAY_INFO))), *(up(relayed(m), phone=PHONE) for m, _ in lies)])
     told = experts(tshark, capture)[1:]
+    assert tshark.count(capture, "_ws.malformed.expert") == 0
     for (message, expected), names in zip(lies, told, strict=True):
         assert names - {"retransmission"} == expected, message.hex()
     counters = [r["facetime_link.counter"] for r in tshark.rows(capture, "facetime_link.counter")][1:]
@@ -457,6 +458,7 @@ def test_truncations(make_capture, tshark):
     cuts = [(whole, n) for whole in WHOLE for n in range(1, len(whole))]
     capture = make_capture([up(relayed(link(RELAY_INFO))), *(up(relayed(whole[:n])) for whole, n in cuts)])
     types = tshark.rows(capture, "facetime_link.tlv.type", "facetime.kind")[1:]
+    assert tshark.count(capture, "_ws.malformed.expert") == 0
     for (whole, n), row, names in zip(cuts, types, experts(tshark, capture)[1:], strict=True):
         assert row["facetime.kind"] == ["10"]
         assert "bad_length" in names
@@ -525,6 +527,7 @@ def test_control_truncations(make_capture, tshark):
     cuts = range(2, 14)
     capture = make_capture([up(in_control(whole)), *(up(in_control(whole[:n])) for n in cuts)])
     told = experts(tshark, capture, "facetime_control", CONTROL_EXPERTS)[1:]
+    assert tshark.count(capture, "_ws.malformed.expert") == 0
     assert ["bad_length" in e for e in told] == [n <= 11 for n in cuts]
     snapped = support.truncations(up(in_control(whole)), snapped=True)
     capture = make_capture([up(in_control(whole)), *snapped])
