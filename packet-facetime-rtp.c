@@ -1023,7 +1023,6 @@ typedef struct {
     uint32_t proven_frame;  /* the packet that made them enough, 0 before */
 } candidate;
 
-#define BARE_PAYLOAD_TYPE   104     /* the main audio codec */
 #define BARE_TIMESTAMP_STEP 480     /* samples of one of its frames */
 #define BARE_PACKETS        3
 
@@ -1059,6 +1058,13 @@ candidate_of(packet_info *pinfo)
     return known;
 }
 
+/* The audio codecs on the wire in 2015. */
+static bool
+is_bare_payload_type(uint8_t payload_type)
+{
+    return payload_type == 104 || payload_type == 119;
+}
+
 static bool
 follows(const ft_rtp *last, const ft_rtp *rtp)
 {
@@ -1090,7 +1096,8 @@ agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
 
 /* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
  * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
- * only FaceTime has, or packets of its main codec that agree with each other. */
+ * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a relay's
+ * channel, a device's and a relay's. */
 static bool
 prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -1108,10 +1115,10 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         *generation = FT_MODERN;
         return true;
     }
-    if (!from_device || !to_device)
+    if (!(from_device || ft_is_server_port(pinfo->srcport)) || !(to_device || ft_is_server_port(pinfo->destport)))
         return false;
-    if (rtp.form != EXTENSION_LEGACY &&
-        !(rtp.fixed.payload_type == BARE_PAYLOAD_TYPE && agrees_with_earlier(pinfo, &rtp.fixed)))
+    if (!(rtp.form == EXTENSION_LEGACY && from_device && to_device) &&
+        !(is_bare_payload_type(rtp.fixed.payload_type) && agrees_with_earlier(pinfo, &rtp.fixed)))
         return false;
     *generation = FT_LEGACY;
     return true;
