@@ -44,6 +44,7 @@
 #include <epan/expert.h>
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
+#include <epan/proto_data.h>
 #include <epan/show_exception.h>
 #include <epan/tap.h>
 
@@ -346,6 +347,15 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
     }
 }
 
+/* Bounds are met on the first pass, where things are remembered; the packet says so on every pass. */
+static bool
+limit_was_met(packet_info *pinfo, const ft_packet *packet)
+{
+    if (packet->limit_hit && ft_learning(pinfo))
+        p_add_proto_data(wmem_file_scope(), pinfo, proto_facetime, 0, &ei_limit);
+    return packet->limit_hit || p_get_proto_data(wmem_file_scope(), pinfo, proto_facetime, 0) != NULL;
+}
+
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
 static void
 show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
@@ -370,7 +380,7 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
         show_frame(tree, hf_channel_setup_frame, tvb, packet->leg->setup_frame);
     }
     show_frame(tree, hf_media_setup_frame, tvb, packet->media_setup_frame);
-    if (packet->limit_hit)
+    if (limit_was_met(pinfo, packet))
         expert_add_info(pinfo, line, &ei_limit);
     show_events(tree, line, tvb, pinfo);
 }
