@@ -242,9 +242,10 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
 #define ANY 0xffff
 
 /* clang-format off */
+
 /* One row an attribute: X(id, number, shortest and longest value, owner, name, decoder, its field, learner).
- * A number with several rows means what the length says; a length that no row has is never sent. Apple's
- * names are ours but for those that symbols or log lines of Apple's made public. */
+ * Rows stand in order of numbers. A number with several rows means what the length says; a length that no row
+ * has is never sent. Apple's names are ours but for those that symbols or log lines of Apple's made public. */
 #define ATTRIBUTES(X) \
     X(MAPPED_ADDRESS, 0x0001, 8, 20, STANDARD, "MAPPED-ADDRESS", show_plain_address, NULL, learn_mapped) \
     X(RESPONSE_ADDRESS, 0x0002, 8, 20, STANDARD, "RESPONSE-ADDRESS", show_plain_address, NULL, NULL) \
@@ -394,22 +395,24 @@ seen(const stun_message *message, uint64_t attributes)
     return (message->seen & attributes) == attributes;
 }
 
+/* The row of number and length; where no length fits, the number's first; NULL where the number has none. */
 static const attribute_row *
 find_row(uint16_t type, uint16_t length, bool *fits)
 {
-    const attribute_row *other = NULL;
+    const attribute_row *end = attribute_rows + ATT_COUNT, *first = attribute_rows;
 
-    for (unsigned i = 0; i < ATT_COUNT; i++) {
-        const attribute_row *row = &attribute_rows[i];
-        if (row->type != type)
-            continue;
+    for (unsigned count = ATT_COUNT; count > 0;) {  /* binary search for the number's first row */
+        const unsigned half = count / 2;
+        const bool is_behind = first[half].type < type;
+        first += is_behind ? half + 1 : 0;
+        count = is_behind ? count - half - 1 : half;
+    }
+    for (const attribute_row *row = first; row < end && row->type == type; row++) {
         *fits = length >= row->shortest && length <= row->longest;
         if (*fits)
             return row;
-        if (!other)
-            other = row;
     }
-    return other;
+    return first < end && first->type == type ? first : NULL;
 }
 
 /* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole attribute header is
@@ -777,7 +780,8 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
 
     tvbuff_t *payload = tvb_new_subset_length(tvb, CHANNEL_HEADER_LENGTH, tvb_get_ntohs(tvb, 2));
     return ft_evidence_proves(FT_SHAPE_STUN, payload, pinfo, generation) ||
-           ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation);
+           ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation) ||
+           ft_evidence_proves(FT_SHAPE_RTP, payload, pinfo, generation);
 }
 
 /* ---- round trip times ---- */
@@ -1123,7 +1127,8 @@ show_username(const attribute_view *view)
     proto_tree_add_item(tree, hf_gkstun_username_source, message->tvb, offset + 10, 8, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_gkstun_username_source_tag, message->tvb, offset + 18, 2, ENC_BIG_ENDIAN);
     proto_item_append_text(view->tree, ": %s", ids);
-    col_append_fstr(message->pinfo->cinfo, COL_INFO, " user: %s", ids);
+    col_append_str(message->pinfo->cinfo, COL_INFO, " user: ");
+    col_append_str(message->pinfo->cinfo, COL_INFO, ids);
 }
 
 static void
@@ -1232,44 +1237,53 @@ show_candidate_addresses(const attribute_view *view, candidate_list *list)
     return list->ipv4_count == ipv4_count && list->ipv6_count == ipv6_count;
 }
 
-/* The address that a candidate's index names, with its port; "" where the list has none there. */
-static const char *
-show_candidate_address(const attribute_view *view, proto_tree *tree, uint32_t offset,
-                       const candidate_list *list)
+/* Where the address stands that a candidate's index names; 0 where the list has none there. */
+static uint32_t
+candidate_address(tvbuff_t *tvb, uint32_t offset, const candidate_list *list, bool *is_ipv6)
 {
-    tvbuff_t *tvb = view->message->tvb;
-    wmem_allocator_t *pool = view->message->pinfo->pool;
     const uint8_t where = tvb_get_uint8(tvb, offset + 13);
-    const bool is_ipv6 = where & 0x10;
-    const unsigned index = where & 15, port = tvb_get_letohs(tvb, offset + 14);
-    const uint32_t at = is_ipv6 ? list->ipv6 + 16 * index : list->ipv4 + 4 * index;
-    proto_item *item;
+    const unsigned index = where & 15;
 
-    if (index >= (is_ipv6 ? list->ipv6_count : list->ipv4_count)) {
-        bad_candidates(view, tree, "no address has a candidate's index");
+    *is_ipv6 = where & 0x10;
+    if (*is_ipv6)
+        return index < list->ipv6_count ? list->ipv6 + 16 * index : 0;
+    return index < list->ipv4_count ? list->ipv4 + 4 * index : 0;
+}
+
+/* Shows it, too. */
+static const char *
+show_candidate_address(const attribute_view *view, proto_tree *tree, uint32_t at, bool is_ipv6)
+{
+    wmem_allocator_t *pool = view->message->pinfo->pool;
+    tvbuff_t *tvb = view->message->tvb;
+    uint32_t ipv4;
+    address host;
+
+    if (at == 0)
         return "no address";
-    }
     if (is_ipv6) {
-        item = proto_tree_add_item(tree, hf_gkstun_candidate_ipv6, tvb, at, 16, ENC_NA);
-        proto_item_set_generated(item);
-        return wmem_strdup_printf(pool, "[%s]:%u", tvb_ip6_to_str(pool, tvb, at), port);
+        proto_item_set_generated(proto_tree_add_item(tree, hf_gkstun_candidate_ipv6, tvb, at, 16, ENC_NA));
+        return tvb_ip6_to_str(pool, tvb, at);
     }
-
-    const uint32_t reversed = GUINT32_SWAP_LE_BE(tvb_get_ipv4(tvb, at));
-    item = proto_tree_add_ipv4(tree, hf_gkstun_candidate_ipv4, tvb, at, 4, reversed);
-    proto_item_set_generated(item);
-    return wmem_strdup_printf(pool, "%u.%u.%u.%u:%u", tvb_get_uint8(tvb, at + 3), tvb_get_uint8(tvb, at + 2),
-                              tvb_get_uint8(tvb, at + 1), tvb_get_uint8(tvb, at), port);
+    ipv4 = GUINT32_SWAP_LE_BE(tvb_get_ipv4(tvb, at));
+    proto_item_set_generated(proto_tree_add_ipv4(tree, hf_gkstun_candidate_ipv4, tvb, at, 4, ipv4));
+    set_address(&host, AT_IPv4, sizeof ipv4, &ipv4);
+    return address_to_str(pool, &host);
 }
 
 static void
 show_candidate(const attribute_view *view, uint32_t offset, const candidate_list *list)
 {
     tvbuff_t *tvb = view->message->tvb;
-    const uint8_t type = tvb_get_uint8(tvb, offset) & 15;
+    bool is_ipv6;
+    const uint32_t at = candidate_address(tvb, offset, list, &is_ipv6);
     proto_tree *tree = proto_tree_add_subtree(view->tree, tvb, offset, CANDIDATE_LENGTH, ett_gkstun_candidate,
                                               NULL, "Candidate");
 
+    if (at == 0)
+        bad_candidates(view, tree, "no address has a candidate's index");
+    if (!tree)
+        return;
     proto_tree_add_item(tree, hf_gkstun_candidate_protocol, tvb, offset, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_type, tvb, offset, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_call_id, tvb, offset + 1, 4, ENC_LITTLE_ENDIAN);
@@ -1280,11 +1294,12 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
     proto_tree_add_item(tree, hf_gkstun_candidate_cellular, tvb, offset + 13, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_is_ipv6, tvb, offset + 13, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_index, tvb, offset + 13, 1, ENC_NA);
-    const char *address = show_candidate_address(view, tree, offset, list);
+    const char *host = show_candidate_address(view, tree, at, is_ipv6);
     proto_tree_add_item(tree, hf_gkstun_candidate_port, tvb, offset + 14, 2, ENC_LITTLE_ENDIAN);
-    proto_item_append_text(tree, " %08X: %s %s, priority %u", tvb_get_ntohl(tvb, offset + 5),
-                           val_to_str_const(type, gkstun_candidate_types, "of unknown type"), address,
-                           tvb_get_letohs(tvb, offset + 9));
+    proto_item_append_text(tree, " %08X: %s %s port %u, priority %u", tvb_get_ntohl(tvb, offset + 5),
+                           val_to_str_const(tvb_get_uint8(tvb, offset) & 15, gkstun_candidate_types,
+                                            "of unknown type"),
+                           host, tvb_get_letohs(tvb, offset + 14), tvb_get_letohs(tvb, offset + 9));
 }
 
 static void
@@ -1414,6 +1429,14 @@ show_attribute(const stun_message *message, const stun_attribute *attribute, pro
                  attribute->padding, attribute->padding);
 }
 
+/* Neither the columns nor an expert info would tell anything of it: without a tree it needs no work. */
+static bool
+is_quiet(const stun_attribute *attribute)
+{
+    return is_apple(attribute) && attribute->fits && attribute->available == attribute->length &&
+           attribute->row->show != show_candidates;
+}
+
 /* apple_only: beside stock's tree, that has the others. */
 static void
 show_attributes(const stun_message *message, proto_tree *tree, bool apple_only)
@@ -1422,6 +1445,8 @@ show_attributes(const stun_message *message, proto_tree *tree, bool apple_only)
     stun_attribute attribute;
 
     while (next_attribute(message, &offset, &attribute)) {
+        if (!tree && is_quiet(&attribute))
+            continue;
         if (!apple_only || is_apple(&attribute) || is_binary_username(message->tvb, &attribute))
             show_attribute(message, &attribute, tree);
     }
@@ -1469,7 +1494,7 @@ show_header(const stun_message *message, proto_tree *tree)
     const char *method = val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
     const char *message_class = val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
 
-    col_add_fstr(message->pinfo->cinfo, COL_INFO, "%s %s", method, message_class);
+    col_add_lstr(message->pinfo->cinfo, COL_INFO, method, " ", message_class, COL_ADD_LSTR_TERMINATOR);
     show_type(message, tree, method, message_class);
     check_message_length(message, add_field(tree, STOCK(LENGTH), message, 2, 2, ENC_BIG_ENDIAN));
     if (message->has_cookie)
@@ -1625,7 +1650,9 @@ note_packet(const stun_message *message, ft_packet *packet)
         packet->path = FT_PATH_SERVER;
     } else if (message->facts.peer.addr.type != AT_NONE) {
         packet->path = FT_PATH_RELAY;
-        packet->leg = packet->flow ? ft_leg_of_peer(message->pinfo, packet->flow, &message->facts.peer) : NULL;
+        packet->leg = NULL;
+        if (packet->flow)
+            packet->leg = ft_leg_of_peer(message->pinfo, packet->flow, &message->facts.peer);
         ft_channel_used(message->pinfo, packet->leg);
     }
 }

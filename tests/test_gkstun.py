@@ -336,6 +336,14 @@ def test_every_apple_number_has_a_name_of_apples(tshark, make_capture):
     assert expert_names(tshark, capture) == [set()]
 
 
+def test_columns(tshark, make_capture):
+    lines = tshark.lines(make_capture([up(NOMINATION), down(BINDING_RESPONSE), up(MODERN_REQUEST)]))
+    assert lines[0].split(" STUN ")[1].endswith("Binding Request user: 12345678.00000000.0-23456789.00000000.0 nomination")
+    assert lines[1].endswith("Binding Success Response user: 23456789.00000000.0-12345678.00000000.0 "
+                             "MAPPED-ADDRESS: 17.0.2.9:3489")
+    assert lines[2].split(" STUN ")[1].endswith("Binding Request")
+
+
 def test_stun_filters_find_apples_attributes(tshark, make_capture):
     capture = make_capture([up(BINDING_REQUEST), down(BINDING_RESPONSE), up(NOMINATION)])
     assert tshark.frames(capture, "stun.att.type == 0x8009") == [1]
