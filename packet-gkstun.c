@@ -245,7 +245,7 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
 
 /* One row an attribute: X(id, number, shortest and longest value, owner, name, decoder, its field, learner).
  * Rows stand in order of numbers. A number with several rows means what the length says; a length that no row
- * has is never sent. Apple's names are ours but for those that symbols or log lines of Apple's made public. */
+ * has is never sent. Apple's names are ours but for those that symbols or log lines of Apple made public. */
 #define ATTRIBUTES(X) \
     X(MAPPED_ADDRESS, 0x0001, 8, 20, STANDARD, "MAPPED-ADDRESS", show_plain_address, NULL, learn_mapped) \
     X(RESPONSE_ADDRESS, 0x0002, 8, 20, STANDARD, "RESPONSE-ADDRESS", show_plain_address, NULL, NULL) \
