@@ -122,23 +122,26 @@ is_sip(tvbuff_t *tvb)
     return false;
 }
 
-/* 0x40-0x7f. In modern flows 40 0f is a control message; a legacy channel may have that number. */
+/* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something else. In modern flows
+ * 40 0f is a control message (a legacy channel may have that number), and QUIC's short headers begin with 0x40-0x5f. */
 static ft_shape
-shape_of_channel(tvbuff_t *tvb, bool modern)
+shape_of_channel(tvbuff_t *tvb, ft_generation known)
 {
     const uint16_t channel = tvb_get_ntohs(tvb, 0);
 
-    if (ft_is_relay_channel(channel) && has_exact_length(tvb, 0))
+    if (ft_is_relay_channel(channel) && (known == FT_MODERN || has_exact_length(tvb, 0)))
         return FT_SHAPE_QUICKRELAY;
     if (is_sip(tvb))
         return FT_SHAPE_SIP;
-    if (channel == 0x400f && modern)
+    if (channel == 0x400f && known == FT_MODERN)
         return FT_SHAPE_CONTROL;
     if (has_exact_length(tvb, 3))
         return FT_SHAPE_CHANNELDATA;
+    if (known == FT_MODERN)
+        return FT_SHAPE_QUIC;
     if (channel == 0x400f)
         return FT_SHAPE_CONTROL;
-    return modern ? FT_SHAPE_QUIC : FT_SHAPE_NONE;
+    return known == FT_LEGACY && channel < 0x5000 ? FT_SHAPE_CHANNELDATA : FT_SHAPE_NONE; /* RFC 8656: to 0x4fff */
 }
 
 static bool
@@ -149,8 +152,9 @@ is_stun(tvbuff_t *tvb)
     return tvb_get_ntohl(tvb, 4) == 0x2112a442 || tvb_get_ntohs(tvb, 2) + 20U == tvb_reported_length(tvb);
 }
 
+/* known: the generation of the flow, unknown where the flow isn't claimed yet. */
 static ft_shape
-shape_of(tvbuff_t *tvb, bool modern)
+shape_of(tvbuff_t *tvb, ft_generation known)
 {
     const unsigned captured = tvb_captured_length(tvb);
 
@@ -164,7 +168,7 @@ shape_of(tvbuff_t *tvb, bool modern)
         return is_stun(tvb) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
     }
     if (first < 0x80)
-        return shape_of_channel(tvb, modern);
+        return shape_of_channel(tvb, known);
     if (first < 0xc0) {
         const uint8_t second = tvb_get_uint8(tvb, 1);
         return second >= 192 && second <= 223 ? FT_SHAPE_RTCP : FT_SHAPE_RTP;
@@ -453,7 +457,7 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
 {
     ft_flow *flow = ft_flow_find(pinfo);
     ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
-    const ft_shape shape = shape_of(tvb, generation == FT_MODERN);
+    const ft_shape shape = shape_of(tvb, generation);
 
     if (!flow) {
         if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
@@ -501,7 +505,7 @@ static int
 dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     ft_packet *packet = ft_packet_get(pinfo);
-    const ft_shape shape = shape_of(tvb, packet && packet->generation == FT_MODERN);
+    const ft_shape shape = shape_of(tvb, packet ? packet->generation : FT_GENERATION_UNKNOWN);
 
     if (!packet || shape == FT_SHAPE_NONE)
         return 0;
@@ -525,7 +529,7 @@ dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, 
     if (ft_packet_get(pinfo))
         return dissect_facetime_inner(tvb, pinfo, tree, NULL) != 0;
 
-    const ft_shape shape = shape_of(tvb, false);
+    const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
     if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
         return FALSE;
     dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY,
