@@ -40,12 +40,10 @@
 
 #include <string.h>
 
-#include <epan/exceptions.h>
 #include <epan/expert.h>
 #include <epan/export_object.h>
 #include <epan/packet.h>
 #include <epan/prefs.h>
-#include <epan/show_exception.h>
 #include <epan/tap.h>
 
 #include "calls/dialog.h"
@@ -535,21 +533,6 @@ prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 
 /* ---- Stock dissectors ---- */
 
-/* What a stock dissector throws ends there: it doesn't hide what this file has to show. */
-static void
-call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
-{
-    TRY
-    {
-        call_dissector_only(handle, tvb, pinfo, tree, NULL);
-    }
-    CATCH_BOUNDS_AND_DISSECTOR_ERRORS
-    {
-        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
-    }
-    ENDTRY;
-}
-
 /* Stock SDP shows the text, and feeds the taps of VoIP Calls, but must not set RTP up: it would do so for
  * the address of the c= line, which lies behind NAT or relay, without the names of Apple's payload types,
  * and as not encrypted. It sets up on a frame's first visit only, so it is told that this is a later one.
@@ -560,15 +543,8 @@ call_stock_sdp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const unsigned visited = pinfo->fd->visited;
 
     pinfo->fd->visited = 1;
-    TRY
-    {
-        call_stock(sdp_handle, tvb, pinfo, tree);
-    }
-    FINALLY
-    {
-        pinfo->fd->visited = visited;
-    }
-    ENDTRY;
+    ft_call_dissector(sdp_handle, tvb, pinfo, tree);
+    pinfo->fd->visited = visited & 1;
 }
 
 /* ---- SDP ---- */
@@ -1599,7 +1575,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
 
     if (!parse_sip(pinfo->pool, tvb, &sip))
         return 0;
-    call_stock(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
+    ft_call_dissector(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
     ft_sip_learn(pinfo, &(ft_sip){ .method = sip.method,
                                    .status = sip.status,
                                    .call_id = sip.header[CALL_ID].value ? sip.header[CALL_ID].value : "",

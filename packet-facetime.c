@@ -40,12 +40,10 @@
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
-#include <epan/exceptions.h>
 #include <epan/expert.h>
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
 #include <epan/proto_data.h>
-#include <epan/show_exception.h>
 #include <epan/tap.h>
 
 void proto_register_facetime(void);
@@ -243,22 +241,6 @@ user_vouches(const packet_info *pinfo)
 
 /* ---- one datagram ---- */
 
-static int
-call_guarded(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
-{
-    volatile int used = 0;
-
-    TRY {
-        used = call_dissector_only(handle, tvb, pinfo, tree, NULL);
-    }
-    CATCH_BOUNDS_AND_DISSECTOR_ERRORS { /* packets cut by the snapshot length too */
-        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
-        used = (int)tvb_captured_length(tvb);
-    }
-    ENDTRY;
-    return used;
-}
-
 static void
 dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet)
 {
@@ -269,8 +251,8 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
         packet->generation = shapes[shape].generation;
     if (shape == FT_SHAPE_QUIC)
         packet->path = FT_PATH_SERVER;
-    if (call_guarded(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
-        call_guarded(shapes[shape].stock, tvb, pinfo, tree) == 0) {
+    if (ft_call_dissector(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
+        ft_call_dissector(shapes[shape].stock, tvb, pinfo, tree) == 0) {
         packet->kind = FT_KIND_DATA;
         call_data_dissector(tvb, pinfo, tree);
     }

@@ -49,10 +49,8 @@
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/stun.h"
-#include <epan/exceptions.h>
 #include <epan/expert.h>
 #include <epan/prefs.h>
-#include <epan/show_exception.h>
 #include <epan/tfs.h>
 #include <epan/to_str.h>
 #include <wsutil/str_util.h>
@@ -1603,23 +1601,12 @@ is_for_stock(const stun_message *message)
            message->facts.method <= 0xff && (!message->has_apple || gkstun_stock_display);
 }
 
-/* False where stock refused. An exception of stock's costs no more than stock's own part. */
+/* False where stock refused. */
 static bool
 show_by_stock(const stun_message *message, proto_tree *root)
 {
-    packet_info *pinfo = message->pinfo;
-    dissector_handle_t handle = message->has_cookie ? stun_udp_handle : classicstun_handle;
-    volatile int used = 0;
-
-    TRY {
-        used = call_dissector_only(handle, message->tvb, pinfo, root, NULL);
-    }
-    CATCH_NONFATAL_ERRORS {
-        show_exception(message->tvb, pinfo, root, EXCEPT_CODE, GET_MESSAGE);
-        used = 1;
-    }
-    ENDTRY;
-    return used > 0;
+    return ft_call_dissector(message->has_cookie ? stun_udp_handle : classicstun_handle, message->tvb, message->pinfo,
+                             root) > 0;
 }
 
 /* ---- dissecting ---- */

@@ -3,7 +3,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/packet.h"
+#include <epan/exceptions.h>
 #include <epan/proto_data.h>
+#include <epan/show_exception.h>
 #include <epan/to_str.h>
 
 #define FT_VALUE(name, number, text) { name, text },
@@ -38,6 +40,22 @@ void
 ft_packet_end(packet_info *pinfo)
 {
     p_remove_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
+}
+
+int
+ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    volatile int used = 0;
+
+    TRY {
+        used = call_dissector_only(handle, tvb, pinfo, tree, NULL);
+    }
+    CATCH_BOUNDS_AND_DISSECTOR_ERRORS { /* packets cut by the snapshot length too */
+        show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
+        used = (int)tvb_captured_length(tvb);
+    }
+    ENDTRY;
+    return used;
 }
 
 bool
