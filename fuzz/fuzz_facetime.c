@@ -473,11 +473,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t flags = size ? data[0] : 0;
     const unsigned count = size ? fuzz_parse(data, size, datagrams) : 0;
     column_info *cinfo = flags & FLAG_COLUMNS ? &columns : NULL;
-    epan_dissect_t *tree = flags & FLAG_HIDDEN_TREE ? with_hidden_tree : with_tree;
-    epan_dissect_t *edt = (flags & FLAG_NO_TREE) && !compare ? without_tree : tree;
 
     if (inputs >= inputs_per_file)
         begin_file();
+    epan_dissect_t *tree = flags & FLAG_HIDDEN_TREE ? with_hidden_tree : with_tree;
+    epan_dissect_t *edt = (flags & FLAG_NO_TREE) && !compare ? without_tree : tree;
     inputs++;
     log_input(data, size);
     apply_flags(flags);
