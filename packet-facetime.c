@@ -394,6 +394,7 @@ note_unreachable(packet_info *pinfo, ft_packet *packet)
     if (packet->call)
         ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",
                      ft_endpoint_str(pinfo->pool, &destination));
+    ft_call_count(pinfo);
 }
 
 static void

@@ -457,7 +457,7 @@ ft_call_count(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !packet->call || !ft_learning(pinfo))
+    if (!packet || !packet->call || pinfo->fd->visited)
         return;
 
     ft_call *call = packet->call;
