@@ -52,9 +52,6 @@ def frames_of_calls(name):
     for frame in frames:
         if frame["call"] is not None:
             calls[frame["call"]].append(frame)
-    for number, of in calls.items():    # servers' packets while the call runs count too
-        of += [f for f in frames if f["precedes"] == number and f["number"] > of[0]["number"] and f["call"] is None]
-        of.sort(key=lambda frame: frame["number"])
     return dict(calls)
 
 
@@ -78,7 +75,7 @@ def far_end(frames, here):
     """Who sends media directly; else who is behind the relay's channel; else who answers a check."""
     for found in ([f["src"] for f in frames if f["kind"] == "rtp" and f["path"] == "direct" and not is_from(f, here)],
                   [f["binds"]["peer"] for f in frames if "binds" in f],
-                  [f["peer"] for f in frames if f.get("peer")],
+                  [f["peer"] for f in frames if f.get("indication")],
                   [f["src"] for f in frames if f["kind"] == "stun" and f["stun"]["class"] == "success"
                    and not is_from(f, here)]):
         if found:
@@ -107,11 +104,16 @@ def unwrapped(sequences):
         highest = max(highest, highest + step)
 
 
+def is_parity(frame):
+    return frame.get("fields", {}).get("facetime_rtp.fec.parity") == [1]
+
+
 def streams(frames, here):
-    """Of each SSRC as it goes out of the device or comes in, in order of their first packets."""
+    """Of each SSRC as it goes out of the device or comes in, in order of their first packets. FEC's parity packets have
+    sequence numbers of their own."""
     media = collections.defaultdict(list)
     for frame in frames:
-        if frame["kind"] == "rtp":
+        if frame["kind"] == "rtp" and not is_parity(frame):
             media[frame["rtp"]["ssrc"], "out" if is_from(frame, here) else "in"].append(frame)
     found = []
     for (ssrc, direction), of in media.items():
@@ -172,7 +174,7 @@ def test_calls_are_the_generators(tshark, name):
 
 
 def pytest_approx(call):
-    """The same, but that times need only be right to the microsecond."""
+    """The same call, but that times need only be right to the microsecond."""
     return {key: pytest.approx(value, abs=1.5e-6) if key in ("start", "duration") else value
             for key, value in call.items()}
 
