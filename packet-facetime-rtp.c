@@ -982,6 +982,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
     } else {
         learn(tvb, pinfo, packet, &rtp);
+        packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
         set_up_media(pinfo, packet, sdp_frame);

@@ -365,6 +365,7 @@ struct stun_message {
     bool          is_exact;         /* the header's length is the datagram's */
     bool          damaged;          /* some length doesn't fit, or bytes are missing */
     bool          has_apple;        /* some number of Apple's */
+    uint32_t      apple_attributes; /* FT_ATTRIBUTE_BIT() of each */
     bool          has_unknown;      /* some number that has no row */
     bool          has_misfit;       /* some length that no row of its number has */
     bool          integrity_last;
@@ -441,7 +442,10 @@ is_apple(const stun_attribute *attribute)
 static void
 learn_attribute(stun_message *message, const stun_attribute *attribute)
 {
-    message->has_apple |= is_apple(attribute);
+    if (is_apple(attribute)) {
+        message->has_apple = true;
+        message->apple_attributes |= FT_ATTRIBUTE_BIT(attribute->type);
+    }
     message->damaged |= attribute->available < attribute->length;
     message->integrity_last = false;
     message->has_unknown |= attribute->row == NULL;
@@ -1631,6 +1635,7 @@ note_packet(const stun_message *message, ft_packet *packet)
     if (message->generation != FT_GENERATION_UNKNOWN)
         packet->generation = message->generation;
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
+    packet->apple_attributes |= message->apple_attributes; /* an outer message may have some too */
     if (message->facts.method == STUN_BINDING)
         return;
     if (!carries_data(message)) {

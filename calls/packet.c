@@ -32,6 +32,7 @@ ft_packet_begin(packet_info *pinfo)
 {
     ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
 
+    packet->payload_type = FT_NO_PAYLOAD_TYPE;
     p_add_proto_data(pinfo->pool, pinfo, proto_facetime, 0, packet);
     return packet;
 }

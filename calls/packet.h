@@ -13,6 +13,8 @@ struct ft_flow;
 struct ft_leg;
 struct ft_call;
 
+#define FT_NO_PAYLOAD_TYPE 0xff
+
 typedef struct ft_packet {
     ft_kind         kind;               /* of the innermost content: the last dissector to set it wins */
     ft_generation   generation;
@@ -23,7 +25,7 @@ typedef struct ft_packet {
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
     uint32_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
-    uint8_t         payload_type;       /* RTP's, for kind rtp */
+    uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
     uint8_t         depth;              /* ChannelData nesting */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
 } ft_packet;

@@ -83,7 +83,7 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     count_value(tree, BY_GENERATION, packet->generation, ft_generation_vals);
     if (call)
         count_number(tree, BY_CALL, "Call %u", call->number);
-    if (packet->kind == FT_KIND_RTP)
+    if (packet->kind == FT_KIND_RTP && packet->payload_type != FT_NO_PAYLOAD_TYPE)
         count_payload_type(tree, packet);
     count_attributes(tree, packet->apple_attributes);
     for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next)
