@@ -82,6 +82,28 @@ complain(const char *format, va_list arguments)
     fputc('\n', stderr);
 }
 
+/* "Dissector bug" is a finding, but for the one that stock QUIC has without us: a packet that became QUIC's only on the
+ * second pass fails its assertion "quic_packet". */
+#if WS_AT_LEAST(4, 4)
+static void
+write_log(const char *domain _U_, enum ws_log_level level _U_, const char *file _U_, long line _U_, const char *func _U_,
+          const char *fatal _U_, ws_log_manifest_t *when _U_, const char *format, va_list arguments, void *data _U_)
+#else
+static void
+write_log(const char *domain _U_, enum ws_log_level level _U_, struct timespec when _U_, const char *file _U_,
+          long line _U_, const char *func _U_, const char *format, va_list arguments, void *data _U_)
+#endif
+{
+    char *text = g_strdup_vprintf(format, arguments);
+    const bool known = g_str_has_prefix(text, "Dissector bug, protocol QUIC") && strstr(text, "\"quic_packet\"");
+
+    if (!known)
+        fprintf(stderr, "%s\n", text);
+    if (!known && g_str_has_prefix(text, "Dissector bug"))
+        abort();
+    g_free(text);
+}
+
 static tap_packet_status
 use_tapped(void *data _U_, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_, tap_flags_t flags _U_)
 {
@@ -160,7 +182,6 @@ LLVMFuzzerInitialize(int *argc _U_, char ***argv)
     g_setenv("HOME", "/nonexistent", true);
     g_setenv("WIRESHARK_DEBUG_WMEM_OVERRIDE", "simple", true);
     g_setenv("G_SLICE", "always-malloc", true);
-    g_setenv("WIRESHARK_ABORT_ON_DISSECTOR_BUG", "1", true);
     g_setenv("WIRESHARK_ABORT_ON_TOO_MANY_ITEMS", "1", true);
     if (number)
         inputs_per_file = (uint32_t)MAX(1, atoi(number));
@@ -169,10 +190,10 @@ LLVMFuzzerInitialize(int *argc _U_, char ***argv)
 
     init_process_policies();
 #if WS_AT_LEAST(4, 6)
-    ws_log_init(complain);
+    ws_log_init_with_writer(write_log, complain);
     g_free(configuration_init((*argv)[0]));
 #else
-    ws_log_init("fuzz_facetime", complain);
+    ws_log_init_with_writer("fuzz_facetime", write_log, complain);
     g_free(configuration_init((*argv)[0], NULL));
 #endif
     timestamp_set_type(TS_RELATIVE);
