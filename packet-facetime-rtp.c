@@ -1024,7 +1024,7 @@ typedef struct {
     uint32_t proven_frame;  /* the packet that made them enough, 0 before */
 } candidate;
 
-#define BARE_TIMESTAMP_STEP 480     /* samples of one of its frames */
+#define BARE_TIMESTAMP_STEP 480     /* 20 ms on the 24 kHz clock of the audio codecs of 2015 */
 #define BARE_PACKETS        3
 
 static wmem_map_t *candidates;      /* candidate_key -> candidate */
@@ -1097,8 +1097,8 @@ agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
 
 /* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
  * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
- * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a relay's
- * channel, a device's and a relay's. */
+ * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a
+ * relay's channel, a device's and a relay's. */
 static bool
 prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -1116,7 +1116,8 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         *generation = FT_MODERN;
         return true;
     }
-    if (!(from_device || ft_is_server_port(pinfo->srcport)) || !(to_device || ft_is_server_port(pinfo->destport)))
+    if (!(from_device || ft_is_server_port(pinfo->srcport)) ||
+        !(to_device || ft_is_server_port(pinfo->destport)))
         return false;
     if (!(rtp.form == EXTENSION_LEGACY && from_device && to_device) &&
         !(is_bare_payload_type(rtp.fixed.payload_type) && agrees_with_earlier(pinfo, &rtp.fixed)))

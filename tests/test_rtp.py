@@ -536,6 +536,13 @@ def bare(payload_type=AAC_ELD, count=4, step=480, first=7, ssrc=SSRC, ends=(ONE,
     return [Datagram(*ends[0], *ends[1], packet) for packet in packets]
 
 
+def test_both_audio_codecs_agree_with_each_other(tshark, make_capture):
+    """One SSRC changes between 104 and 119, as in 2015; where sound pauses, the step is of more frames."""
+    packets = bare(count=2) + [Datagram(*ONE, *TWO, rtp(119, 9, 1000 + 5 * 480, mki=b""))]
+    assert tshark.frames(make_capture(packets), "facetime_rtp") == [3]
+    assert tshark.frames(make_capture(bare(119)), "facetime_rtp") == [3, 4]
+
+
 @pytest.mark.parametrize("two_pass", [False, True])
 def test_agreeing_packets_are_claimed_from_the_third_on(tshark, make_capture, two_pass):
     answer = bare(first=900, ssrc=5, ends=(TWO, ONE), count=1)
