@@ -393,7 +393,7 @@ def reported(text):
     """The packets in a timeline, or first and last packet of each call in a table of calls."""
     if text.lstrip().startswith("FaceTime timeline"):
         return sorted({int(n) for n in re.findall(r"^ *(\d+) +\d+\.\d+  ", text, re.MULTILINE)})
-    return [(int(a), int(b)) for a, b in re.findall(r"^\d+ +\w+ +[\d.]+ +[\d.]+ +(\d+)-(\d+) ", text, re.MULTILINE)]
+    return [(int(a), int(b)) for a, b in re.findall(r"^ *\d+ +\w+ +[\d.]+ +[\d.]+ +(\d+)-(\d+) ", text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("name", SESSIONS)

@@ -75,7 +75,7 @@ def far_end(frames, here):
     """Who sends media directly; else who is behind the relay's channel; else who answers a check."""
     for found in ([f["src"] for f in frames if f["kind"] == "rtp" and f["path"] == "direct" and not is_from(f, here)],
                   [f["binds"]["peer"] for f in frames if "binds" in f],
-                  [f["peer"] for f in frames if f.get("indication")],
+                  [f["peer"] for f in frames if f.get("indication") and f.get("peer")],
                   [f["src"] for f in frames if f["kind"] == "stun" and f["stun"]["class"] == "success"
                    and not is_from(f, here)]):
         if found:
@@ -256,8 +256,9 @@ def row_of(call):
     return {
         "Call": str(call["call"]), "Version": call["generation"], "Start": f"{call['start']:.3f}",
         "Duration": f"{call['duration']:.3f}", "Frames": f"{call['first_frame']}-{call['last_frame']}",
-        "Local": call["local"], "Remote": call.get("remote", "unknown"), "Offer from": call.get("offer_from", "unknown"),
-        "State": call["state"], "End": call.get("end", "not in this file"),
+        "Local": call["local"], "Remote": call.get("remote", "unknown"),
+        "Offer from": call.get("offer_from", "unknown"), "State": call["state"],
+        "End": call.get("end", "not in this file"),
         "Paths": ", ".join(f"{p['path']} {p['first_frame']}-{p['last_frame']}" for p in call["paths"]) or "-",
         "Media": ", ".join(f"{s['direction']} {'/'.join(s['codecs'])} {s['packets']} -{s['lost']}"
                            for s in call["streams"]) or "-",
@@ -293,7 +294,6 @@ def stories(output):
         elif found and line and line != EVENT_HEAD:
             match = LINE.match(line)
             assert match, line
-            assert [line.index(word) for word in ("  ", )] == [0] or line[0].isdigit()
             frame, seconds, way, event, words, more, last = match.groups()
             assert line[:8].strip() == frame and line[9:20].strip() == seconds, "columns"
             assert line[22:30].strip() == way and line[30:58].strip() == event and line[58:].startswith(words[:20])
@@ -475,7 +475,7 @@ def test_session_5_gives_up_after_18_seconds(story):
     gap, = of(first, "media_gap")
     assert ended["frame"] == gap["frame"] == 9598 and ended["path"] == "relay"
     for words in (ended["text"], gap["text"]):
-        assert "frame 6216" in words or "frame 6216" in words.replace("since frame", "frame")
+        assert "frame 6216" in words
         assert seconds_in(words) == pytest.approx(seconds_between(6216, 9598), abs=0.06)
         assert seconds_in(words) == pytest.approx(18, abs=0.2)
 
