@@ -79,9 +79,20 @@ def test_inferred_meanings_say_so(name, tshark, own_protocols):
 
 def test_port_range(tshark, make_capture):
     """Registered by default, and a preference that takes ranges."""
-    ports = {int(row[1]) for row in tshark.glossary("decodes") if (row[0], row[2]) == ("udp.port", "facetime")}
+    decodes = tshark.glossary("decodes")
+    ports = {int(row[1]) for row in decodes if (row[0], row[2]) == ("udp.port", "facetime")}
     assert ports == set(range(16384, 16404))
     request = bytes.fromhex("000000012f3173750a7f16764012aaaa")
     capture = make_capture([support.Datagram("10.127.22.118", 16402, "17.188.181.8", 3480, request)])
     assert tshark.count(capture, "snatmap") == 1
     assert tshark.count(capture, "udp", prefs={"facetime.udp.port": "16402,5000"}) == 1
+
+
+def test_filters_of_the_readme(tshark, make_capture):
+    """Each is one that tshark takes; the profile's and the report's have tests of their own."""
+    table = (support.ROOT / "README.md").read_text().split("## Filters to start from")[1].split("\nTables:")[0]
+    filters = [text for row in table.splitlines() if row.startswith("|")
+               for text in re.findall(r"`([^`]+)`", row.split("|")[2])]
+    assert len(filters) >= 10
+    capture = make_capture([support.Datagram("10.0.0.2", 9, "10.0.0.3", 9, b"discard")])
+    assert tshark.count(capture, " || ".join(f"({text})" for text in filters)) == 0

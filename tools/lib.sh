@@ -55,8 +55,8 @@ build_plugin() {
 # only: root's tshark runs as nobody, on copies. No personal setting or plugin interferes.
 load_plugin() {
     local version
+    [ -r "$1" ] || die "Cannot read $1"
     capture=$(realpath "$1")
-    [ -r "$capture" ] || die "Cannot read $1"
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT
     version=$(command tshark --version 2>/dev/null | sed -n '1s/^[^0-9]*\([0-9]*\.[0-9]*\).*/\1/p')
