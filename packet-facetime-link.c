@@ -362,7 +362,7 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
     static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport,
                                  &hf_link_candidate_index };
     const uint16_t word = tvb_get_ntohs(message->tvb, offset);
-    const unsigned index = word & 0x1f;
+    const unsigned which = word & 0x1f;
     proto_item *item =
         proto_tree_add_item(tree, hf_link_candidate, message->tvb, offset, CANDIDATE_SIZE, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_candidate);
@@ -370,8 +370,8 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
     proto_item_append_text(item, ": %s", val_to_str_const(word >> 12, candidate_types, "unknown type"));
     for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
         proto_tree_add_item(subtree, *bits[i], message->tvb, offset, 2, ENC_BIG_ENDIAN);
-    if (index < address_count)
-        show_candidate_endpoint(message, subtree, item, offset, &offered[index]);
+    if (which < address_count)
+        show_candidate_endpoint(message, subtree, item, offset, &offered[which]);
     else
         expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", index,
                                address_count);
@@ -589,15 +589,15 @@ show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
 static void
 show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange, bool is_repeat)
 {
-    nstime_t time;
+    nstime_t passed;
 
     if (!exchange)
         return;
     show_frame(tree, hf_link_response_to, message->tvb, exchange->request_frame);
     if (is_repeat)
         return;
-    nstime_delta(&time, &message->pinfo->abs_ts, &exchange->request_time);
-    proto_item_set_generated(proto_tree_add_time(tree, hf_link_time, message->tvb, 0, 0, &time));
+    nstime_delta(&passed, &message->pinfo->abs_ts, &exchange->request_time);
+    proto_item_set_generated(proto_tree_add_time(tree, hf_link_time, message->tvb, 0, 0, &passed));
 }
 
 /* Ties commands and acknowledgements together, by the counter that both bring. */

@@ -331,18 +331,18 @@ static void
 take_header(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length, sip_message_t *sip)
 {
     int colon = tvb_find_uint8(tvb, offset, length, ':');
-    int name_end = colon, index;
+    int name_end = colon, which;
 
     if (colon < 0)
         return;
     while (name_end > offset && g_ascii_isspace(tvb_get_uint8(tvb, name_end - 1)))
         name_end--;
-    index = find_header(tvb, offset, name_end - offset);
-    if (index < 0 || sip->header[index].value)
+    which = find_header(tvb, offset, name_end - offset);
+    if (which < 0 || sip->header[which].value)
         return;
-    sip->header[index].value = header_value(pool, tvb, colon + 1, offset + length - (colon + 1));
-    sip->header[index].offset = offset;
-    sip->header[index].length = length;
+    sip->header[which].value = header_value(pool, tvb, colon + 1, offset + length - (colon + 1));
+    sip->header[which].offset = offset;
+    sip->header[which].length = length;
 }
 
 /* Reads header lines up to the empty one. */

@@ -32,6 +32,11 @@ typedef gboolean ws_bool;
 #include <epan/tfs.h>
 #endif
 
+/* Units of BASE_UNIT_STRING: checked for their type since 4.4. */
+#if !WS_AT_LEAST(4, 4)
+#define UNS(units) (units)
+#endif
+
 /* What starts a -z statistic: since 4.6 it says whether it could, before it ended the program where it could not. */
 #if WS_AT_LEAST(4, 6)
 typedef bool ws_stat_start;

@@ -116,10 +116,10 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
 
 /* The call's SDP bodies before this frame, newest first; NULL past the last. */
 static const ft_sdp_record *
-sdp_as_of(const ft_call *call, uint32_t frame, unsigned *index)
+sdp_as_of(const ft_call *call, uint32_t frame, unsigned *left)
 {
-    while (*index > 0) {
-        const ft_sdp_record *record = *(const ft_sdp_record **)wmem_array_index(call->sdps, --*index);
+    while (*left > 0) {
+        const ft_sdp_record *record = *(const ft_sdp_record **)wmem_array_index(call->sdps, --*left);
         if (record->frame < frame)
             return record;
     }
@@ -142,11 +142,11 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_call *call = !packet ? NULL : packet->call ? packet->call : ft_call_of_packet(pinfo);
-    unsigned index = call ? wmem_array_get_count(call->sdps) : 0;
+    unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
 
     if (setup_frame)
         *setup_frame = 0;
-    for (const ft_sdp_record *record; call && (record = sdp_as_of(call, pinfo->num, &index)) != NULL;) {
+    for (const ft_sdp_record *record; call && (record = sdp_as_of(call, pinfo->num, &left)) != NULL;) {
         const ft_codec *codec = codec_in_sdp(record, payload_type);
         if (codec) {
             if (setup_frame)
@@ -394,7 +394,9 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 
     if (!packet || !ft_learning(pinfo))
         return;
-    if (!packet->call && !ft_call_open(pinfo, false))
+    if (!packet->call)
+        ft_call_open(pinfo, false);
+    if (!packet->call)
         return;
 
     const observation seen = observe(pinfo, packet);
