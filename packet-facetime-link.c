@@ -373,7 +373,7 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
     if (which < address_count)
         show_candidate_endpoint(message, subtree, item, offset, &offered[which]);
     else
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", index,
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", which,
                                address_count);
     proto_tree_add_item(subtree, hf_link_candidate_port, message->tvb, offset + 2, 2, ENC_BIG_ENDIAN);
 }
