@@ -53,7 +53,7 @@ static const struct { uint8_t host; uint16_t port; } ends[16] = {
 };
 
 static epan_t *session;
-static epan_dissect_t *without_tree, *with_hidden_tree, *with_tree;
+static epan_dissect_t *without_tree, *with_tree, *with_visible_tree;
 static column_info columns;
 static frame_data reference;
 static const frame_data *first_frame;   /* what relative times count from */
@@ -157,14 +157,14 @@ begin_file(void)
 {
     if (session) {
         epan_dissect_free(without_tree);
-        epan_dissect_free(with_hidden_tree);
         epan_dissect_free(with_tree);
+        epan_dissect_free(with_visible_tree);
         epan_free(session);
     }
     session = epan_new(NULL, &provider);
     without_tree = epan_dissect_new(session, false, false);
-    with_hidden_tree = epan_dissect_new(session, true, false);
-    with_tree = epan_dissect_new(session, true, true);
+    with_tree = epan_dissect_new(session, true, false);
+    with_visible_tree = epan_dissect_new(session, true, true);
     first_frame = NULL;
     frames = inputs = cumulated = 0;
     memset(&before, 0, sizeof before);
@@ -180,7 +180,7 @@ LLVMFuzzerInitialize(int *argc _U_, char ***argv)
 
     g_setenv("XDG_CONFIG_HOME", "/nonexistent", true); /* no setting of the user's */
     g_setenv("HOME", "/nonexistent", true);
-    g_setenv("WIRESHARK_DEBUG_WMEM_OVERRIDE", "simple", true);
+    g_setenv("WIRESHARK_DEBUG_WMEM_OVERRIDE", "simple", false);
     g_setenv("G_SLICE", "always-malloc", true);
     g_setenv("WIRESHARK_ABORT_ON_TOO_MANY_ITEMS", "1", true);
     if (number)
@@ -497,7 +497,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (inputs >= inputs_per_file)
         begin_file();
-    epan_dissect_t *tree = flags & FLAG_HIDDEN_TREE ? with_hidden_tree : with_tree;
+    epan_dissect_t *tree = (flags & FLAG_VISIBLE_TREE) || compare ? with_visible_tree : with_tree;
     epan_dissect_t *edt = (flags & FLAG_NO_TREE) && !compare ? without_tree : tree;
     inputs++;
     log_input(data, size);

@@ -24,7 +24,7 @@
 
 enum {                          /* the flags */
     FLAG_NO_TREE      = 0x01,   /* the first pass has no tree, as in a plain tshark -2 */
-    FLAG_HIDDEN_TREE  = 0x02,   /* trees without texts */
+    FLAG_VISIBLE_TREE = 0x02,   /* trees with texts, which take twice the time */
     FLAG_COLUMNS      = 0x04,
     FLAG_SHOW_PEER    = 0x08,   /* facetime.show_peer */
     FLAG_NO_MEDIA     = 0x10,   /* facetime.media_without_signalling off */
