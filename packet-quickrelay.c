@@ -644,7 +644,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
 
 /* ---- chained packets [unverified] ---- */
 
-#define CHAINED_FIELDS (1U << FIELD_STREAM | 1U << FIELD_STREAMS | 1U << FIELD_PRIORITY | 1U << FIELD_LENGTH)
+#define CHAINED_FIELDS (1U << FIELD_STREAM | 1U << FIELD_STREAMS | 1U << FIELD_PRIORITY)
 
 /* The length of the body that begins at header->end: as its packet length says, else to the end. */
 static int
@@ -659,22 +659,32 @@ body_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_hea
     return MIN(length, left);
 }
 
-/* What stands behind a packet with a length: a shorter header of the fields that the first packet's flags
- * bring, and the next body. Others' clients send so; no capture has shown it. */
+/* The header of a chained packet: those fields that the first packet's flags bring, and a length where yet
+ * another packet follows. The last one has none: what stands there instead is the body, whose first bytes
+ * (RTP, control) are far more than any length that fits. */
+static bool
+parse_chained(tvbuff_t *tvb, relay_header *header, int end)
+{
+    if (header->flags & FLAG_STREAM) /* either one stream or a list of them */
+        header->flags &= ~FLAG_STREAMS;
+    if (!parse_fields(tvb, header, CHAINED_FIELDS) || header->end > end)
+        return false;
+    return end - header->end < 2 || tvb_get_ntohs(tvb, header->end) > end - header->end - 2 ||
+           parse_field(tvb, header, FIELD_LENGTH);
+}
+
+/* What stands behind a packet with a length. Others' clients send so; no capture has shown it. */
 static void
 dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
               const relay_header *first, int offset, int end)
 {
     for (unsigned i = 1; offset < end; i++) {
         relay_header header = { .flags = first->flags, .end = offset };
-        if (header.flags & FLAG_STREAM)
-            header.flags &= ~FLAG_STREAMS;
-
         proto_item *item =
             proto_tree_add_item(tree, hf_quickrelay_chained, tvb, offset, end - offset, ENC_NA);
         proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_chained);
         expert_add_info_format(pinfo, item, &ei_quickrelay_unverified, "Unverified form: chained packet");
-        if (i >= MAX_CHAIN || !parse_fields(tvb, &header, CHAINED_FIELDS) || header.end > end) {
+        if (i >= MAX_CHAIN || !parse_chained(tvb, &header, end)) {
             expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length,
                                    "Chained packets that can't be taken apart");
             return;

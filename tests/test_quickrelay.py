@@ -416,27 +416,30 @@ def test_unknown_bits_say_so(make_capture, tshark):
 
 
 def test_chained_packets(make_capture, tshark):
-    """A length, the body, then a shorter header for the next one: stream, priority and length, as the first
-    has."""
-    first, second = rtp(ssrc=0x11112222), rtp(ssrc=0x33334444, sequence=2)
-    data = packet(f"0089 2222 01 {len(first):04x}",
-                  first + bytes.fromhex(f"4444 02 {len(second):04x}") + second)
+    """A length, the body, then a shorter header for the next one: stream and priority, as the first has, and
+    a length where yet another one follows."""
+    bodies = [rtp(ssrc=0x11112222), rtp(ssrc=0x33334444, sequence=2), control(9)]
+    second, third = bytes.fromhex(f"4444 02 {len(bodies[1]):04x}"), bytes.fromhex("6666 03")
+    data = packet(f"0089 2222 01 {len(bodies[0]):04x}",
+                  bodies[0] + second + bodies[1] + third + bodies[2])
     capture = make_capture([PROOF, up(data)])
-    row = rows(tshark, capture, "rtp.ssrc")[1]
-    assert row["rtp.ssrc"] == ["0x11112222", "0x33334444"]
-    assert values(row)["stream"] == [0x2222, 0x4444] and values(row)["priority"] == [1, 2]
-    assert values(row)["packet_length"] == [len(first), len(second)]
+    row = rows(tshark, capture, "rtp.ssrc", "facetime_control.counter")[1]
+    assert row["rtp.ssrc"] == ["0x11112222", "0x33334444"] and row["facetime_control.counter"] == ["9"]
+    assert values(row)["stream"] == [0x2222, 0x4444, 0x6666] and values(row)["priority"] == [1, 2, 3]
+    assert values(row)["packet_length"] == [len(bodies[0]), len(bodies[1])]
     assert experts(tshark, capture)[1] == {"unverified"}
 
 
 def test_chains_that_lie(make_capture, tshark):
     body = rtp()
-    lies = [packet("0080 ffff", body),                      # longer than the datagram
-            packet(f"0080 {len(body):04x}", body + b"\x00"),    # no room for the next header
-            packet("0080 0000", b"\x00" * 300)]             # a long chain of nothing
-    capture = make_capture([PROOF, *map(up, lies)])
-    assert [{"bad_length", "unverified"} <= e for e in experts(tshark, capture)[1:]] == [True] * 3
-    assert kinds(tshark, capture)[1] == [KINDS["rtp"]] and kinds(tshark, capture)[2] == [KINDS["rtp"]]
+    lies = [(packet("0080 ffff", body), {"bad_length", "unverified"}),          # longer than the datagram
+            # half a stream id
+            (packet(f"0081 2222 {len(body):04x}", body + b"\x00"), {"bad_length", "unverified"}),
+            (packet(f"0080 {len(body):04x}", body + b"\x00"), {"unparsed_body", "unverified"}),
+            (packet("0080 0000", b"\x00" * 300), {"bad_length", "unverified"})]    # a long chain of nothing
+    capture = make_capture([PROOF, *(up(data) for data, _ in lies)])
+    assert experts(tshark, capture)[1:] == [expected for _, expected in lies]
+    assert tshark.values(capture, "rtp.ssrc") == ["0xada4493f"] * 3
 
 
 # ---- bodies
