@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""FaceTime's datagrams, told by their first bytes as docs/protocol.md says (section 2), and what else looks like them.
+
+Each function takes bytes and gives as many back. Cut messages are washed as far as they go. What a message holds beyond the
+fields that are known to be harmless (types, lengths, counters, times, ports, random numbers of one call) is overwritten.
+"""
+
+import struct
+import zlib
+
+from . import sip
+
+COOKIE = b"\x21\x12\xa4\x42"
+OTHER_SERVICES = {53, 67, 68, 123, 137, 138, 500, 546, 547, 1900, 4500, 5353, 5355}     # never FaceTime's
+RELAY_PORTS = range(3478, 3498)
+DEEPEST = 8             # messages inside of messages
+LONGEST_EXTENSION = 32  # words; FaceTime's have at most a dozen
+
+
+def u16(data, at):
+    return int.from_bytes(data[at:at + 2], "big")
+
+
+def invert(data):
+    return bytes(byte ^ 0xFF for byte in data)
+
+
+def xor(data, key):
+    return bytes(a ^ b for a, b in zip(data, key))
+
+
+class Washer:
+    """mask: a Mask."""
+
+    def __init__(self, mask):
+        self.mask = mask
+        self.sip = sip.Sip(mask)
+
+    # what it is
+
+    def datagram(self, data, length, sport, dport):
+        """A UDP payload; length: its bytes before the capture cut it."""
+        if sport in OTHER_SERVICES or dport in OTHER_SERVICES:
+            return bytes(len(data))
+        return self.payload(data, length, dport in RELAY_PORTS, 0)
+
+    def payload(self, data, length, uplink=False, depth=0):
+        if len(data) < 4 or depth > DEEPEST:
+            return self.unknown(data)
+        first = data[0]
+        if first < 0x40:
+            if length == 16:
+                return self.sixteen_bytes(data)
+            is_stun = len(data) >= 8 and (data[4:8] == COOKIE or u16(data, 2) + 20 == length)
+            return self.stun(data, depth) if is_stun else self.unknown(data)
+        if first < 0x80:
+            return self.channel(data, length, uplink, depth)
+        if first < 0xC0:
+            return self.rtcp(data) if 192 <= data[1] <= 223 else self.rtp(data)
+        if data[:4] == b"\xde\xad\xbe\xef":
+            return self.baseband(data)
+        return self.quic(data, uplink)
+
+    def channel(self, data, length, uplink, depth):
+        exact = 0 <= length - 4 - u16(data, 2) <= 3
+        if data[:1] == b"\x60" and (exact or uplink):
+            return self.quickrelay(data)
+        if sip.is_sip(data):
+            return self.sip.message(data)
+        if exact:
+            return data[:4] + self.payload(data[4:], u16(data, 2), uplink, depth + 1)
+        if data[:2] == b"\x40\x0f":
+            return self.control(data)
+        return self.quic_short(data, uplink)
+
+    @staticmethod
+    def unknown(data):
+        return b"\xff" * len(data)
+
+    # SNATMAP, CommNAT
+
+    def sixteen_bytes(self, data):
+        kind = int.from_bytes(data[:4], "big")
+        if kind == 1:
+            return data[:8] + self.ipv4(data[8:12]) + data[12:14] + self.leftover(data[14:])
+        if kind == 2:
+            return data[:8] + invert(self.ipv4(invert(data[8:12]))) + data[12:14] + self.leftover(data[14:])
+        if kind in (0x00010001, 0x00010002):
+            return data[:8] + invert(self.ipv4(invert(data[8:12]))) + data[12:]
+        if kind in (0x00020001, 0x00020002):        # flags
+            return data
+        return self.unknown(data)
+
+    @staticmethod
+    def leftover(data):
+        """Whatever was in the sender's memory."""
+        return data if data in (b"\xaa\xaa", b"\xff\xff") else bytes(len(data))
+
+    def ipv4(self, data):
+        return self.mask.ipv4(data) if len(data) == 4 else self.mask.opaque(data)
+
+    def ipv6(self, data):
+        return self.mask.ipv6(data) if len(data) == 16 else self.mask.opaque(data)
+
+    # STUN
+
+    def stun(self, data, depth):
+        out, at, end = bytearray(data), 20, min(len(data), 20 + u16(data, 2))
+        while at + 4 <= end:
+            kind, length = u16(data, at), u16(data, at + 2)
+            stop = min(at + 4 + length, end)
+            value = data[at + 4:stop]
+            if kind == 0x8028 and len(value) == 4 and value == fingerprint(data[:at]):
+                out[at + 4:stop] = fingerprint(bytes(out[:at]))
+            else:
+                out[at + 4:stop] = self.attribute(kind, value, data, depth)
+            at = at + 4 + (length + 3 & ~3)
+            out[stop:min(at, end)] = bytes(max(0, min(at, end) - stop))     # padding: anybody's memory
+        tail = min(at, end)
+        out[tail:] = self.unknown(data[tail:])
+        return bytes(out)
+
+    def attribute(self, kind, value, message, depth):
+        if kind in (0x0001, 0x0002, 0x0004, 0x0005, 0x000B, 0x0011, 0x802B, 0x802C):
+            return self.stun_address(value, bytes(16))
+        if kind in (0x0012, 0x0016, 0x0020, 0x8020):
+            return self.stun_address(value, message[4:20])
+        if kind == 0x0013:
+            return self.payload(value, len(value), False, depth + 1) if u16(value, 2) + 20 != len(value) or \
+                value[4:20].strip(b"\0") else self.link(value)
+        if kind == 0x8009:
+            return self.candidates(value)
+        if kind == 0x0006 and len(value) == 20 and any(not 32 <= byte < 127 for byte in value):
+            return value                            # two candidate ids
+        if kind in (0x0006, 0x0014, 0x0015, 0x8022):
+            return self.mask.text(value)
+        if kind == 0x8023 and len(value) in (8, 20):
+            return self.stun_address(value, bytes(16))
+        if kind == 0x8008 and len(value) == 16:
+            return self.mask.uuid(value)
+        if kind in (0x0003, 0x0009, 0x000A) or kind in HARMLESS and len(value) <= HARMLESS[kind]:
+            return value
+        return self.mask.opaque(value)
+
+    def stun_address(self, value, key):
+        """0, family, port, address. The key is the cookie and the transaction id, or zeros."""
+        family = value[1] if len(value) > 1 else 0
+        if family == 1 and len(value) == 8:
+            return value[:4] + xor(self.mask.ipv4(xor(value[4:], key)), key)
+        if family == 2 and len(value) == 20:
+            return value[:4] + xor(self.mask.ipv6(xor(value[4:], key)), key)
+        return value[:2] + self.mask.opaque(value[2:])
+
+    def candidates(self, value):
+        """Version; numbers of addresses; IPv4 addresses, reversed; IPv6 addresses; entries of 16 bytes."""
+        out, at = value[:3], 3
+        if len(value) < 3:
+            return self.mask.opaque(value)
+        for count, size, wash in ((value[2] >> 4, 4, lambda a: self.mask.ipv4(a[::-1])[::-1]),
+                                  (value[2] & 15, 16, self.mask.ipv6)):
+            for _ in range(count):
+                if at + size > len(value):
+                    return out + self.mask.opaque(value[at:])
+                out += wash(value[at:at + size])
+                at += size
+        whole = (len(value) - at) // 16 * 16
+        return out + value[at:at + whole] + self.mask.opaque(value[at + whole:])
+
+    # the modern relay
+
+    def quickrelay(self, data):
+        """Channel header, flags, the fields that they bring (in this order), body; then maybe another packet."""
+        end = min(len(data), 4 + u16(data, 2))
+        if end < 6:
+            return data
+        out, flags = bytearray(data), u16(data, 4)
+        at, attributes, length = self.relay_header(out, 6, end, flags, None)
+        while at is not None and at <= end:
+            stop = end if length is None else min(end, at + length)
+            out[at:stop] = self.relay_body(data[at:stop], attributes)
+            if length is None or stop >= end:
+                break
+            first = flags & ~0x0002 if flags & 0x0001 else flags
+            at, _, length = self.relay_header(out, stop, end, first, CHAINED)
+            attributes = 0 if not flags & 0x8000 else attributes
+        else:
+            out[6:] = self.unknown(data[6:]) if at is None else out[6:]
+        out[end:] = self.unknown(data[end:])
+        return bytes(out)
+
+    def relay_header(self, out, at, end, flags, wanted):
+        """(where the body begins or None, attributes, the body's length if told)"""
+        attributes, length = 0, None
+        for name, bits, without, size in RELAY_FIELDS:
+            present = flags & bits == bits and not flags & without
+            if name == "base stream":
+                present = present and attributes & 0x30 == 0x10
+            elif name == "state":
+                present = present and attributes & 0x02
+            if not present or wanted and name not in wanted:
+                continue
+            if size == 0:       # a list
+                size = 1 + 2 * out[at] if at < end else 1
+            if at + size > end:
+                return None, attributes, length
+            if name == "attributes":
+                attributes = u16(out, at)
+            elif name == "participant":
+                out[at:at + 8] = self.mask.opaque(out[at:at + 8])
+            elif name == "length":
+                length = u16(out, at)
+            at += size
+        return at, attributes, length
+
+    def relay_body(self, body, attributes):
+        if attributes & 0x20:
+            return self.link(body)
+        if attributes & 0x01:
+            return self.hbh(body)
+        if body[:2] == b"\x40\x0f":
+            return self.control(body)
+        if len(body) >= 2 and body[0] >> 6 == 2:
+            return self.rtcp(body) if 192 <= body[1] <= 223 else self.rtp(body)
+        return self.unknown(body)
+
+    def hbh(self, body):
+        """Protobuf fields of bytes: tag, length, value."""
+        out, at = bytearray(body), 0
+        while at + 2 <= len(body) and body[at] & 7 == 2 and body[at + 1] < 0x80:
+            stop = at + 2 + body[at + 1]
+            out[at + 2:stop] = self.mask.opaque(body[at + 2:stop])
+            at = stop
+        out[at:] = self.unknown(body[at:])
+        return bytes(out[:len(body)])
+
+    def control(self, body):
+        return body[:2] + self.mask.key_id(body[2:10]) + body[10:11] + self.mask.opaque(body[11:])
+
+    def link(self, body):
+        out, at = bytearray(body), 20
+        out[4:20] = self.mask.opaque(body[4:20])
+        while at + 4 <= len(body):
+            kind, length = u16(body, at), u16(body, at + 2)
+            stop = min(len(body), at + 4 + length)
+            out[at + 4:stop] = self.tlv(kind, body[at + 4:stop])
+            at = at + 4 + length
+        out[min(at, len(body)):] = self.unknown(body[at:])
+        return bytes(out)
+
+    def tlv(self, kind, value):
+        if kind == 0x03:
+            return self.connection_data(value)
+        if kind in (0x0B, 0x0D, 0x0E):
+            return self.mask.uuid(value)
+        if kind == 0x16 and value.startswith(b"bplist"):
+            return value[:8] + self.mask.opaque(value[8:])
+        return value if kind in LINK_NUMBERS and len(value) <= LINK_NUMBERS[kind] else self.mask.opaque(value)
+
+    def connection_data(self, value):
+        """u16 of counts; each address: u16 of flags, 4 or 16 bytes; each candidate: u16, port."""
+        out, at = bytearray(value), 2
+        for _ in range(u16(value, 0) >> 6 & 0x7F):
+            size = 16 if value[at:at + 1] >= b"\x80" else 4
+            if at + 2 + size > len(value):
+                out[at:] = self.mask.opaque(value[at:])
+                return bytes(out)
+            address = value[at + 2:at + 2 + size]
+            out[at + 2:at + 2 + size] = self.mask.ipv4(address) if size == 4 else self.mask.ipv6(address)
+            at += 2 + size
+        stop = at + 4 * (u16(value, 0) & 0x3F)
+        out[stop:] = self.mask.opaque(value[stop:])
+        return bytes(out)
+
+    # media
+
+    def rtp(self, data):
+        """The header and a short extension stay. The payload is encrypted, but keys may come to light one day."""
+        at = 12 + 4 * (data[0] & 15)
+        if data[0] & 0x10 and at + 4 <= len(data):
+            words = u16(data, at + 2)
+            at += 4 + (4 * words if words <= LONGEST_EXTENSION else 0)
+        head, body = data[:at], data[at:]
+        if data[0] & 0x20 and body and body[-1] <= len(body):       # padding
+            body, tail = body[:-1], body[-1:]
+        else:
+            tail = b""
+        if len(body) >= 20 and not any(body[-4:]) and body[-14] >> 4 == 4 and body[-12] >> 6 == 2:
+            return head + self.mask.opaque(body[:-20]) + self.mask.uuid(body[-20:-4]) + body[-4:] + tail
+        return head + self.mask.opaque(body) + tail
+
+    def rtcp(self, data):
+        out, at = bytearray(data), 0
+        while at + 8 <= len(data) and data[at] >> 6 == 2 and 192 <= data[at + 1] <= 223:
+            stop = at + 4 + 4 * u16(data, at + 2)
+            if stop > len(data):
+                break
+            if data[at + 1] == 202:
+                self.sdes(out, at + 4, stop, data[at] & 31)
+            elif data[at + 1] == 203:
+                reason = min(stop, at + 4 + 4 * (data[at] & 31))
+                if reason < stop:
+                    size = min(stop, reason + 1 + data[reason])
+                    out[reason + 1:size] = self.mask.text(data[reason + 1:size])
+            elif data[at + 1] not in (200, 201, 205, 206):
+                out[at + 8:stop] = self.mask.opaque(data[at + 8:stop])
+            at = stop
+        start = at + 8 if at + 8 <= len(data) and data[at] >> 6 == 2 and at == 0 else at
+        out[start:] = self.mask.opaque(data[start:])
+        return bytes(out)
+
+    def sdes(self, out, at, stop, chunks):
+        for _ in range(chunks):
+            at += 4
+            while at + 2 <= stop and out[at]:
+                end = min(stop, at + 2 + out[at + 1])
+                out[at + 2:end] = self.mask.text(out[at + 2:end])
+                at = end
+            at = at + 4 & ~3
+
+    # QUIC, the modem
+
+    def quic(self, data, uplink):
+        """Connection ids stay. A client's first packets are open to everybody and hold a token: overwritten."""
+        out, at = bytearray(data), 0
+        while at + 7 <= len(data) and data[at] >= 0xC0 and data[at + 1:at + 5] == b"\0\0\0\1":
+            ids = at + 6 + data[at + 5]
+            start = ids + 1 + (data[ids] if ids < len(data) else len(data))
+            if start > len(data) or data[at] & 0x30 == 0x30:        # a retry has no length
+                at = min(start, len(data))
+                break
+            if data[at] & 0x30 == 0:
+                length, token = varint(data, start)
+                out[token:token + length] = self.mask.opaque(data[token:token + length])
+                start = token + length
+            length, body = varint(data, start)
+            end = min(len(data), body + length)
+            out[body:end] = self.mask.opaque(data[body:end])
+            if end <= at:
+                break
+            at = end
+        out[at:] = self.quic_short(data[at:], uplink) if at and data[at:at + 1] < b"\x80" else self.unknown(data[at:])
+        return bytes(out)
+
+    def quic_short(self, data, uplink):
+        """To a relay: its connection id of 8 bytes. From a relay: none."""
+        kept = 9 if uplink else 1
+        return data[:kept] + self.mask.opaque(data[kept:])
+
+    def baseband(self, data):
+        if data[8:12] == b"\0\0\0\x6f":
+            return data
+        return data[:8] + self.mask.opaque(data[8:12]) + data[12:]
+
+
+# Attributes that hold numbers, with the most bytes of such a number: codes, lifetimes, radio, versions, times, tie-breakers.
+HARMLESS = {0x000C: 4, 0x000D: 4, 0x0010: 4, 0x0018: 4, 0x0019: 4, 0x001A: 4, 0x0024: 4, 0x0025: 0, 0x0026: 4, 0x0027: 4,
+            0x8001: 4, 0x8002: 4, 0x8003: 4, 0x8004: 4, 0x8005: 4, 0x8006: 0, 0x8007: 4, 0x8008: 4, 0x8023: 4,
+            0x8024: 4, 0x8029: 8, 0x802A: 8}
+
+LINK_NUMBERS = {0x01: 2, 0x02: 2, 0x05: 4, 0x06: 4, 0x07: 4, 0x0A: 12, 0x0C: 2, 0x11: 4, 0x12: 4, 0x13: 2, 0x14: 4, 0x15: 400}
+
+# name, flags that bring it, flags that keep it away, bytes (0: a list)
+RELAY_FIELDS = [
+    ("attributes", 0x8000, 0, 2), ("stream", 0x0001, 0, 2), ("streams", 0x0002, 0, 0), ("participant", 0x0004, 0, 8),
+    ("base stream", 0x8000, 0, 2), ("priority", 0x0008, 0, 1), ("probe", 0x0010, 0, 2), ("version", 0x0020, 0, 1),
+    ("length", 0x0080, 0, 2), ("counter", 0x0200, 0x0400, 2), ("stats", 0x0400, 0, 12), ("link", 0x2000, 0, 2),
+    ("links", 0x4000, 0, 0), ("state", 0x8000, 0, 1)]
+CHAINED = {"stream", "streams", "priority", "length"}
+
+
+def fingerprint(message):
+    return struct.pack("!I", zlib.crc32(message) ^ 0x5354554E)
+
+
+def varint(data, at):
+    """(value, where it ends) of a QUIC integer."""
+    if at >= len(data):
+        return 0, at
+    size = 1 << (data[at] >> 6)
+    return int.from_bytes(data[at:at + size], "big") & (1 << 8 * size - 2) - 1, at + size
