@@ -670,12 +670,23 @@ channel_of(const ft_packet *packet)
     return packet->leg ? packet->leg->channel : 0;
 }
 
+/* The frame that stock names as the set-up. Telephony > VoIP Calls shows a stream with the call that has this frame:
+ * an SDP, or the beginning of a call without one. 0 where neither is known. */
+static uint32_t
+setup_frame_of(const ft_packet *packet, uint32_t sdp_frame)
+{
+    if (sdp_frame)
+        return sdp_frame;
+    return packet->call ? packet->call->first_frame : 0;
+}
+
 /* What stock RTP and RTCP shall know of packets to `host`. */
 static void
 set_up_end(packet_info *pinfo, const ft_packet *packet, const address *host, uint32_t port,
            const address *other, uint32_t other_port, uint32_t sdp_frame, rtp_dyn_payload_t *codecs)
 {
-    const uint32_t setup_frame = sdp_frame ? sdp_frame : pinfo->num;
+    const uint32_t known_frame = setup_frame_of(packet, sdp_frame);
+    const uint32_t setup_frame = known_frame ? known_frame : pinfo->num;
     const char *method = sdp_frame ? "SDP" : "FaceTime";
     end_name name;
 
@@ -719,7 +730,8 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 
     if (!ft_learning(pinfo))
         return;
-    if (leg ? leg->media_config != 0 && sdp_frame <= leg->media_config : is_set_up(pinfo, packet))
+    if (leg ? leg->media_config != 0 && setup_frame_of(packet, sdp_frame) <= leg->media_config
+            : is_set_up(pinfo, packet))
         return;
 
     rtp_dyn_payload_t *codecs = rtp_dyn_payload_new();
@@ -731,7 +743,7 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
                codecs);
     rtp_dyn_payload_free(codecs); /* both conversations hold it */
     if (leg)
-        leg->media_config = sdp_frame ? sdp_frame : pinfo->num;
+        leg->media_config = MAX(setup_frame_of(packet, sdp_frame), 1);
 }
 
 /* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC parity packets

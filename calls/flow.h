@@ -21,7 +21,7 @@ typedef struct ft_leg {
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
     uint32_t        bound_frame;    /* of the bind's success answer, 0 before */
     uint32_t        released_frame; /* of the Refresh with lifetime 0 that released the allocation, 0 before */
-    uint32_t        media_config;   /* SDP frame that the stock RTP set-up of this leg stands at */
+    uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
 } ft_leg;
 
 typedef struct ft_flow {
