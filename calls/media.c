@@ -184,7 +184,10 @@ observe(packet_info *pinfo, const ft_packet *packet)
 
     if (packet->path == FT_PATH_RELAY && client) {
         const bool outgoing = ft_endpoint_equal(client, &source);
-        return (observation){ *client, outgoing || !packet->leg ? source : packet->leg->peer, outgoing };
+        ft_endpoint far_end = packet->leg ? packet->leg->peer : source;
+        if (far_end.addr.type == AT_NONE && packet->call) /* a modern relay doesn't name who is behind it */
+            far_end = packet->call->remote;
+        return (observation){ *client, outgoing ? source : far_end, outgoing };
     }
     if (packet->call && addresses_equal(&destination.addr, &packet->call->local.addr))
         return (observation){ destination, source, false };
@@ -243,7 +246,7 @@ count_sequence(ft_stream *stream, uint16_t sequence)
 static bool
 is_relayed(const ft_leg *leg)
 {
-    return leg && leg != &leg->flow->direct;
+    return leg && (leg != &leg->flow->direct || leg->flow->server);
 }
 
 /* True for a packet that was seen before; the event says where, when that was another way. */
@@ -307,7 +310,7 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
         return "an unknown way";
     if (leg->channel)
         return wmem_strdup_printf(scope, "the relay (channel 0x%04x)", leg->channel);
-    return is_relayed(leg) ? "the relay (no channel)" : "the direct path";
+    return is_relayed(leg) ? "the relay" : "the direct path";
 }
 
 /* The far end, as seen at the device that packet->call calls local, when it has been silent for long; else NULL. */
