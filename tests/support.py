@@ -281,11 +281,11 @@ class Tshark:
         """All values of one field, packet after packet, as one list."""
         return [value for row in self.rows(capture, field, **how) for value in row[field]]
 
-    def names(self, capture, *fields, **how):
+    def names(self, capture, *fields, args=(), **how):
         """Like rows, but values as Wireshark writes them for people: {"facetime.kind": "rtp"}. A field that
         occurs more than once in a packet comes as one string, with commas."""
         columns = ",".join(f'"{f}","%Cus:{f}:0:R"' for f in fields)
-        args = ["-T", "tabs", "-o", f"gui.column.format:{columns}"]
+        args = [*args, "-T", "tabs", "-o", f"gui.column.format:{columns}"]
         lines = self._lines_exactly(capture, args, how)
         return [dict(zip(fields, line.split("\t"), strict=True)) for line in lines]
 
