@@ -30,13 +30,30 @@ def path(name):
 
 def told(tshark, name, report="calls", filter=None, **how):
     """The report as JSON, read."""
-    option = ",".join(["facetime", report, "json"] + ([filter] if filter else []))
-    return json.loads(tshark.text(path(name), "-q", "-z", option, **how))
+    if not filter:
+        return all_reports(tshark, name, **how)[report, "json"]
+    return json.loads(tshark.text(path(name), "-q", "-z", f"facetime,{report},json,{filter}", **how))
 
 
 def text(tshark, name, report="calls", filter=None, **how):
-    option = ",".join(["facetime", report] + ([filter] if filter else []))
-    return tshark.text(path(name), "-q", "-z", option, **how)
+    if not filter:
+        return all_reports(tshark, name, **how)[report, "text"]
+    return tshark.text(path(name), "-q", "-z", f"facetime,{report},{filter}", **how)
+
+
+def all_reports(tshark, name, **how):
+    """{(report, form): it}, of one run."""
+    options = [f"facetime,{report}{form}" for report in ("calls", "timeline") for form in ("", ",json")]
+    output = tshark.text(path(name), "-q", *(word for option in options for word in ("-z", option)), **how)
+    found = {}
+    for block in re.split(r"^(?=\[|\nFaceTime )", output, flags=re.MULTILINE):
+        if block.startswith("["):
+            data = json.loads(block)
+            found["timeline" if data and "events" in data[0] else "calls", "json"] = data
+        elif block:
+            found["timeline" if block.startswith("\nFaceTime timeline") else "calls", "text"] = block
+    found.setdefault(("timeline", "json"), found["calls", "json"])      # of no call, both are []
+    return found
 
 
 # --- what the generator wrote --------------------------------------------------------------------------------------
