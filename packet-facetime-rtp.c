@@ -708,17 +708,22 @@ is_set_up(packet_info *pinfo, const ft_packet *packet)
                              pinfo->srcport, NO_ADDR_B) != NULL;
 }
 
-/* The newest SDP that names any codec of the packet's call, 0 if none does. */
-static uint32_t
-newest_sdp(packet_info *pinfo)
-{
-    uint32_t newest = 0, frame;
+static wmem_map_t *codec_tables; /* newest SDP and generation -> rtp_dyn_payload_t */
 
-    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
-        ft_media_codec(pinfo, (uint8_t)payload_type, &frame);
-        newest = MAX(newest, frame);
+/* The codecs that stock RTP is told of. Each packet that stock RTP has seen points to its table without counting as a
+ * reference, so a table must live as long as the file: it does, since this reference to it is never given back. */
+static rtp_dyn_payload_t *
+codecs_as_of(packet_info *pinfo, const ft_packet *packet, uint32_t sdp_frame)
+{
+    const void *key = GSIZE_TO_POINTER((size_t)sdp_frame << 2 | packet->generation);
+    rtp_dyn_payload_t *codecs = (rtp_dyn_payload_t *)wmem_map_lookup(codec_tables, key);
+
+    if (!codecs) {
+        codecs = rtp_dyn_payload_new();
+        ft_media_codecs(pinfo, add_codec, codecs);
+        wmem_map_insert(codec_tables, key, codecs);
     }
-    return newest;
+    return codecs;
 }
 
 /* Sets up stock RTP and RTCP for both ends of the packet: once for each way and SDP. First pass. sdp_frame:
@@ -734,14 +739,12 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
             : is_set_up(pinfo, packet))
         return;
 
-    rtp_dyn_payload_t *codecs = rtp_dyn_payload_new();
-    ft_media_codecs(pinfo, add_codec, codecs);
-    sdp_frame = newest_sdp(pinfo);
+    sdp_frame = ft_media_newest_sdp(pinfo);
+    rtp_dyn_payload_t *codecs = codecs_as_of(pinfo, packet, sdp_frame);
     set_up_end(pinfo, packet, &pinfo->net_dst, pinfo->destport, &pinfo->net_src, pinfo->srcport, sdp_frame,
                codecs);
     set_up_end(pinfo, packet, &pinfo->net_src, pinfo->srcport, &pinfo->net_dst, pinfo->destport, sdp_frame,
                codecs);
-    rtp_dyn_payload_free(codecs); /* both conversations hold it */
     if (leg)
         leg->media_config = MAX(setup_frame_of(packet, sdp_frame), 1);
 }
@@ -1015,7 +1018,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (packet) {
-        packet->media_setup_frame = newest_sdp(pinfo);
+        packet->media_setup_frame = ft_media_newest_sdp(pinfo);
         set_up_media(pinfo, packet, packet->media_setup_frame);
         call_stock(rtcp_handle, tvb, pinfo, tree, packet, true);
     }
@@ -1348,6 +1351,8 @@ proto_register_facetime_rtp(void)
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash, stream_key_equal);
     candidates =
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), candidate_hash, candidate_equal);
+    codec_tables =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset_counts);
 }
 

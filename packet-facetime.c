@@ -43,7 +43,6 @@
 #include <epan/expert.h>
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
-#include <epan/proto_data.h>
 #include <epan/tap.h>
 
 void proto_register_facetime(void);
@@ -333,13 +332,26 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
     }
 }
 
-/* Bounds are met on the first pass, where things are remembered; the packet says so on every pass. */
+/* Bounds are met on the first pass, where things are remembered; the packet says so on every pass. In a flood that goes
+ * for most packets: a bit for each frame, in blocks. */
+#define FRAMES_PER_BLOCK 4096
+
+static wmem_map_t *limit_frames; /* number of the block -> its bits */
+
 static bool
 limit_was_met(packet_info *pinfo, const ft_packet *packet)
 {
-    if (packet->limit_hit && ft_learning(pinfo))
-        p_add_proto_data(wmem_file_scope(), pinfo, proto_facetime, 0, &ei_limit);
-    return packet->limit_hit || p_get_proto_data(wmem_file_scope(), pinfo, proto_facetime, 0) != NULL;
+    const unsigned number = pinfo->num / FRAMES_PER_BLOCK, frame = pinfo->num % FRAMES_PER_BLOCK;
+    uint8_t *bits = (uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(number));
+
+    if (packet->limit_hit && ft_learning(pinfo)) {
+        if (!bits) {
+            bits = (uint8_t *)wmem_alloc0(wmem_file_scope(), FRAMES_PER_BLOCK / 8);
+            wmem_map_insert(limit_frames, GUINT_TO_POINTER(number), bits);
+        }
+        bits[frame / 8] |= (uint8_t)(1 << frame % 8);
+    }
+    return packet->limit_hit || (bits && (bits[frame / 8] & 1 << frame % 8));
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -757,6 +769,7 @@ proto_register_facetime(void)
     ft_stun_init();
     ft_media_init();
     ft_relay_init();
+    limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
 

@@ -14,6 +14,8 @@
 #define FT_MAX_REPEATS          64      /* requests with one transaction id; later ones aren't told apart */
 #define FT_MAX_STREAMS          8192    /* SSRCs followed in a file, 3 KiB each */
 #define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
+#define FT_MAX_SDPS_PER_CALL    64      /* SDP bodies of one call; later ones don't name its codecs */
+#define FT_MAX_SDP_CODECS       65536   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
 #define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
 #define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */

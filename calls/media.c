@@ -7,6 +7,7 @@
 #include "calls/limits.h"
 
 #define WINDOW          128     /* sequence numbers in which a copy is looked for */
+#define MAX_CODEC_NAME  32      /* bytes of it that are kept */
 #define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
 
 unsigned ft_media_gap_ms = 2000;
@@ -55,12 +56,12 @@ typedef struct ft_window {
     struct { uint32_t frame; ft_leg *leg; uint16_t sequence; } slots[WINDOW];
 } ft_window;
 
-static unsigned stream_total;
+static unsigned stream_total, codec_total;
 
 static void
 reset(void)
 {
-    stream_total = 0;
+    stream_total = codec_total = 0;
 }
 
 void
@@ -91,14 +92,29 @@ ft_codec_known(ft_generation generation, uint8_t payload_type)
     return codec ? codec : find_codec(known_codecs, G_N_ELEMENTS(known_codecs), payload_type);
 }
 
+static unsigned
+codecs_in(const ft_sdp_medium *media, unsigned count)
+{
+    unsigned codecs = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        codecs += media[i].codec_count;
+    return codecs;
+}
+
 void
 ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !packet->call || !ft_learning(pinfo) ||
-        wmem_array_get_count(packet->call->sdps) >= FT_MAX_STREAMS_PER_CALL)
+    if (!packet || !packet->call || !ft_learning(pinfo) || codecs_in(media, count) == 0)
         return;
+    if (wmem_array_get_count(packet->call->sdps) >= FT_MAX_SDPS_PER_CALL ||
+        codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS) {
+        packet->limit_hit = true;
+        return;
+    }
+    codec_total += codecs_in(media, count);
 
     ft_sdp_record *record = wmem_new0(wmem_file_scope(), ft_sdp_record);
     record->frame = pinfo->num;
@@ -109,7 +125,7 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
         medium->codecs = (ft_codec *)wmem_memdup(wmem_file_scope(), medium->codecs,
                                                  medium->codec_count * sizeof *medium->codecs);
         for (unsigned j = 0; j < medium->codec_count; j++)
-            medium->codecs[j].name = wmem_strdup(wmem_file_scope(), medium->codecs[j].name);
+            medium->codecs[j].name = wmem_strndup(wmem_file_scope(), medium->codecs[j].name, MAX_CODEC_NAME);
     }
     wmem_array_append_one(packet->call->sdps, record);
 }
@@ -137,11 +153,22 @@ codec_in_sdp(const ft_sdp_record *record, uint8_t payload_type)
     return NULL;
 }
 
+/* The call of the packet in hand, or NULL. */
+static const ft_call *
+call_of(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet)
+        return NULL;
+    return packet->call ? packet->call : ft_call_of_packet(pinfo);
+}
+
 const ft_codec *
 ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = !packet ? NULL : packet->call ? packet->call : ft_call_of_packet(pinfo);
+    const ft_call *call = call_of(pinfo);
     unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
 
     if (setup_frame)
@@ -155,6 +182,16 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
         }
     }
     return ft_codec_known(packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type);
+}
+
+uint32_t
+ft_media_newest_sdp(packet_info *pinfo)
+{
+    const ft_call *call = call_of(pinfo);
+    unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
+    const ft_sdp_record *record = call ? sdp_as_of(call, pinfo->num, &left) : NULL;
+
+    return record ? record->frame : 0;
 }
 
 void

@@ -36,6 +36,9 @@ void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count
  * *setup_frame (may be NULL): the SDP's frame, 0 where the table answered. */
 const ft_codec *ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame);
 
+/* The frame of the newest SDP before this one that names any codec of the packet's call, 0 if none does. */
+uint32_t ft_media_newest_sdp(packet_info *pinfo);
+
 /* All codecs that the packet's call knows (SDP first, then the table's rest), for stock RTP's dynamic payload types. */
 typedef void (*ft_codec_visitor)(const ft_codec *codec, void *user);
 void ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user);
