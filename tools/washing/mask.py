@@ -35,7 +35,7 @@ IPV4_CLASSES = [(ipaddress.ip_network(network), [bytes(p) for p in prefixes]) fo
     ("169.254.0.0/16", [(169, 254, 9), (169, 254, 198)]),
     ("0.0.0.0/0", [(198, 18), (198, 19), (192, 0, 2), (100, 127), (10, 9), (0,)]))]
 
-TRIES = 500         # draws for an address, of 28 each; a prefix whose addresses of that length are used up gives way
+TRIES = 5000        # draws for an address, of 28 each; a prefix whose addresses of that length are used up gives way
 TAG = 8             # bytes of hash at the head of overwritten bytes
 MAC_PREFIX = bytes.fromhex("0212c6")
 
@@ -94,7 +94,10 @@ class Mask:
             if found:
                 return found
             self._used_up.add((prefix, length))
-        raise ValueError("more addresses than there are stand-ins")
+        found = self._stand_in(b"ipv4", value, lambda drawn: _ipv4_of(prefixes[0], drawn, None, self._used))
+        if found:
+            return found
+        raise ValueError(f"more addresses like {address} than there are stand-ins")
 
     def ipv6(self, value):
         value = bytes(value)
@@ -107,13 +110,13 @@ class Mask:
             return _SOLICITED_NODE + bytes(3)       # the rest is the end of an address
         if value[0] == 0xFF or any(address in network for network in KEPT_IPV6):
             return self._keep(value)
-        prefix, most = ("fe80::", 14) if value[0] == 0xFE else ("fd00::", 19) if value[0] >> 1 == 0x7E else \
-            ("2001:db8::", 19) if len(str(address)) > 10 else ("3fff::", 19)
-        digits = max(1, min(most, len(str(address)) - len(prefix)))
-        found = self._stand_in(b"ipv6", value, lambda drawn: _ipv6_of(prefix, drawn, digits))
-        if not found:
-            raise ValueError("more addresses than there are stand-ins")
-        return found
+        prefix, most = ("fe80::", 13) if value[0] == 0xFE else ("fd00::", 18) if value[0] >> 1 == 0x7E else \
+            ("2001:db8::", 18) if len(str(address)) > 10 else ("3fff::", 18)    # a digit short: room for zeros
+        for length in range(max(1, min(most, len(str(address)) - len(prefix))), most + 1):
+            found = self._stand_in(b"ipv6", value, lambda drawn: _ipv6_of(prefix, drawn, length), tries=200)
+            if found:
+                return found
+        raise ValueError(f"more addresses like {address} than there are stand-ins")
 
     def ipv4_text(self, text):
         octets = [int(part) for part in text.split(b".")]
@@ -123,18 +126,12 @@ class Mask:
         return new if len(new) == len(text) else re.sub(rb"\d", b"0", text)     # it had leading zeros
 
     def ipv6_text(self, text):
-        """Leading zeros make up for a shorter stand-in."""
+        """Zeros make up for a shorter stand-in."""
         old = ipaddress.IPv6Address(text.decode())
         new = ipaddress.IPv6Address(self.ipv6(old.packed))
         if new == old:
             return text
-        groups = str(new).split(":")
-        for i, group in enumerate(groups):
-            missing = len(text) - len(":".join(groups))
-            if group and missing > 0:
-                groups[i] = group.rjust(min(4, len(group) + missing), "0")
-        new = ":".join(groups).encode()
-        return new if len(new) == len(text) else b"::".rjust(len(text), b"0")[:len(text)]
+        return _ipv6_text(str(new), len(text)).encode()
 
     def mac(self, value):
         value = bytes(value)
@@ -197,15 +194,37 @@ def _ipv4_of(prefix, drawn, length, used):
     rest = 4 - len(prefix)
     for i in range(28):
         found = prefix + drawn[i:i + rest]
-        if found[3] not in (0, 255) and found not in used and sum(map(len, map(str, found))) + 3 == length:
+        if found[3] not in (0, 255) and found not in used and length in (None, len(".".join(map(str, found)))):
             return found
     return None
 
 
-def _ipv6_of(prefix, drawn, digits):
-    """An address whose text has `digits` characters behind the prefix, or one less (a group ends there)."""
-    groups = []
-    for i in range(0, digits, 5):
-        text = drawn[i * 2:i * 2 + 2].hex()[:min(4, digits - i)]
+def _ipv6_of(prefix, drawn, length):
+    """An address whose text has `length` characters behind the prefix."""
+    count = length // 5 + 1
+    digits, groups = length - (count - 1), []
+    for n in range(count):
+        size = digits // (count - n)
+        digits -= size
+        text = drawn[n * 2:n * 2 + 2].hex()[:size]
         groups.append("1" + text[1:] if text[0] == "0" else text)
     return ipaddress.IPv6Address(prefix + ":".join(groups)).packed
+
+
+def _ipv6_text(text, length):
+    """The canonical text made longer: by zeros at the heads of groups and, for "::", groups of zeros."""
+    before, _, after = text.partition("::")
+    absent = 8 - sum(len(part.split(":")) for part in (before, after) if part)
+    zeros = [["0"] * n for n in range(absent)] if "::" in text else []
+    variants = [before.split(":") * bool(before) + ["" if before else ":"] + some + after.split(":") * bool(after)
+                for some in zeros]
+    variants.append(ipaddress.IPv6Address(text).exploded.split(":") if not zeros else
+                    before.split(":") * bool(before) + ["0"] * absent + after.split(":") * bool(after))
+    for groups in variants:
+        for i, group in enumerate(groups):
+            missing = length - len(":".join(groups))
+            if group not in ("", ":") and missing > 0:
+                groups[i] = group.rjust(min(4, len(group) + missing), "0")
+        if len(":".join(groups)) == length:
+            return ":".join(groups)
+    return "x" * length

@@ -174,22 +174,20 @@ class Washer:
         if end < 6:
             return data
         out, flags = bytearray(data), u16(data, 4)
-        at, attributes, length = self.relay_header(out, 6, end, flags, None)
-        while at is not None and at <= end:
+        chained = flags & ~0x0002 if flags & 0x0001 else flags
+        at, whole, attributes, length = self.relay_header(out, 6, end, flags, None)
+        while whole:
             stop = end if length is None else min(end, at + length)
             out[at:stop] = self.relay_body(data[at:stop], attributes)
-            if length is None or stop >= end:
+            at = stop
+            if at >= end:
                 break
-            first = flags & ~0x0002 if flags & 0x0001 else flags
-            at, _, length = self.relay_header(out, stop, end, first, CHAINED)
-            attributes = 0 if not flags & 0x8000 else attributes
-        else:
-            out[6:] = self.unknown(data[6:]) if at is None else out[6:]
-        out[end:] = self.unknown(data[end:])
+            at, whole, attributes, length = self.relay_header(out, stop, end, chained, CHAINED)
+        out[at:] = self.unknown(data[at:])
         return bytes(out)
 
     def relay_header(self, out, at, end, flags, wanted):
-        """(where the body begins or None, attributes, the body's length if told)"""
+        """(where the body begins, whether the header is whole, attributes, the body's length if told)"""
         attributes, length = 0, None
         for name, bits, without, size in RELAY_FIELDS:
             present = flags & bits == bits and not flags & without
@@ -201,8 +199,10 @@ class Washer:
                 continue
             if size == 0:       # a list
                 size = 1 + 2 * out[at] if at < end else 1
+            if name == "length" and wanted and u16(out, at) > end - at - 2:
+                continue                            # the last packet of a chain has none
             if at + size > end:
-                return None, attributes, length
+                return at, False, attributes, length
             if name == "attributes":
                 attributes = u16(out, at)
             elif name == "participant":
@@ -210,7 +210,7 @@ class Washer:
             elif name == "length":
                 length = u16(out, at)
             at += size
-        return at, attributes, length
+        return at, True, attributes, length
 
     def relay_body(self, body, attributes):
         if attributes & 0x20:

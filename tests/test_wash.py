@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tools/wash-capture: a washed capture decodes as before, holds no original address, and stays as it is when washed again."""
+
+import functools
+import ipaddress
+import re
+import struct
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+import support
+from support import Datagram
+from wire import modern, packets, sip, snatmap, stun
+
+TOOL = support.ROOT / "tools" / "wash-capture"
+
+# Values that are replaced: addresses, contents, and random numbers that outlive a call.
+REPLACED = re.compile(
+    r"ipv[46]|address|link_id|mki|key_id|participant|ske|hmac|uuid|encrypted|ciphertext|payload|username|token"
+    r"|unknown|\.iv|\.tag|keys|candidates\.rest|snatmap\.unused|baseband\.tag|network|data$|value|raw|origin|undecoded|bytes"
+    r"|quickrelay\.body|trailing|facetime_sip\.text|facetime_sdp\.(line|user)$")
+# Kept in place: no user's host has them, or all the world has (docs/washing.md).
+KEPT = [ipaddress.ip_network(n) for n in (
+    "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "17.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
+    "198.18.0.0/15", "10.9.0.0/16", "10.198.0.0/16", "192.168.198.0/24", "100.127.0.0/16", "::/127", "ff00::/8",
+    "2001:db8::/32", "2620:149::/32", "2403:300::/32", "2a01:b740::/32")]
+STOCK_ADDRESSES = ["eth.src", "eth.dst", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "stun.att.ipv4", "stun.att.ipv6",
+                   "stun.att.ipv4-xord", "sdp.connection_info.address", "sdp.owner.address", "sip.r-uri.host",
+                   "sip.from.host", "sip.to.host", "sip.contact.host"]
+
+captures = support.own_captures() + support.shared_captures("real")
+
+
+def run_tool(source, target, *options):
+    done = subprocess.run([sys.executable, TOOL, *options, source, target], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@functools.lru_cache(maxsize=None)
+def washed(capture):
+    target = support.stage() / f"washed-{capture.name}"
+    run_tool(capture, target, "--key", "test")
+    target.chmod(0o644)
+    return target
+
+
+@pytest.mark.parametrize("capture", captures)
+def test_decodes_as_before(tshark, own_fields, capture):
+    fields = sorted(own_fields) + ["frame.len", "frame.time_epoch"]
+    damaged = "damaged" in capture.name or "bomb" in capture.name
+    before, after = (tshark.rows(file, *fields) for file in (capture, washed(capture)))
+    assert len(before) == len(after) > 0
+    differences = []
+    for number, (old, new) in enumerate(zip(before, after), 1):
+        for field in fields:
+            if damaged and field.startswith(("facetime_sip.", "facetime_sdp.", "facetime.event")):
+                continue                            # as much of a broken text as there is room for
+            same = len(old[field]) == len(new[field]) if REPLACED.search(field) else old[field] == new[field]
+            if not same:
+                differences.append(f"{number} {field}: {old[field]} {new[field]}")
+    assert not differences, "\n".join(differences[:40])
+
+
+# No original left
+
+def forms(address):
+    """The ways in which an address may be written."""
+    raw = address.packed
+    yield raw
+    yield bytes(byte ^ 0xFF for byte in raw)
+    yield raw[::-1]
+    if len(raw) == 4:
+        yield bytes(a ^ b for a, b in zip(raw, b"\x21\x12\xa4\x42"))
+    for text in {str(address), address.exploded}:
+        yield text.encode()
+        yield text.replace(".", "-").replace(":", "-").encode()
+
+
+def originals(tshark, own_fields, capture):
+    fields = STOCK_ADDRESSES + sorted(f for f, kind in own_fields.items() if kind in ("FT_IPv4", "FT_IPv6"))
+    fields = [f for f in fields if f in tshark.field_types]
+    found = set()
+    for row in tshark.rows(capture, *fields):
+        found.update(value for values in row.values() for value in values)
+    macs = {bytes.fromhex(value.replace(":", "")) for value in found if re.fullmatch("(..:){5}..", value)}
+    addresses = set()
+    for value in found:
+        try:
+            addresses.add(ipaddress.ip_address(value))
+        except ValueError:
+            pass
+    return ({a for a in addresses if not any(a in network for network in KEPT if network.version == a.version)},
+            {mac for mac in macs if not mac[0] & 1 and any(mac) and not mac.startswith(b"\x02\x12\xc6")})
+
+
+def texts_in(data):
+    """What comes out of deflated SIP bodies, found without the tool's help."""
+    found = []
+    for match in re.finditer(rb"\r\n\r\n", data):
+        for window in (15, 31, -15):
+            try:
+                found.append(zlib.decompressobj(window).decompress(data[match.end():match.end() + 3000], 1 << 20))
+            except zlib.error:
+                pass
+    return found
+
+
+def leaks(secrets, data):
+    """Which of these bytes are in the file or in what it holds compressed. Numbers of four bytes occur by chance in
+    megabytes: too few files and addresses are searched for that here."""
+    texts = texts_in(data)
+    return [s for s in secrets if s in data or any(s in text for text in texts)]
+
+
+@pytest.mark.parametrize("capture", captures)
+def test_no_original_is_left(tshark, own_fields, capture):
+    addresses, macs = originals(tshark, own_fields, capture)
+    chosen = sorted(addresses, key=str)[:60]        # the traffic generator's capture has thousands
+    secrets = {form for address in chosen for form in forms(address)} | set(sorted(macs)[:60])
+    before, after = capture.read_bytes(), washed(capture).read_bytes()
+    assert all(address.packed in before for address in chosen) or not chosen
+    assert not leaks(secrets, after)
+
+
+# Every place where an address, a name or a token may stand, with values that are surely not kept
+
+LOCAL, PUBLIC, PEER = ("192.168.77.23", 16402), ("71.15.163.132", 16402), ("166.198.224.114", 40112)
+LOCAL6, PEER6 = ("2600:1700:a1b2:c3d4:5e6f:7a8b:9cad:beef", 16402), ("fe80::1c2b:3d4e:5f60:7182", 16402)
+SERVER = ("17.155.5.251", 16385)
+NAME, PHONE, APPLE_ID, SESSION = "Jane Appleseed", "+15558675309", "jane.appleseed@example.org", "janes-phone"
+UUID = "658685de-dcec-41df-b1e3-80c2c2c54012"
+MACS = [bytes.fromhex("a483e7123456"), bytes.fromhex("f01898abcdef")]
+TOKEN, TICKET, MKI = b"reservat", b"ticket-of-20-bytes!!", bytes.fromhex("8f5763f04b41ca00") + b"\x81secret!"
+MKI = MKI[:6] + b"\x4a\x00" + MKI[8:16]
+PARTICIPANT, LINK_ID = b"partici8", bytes.fromhex("d1d2d3d4d5d64ad8a9dadbdcdddedfe0")
+SKE, QUIC_TOKEN, MEDIA, HMAC = b"key-exchange-blob" * 3, b"psk-token-" * 5, b"srtp-media" * 9, b"hmac-of-20-bytes!!!!"
+SECRETS = [NAME.encode(), PHONE.encode(), PHONE[1:].encode(), APPLE_ID.encode(), SESSION.encode(), UUID.encode(),
+           *MACS, TOKEN, TICKET, MKI, MKI[:8], PARTICIPANT, LINK_ID, SKE[:17],
+           QUIC_TOKEN[:10], MEDIA[:10], HMAC, b"secret-host", b"www.secret.example", b"cookie-of-hers"]
+
+
+def sdp(six=False):
+    kind, host = ("IP6", LOCAL6[0]) if six else ("IP4", PUBLIC[0])
+    return (f"v=0\r\no=jane 0 0 IN {kind} {host}\r\ns={SESSION}\r\nc=IN {kind} {host}\r\ne={APPLE_ID}\r\n"
+            "b=AS:2000\r\nt=0 0\r\na=FLS;VRA:0;RVRA1:1;AS:2;MS:-1;LTR;CABAC;CR:3;LF:-1;PR;AR:4/3,3/4;XR;\r\na=DMBR\r\n"
+            f"a=candidate:{PEER[0]} {NAME}\r\nm=audio 16402 RTP/AVP 104 106\r\na=rtcp:16402\r\na=rtpID:1911967383\r\n"
+            "a=au:65792\r\na=fmtp:104 sbr;block 480\r\n").encode()
+
+
+def invite(coding, six=False):
+    name, coder = sip.CODINGS[coding]
+    body = coder(sdp(six))
+    encoding = f"e: {name}\r\n" if name else ""
+    return (f"INVITE sip:user@{PEER[0]}:40112 SIP/2.0\r\nv: SIP/2.0/UDP {LOCAL[0]}:16402;branch=z9hG4bK15325fd03549ca85\r\n"
+            f"Max-Forwards: 70\r\nt: \"{PHONE}\" <sip:user@{PEER[0]}:40112>\r\n"
+            f"f: \"{NAME}\" <sip:{APPLE_ID}>;tag=527520767\r\ni: {UUID}@{LOCAL[0].replace('.', '-')}\r\n"
+            f"CSeq: 1 INVITE\r\nm: <sip:user@secret-host:16402>\r\nX-Name: {NAME}\r\nUser-Agent: Viceroy 1.7.0/GK\r\n"
+            f"c: application/sdp\r\n{encoding}l: {len(body)}\r\n\r\n").encode() + body
+
+
+def everywhere():
+    """Frames; the packets' own addresses are of the secret ones, too."""
+    txid = bytes.fromhex("000127f10e4a55c331b2a07d")
+    listed = [stun.Candidate(1, LOCAL, 1), stun.Candidate(3, PUBLIC, 2), stun.Candidate(1, LOCAL6, 3),
+              stun.Candidate(1, PEER6, 4)]
+    check = stun.binding_request(txid, listed[0], listed[1], True, 5, 6, listed=listed)
+    places = [(0, LOCAL, 0), (1, PEER, 5), (0, LOCAL6, 0)]
+    link = modern.link_message(0x0004, [modern.connection_data(places), (0x0B, LINK_ID), (0x08, NAME.encode())], HMAC)
+    http = b"GET / HTTP/1.1\r\nHost: www.secret.example\r\nCookie: cookie-of-hers\r\n\r\n"
+    out = [(LOCAL, SERVER, payload) for payload in (
+        check, stun.binding_response(txid, listed[1], listed[0], PUBLIC, 6, 7),
+        stun.channel_data(0x4002, check), stun.channel_data(0x4002, invite("zlib")),
+        stun.allocate_request(txid, TOKEN, PEER, TICKET), stun.allocate_success(txid, PUBLIC, TICKET),
+        stun.channel_bind_request(txid, 0x4002, PEER, TICKET),
+        stun.message(1, 0, txid, [stun.address(0x0020, LOCAL6, txid), stun.link_id(LINK_ID), stun.ske(SKE)]),
+        snatmap.snatmap(1, 5, LOCAL), snatmap.snatmap(2, 5, PUBLIC), snatmap.commnat_test(2, 0x3A1B2000, PUBLIC),
+        modern.relay(link, attr=0x20, participant=PARTICIPANT), modern.relay(modern.control(MKI, 1, MEDIA)),
+        modern.relay(modern.rtp(100, 1, 2, 3, MEDIA, MKI)), modern.quic_initial(b"8-byte-id", lambda n: QUIC_TOKEN.ljust(n)),
+        bytes.fromhex("90680001000000010000000244000002") + bytes(8) + MEDIA)]
+    out += [(PEER, LOCAL, invite(coding)) for coding in ("none", "zlib", "raw", "gzip")]
+    out += [(LOCAL6, PEER6, invite(coding, six=True)) for coding in ("none", "zlib")]
+    frames = []
+    for src, dst, payload in out:
+        frames.append(Datagram(*src, *dst, bytes(payload)).frame()[12:])
+    quote = packets.ipv4(LOCAL[0], PEER[0], packets.PROTO_UDP, packets.udp(LOCAL, PEER, bytes(check)))
+    frames.append(b"\x08\0" + packets.ipv4(PEER[0], LOCAL[0], packets.PROTO_ICMP, packets.icmp(3, 3, 0, quote)))
+    frames.append(b"\x08\0" + packets.ipv4(LOCAL[0], PEER[0], packets.PROTO_TCP, packets.tcp(
+        (LOCAL[0], 50000), (PEER[0], 80), 1, 1, packets.ACK, http)))
+    frames.append(b"\x08\0" + packets.ipv4(LOCAL[0], PEER[0], packets.PROTO_UDP, packets.udp(
+        (LOCAL[0], 50000), (PEER[0], 53), b"\0\1\1\0\0\1" + bytes(6) + b"www.secret.example")))
+    frames.append(b"\x08\x06" + bytes.fromhex("0001080006040001") + MACS[0] + packets.ip_bytes(LOCAL[0]) + MACS[1]
+                  + packets.ip_bytes("192.168.77.1"))
+    return [MACS[0] + MACS[1] + frame for frame in frames]
+
+
+def test_every_place(tshark, make_capture):
+    capture = make_capture(everywhere())
+    secrets = SECRETS + [form for address, _ in (LOCAL, PUBLIC, PEER, LOCAL6, PEER6)
+                         for form in forms(ipaddress.ip_address(address))]
+    found = leaks(secrets, capture.read_bytes())
+    assert set(SECRETS) <= set(found), "the search finds what is there"
+    assert not leaks(secrets, washed(capture).read_bytes())
+
+
+def test_every_place_decodes_as_before(tshark, own_fields, make_capture):
+    test_decodes_as_before(tshark, own_fields, make_capture(everywhere()))
+
+
+def test_checksums_stay_right(tshark, make_capture):
+    capture = washed(make_capture(everywhere()))
+    checks = "ip.checksum.status", "udp.checksum.status", "tcp.checksum.status", "icmp.checksum.status"
+    prefs = {f"{p}.check_checksum": True for p in ("ip", "udp", "tcp")}
+    rows = tshark.rows(capture, *checks, prefs=prefs)
+    states = [value for row in rows for field in checks for value in row[field]]
+    assert len(states) >= 2 * len(rows) - 4 and set(states) <= {"1", "Good"}, states
+
+
+def test_one_stand_in_for_one_original(tshark, make_capture):
+    """The public address, as its owner's packets, SNATMAP, CommNAT, STUN and SDP tell it, is one address again."""
+    capture = washed(make_capture(everywhere()))
+    told = {field: set(tshark.values(capture, field)) for field in
+            ("snatmap.ipv4", "commnat.ipv4", "stun.att.ipv4", "sdp.connection_info.address", "gkstun.candidate.ipv4")}
+    (public,) = told["commnat.ipv4"]
+    assert public in told["snatmap.ipv4"] & told["gkstun.candidate.ipv4"] & told["sdp.connection_info.address"], told
+    assert len(public) == len(PUBLIC[0]) and ipaddress.ip_address(public) in ipaddress.ip_network("198.18.0.0/15")
+
+
+# Files
+
+@pytest.mark.parametrize("name", ["facetime-caller", "ipv6", "modern-call", "sip-damaged-bodies", "sip-gzip"])
+def test_washing_twice_is_washing_once(name):
+    once = washed(support.TEST_CAPTURES / f"{name}.pcapng")
+    twice = run_tool(once, support.stage() / f"twice-{name}", "--key", "another")
+    assert twice.read_bytes() == once.read_bytes()
+
+
+def test_every_place_twice(make_capture):
+    once = washed(make_capture(everywhere()))
+    assert run_tool(once, support.stage() / "twice", "--key", "another").read_bytes() == once.read_bytes()
+
+
+def test_another_key_gives_other_stand_ins(make_capture):
+    capture = make_capture(everywhere())
+    assert run_tool(capture, support.stage() / "other", "--key", "other").read_bytes() != washed(capture).read_bytes()
+
+
+def test_comments_and_names_are_left_out():
+    capture = support.TEST_CAPTURES / "facetime-caller.pcapng"
+    assert b"reconstruction" in capture.read_bytes() and b"generate.py" in capture.read_bytes()
+    assert b"reconstruction" not in washed(capture).read_bytes() and b"generate.py" not in washed(capture).read_bytes()
+
+
+@pytest.mark.parametrize("bad", [b"", b"no capture", struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 105),
+                                 support.pcap_bytes([b"\0" * 60])[:-1]])
+def test_what_cannot_be_washed_gives_no_file(tmp_path, bad):
+    (tmp_path / "in").write_bytes(bad)
+    done = subprocess.run([sys.executable, TOOL, tmp_path / "in", tmp_path / "out"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("wash-capture: ")
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_cut_packets(make_capture):
+    """A capture with a snap length: no crash, no address, at any length."""
+    frames = everywhere()
+    whole = support.pcap_bytes(frames)
+    for kept in (20, 33, 38, 47, 55, 70, 90, 130, 200, 400):
+        data, at = bytearray(whole[:24]), 24
+        while at < len(whole):
+            seconds, micros, size, full = struct.unpack("<IIII", whole[at:at + 16])
+            data += struct.pack("<IIII", seconds, micros, min(size, kept), full) + whole[at + 16:at + 16 + min(size, kept)]
+            at += 16 + size
+        secrets = SECRETS + [form for address, _ in (LOCAL, PUBLIC, PEER, LOCAL6, PEER6)
+                             for form in forms(ipaddress.ip_address(address))]
+        assert not leaks(secrets, washed(support.write_capture(bytes(data))).read_bytes()), kept
