@@ -19,7 +19,7 @@ import support
 PAGE = support.ROOT / "docs" / "report.md"
 SESSIONS = ("facetime-caller", "facetime-callee", "facetime-samenet", "facetime-samenet-nop2p", "facetime-dropmidcall")
 CLIENT, SECOND, PEER, PEER_HOST = "172.16.42.187", "172.16.42.185", "71.230.89.52", "192.168.42.25"
-OFFICE, RELAY = "71.15.163.132", "17.155.5.251"
+RELAY = "17.155.5.251"
 
 
 # --- the page ------------------------------------------------------------------------------------------------------

@@ -187,10 +187,10 @@ def test_calls_are_the_generators(tshark, name):
         for stream in call["streams"]:
             del stream["codecs"]
             stream.pop("sender", None)
-    assert calls == [pytest_approx(call) for call in expected]
+    assert calls == [to_the_microsecond(call) for call in expected]
 
 
-def pytest_approx(call):
+def to_the_microsecond(call):
     """The same call, but that times need only be right to the microsecond."""
     return {key: pytest.approx(value, abs=1.5e-6) if key in ("start", "duration") else value
             for key, value in call.items()}
