@@ -24,7 +24,7 @@ REPLACED = re.compile(
     r"|quickrelay\.body|trailing|facetime_sip\.text|facetime_sdp\.(line|user)$")
 # Kept in place: no user's host has them, or all the world has (docs/washing.md).
 KEPT = [ipaddress.ip_network(n) for n in (
-    "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "17.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
+    "0.0.0.0/8", "127.0.0.0/8", "192.0.0.0/24", "224.0.0.0/3", "17.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
     "198.18.0.0/15", "10.9.0.0/16", "10.198.0.0/16", "192.168.198.0/24", "100.127.0.0/16", "::/127", "ff00::/8",
     "2001:db8::/32", "2620:149::/32", "2403:300::/32", "2a01:b740::/32")]
 STOCK_ADDRESSES = ["eth.src", "eth.dst", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "stun.att.ipv4", "stun.att.ipv6",

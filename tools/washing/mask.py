@@ -19,7 +19,7 @@ import re
 # Left alone: no host of the user's has them, or all the world has. 17/8 and the IPv6 networks below are Apple's
 # servers: they say what a flow is. The last lines are our stand-ins.
 KEPT_IPV4 = [ipaddress.ip_network(n) for n in (
-    "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "17.0.0.0/8",
+    "0.0.0.0/8", "127.0.0.0/8", "192.0.0.0/24", "224.0.0.0/3", "17.0.0.0/8",
     "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15",
     "10.9.0.0/16", "10.198.0.0/16", "192.168.198.0/24", "100.127.0.0/16", "169.254.9.0/24", "169.254.198.0/24")]
 KEPT_IPV6 = [ipaddress.ip_network(n) for n in (
