@@ -435,6 +435,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet || !ft_learning(pinfo))
         return;
     if (!packet->call)
+        packet->call = ft_call_of_packet(pinfo); /* media mostly runs on a flow whose call is known: the quick way */
+    if (!packet->call)
         ft_call_open(pinfo, false);
     if (!packet->call)
         return;
