@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""docs/at-scale.md: documents for OpenSearch, and captures in parts. No engine is run: documents are held against the mapping."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import support
+
+OWN = ("baseband", "commnat", "facetime", "facetime_control", "facetime_link", "facetime_rtp", "facetime_sdp",
+       "facetime_sip", "gkstun", "quickrelay", "snatmap")
+STOCK = ("frame", "ip", "udp")
+
+# What an engine's parser takes from a JSON value, by type of the mapping
+TAKES = {"long": r"-?\d{1,18}", "double": r"-?\d+(\.\d+)?", "ip": r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]*", "boolean": "true|false",
+         "date": r"\d{12,13}|\d{4}-\d\d-\d\dT[\d:.]+Z", "short": r"-?\d{1,5}", "integer": r"-?\d{1,10}", "byte": r"-?\d{1,3}",
+         "keyword": r"(?s).{0,8191}"}
+
+
+@pytest.fixture(scope="module")
+def mapping(tshark, tmp_path_factory):
+    """As the page makes it."""
+    folder = tmp_path_factory.mktemp("mapping")
+    (folder / "mapping").write_text(
+        tshark.run("-G", "elastic-mapping", "--elastic-mapping-filter", ",".join(STOCK + OWN)).stdout)
+    (folder / "fields").write_text(tshark.run("-G", "fields").stdout)
+    done = subprocess.run([sys.executable, support.ROOT / "tools" / "elastic-mapping", folder / "mapping", folder / "fields"],
+                          capture_output=True, text=True, check=True)
+    layers = json.loads(done.stdout)["mappings"]["properties"]["layers"]["properties"]
+    return {key: value["type"] for layer in layers.values() for key, value in layer["properties"].items()}
+
+
+def documents(tshark, name):
+    """The pairs of lines of a bulk request, taken apart and checked."""
+    text = tshark.text(support.TEST_CAPTURES / f"{name}.pcapng", "-T", "ek", "-J", " ".join(OWN), filter="facetime")
+    assert text.endswith("\n")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert len(lines) % 2 == 0 and lines
+    for action, document in zip(lines[::2], lines[1::2]):
+        assert set(action) == {"index"} and action["index"]["_index"].startswith("packets-")
+        assert re.fullmatch(TAKES["date"], document["timestamp"])
+        yield document["layers"]
+
+
+def values(layer):
+    """(key, value) of all that isn't a container."""
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            yield from values(value)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                yield from values(one)
+            else:
+                yield key, one
+
+
+def test_every_field_has_a_mapping(own_fields, mapping):
+    known = {key.split("_", 1)[-1] for key in mapping} | set(mapping)
+    missing = [name for name in own_fields if not any(f"{p}_{name.replace('.', '_')}" in known for p in OWN)]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("name", ["facetime-samenet", "modern-call", "apple-attributes", "nat-tests", "modern-link-tlvs",
+                                  "modern-baseband", "sip-key-exchange", "media-gap"])
+def test_documents_are_taken(tshark, mapping, name):
+    wrong, own = [], 0
+    for layers in documents(tshark, name):
+        for layer, content in layers.items():
+            if layer not in OWN or not isinstance(content, (dict, list)):
+                continue
+            for part in content if isinstance(content, list) else [content]:
+                for key, value in values(part):
+                    if key in ("filtered", "text") or key.startswith("_ws_expert"):
+                        continue        # labels and experts, not fields: no engine indexes them, _source has them
+                    own += 1
+                    text = json.dumps(value) if isinstance(value, bool) else str(value)
+                    if key not in mapping:
+                        wrong.append(f"{key}: no mapping")
+                    elif value is not None and not re.fullmatch(TAKES[mapping[key]], text):
+                        wrong.append(f"{key}: {mapping[key]} doesn't take {text}")
+    assert own > 20 and not wrong, sorted(set(wrong))[:30]
+
+
+# Parts
+
+@pytest.fixture(scope="module")
+def split(tshark):
+    """split(capture, packets) -> the parts."""
+    wrapper = support.stage() / "tshark-with-plugin"
+    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in tshark.environment.items())
+    wrapper.write_text(f"#!/bin/sh\nexec {' '.join(tshark.command)} env {exports} {tshark.program} \"$@\"\n")
+    wrapper.chmod(0o755)
+
+    def run(capture, size, name):
+        folder = support.stage() / f"parts-{name}-{size}"
+        subprocess.run([support.ROOT / "tools" / "split-calls", tshark._readable(capture), folder, str(size)], check=True,
+                       env={**os.environ, "TSHARK": str(wrapper)}, capture_output=True)
+        for part in folder.iterdir():
+            part.chmod(0o644)
+        folder.chmod(0o755)
+        return sorted(folder.iterdir())
+    return run
+
+
+def calls(tshark, capture):
+    """The rows of the calls' table without what counts from the file's start: number, start, frames."""
+    lines = tshark.text(capture, "-q", "-z", "facetime,calls").splitlines()
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines if re.match(r"\s+\d+\s", line)]
+    return [[re.sub(r" \d+-\d+", "", cell) for i, cell in enumerate(row) if i not in (0, 2, 4)] for row in rows]
+
+
+def test_parts_have_the_calls_of_the_whole(tshark, split):
+    capture = support.TEST_CAPTURES / "calls-in-sequence.pcapng"
+    parts = split(capture, 1, "sequence")
+    whole = calls(tshark, capture)
+    assert len(whole) == 3
+    assert [row for part in parts for row in calls(tshark, part)] == whole
+    assert len([part for part in parts if calls(tshark, part)]) == 3
+
+
+def test_calls_at_the_same_time_stay_together(tshark, split):
+    capture = support.TEST_CAPTURES / "two-calls-one-relay.pcapng"
+    parts = split(capture, 1, "two")
+    with_calls = [calls(tshark, part) for part in parts]
+    assert calls(tshark, capture) in with_calls and len(calls(tshark, capture)) == 2
+
+
+def test_merged_parts_are_the_whole(tshark, split):
+    capture = support.TEST_CAPTURES / "calls-in-sequence.pcapng"
+    merged = support.stage() / "merged.pcapng"
+    subprocess.run(["mergecap", "-w", merged, *split(capture, 1, "sequence")], check=True)
+    merged.chmod(0o644)
+    assert calls(tshark, merged) == calls(tshark, capture)
+    assert tshark.values(merged, "facetime.kind") == tshark.values(capture, "facetime.kind")
