@@ -332,6 +332,11 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
             elder->media_first[path] = younger->media_first[path];
         elder->media_last[path] = MAX(elder->media_last[path], younger->media_last[path]);
     }
+    if (younger->mode) {
+        elder->mode = younger->mode;
+        elder->participants = elder->participants ? elder->participants : younger->participants;
+        elder->links = elder->links ? elder->links : younger->links;
+    }
     if (!elder->invite_frame) {
         elder->invite_frame = younger->invite_frame;
         elder->answer_frame = younger->answer_frame;

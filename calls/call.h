@@ -52,6 +52,9 @@ typedef struct ft_call {
     uint32_t      packets;
     uint32_t      media_packets[4]; /* by ft_path */
     uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
+    const char   *mode;             /* modern: "multiway" or "one-to-one", as last seen; else NULL */
+    wmem_array_t *participants;     /* modern: of uint8_t[8], pseudonyms of who is at the far end; NULL if none */
+    wmem_array_t *links;            /* modern: of uint16_t, relay links that carried media; NULL if none */
     wmem_array_t *streams;          /* of ft_stream * */
     wmem_array_t *senders;          /* of ft_sender * */
     wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */

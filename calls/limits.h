@@ -16,6 +16,7 @@
 #define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
 #define FT_MAX_SDPS_PER_CALL    64      /* SDP bodies of one call; later ones don't name its codecs */
 #define FT_MAX_SDP_CODECS       65536   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
+#define FT_MAX_NAMES_PER_CALL   64      /* participants, and links, that a modern call's report names; later ones aren't */
 #define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
 #define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */

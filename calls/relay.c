@@ -576,6 +576,35 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
     flow->current[direction] = entry;
 }
 
+/* Adds what isn't in the list yet. */
+static void
+add_name(wmem_array_t **list, const void *name, size_t size)
+{
+    if (!*list)
+        *list = wmem_array_new(wmem_file_scope(), size);
+    for (unsigned i = wmem_array_get_count(*list); i-- > 0;) {
+        if (memcmp(wmem_array_index(*list, i), name, size) == 0)
+            return;
+    }
+    if (wmem_array_get_count(*list) < FT_MAX_NAMES_PER_CALL)
+        wmem_array_append(*list, name, 1);
+}
+
+/* For the reports: who is at the far end, and over which links. */
+static void
+name_far_end(packet_info *pinfo, const call_modes *modes, const ft_relay_header *header)
+{
+    ft_call *call = ft_call_open(pinfo, false);
+
+    if (!call)
+        return;
+    call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
+    if (header->has_participant)
+        add_name(&call->participants, header->participant, sizeof header->participant);
+    if (header->has_link)
+        add_name(&call->links, &header->link, sizeof header->link);
+}
+
 void
 ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
 {
@@ -588,6 +617,8 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
     call_modes *modes = modes_of(pinfo, flow);
     if (modes)
         learn_mode(pinfo, modes, direction, header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY);
+    if (modes)
+        name_far_end(pinfo, modes, header);
     if (header->has_link)
         learn_link(pinfo, flow, direction, header->link);
 }

@@ -15,6 +15,7 @@
 #include <epan/stat_groups.h>
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
+#include <epan/to_str.h>
 #include <wsutil/json_dumper.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,6 +315,21 @@ print_story(const report *wanted, GPtrArray *events)
     }
 }
 
+/* "Modern: one-to-one; participants 959a7033b7526469; links 0x5813" */
+static void
+print_far_end(const report *wanted, const ft_call *call)
+{
+    if (!call->mode)
+        return;
+    printf("Modern: %s; participants", call->mode);
+    for (unsigned i = 0; i < count_of(call->participants); i++)
+        printf(" %s", participant(wanted, call, i));
+    printf("; links");
+    for (unsigned i = 0; i < count_of(call->links); i++)
+        printf(" 0x%04x", *(const uint16_t *)wmem_array_index(call->links, i));
+    printf("\n");
+}
+
 static void
 print_timeline(const report *wanted)
 {
@@ -328,6 +344,7 @@ print_timeline(const report *wanted)
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
                call->first_frame, call->last_frame, duration(call), state_text(call),
                end_text(wanted->scope, call));
+        print_far_end(wanted, call);
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
         print_story(wanted, events);
         g_ptr_array_free(events, TRUE);
@@ -409,6 +426,37 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
     json_dumper_end_array(json);
 }
 
+/* What a modern call has in place of signalling. */
+static const char *
+participant(const report *wanted, const ft_call *call, unsigned i)
+{
+    return bytes_to_str(wanted->scope, (const uint8_t *)wmem_array_index(call->participants, i), 8);
+}
+
+static unsigned
+count_of(const wmem_array_t *list)
+{
+    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
+}
+
+static void
+json_far_end(json_dumper *json, const report *wanted, const ft_call *call)
+{
+    if (!call->mode)
+        return;
+    json_string(json, "mode", call->mode);
+    json_dumper_set_member_name(json, "participants");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < count_of(call->participants); i++)
+        json_dumper_value_string(json, participant(wanted, call, i));
+    json_dumper_end_array(json);
+    json_dumper_set_member_name(json, "links");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < count_of(call->links); i++)
+        json_dumper_value_anyf(json, "%u", *(const uint16_t *)wmem_array_index(call->links, i));
+    json_dumper_end_array(json);
+}
+
 static void
 json_paths(json_dumper *json, const ft_call *call)
 {
@@ -472,6 +520,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     }
     if (call->restart_of)
         json_number(json, "restart_of", call->restart_of->number);
+    json_far_end(json, wanted, call);
     json_paths(json, call);
     json_streams(json, wanted, call);
     if (wanted->timeline)

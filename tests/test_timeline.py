@@ -308,7 +308,7 @@ def stories(output):
     for line in output.splitlines():
         if line.startswith("Call "):
             found.append((line, []))
-        elif found and line and line != EVENT_HEAD:
+        elif found and line and line != EVENT_HEAD and not line.startswith("Modern: "):
             match = LINE.match(line)
             assert match, line
             frame, seconds, way, event, words, more, last = match.groups()
@@ -353,6 +353,16 @@ def test_timeline_has_the_calls_of_the_table(tshark, name):
     for call in calls:
         del call["events"]
     assert calls == told(tshark, name)
+
+
+def test_modern_far_end(tshark):
+    """The mode at the end, participants and links: what modern.md 4.1 counts, in the one call of the capture."""
+    capture = support.real_capture("facetime-2023-wifi-caller.pcapng")
+    calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,timeline,json"))
+    assert [(call["mode"], call["participants"], call["links"]) for call in calls] == [
+        ("one-to-one", ["959a7033b7526469"], [0x5813])]
+    assert "Modern: one-to-one; participants 959a7033b7526469; links 0x5813" in tshark.lines(
+        capture, "-q", "-z", "facetime,timeline")
 
 
 # --- filters -------------------------------------------------------------------------------------------------------
