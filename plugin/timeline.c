@@ -315,6 +315,19 @@ print_story(const report *wanted, GPtrArray *events)
     }
 }
 
+/* What a modern call has in place of signalling. */
+static const char *
+participant(const report *wanted, const ft_call *call, unsigned i)
+{
+    return bytes_to_str(wanted->scope, (const uint8_t *)wmem_array_index(call->participants, i), 8);
+}
+
+static unsigned
+count_of(const wmem_array_t *list)
+{
+    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
+}
+
 /* "Modern: one-to-one; participants 959a7033b7526469; links 0x5813" */
 static void
 print_far_end(const report *wanted, const ft_call *call)
@@ -424,19 +437,6 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
-}
-
-/* What a modern call has in place of signalling. */
-static const char *
-participant(const report *wanted, const ft_call *call, unsigned i)
-{
-    return bytes_to_str(wanted->scope, (const uint8_t *)wmem_array_index(call->participants, i), 8);
-}
-
-static unsigned
-count_of(const wmem_array_t *list)
-{
-    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
 }
 
 static void
