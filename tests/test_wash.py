@@ -122,7 +122,7 @@ def test_no_original_is_left(tshark, own_fields, capture):
     chosen = sorted(addresses, key=str)[:60]        # the traffic generator's capture has thousands
     secrets = {form for address in chosen for form in forms(address)} | set(sorted(macs)[:60])
     before, after = capture.read_bytes(), washed(capture).read_bytes()
-    assert all(address.packed in before for address in chosen) or not chosen
+    assert all(any(form in before for form in forms(address)) for address in chosen)
     assert not leaks(secrets, after)
 
 

@@ -91,7 +91,7 @@ class Frames:
 
     # network
 
-    def ipv4(self, data, quoted=False):
+    def ipv4(self, data):
         header = (data[0] & 15) * 4
         if header < 20 or len(data) < header:
             return bytes(len(data))
@@ -105,7 +105,7 @@ class Frames:
             data[9], body, max(0, total - header), data[12:20], addresses)
         return new + washed + bytes(len(data) - header - len(body))
 
-    def ipv6(self, data, quoted=False):
+    def ipv6(self, data):
         if len(data) < 40:
             return bytes(len(data))
         addresses = self.mask.ipv6(data[8:24]) + self.mask.ipv6(data[24:40])
