@@ -95,6 +95,9 @@ write_log(const char *domain _U_, enum ws_log_level level _U_, struct timespec w
 #endif
 {
     char *text = g_strdup_vprintf(format, arguments);
+    if (!text)
+        return;
+
     const bool known = g_str_has_prefix(text, "Dissector bug, protocol QUIC") && strstr(text, "\"quic_packet\"");
 
     if (!known)
