@@ -777,7 +777,10 @@ dissect_without_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
 {
     proto_item *item = proto_tree_add_item(root, proto_quickrelay, tvb, 0, -1, ENC_NA);
     proto_tree *tree = proto_item_add_subtree(item, ett_quickrelay);
+    ft_packet *packet = ft_packet_get(pinfo);
 
+    if (packet)
+        packet->path = FT_PATH_RELAY;
     proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
     if (tvb_reported_length(tvb) >= FIXED_HEADER)

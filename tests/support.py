@@ -85,7 +85,7 @@ def truncations(datagram, snapped=False):
 
 
 def pcap_bytes(frames):
-    """frames: a Datagram each, or the bytes of a whole Ethernet frame."""
+    """frames: a Datagram each, the bytes of an Ethernet frame, or (those bytes, how many are captured)."""
     out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, packets.LINKTYPE_ETHERNET)]
     now = -0.01
     for frame in frames:
@@ -94,6 +94,8 @@ def pcap_bytes(frames):
             data = frame.frame()
             now = now if frame.time is None else frame.time
             kept = None if frame.snap is None else len(data) - len(frame.payload) + frame.snap
+        elif isinstance(frame, tuple):
+            data, kept = frame
         kept = len(data) if kept is None else kept
         micros = round((START_TIME + now) * 1_000_000)
         out.append(struct.pack("<IIII", *divmod(micros, 1_000_000), kept, len(data)) + data[:kept])
@@ -182,7 +184,8 @@ class Tshark:
             os.chown(self.home, NOBODY, NOBODY)
             self.command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
-                            "TZ": "UTC", "WIRESHARK_PLUGIN_DIR": str(self._plugin_folder(plugin))}
+                            "TZ": "UTC", "WIRESHARK_PLUGIN_DIR": str(self._plugin_folder(plugin)),
+                            "WIRESHARK_EXTCAP_DIR": str(self.home)}     # no tools for capturing
         if plugin and "FACETIME_PRELOAD" in os.environ:
             self.environment.update(LD_PRELOAD=os.environ["FACETIME_PRELOAD"], G_SLICE="always-malloc",
                                     WIRESHARK_DEBUG_WMEM_OVERRIDE="simple",

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import support
+import generate     # of test-captures/, by way of support
 
 FRAME = re.compile(r"^(?:Packet comments\n(?: .*\n)*)?Frame (\d+):", re.MULTILINE)
 DISPLAYED = re.compile(r"^ *\[Time delta from previous displayed frame: .*\]$", re.MULTILINE)
@@ -52,7 +53,7 @@ def assert_same(one, other):
         pytest.fail("{}\n{}\nis not\n{}".format(one[0], *next(pair for pair in pairs if pair[0] != pair[1])))
 
 
-def test_two_passes_show_what_one_does(capture, tshark, stock):
+def assert_passes_agree(capture, tshark, stock):
     once, twice = (packets(tshark.text(capture, "-V", two_pass=n)) for n in (False, True))
     assert once.keys() == twice.keys()
     differing = {}
@@ -68,6 +69,10 @@ def test_two_passes_show_what_one_does(capture, tshark, stock):
     for number, lines in differing.items():
         ignored = set(stock_once[number]) ^ set(stock_twice[number])
         assert_same(*([line for line in which if line not in ignored] for which in (once[number], lines)))
+
+
+def test_two_passes_show_what_one_does(capture, tshark, stock):
+    assert_passes_agree(capture, tshark, stock)
 
 
 def spare_stock(capture):
@@ -94,3 +99,30 @@ def test_nothing_becomes_malformed(capture, tshark, stock):
     ours, theirs = ({number for number, lines in packets(program.text(capture, "-V")).items()
                      if any("[Malformed Packet" in line for line in lines)} for program in (tshark, stock))
     assert ours <= theirs
+
+
+GOLDEN = 8      # packets of a scene, each of another kind, path or length, that are cut
+LONGEST = 200   # bytes that are kept of them at most
+
+
+def cut_everywhere(scene):
+    """The scene, then some of its packets again, as `editcap -s` leaves them: cut at every length."""
+    frames = [frame for _, frame in scene.packets[:400]]
+    chosen = {}
+    for number, frame in enumerate(frames, 1):
+        truth = scene.truth[number]
+        if truth["kind"]:
+            chosen.setdefault((truth["kind"], truth["path"], len(frame)), frame)
+    golden = list(chosen.values())[::max(1, len(chosen) // GOLDEN)][:GOLDEN]
+    return frames + [(frame, kept) for frame in golden for kept in range(14, min(len(frame), LONGEST))]
+
+
+@pytest.mark.parametrize("name", [name for name in generate.CAPTURES if name != "raw-ip"])
+def test_cut_packets(name, tshark, stock, own_protocols, make_capture):
+    """Wireshark says of a cut packet that its size was limited. No protocol of ours calls it malformed: it
+    isn't. And a packet of the relay is one however little is left of it."""
+    capture = make_capture(cut_everywhere(generate.build(name)))
+    labels = "|".join(re.escape(row[1]) for row in tshark.glossary("protocols") if row[2] in own_protocols)
+    assert not re.findall(rf"^\[Malformed Packet: (?:{labels})\b.*", tshark.text(capture, "-V"), re.MULTILINE)
+    assert not tshark.frames(capture, 'quickrelay && facetime.path != "relay"')
+    assert_passes_agree(capture, tshark, stock)
