@@ -7,18 +7,18 @@
 #ifndef FT_LIMITS_H
 #define FT_LIMITS_H
 
-#define FT_MAX_FLOWS            65536   /* claimed 5-tuples in a file; later ones are decoded without memory */
+#define FT_MAX_FLOWS            32768   /* claimed 5-tuples in a file; later ones are decoded without memory */
 #define FT_MAX_CALLS            16384   /* calls in a file; later ones get no number */
 #define FT_MAX_LEGS_PER_FLOW    1024    /* channels (binds) of one 5-tuple; later ones have no peer */
-#define FT_MAX_EXCHANGES        262144  /* requests waiting for or paired with an answer; later ones aren't paired */
+#define FT_MAX_EXCHANGES        65536   /* requests waiting for or paired with an answer; later ones aren't paired */
 #define FT_MAX_REPEATS          64      /* requests with one transaction id; later ones aren't told apart */
 #define FT_MAX_STREAMS          8192    /* SSRCs followed in a file, 3 KiB each */
 #define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
 #define FT_MAX_SDPS_PER_CALL    64      /* SDP bodies of one call; later ones don't name its codecs */
 #define FT_MAX_SDP_CODECS       65536   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
 #define FT_MAX_NAMES_PER_CALL   64      /* participants, and links, that a modern call's report names; later ones aren't */
-#define FT_MAX_EVENTS           262144  /* events in a file; later ones are not recorded */
-#define FT_MAX_DEVICES          65536   /* endpoints known as FaceTime's; later ones aren't learnt */
+#define FT_MAX_EVENTS           131072  /* events in a file; later ones are not recorded */
+#define FT_MAX_DEVICES          32768   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */
 #define FT_MAX_NAT_TESTS        16384   /* CommNAT tests whose tokens are tied together; later ones aren't tied */
 #define FT_MAX_RELAY_COUNTERS   1048576 /* packets with a relay counter; reports that echo later ones get no link */

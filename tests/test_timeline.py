@@ -184,6 +184,8 @@ def test_calls_are_the_generators(tshark, name):
     expected = [expected_call(name, number, of) for number, of in sorted(frames_of_calls(name).items())]
     calls = told(tshark, name)
     for call in calls:
+        for key in ("mode", "participants", "links"):   # test_modern_far_end
+            call.pop(key, None)
         for stream in call["streams"]:
             del stream["codecs"]
             stream.pop("sender", None)
