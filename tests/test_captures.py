@@ -78,6 +78,8 @@ STOCK_FIELDS = (
     "stun.att.error", "stun.att.ipv4", "stun.att.port", "stun.att.ipv4-xord", "stun.att.port-xord", "sip.Method",
     "sip.Status-Code", "sip.CSeq.method", "rtp.seq", "rtp.p_type", "rtp.ssrc", "rtcp.pt")
 HEURISTICS = ("rtp_stun", "stun_turn", "rtp_udp")    # off by default; with them stock looks into ChannelData
+# From 4.4 on RTP, once SDP has announced it, keeps datagrams that begin with 'A' to 'O' (BYE) from SIP (RFC 7983)
+PREFERENCES = {"rtp.version0_type": "invalid"}
 
 
 @functools.lru_cache(maxsize=None)
@@ -89,7 +91,7 @@ def stock_rows(stock, name):
     for field in STOCK_FIELDS:
         args += ["-e", field]
     rows = {}
-    for number, line in enumerate(stock.text(path(name), *args).split("\n")[:-1], 1):
+    for number, line in enumerate(stock.text(path(name), *args, prefs=PREFERENCES).split("\n")[:-1], 1):
         rows[number] = {f: v.split("\x1e") if v else [] for f, v in zip(STOCK_FIELDS, line.split("\x1f"), strict=True)}
     return rows
 
