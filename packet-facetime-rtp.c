@@ -708,6 +708,7 @@ is_set_up(packet_info *pinfo, const ft_packet *packet)
                              pinfo->srcport, NO_ADDR_B) != NULL;
 }
 
+static unsigned set_up_total;
 static wmem_map_t *codec_tables; /* newest SDP and generation -> rtp_dyn_payload_t */
 
 /* The codecs that stock RTP is told of. Each packet that stock RTP has seen points to its table without counting as a
@@ -738,6 +739,11 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
     if (leg ? leg->media_config != 0 && setup_frame_of(packet, sdp_frame) <= leg->media_config
             : is_set_up(pinfo, packet))
         return;
+    if (set_up_total >= FT_MAX_MEDIA_SETUPS) {
+        packet->limit_hit = true;
+        return;
+    }
+    set_up_total++;
 
     sdp_frame = ft_media_newest_sdp(pinfo);
     rtp_dyn_payload_t *codecs = codecs_as_of(pinfo, packet, sdp_frame);
@@ -1146,7 +1152,7 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 static void
 reset_counts(void)
 {
-    finding_total = 0;
+    finding_total = set_up_total = 0;
 }
 
 void

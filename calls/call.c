@@ -13,9 +13,13 @@
 
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
 typedef struct {
-    unsigned count;
-    uint32_t frames[FT_MAX_PREPARATIONS];
-    nstime_t times[FT_MAX_PREPARATIONS];
+    uint32_t frame;
+    nstime_t time;
+} preparation;
+
+typedef struct {
+    unsigned count;      /* since the last call */
+    wmem_array_t *ring;  /* of preparation; grows to FT_MAX_PREPARATIONS */
 } preparations;
 
 /* What call such a packet turned out to be of, and by which frame. */
@@ -179,8 +183,10 @@ device_of(packet_info *pinfo, const ft_flow *flow)
 static ft_call *
 new_call(packet_info *pinfo, const ft_packet *packet)
 {
-    if (wmem_array_get_count(calls) >= FT_MAX_CALLS)
+    if (wmem_array_get_count(calls) >= FT_MAX_CALLS) {
+        ft_packet_get(pinfo)->limit_hit = true;
         return NULL;
+    }
 
     const ft_endpoint device = device_of(pinfo, packet->flow);
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
@@ -201,8 +207,11 @@ new_call(packet_info *pinfo, const ft_packet *packet)
 static void
 tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
 {
+    if (wmem_map_size(prepared_frames) >= FT_MAX_PREPARED_FRAMES) {
+        ft_packet_get(pinfo)->limit_hit = true;
+        return;
+    }
     prepared_frame *tie = wmem_new(wmem_file_scope(), prepared_frame);
-
     tie->call = call;
     tie->known_from = pinfo->num;
     wmem_map_insert(prepared_frames, GUINT_TO_POINTER(frame), tie);
@@ -220,10 +229,11 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
 
     for (unsigned i = 0; before && i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
-        if (before->frames[i] == 0 || seconds_since(pinfo, &before->times[i]) > PREPARATION_S)
+        const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
+        if (seconds_since(pinfo, &kept->time) > PREPARATION_S)
             continue;
-        tie_preparation(pinfo, before->frames[i], call);
-        for (const ft_event *event = ft_events_of(before->frames[i]); event; event = event->next)
+        tie_preparation(pinfo, kept->frame, call);
+        for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
             wmem_array_append_one(call->events, event);
     }
     if (before)
@@ -306,9 +316,9 @@ ft_call_open(packet_info *pinfo, bool fresh)
 }
 
 static void
-move_all(wmem_array_t *to, wmem_array_t *from)
+move_all(wmem_array_t *to, wmem_array_t *from, unsigned most)
 {
-    for (unsigned i = 0; i < wmem_array_get_count(from); i++)
+    for (unsigned i = 0; i < wmem_array_get_count(from) && wmem_array_get_count(to) < most; i++)
         wmem_array_append(to, wmem_array_index(from, i), 1);
 }
 
@@ -321,10 +331,11 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
 
     younger->merged_into = elder;
     younger->merged_frame = pinfo->num;
-    move_all(elder->events, younger->events);
-    move_all(elder->streams, younger->streams);
-    move_all(elder->senders, younger->senders);
-    move_all(elder->sdps, younger->sdps);
+    elder->merges = MAX(elder->merges, younger->merges + 1);
+    move_all(elder->events, younger->events, FT_MAX_EVENTS);
+    move_all(elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL);
+    move_all(elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL);
+    move_all(elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL);
     elder->packets += younger->packets;
     for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
         elder->media_packets[path] += younger->media_packets[path];
@@ -355,6 +366,10 @@ reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
     if (!met || met == call || met->state == FT_CALL_ENDED || call->state == FT_CALL_ENDED ||
         (met->invite_frame && call->invite_frame))
         return call;
+    if (MAX(call->merges, met->merges) >= FT_MAX_MERGES) {
+        ft_packet_get(pinfo)->limit_hit = true;
+        return call;
+    }
     return merge(pinfo, call, met);
 }
 
@@ -438,14 +453,20 @@ ft_call_prepare(packet_info *pinfo, const address *device)
 
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
     if (!before) {
-        if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES)
+        if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES) {
+            packet->limit_hit = true;
             return;
+        }
         before = wmem_new0(wmem_file_scope(), preparations);
+        before->ring = wmem_array_new(wmem_file_scope(), sizeof(preparation));
         wmem_map_insert(preparations_of, keep_address(device), before);
     }
+    const preparation new_one = { pinfo->num, pinfo->rel_ts };
     const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
-    before->frames[slot] = pinfo->num;
-    before->times[slot] = pinfo->rel_ts;
+    if (slot < wmem_array_get_count(before->ring))
+        *(preparation *)wmem_array_index(before->ring, slot) = new_one;
+    else
+        wmem_array_append_one(before->ring, new_one);
 }
 
 const ft_call *

@@ -62,6 +62,7 @@ typedef struct ft_call {
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;
+    unsigned      merges;           /* of calls into calls into this one: how long the way to it may be */
 } ft_call;
 
 typedef struct { uint32_t from_frame; ft_call *call; } ft_call_span;

@@ -50,17 +50,19 @@ ft_dialog_hindsight(void)
 static sip_dialog *
 new_dialog(packet_info *pinfo, const ft_sip *sip)
 {
-    if (wmem_map_size(dialogs) >= FT_MAX_CALLS)
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (wmem_map_size(dialogs) >= FT_MAX_CALLS) {
+        packet->limit_hit = true;
+        return NULL;
+    }
+    /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog
+     * belongs to what goes on. */
+    if (!ft_call_open(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0))
         return NULL;
 
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
     dialog->first_frame = pinfo->num;
-    /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog
-     * belongs to what goes on. */
-    ft_packet *packet = ft_packet_get(pinfo);
-    ft_call *running = ft_call_open(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0);
-    if (!running)
-        return NULL;
     dialog->call = packet->call;
     wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
     return dialog;

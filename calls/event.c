@@ -72,7 +72,7 @@ record(uint32_t frame, const nstime_t *when, ft_call *call, ft_path path, ft_eve
 ft_event *
 ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const char *format, ...)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_packet *packet = ft_packet_get(pinfo);
     va_list arguments;
 
     if (!packet || pinfo->fd->visited)
@@ -80,6 +80,7 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     va_start(arguments, format);
     ft_event *event = record(pinfo->num, &pinfo->rel_ts, packet->call, packet->path, id, other_frame, format, arguments);
     va_end(arguments);
+    packet->limit_hit |= event == NULL;
     return event;
 }
 

@@ -63,8 +63,12 @@ make_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned 
 static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
-    if (exchange_total >= FT_MAX_EXCHANGES)
+    if (exchange_total >= FT_MAX_EXCHANGES) {
+        ft_packet *packet = ft_packet_get(pinfo);
+        if (packet)
+            packet->limit_hit = true;
         return NULL;
+    }
     exchange_total++;
 
     ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);

@@ -10,6 +10,7 @@
 static dissector_handle_t front_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* ft_endpoint -> frame that taught it */
+static unsigned leg_total;
 
 /* The key of `flows`: both ends, in whatever order the packet has them. */
 typedef struct {
@@ -35,9 +36,16 @@ flow_equal(const void *one, const void *other)
            (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a));
 }
 
+static void
+reset(void)
+{
+    leg_total = 0;
+}
+
 void
 ft_flow_init(dissector_handle_t handle)
 {
+    register_init_routine(reset);
     front_door = handle;
     flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
     devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
@@ -146,8 +154,11 @@ add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *
 {
     if (!flow->legs)
         flow->legs = wmem_array_new(wmem_file_scope(), sizeof(ft_leg *));
-    if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW)
+    if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW || leg_total >= FT_MAX_LEGS) {
+        ft_packet_get(pinfo)->limit_hit = true;
         return NULL;
+    }
+    leg_total++;
 
     ft_leg *leg = wmem_new0(wmem_file_scope(), ft_leg);
     leg->flow = flow;
