@@ -586,11 +586,15 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
     ft_event_add(pinfo, FT_EVENT_CONNECTIVITY_CHECK, request,
                  request ? "Apple answers: AV was here!" : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
                  ft_endpoint_str(pinfo->pool, client));
-    if (!request && wmem_map_size(http_checks) < FT_MAX_DEVICES && !wmem_map_lookup(http_checks, client)) {
-        ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
-        *key = ft_endpoint_keep(client);
-        wmem_map_insert(http_checks, key, GUINT_TO_POINTER(pinfo->num));
+    if (request || wmem_map_lookup(http_checks, client))
+        return;
+    if (wmem_map_size(http_checks) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return;
     }
+    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
+    *key = ft_endpoint_keep(client);
+    wmem_map_insert(http_checks, key, GUINT_TO_POINTER(pinfo->num));
 }
 
 static int

@@ -832,8 +832,12 @@ keep_stamp(const stun_message *message)
     const stamp_key key = stamp_of(message);
 
     if (!ft_learning(message->pinfo) || !seen(message, BIT(TIMESTAMP)) ||
-        wmem_map_lookup(sent_stamps, &key) || wmem_map_size(sent_stamps) >= FT_MAX_EXCHANGES)
+        wmem_map_lookup(sent_stamps, &key))
         return;
+    if (wmem_map_size(sent_stamps) >= FT_MAX_EXCHANGES) {
+        ft_limit_met(message->pinfo);
+        return;
+    }
 
     sent_stamp *sent = wmem_new(wmem_file_scope(), sent_stamp);
     sent->key = key;

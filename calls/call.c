@@ -117,14 +117,16 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
 /* ---- devices ---- */
 
 static void
-set_call_of(wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
+set_call_of(packet_info *pinfo, wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
 {
     if (wmem_map_lookup(map, endpoint)) {
         wmem_map_insert(map, endpoint, call); /* keeps the old key */
         return;
     }
-    if (wmem_map_size(map) >= FT_MAX_DEVICES)
+    if (wmem_map_size(map) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
         return;
+    }
     ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
     *key = ft_endpoint_keep(endpoint);
     wmem_map_insert(map, key, call);
@@ -140,12 +142,14 @@ keep_address(const address *from)
 }
 
 static void
-set_call_of_address(const address *device, ft_call *call)
+set_call_of_address(packet_info *pinfo, const address *device, ft_call *call)
 {
     if (wmem_map_lookup(calls_by_address, device))
         wmem_map_insert(calls_by_address, device, call); /* keeps the old key */
     else if (wmem_map_size(calls_by_address) < FT_MAX_DEVICES)
         wmem_map_insert(calls_by_address, keep_address(device), call);
+    else
+        ft_limit_met(pinfo);
 }
 
 /* The running call of a device by address alone, or NULL. */
@@ -184,7 +188,7 @@ static ft_call *
 new_call(packet_info *pinfo, const ft_packet *packet)
 {
     if (wmem_array_get_count(calls) >= FT_MAX_CALLS) {
-        ft_packet_get(pinfo)->limit_hit = true;
+        ft_limit_met(pinfo);
         return NULL;
     }
 
@@ -208,7 +212,7 @@ static void
 tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
 {
     if (wmem_map_size(prepared_frames) >= FT_MAX_PREPARED_FRAMES) {
-        ft_packet_get(pinfo)->limit_hit = true;
+        ft_limit_met(pinfo);
         return;
     }
     prepared_frame *tie = wmem_new(wmem_file_scope(), prepared_frame);
@@ -316,10 +320,15 @@ ft_call_open(packet_info *pinfo, bool fresh)
 }
 
 static void
-move_all(wmem_array_t *to, wmem_array_t *from, unsigned most)
+move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most)
 {
-    for (unsigned i = 0; i < wmem_array_get_count(from) && wmem_array_get_count(to) < most; i++)
+    for (unsigned i = 0; i < wmem_array_get_count(from); i++) {
+        if (wmem_array_get_count(to) >= most) {
+            ft_limit_met(pinfo);
+            return;
+        }
         wmem_array_append(to, wmem_array_index(from, i), 1);
+    }
 }
 
 /* Two calls are one: the younger goes up into the elder. */
@@ -332,10 +341,10 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_into = elder;
     younger->merged_frame = pinfo->num;
     elder->merges = MAX(elder->merges, younger->merges + 1);
-    move_all(elder->events, younger->events, FT_MAX_EVENTS);
-    move_all(elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL);
-    move_all(elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL);
-    move_all(elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL);
+    move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS);
+    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL);
+    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL);
+    move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL);
     elder->packets += younger->packets;
     for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
         elder->media_packets[path] += younger->media_packets[path];
@@ -367,7 +376,7 @@ reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
         (met->invite_frame && call->invite_frame))
         return call;
     if (MAX(call->merges, met->merges) >= FT_MAX_MERGES) {
-        ft_packet_get(pinfo)->limit_hit = true;
+        ft_limit_met(pinfo);
         return call;
     }
     return merge(pinfo, call, met);
@@ -398,8 +407,8 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
     call = reconcile(pinfo, call, call_of(calls_by_device, &target, pinfo->num));
     put_flow_into(pinfo, packet->flow, call);
-    set_call_of(calls_by_device, &device, call);
-    set_call_of_address(&device.addr, call);
+    set_call_of(pinfo, calls_by_device, &device, call);
+    set_call_of_address(pinfo, &device.addr, call);
     adopt_preparations(pinfo, call, &device.addr);
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
@@ -414,7 +423,7 @@ ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end)
     if (!ft_learning(pinfo) || other == call || end->addr.type == AT_NONE)
         return;
     /* Private addresses recur: two running calls that expect the same end learn nothing from it. */
-    set_call_of(calls_by_target, end, other && !is_over(pinfo, other, FT_KIND_STUN) ? NULL : call);
+    set_call_of(pinfo, calls_by_target, end, other && !is_over(pinfo, other, FT_KIND_STUN) ? NULL : call);
 }
 
 /* ---- end and book-keeping ---- */
@@ -431,6 +440,22 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
                  ft_silence_text(pinfo, call));
     ft_media_ended(pinfo, call);
+}
+
+static void
+remember_preparation(packet_info *pinfo, preparations *before)
+{
+    const preparation new_one = { pinfo->num, pinfo->rel_ts };
+    const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
+
+    if (slot >= wmem_array_get_count(before->ring)) {
+        wmem_array_append_one(before->ring, new_one);
+        return;
+    }
+    preparation *oldest = (preparation *)wmem_array_index(before->ring, slot);
+    if (before->count > FT_MAX_PREPARATIONS && seconds_since(pinfo, &oldest->time) <= PREPARATION_S)
+        ft_limit_met(pinfo); /* a call that comes now would have wanted it */
+    *oldest = new_one;
 }
 
 void
@@ -454,19 +479,14 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
     if (!before) {
         if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES) {
-            packet->limit_hit = true;
+            ft_limit_met(pinfo);
             return;
         }
         before = wmem_new0(wmem_file_scope(), preparations);
         before->ring = wmem_array_new(wmem_file_scope(), sizeof(preparation));
         wmem_map_insert(preparations_of, keep_address(device), before);
     }
-    const preparation new_one = { pinfo->num, pinfo->rel_ts };
-    const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
-    if (slot < wmem_array_get_count(before->ring))
-        *(preparation *)wmem_array_index(before->ring, slot) = new_one;
-    else
-        wmem_array_append_one(before->ring, new_one);
+    remember_preparation(pinfo, before);
 }
 
 const ft_call *

@@ -53,7 +53,7 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (wmem_map_size(dialogs) >= FT_MAX_CALLS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo);
         return NULL;
     }
     /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog

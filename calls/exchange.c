@@ -64,9 +64,7 @@ static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
     if (exchange_total >= FT_MAX_EXCHANGES) {
-        ft_packet *packet = ft_packet_get(pinfo);
-        if (packet)
-            packet->limit_hit = true;
+        ft_limit_met(pinfo);
         return NULL;
     }
     exchange_total++;
@@ -110,7 +108,11 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
         return last;
     }
 
-    ft_exchange *opened = count < FT_MAX_REPEATS ? open_exchange(pinfo, key, last, fresh) : NULL;
+    ft_exchange *opened = NULL;
+    if (count < FT_MAX_REPEATS)
+        opened = open_exchange(pinfo, key, last, fresh);
+    else
+        ft_limit_met(pinfo);
     return opened ? opened : request_as_of(first, pinfo->num, fresh);
 }
 

@@ -155,7 +155,7 @@ add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *
     if (!flow->legs)
         flow->legs = wmem_array_new(wmem_file_scope(), sizeof(ft_leg *));
     if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW || leg_total >= FT_MAX_LEGS) {
-        ft_packet_get(pinfo)->limit_hit = true;
+        ft_limit_met(pinfo);
         return NULL;
     }
     leg_total++;
@@ -197,9 +197,12 @@ ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
 void
 ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    if (!ft_learning(pinfo) || endpoint->addr.type == AT_NONE || wmem_map_lookup(devices, endpoint) ||
-        wmem_map_size(devices) >= FT_MAX_DEVICES)
+    if (!ft_learning(pinfo) || endpoint->addr.type == AT_NONE || wmem_map_lookup(devices, endpoint))
         return;
+    if (wmem_map_size(devices) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return;
+    }
 
     ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
     *key = ft_endpoint_keep(endpoint);

@@ -328,8 +328,10 @@ sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
         if (sender->outgoing == seen->outgoing && ft_endpoint_equal(&sender->device, &seen->device))
             return sender;
     }
-    if (wmem_array_get_count(senders) >= FT_MAX_STREAMS_PER_CALL)
+    if (wmem_array_get_count(senders) >= FT_MAX_STREAMS_PER_CALL) {
+        ft_limit_met(pinfo);
         return NULL;
+    }
 
     ft_sender *sender = wmem_new0(wmem_file_scope(), ft_sender);
     sender->device = ft_endpoint_keep(&seen->device);

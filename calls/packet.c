@@ -43,6 +43,15 @@ ft_packet_end(packet_info *pinfo)
     p_remove_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
 }
 
+void
+ft_limit_met(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet)
+        packet->limit_hit = true;
+}
+
 int
 ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {

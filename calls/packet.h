@@ -42,6 +42,9 @@ ft_packet *ft_packet_begin(packet_info *pinfo);
 /* Ends the record: a later datagram in the same frame begins its own. */
 void ft_packet_end(packet_info *pinfo);
 
+/* A bound of calls/limits.h was met: the packet in hand, if it has a record, carries facetime.limit. */
+void ft_limit_met(packet_info *pinfo);
+
 /* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut packet) is shown where it
  * happened and costs no more than that dissector's own part. Returns the bytes used, 0 where it refused. */
 int ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);

@@ -148,16 +148,6 @@ flow_of(packet_info *pinfo)
     return packet ? packet->flow : NULL;
 }
 
-/* Tells the reader that a bound was met. */
-static void
-tell_limit(packet_info *pinfo)
-{
-    ft_packet *packet = ft_packet_get(pinfo);
-
-    if (packet)
-        packet->limit_hit = true;
-}
-
 /* The relay's part of a flow's memory: made on the first pass, so there are no more of them than
  * FT_MAX_FLOWS. */
 static relay_flow *
@@ -212,7 +202,7 @@ ft_relay_count(packet_info *pinfo, uint16_t counter)
     if (!flow || !ft_learning(pinfo))
         return;
     if (sent_total >= FT_MAX_RELAY_COUNTERS) {
-        tell_limit(pinfo);
+        ft_limit_met(pinfo);
         return;
     }
     sent_total++;
@@ -305,7 +295,7 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
     if (known && known->flow == record.flow && link_equal(&known->link, link))
         return;
     if (link_total >= FT_MAX_RELAY_LINKS) {
-        tell_limit(pinfo);
+        ft_limit_met(pinfo);
         return;
     }
     link_total++;
@@ -347,7 +337,7 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
     for (const control_message *m = newest; m; m = m->earlier)
         rounds++;
     if (rounds >= FT_MAX_REPEATS || control_total >= FT_MAX_CONTROL_MESSAGES) {
-        tell_limit(pinfo);
+        ft_limit_met(pinfo);
         return;
     }
     control_total++;
@@ -403,7 +393,7 @@ static tie_record *
 new_tie(packet_info *pinfo, const short_key *key)
 {
     if (wmem_map_size(ties) >= FT_MAX_TIES) {
-        tell_limit(pinfo);
+        ft_limit_met(pinfo);
         return NULL;
     }
     tie_record *record = wmem_new0(wmem_file_scope(), tie_record);
@@ -464,7 +454,7 @@ ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint)
         return;
     }
     if (wmem_map_size(offers) >= FT_MAX_DEVICES) {
-        tell_limit(pinfo);
+        ft_limit_met(pinfo);
         return;
     }
     ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
@@ -578,7 +568,7 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 
 /* Adds what isn't in the list yet. */
 static void
-add_name(wmem_array_t **list, const void *name, size_t size)
+add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 {
     if (!*list)
         *list = wmem_array_new(wmem_file_scope(), size);
@@ -588,6 +578,8 @@ add_name(wmem_array_t **list, const void *name, size_t size)
     }
     if (wmem_array_get_count(*list) < FT_MAX_NAMES_PER_CALL)
         wmem_array_append(*list, name, 1);
+    else
+        ft_limit_met(pinfo);
 }
 
 /* For the reports: who is at the far end, and over which links. */
@@ -600,9 +592,9 @@ name_far_end(packet_info *pinfo, const call_modes *modes, const ft_relay_header 
         return;
     call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
     if (header->has_participant)
-        add_name(&call->participants, header->participant, sizeof header->participant);
+        add_name(pinfo, &call->participants, header->participant, sizeof header->participant);
     if (header->has_link)
-        add_name(&call->links, &header->link, sizeof header->link);
+        add_name(pinfo, &call->links, &header->link, sizeof header->link);
 }
 
 void
