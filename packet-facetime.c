@@ -40,6 +40,7 @@
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
+#include <epan/exceptions.h>
 #include <epan/expert.h>
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
@@ -113,7 +114,7 @@ is_sip(tvbuff_t *tvb)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
-        if (tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
+        if (tvb_get_uint8(tvb, 0) == (uint8_t)starts[i][0] && tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
             return true;
     }
     return false;
@@ -354,12 +355,9 @@ limit_was_met(packet_info *pinfo, const ft_packet *packet)
     return packet->limit_hit || (bits && (bits[frame / 8] & 1 << frame % 8));
 }
 
-/* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
 static void
-show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
-    proto_tree *tree = proto_item_add_subtree(line, ett_facetime);
-
     if (packet->kind != FT_KIND_UNKNOWN) {
         proto_item_append_text(line, ": %s", val_to_str_const(packet->kind, ft_kind_vals, "?"));
         proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
@@ -378,6 +376,16 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
         show_frame(tree, hf_channel_setup_frame, tvb, packet->leg->setup_frame);
     }
     show_frame(tree, hf_media_setup_frame, tvb, packet->media_setup_frame);
+}
+
+/* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
+static void
+show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+{
+    proto_tree *tree = proto_item_add_subtree(line, ett_facetime);
+
+    if (tree)
+        show_summary(tree, line, tvb, pinfo, packet);
     if (limit_was_met(pinfo, packet))
         expert_add_info(pinfo, line, &ei_limit);
     show_events(tree, line, tvb, pinfo);
@@ -391,7 +399,6 @@ finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet
     if (have_tap_listener(facetime_tap))
         tap_queue_packet(facetime_tap, pinfo, packet);
     ft_telephony_tell(pinfo, packet);
-    ft_packet_end(pinfo);
 }
 
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */
@@ -422,19 +429,11 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
     ft_call_count(pinfo);
 }
 
-/* shown: stock has shown the content already, so it is only learnt from. */
-static int
-dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
-                 ft_generation generation, ft_path path, bool shown)
+static void
+dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet, bool shown)
 {
-    ft_packet *packet = ft_packet_begin(pinfo);
-    proto_item *line = proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA);
+    proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
-    packet->flow = flow;
-    packet->limit_hit = flow == NULL && !pinfo->flags.in_error_pkt;
-    packet->generation = generation;
-    packet->path = path;
-    packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
     if (pinfo->flags.in_error_pkt) {
         note_unreachable(pinfo, packet);
         call_data_dissector(tvb, pinfo, tree);
@@ -443,6 +442,27 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
         finish_packet(pinfo, packet);
     }
     finish_line(tvb, pinfo, line, packet);
+}
+
+/* shown: stock has shown the content already, so it is only learnt from. */
+static int
+dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
+                 ft_generation generation, ft_path path, bool shown)
+{
+    ft_packet *packet = ft_packet_begin(pinfo);
+
+    packet->flow = flow;
+    packet->limit_hit = flow == NULL && !pinfo->flags.in_error_pkt;
+    packet->generation = generation;
+    packet->path = path;
+    packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
+    TRY {
+        dissect_with_record(shape, tvb, pinfo, tree, packet, shown);
+    }
+    FINALLY {
+        ft_packet_end(packet);
+    }
+    ENDTRY;
     return (int)tvb_captured_length(tvb);
 }
 
@@ -597,6 +617,19 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
     wmem_map_insert(http_checks, key, GUINT_TO_POINTER(pinfo->num));
 }
 
+/* The line of a packet that stock dissectors have shown, and the end of its record. */
+static void
+show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree *tree, const ft_packet *packet)
+{
+    TRY {
+        finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, offset, length, ENC_NA), packet);
+    }
+    FINALLY {
+        ft_packet_end(packet);
+    }
+    ENDTRY;
+}
+
 static int
 dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
@@ -609,7 +642,7 @@ dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     ft_packet *packet = ft_packet_begin(pinfo);
     packet->path = FT_PATH_SERVER;
     learn_http_check(pinfo, &client, request);
-    finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, 0, 0, ENC_NA), packet);
+    show_alone(tvb, 0, 0, pinfo, tree, packet);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -651,9 +684,9 @@ dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     const int start = (int)tvb_captured_length(tvb) - SHORT_QUOTE;
 
-    if (start < 0 || !proto_is_frame_protocol(pinfo->layers, "icmp") || tvb_get_uint8(tvb, start) != 0x45 ||
-        tvb_get_uint8(tvb, start + 9) != IP_PROTO_UDP || tvb_get_ntohs(tvb, start + 20) != pinfo->srcport ||
-        tvb_get_ntohs(tvb, start + 22) != pinfo->destport)
+    if (start < 0 || tvb_get_uint8(tvb, start) != 0x45 || tvb_get_uint8(tvb, start + 9) != IP_PROTO_UDP ||
+        tvb_get_ntohs(tvb, start + 20) != pinfo->srcport || tvb_get_ntohs(tvb, start + 22) != pinfo->destport ||
+        !proto_is_frame_protocol(pinfo->layers, "icmp"))
         return 0;
 
     address source = pinfo->src, destination = pinfo->dst;
@@ -664,7 +697,7 @@ dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         ft_packet *packet = ft_packet_begin(pinfo);
         packet->flow = ft_flow_find(pinfo);
         note_unreachable(pinfo, packet);
-        finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, start, SHORT_QUOTE, ENC_NA), packet);
+        show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
         used = (int)tvb_captured_length(tvb);
     }
     pinfo->src = source;
@@ -764,7 +797,6 @@ proto_register_facetime(void)
     facetime_handle = register_dissector("facetime", dissect_facetime, proto_facetime);
     register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime);
 
-    ft_packet_init(proto_facetime);
     ft_event_init();
     ft_flow_init(facetime_handle);
     ft_exchange_init();

@@ -394,24 +394,31 @@ seen(const stun_message *message, uint64_t attributes)
     return (message->seen & attributes) == attributes;
 }
 
+/* The first row of each number, filled in when registered: the numbers that rows have are below 0x0040, and from 0x8000
+ * to 0x803f. */
+static const attribute_row *first_rows[0x80];
+
+/* Where a number stands in first_rows; NULL for one that no row has. */
+static const attribute_row **
+first_row(uint16_t type)
+{
+    return type & 0x7fc0 ? NULL : &first_rows[(type >> 15) << 6 | (type & 0x3f)];
+}
+
 /* The row of number and length; where no length fits, the number's first; NULL where the number has none. */
 static const attribute_row *
 find_row(uint16_t type, uint16_t length, bool *fits)
 {
-    const attribute_row *end = attribute_rows + ATT_COUNT, *first = attribute_rows;
+    const attribute_row **first = first_row(type);
 
-    for (unsigned count = ATT_COUNT; count > 0;) {  /* binary search for the number's first row */
-        const unsigned half = count / 2;
-        const bool is_behind = first[half].type < type;
-        first += is_behind ? half + 1 : 0;
-        count = is_behind ? count - half - 1 : half;
-    }
-    for (const attribute_row *row = first; row < end && row->type == type; row++) {
+    if (!first || !*first)
+        return NULL;
+    for (const attribute_row *row = *first; row < attribute_rows + ATT_COUNT && row->type == type; row++) {
         *fits = length >= row->shortest && length <= row->longest;
         if (*fits)
             return row;
     }
-    return first < end && first->type == type ? first : NULL;
+    return *first;
 }
 
 /* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole attribute header is
@@ -421,8 +428,10 @@ next_attribute(const stun_message *message, uint32_t *offset, stun_attribute *at
 {
     if (message->end < *offset + ATTRIBUTE_HEADER_LENGTH)
         return false;
-    attribute->type = tvb_get_ntohs(message->tvb, *offset);
-    attribute->length = tvb_get_ntohs(message->tvb, *offset + 2);
+
+    const uint32_t head = tvb_get_ntohl(message->tvb, *offset);
+    attribute->type = head >> 16;
+    attribute->length = head & 0xffff;
     attribute->offset = *offset + ATTRIBUTE_HEADER_LENGTH;
     attribute->available = MIN(attribute->length, message->end - attribute->offset);
     attribute->padding =
@@ -788,77 +797,18 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
 
 /* ---- round trip times ---- */
 
-/* When a request went out that carried this timestamp. */
-typedef struct {
-    const ft_flow *flow;
-    uint8_t        txid[TXID_LENGTH];
-    uint32_t       timestamp;
-} stamp_key;
-G_STATIC_ASSERT(sizeof(stamp_key) == sizeof(void *) + TXID_LENGTH + 4);     /* compared as bytes */
-
-typedef struct {
-    stamp_key key;
-    uint32_t  frame;
-    nstime_t  time;
-} sent_stamp;
-
-static wmem_map_t
-    *sent_stamps; /* stamp_key -> sent_stamp; at most FT_MAX_EXCHANGES, later ones aren't kept */
-
-static unsigned
-stamp_hash(const void *key)
-{
-    return wmem_strong_hash((const uint8_t *)key, sizeof(stamp_key));
-}
-
-static gboolean
-stamp_equal(const void *one, const void *other)
-{
-    return memcmp(one, other, sizeof(stamp_key)) == 0;
-}
-
-static stamp_key
-stamp_of(const stun_message *message)
-{
-    stamp_key key = { ft_packet_get(message->pinfo)->flow, { 0 }, message->timestamp };
-
-    memcpy(key.txid, message->facts.txid, TXID_LENGTH);
-    return key;
-}
-
-static void
-keep_stamp(const stun_message *message)
-{
-    const stamp_key key = stamp_of(message);
-
-    if (!ft_learning(message->pinfo) || !seen(message, BIT(TIMESTAMP)) ||
-        wmem_map_lookup(sent_stamps, &key))
-        return;
-    if (wmem_map_size(sent_stamps) >= FT_MAX_EXCHANGES) {
-        ft_limit_met(message->pinfo);
-        return;
-    }
-
-    sent_stamp *sent = wmem_new(wmem_file_scope(), sent_stamp);
-    sent->key = key;
-    sent->frame = message->pinfo->num;
-    sent->time = message->pinfo->abs_ts;
-    wmem_map_insert(sent_stamps, &sent->key, sent);
-}
-
 /* Apple's client has RTT = now - 8004 - 8005, by its own NTP clock. The capture's clock is another one (9
  * seconds apart in the cellular capture of 2023, though that was made on the phone), so "now - 8004" is taken
  * as the time between the frames of the answer and of the request that carried the echoed 8004: exact where
  * the capture was made at the requester. The echoed timestamp tells which of several transmissions was
  * answered. */
 static bool
-round_trip(const stun_message *message, nstime_t *rtt)
+round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *rtt)
 {
     if (message->facts.message_class != STUN_SUCCESS || !seen(message, BIT(TIMESTAMP) | BIT(DELAY)))
         return false;
 
-    const stamp_key key = stamp_of(message);
-    const sent_stamp *sent = (const sent_stamp *)wmem_map_lookup(sent_stamps, &key);
+    const ft_sent *sent = ft_exchange_sent(exchange, message->timestamp);
     if (!sent || sent->frame >= message->pinfo->num)
         return false;
 
@@ -1071,6 +1021,12 @@ show_address(const attribute_view *view, bool is_xored)
         show_raw(view);
         return;
     }
+
+    const char *text = ft_endpoint_str(message->pinfo->pool, &endpoint);
+    col_append_lstr(message->pinfo->cinfo, COL_INFO, " ", view->attribute->row->name, ": ", text,
+                    COL_ADD_LSTR_TERMINATOR);
+    if (!view->tree)
+        return;
     show_field(view, STOCK(RESERVED), 0, 1, ENC_NA);
     show_field(view, STOCK(FAMILY), 1, 1, ENC_BIG_ENDIAN);
     if (is_xored)
@@ -1080,10 +1036,7 @@ show_address(const attribute_view *view, bool is_xored)
     if (is_xored)
         proto_item_set_generated(port);
     show_ip(view, is_xored, &endpoint);
-
-    const char *text = ft_endpoint_str(message->pinfo->pool, &endpoint);
     proto_item_append_text(view->tree, ": %s", text);
-    col_append_fstr(message->pinfo->cinfo, COL_INFO, " %s: %s", view->attribute->row->name, text);
 }
 
 static void
@@ -1098,16 +1051,38 @@ show_xor_address(const attribute_view *view)
     show_address(view, true);
 }
 
-/* As Apple writes a pair of candidate ids. */
+static char *
+put_hex(char *to, uint32_t value)
+{
+    for (int shift = 28; shift >= 0; shift -= 4)
+        *to++ = "0123456789ABCDEF"[value >> shift & 15];
+    return to;
+}
+
+/* High word, low word, tag. */
+static char *
+put_candidate_id(char *to, tvbuff_t *tvb, uint32_t offset)
+{
+    enum { TAG_STRLEN = 6 };
+
+    to = put_hex(to, tvb_get_ntohl(tvb, offset));
+    *to++ = '.';
+    to = put_hex(to, tvb_get_ntohl(tvb, offset + 4));
+    *to++ = '.';
+    uint32_to_str_buf(tvb_get_ntohs(tvb, offset + 8), to, TAG_STRLEN);
+    return to + strlen(to);
+}
+
+/* As Apple writes a pair of candidate ids: "00000000.4A5B6C7D.0-00000000.11223344.2". */
 static const char *
 candidate_ids(const stun_message *message, uint32_t offset)
 {
-    tvbuff_t *tvb = message->tvb;
+    char *text = (char *)wmem_alloc(message->pinfo->pool, 2 * sizeof "FFFFFFFF.FFFFFFFF.65535-");
+    char *end = put_candidate_id(text, message->tvb, offset);
 
-    return wmem_strdup_printf(message->pinfo->pool, "%08X.%08X.%u-%08X.%08X.%u", tvb_get_ntohl(tvb, offset),
-                              tvb_get_ntohl(tvb, offset + 4), tvb_get_ntohs(tvb, offset + 8),
-                              tvb_get_ntohl(tvb, offset + 10), tvb_get_ntohl(tvb, offset + 14),
-                              tvb_get_ntohs(tvb, offset + 18));
+    *end++ = '-';
+    put_candidate_id(end, message->tvb, offset + USERNAME_LENGTH / 2);
+    return text;
 }
 
 static void
@@ -1123,6 +1098,9 @@ show_username(const attribute_view *view)
     }
 
     const char *ids = candidate_ids(message, offset);
+    col_append_lstr(message->pinfo->cinfo, COL_INFO, " user: ", ids, COL_ADD_LSTR_TERMINATOR);
+    if (!view->tree)
+        return;
     show_field(view, STOCK(USERNAME_OPAQUE), 0, USERNAME_LENGTH, ENC_NA);
     proto_item *item = proto_tree_add_protocol_format(view->tree, proto_gkstun, message->tvb, offset,
                                                       USERNAME_LENGTH, "Candidate ids: %s", ids);
@@ -1133,8 +1111,6 @@ show_username(const attribute_view *view)
     proto_tree_add_item(tree, hf_gkstun_username_source, message->tvb, offset + 10, 8, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_gkstun_username_source_tag, message->tvb, offset + 18, 2, ENC_BIG_ENDIAN);
     proto_item_append_text(view->tree, ": %s", ids);
-    col_append_str(message->pinfo->cinfo, COL_INFO, " user: ");
-    col_append_str(message->pinfo->cinfo, COL_INFO, ids);
 }
 
 static void
@@ -1424,8 +1400,9 @@ show_attribute(const stun_message *message, const stun_attribute *attribute, pro
     const char *name = attribute_name(message, attribute);
     attribute_view view = { message, attribute, NULL };
 
-    view.tree = is_apple(attribute) ? add_apple_attribute(message, attribute, tree, name)
-                                    : add_standard_attribute(message, attribute, tree, name);
+    if (tree)
+        view.tree = is_apple(attribute) ? add_apple_attribute(message, attribute, tree, name)
+                                        : add_standard_attribute(message, attribute, tree, name);
     if (is_decodable(&view) || is_readable_candidate_list(attribute))
         attribute->row->show(&view);
     else
@@ -1435,12 +1412,17 @@ show_attribute(const stun_message *message, const stun_attribute *attribute, pro
                  attribute->padding, attribute->padding);
 }
 
-/* Neither the columns nor an expert info would tell anything of it: without a tree it needs no work. */
+/* What the columns, or expert infos on sound messages, tell of: all else needs no work without a tree. */
+#define LOUD (BIT(MAPPED_ADDRESS) | BIT(RESPONSE_ADDRESS) | BIT(SOURCE_ADDRESS) | BIT(CHANGED_ADDRESS) | \
+              BIT(REFLECTED_FROM) | BIT(DESTINATION_ADDRESS) | BIT(ALTERNATE_SERVER) | BIT(XOR_PEER_ADDRESS) | \
+              BIT(XOR_RELAYED_ADDRESS) | BIT(XOR_MAPPED_ADDRESS) | BIT(USERNAME) | BIT(ERROR_CODE) | \
+              BIT(USE_CANDIDATE) | BIT(CANDIDATES))
+
 static bool
 is_quiet(const stun_attribute *attribute)
 {
-    return is_apple(attribute) && attribute->fits && attribute->available == attribute->length &&
-           attribute->row->show != show_candidates;
+    return attribute->fits && attribute->available == attribute->length &&
+           (UINT64_C(1) << (attribute->row - attribute_rows) & LOUD) == 0;
 }
 
 /* apple_only: beside stock's tree, that has the others. */
@@ -1450,6 +1432,8 @@ show_attributes(const stun_message *message, proto_tree *tree, bool apple_only)
     uint32_t offset = HEADER_LENGTH;
     stun_attribute attribute;
 
+    if (!tree && !message->damaged && !message->has_unknown && !message->has_misfit && (message->seen & LOUD) == 0)
+        return;
     while (next_attribute(message, &offset, &attribute)) {
         if (!tree && is_quiet(&attribute))
             continue;
@@ -1494,6 +1478,21 @@ check_message_length(const stun_message *message, proto_item *item)
         expert_add_info(pinfo, item, &ei_gkstun_unpadded);
 }
 
+/* The header's fields, as stock shows them. The item of the length. */
+static proto_item *
+show_header_fields(const stun_message *message, proto_tree *tree, const char *method, const char *message_class)
+{
+    /* Before RFC 5389 there was no cookie, and 16 bytes of transaction id. */
+    const unsigned id = message->has_cookie ? TXID_OFFSET : 4;
+
+    show_type(message, tree, method, message_class);
+    proto_item *length = add_field(tree, STOCK(LENGTH), message, 2, 2, ENC_BIG_ENDIAN);
+    if (message->has_cookie)
+        add_field(tree, STOCK(COOKIE), message, 4, 4, ENC_NA);
+    add_field(tree, STOCK(ID), message, id, HEADER_LENGTH - id, ENC_NA);
+    return length;
+}
+
 static void
 show_header(const stun_message *message, proto_tree *tree)
 {
@@ -1501,19 +1500,13 @@ show_header(const stun_message *message, proto_tree *tree)
     const char *message_class = val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
 
     col_add_lstr(message->pinfo->cinfo, COL_INFO, method, " ", message_class, COL_ADD_LSTR_TERMINATOR);
-    show_type(message, tree, method, message_class);
-    check_message_length(message, add_field(tree, STOCK(LENGTH), message, 2, 2, ENC_BIG_ENDIAN));
-    if (message->has_cookie)
-        add_field(tree, STOCK(COOKIE), message, 4, 4, ENC_NA);
-    /* Before RFC 5389 there was no cookie, and 16 bytes of transaction id. */
-    const unsigned start = message->has_cookie ? TXID_OFFSET : 4;
-    add_field(tree, STOCK(ID), message, start, HEADER_LENGTH - start, ENC_NA);
+    check_message_length(message, tree ? show_header_fields(message, tree, method, message_class) : NULL);
 }
 
 static void
 show_txid_method(const stun_message *message, proto_tree *tree)
 {
-    if (txid_tells_method(message))
+    if (tree && txid_tells_method(message))
         proto_item_set_generated(proto_tree_add_uint(tree, hf_gkstun_txid_method, message->tvb, TXID_OFFSET,
                                                      2, message->facts.method));
 }
@@ -1523,7 +1516,7 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
 {
     const bool is_request = message->facts.message_class == STUN_REQUEST;
 
-    if (!exchange)
+    if (!tree || !exchange)
         return;
     const uint32_t first = is_request ? exchange->request_frame : exchange->response_frame;
     if (is_repeat && first != message->pinfo->num)
@@ -1542,11 +1535,11 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
 }
 
 static void
-show_round_trip(const stun_message *message, proto_tree *tree)
+show_round_trip(const stun_message *message, proto_tree *tree, const ft_exchange *exchange)
 {
     nstime_t rtt;
 
-    if (round_trip(message, &rtt))
+    if (tree && round_trip(message, exchange, &rtt))
         proto_item_set_generated(proto_tree_add_time(tree, hf_gkstun_rtt, message->tvb, 0, 0, &rtt));
 }
 
@@ -1569,17 +1562,17 @@ show_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t end)
 static void
 show_message(const stun_message *message, proto_tree *root, const ft_exchange *exchange, bool is_repeat)
 {
-    proto_item *item = proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA);
+    proto_item *item = root ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     col_set_str(message->pinfo->cinfo, COL_PROTOCOL, "STUN");
     show_exchange(message, tree, exchange, is_repeat);
-    show_round_trip(message, tree);
+    show_round_trip(message, tree, exchange);
     show_header(message, tree);
     show_txid_method(message, tree);
     if (message->end > HEADER_LENGTH) {
-        item =
-            add_field(tree, STOCK(ATTRIBUTES), message, HEADER_LENGTH, message->end - HEADER_LENGTH, ENC_NA);
+        item = tree ? add_field(tree, STOCK(ATTRIBUTES), message, HEADER_LENGTH, message->end - HEADER_LENGTH, ENC_NA)
+                    : NULL;
         show_attributes(message, proto_item_add_subtree(item, ett_gkstun_attributes), false);
     }
     show_trailing(message->tvb, message->pinfo, tree, message->claimed_end);
@@ -1587,7 +1580,7 @@ show_message(const stun_message *message, proto_tree *root, const ft_exchange *e
 
 /* Beside stock's tree: what stock doesn't know. */
 static void
-show_beside_stock(const stun_message *message, proto_tree *root)
+show_beside_stock(const stun_message *message, proto_tree *root, const ft_exchange *exchange)
 {
     if (!message->has_apple && !txid_tells_method(message))
         return;
@@ -1595,7 +1588,7 @@ show_beside_stock(const stun_message *message, proto_tree *root)
     proto_item *item = proto_tree_add_item(root, proto_gkstun, message->tvb, 0, -1, ENC_NA);
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun);
     show_txid_method(message, tree);
-    show_round_trip(message, tree);
+    show_round_trip(message, tree, exchange);
     show_attributes(message, tree, true);
 }
 
@@ -1665,9 +1658,12 @@ find_exchange(const stun_message *message, bool *is_repeat)
         return NULL;
     if (facts->message_class != STUN_REQUEST)
         return ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH, is_repeat);
-    keep_stamp(message);
-    return ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
-                               facts->use_candidate, is_repeat);
+
+    const ft_exchange *exchange = ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
+                                                      facts->use_candidate, is_repeat);
+    if (seen(message, BIT(TIMESTAMP)))
+        ft_exchange_stamp(message->pinfo, exchange, message->timestamp);
+    return exchange;
 }
 
 /* Not even a whole header. */
@@ -1703,7 +1699,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
 
     if (is_for_stock(&message) && show_by_stock(&message, root))
-        show_beside_stock(&message, root);
+        show_beside_stock(&message, root, exchange);
     else
         show_message(&message, root, exchange, is_repeat);
     if (carries_data(&message) && message.data_length > 0)
@@ -1716,7 +1712,7 @@ static void
 show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t end)
 {
     const uint32_t reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
-    proto_item *item = proto_tree_add_item(root, proto_stun, tvb, 0, CHANNEL_HEADER_LENGTH, ENC_NA);
+    proto_item *item = root ? proto_tree_add_item(root, proto_stun, tvb, 0, CHANNEL_HEADER_LENGTH, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     proto_item_append_text(item, ", TURN ChannelData Message");
@@ -1767,6 +1763,13 @@ dissect_gkstun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _
 }
 
 /* ---- registration ---- */
+
+static void
+index_attributes(void)
+{
+    for (unsigned i = ATT_COUNT; i-- > 0;)
+        *first_row(attribute_rows[i].type) = &attribute_rows[i];
+}
 
 /* The names of Apple's numbers, from the table. A number with two readings has both names. */
 static void
@@ -1971,6 +1974,7 @@ proto_register_gkstun(void)
                           &ett_gkstun_missing };
 
     proto_gkstun = proto_register_protocol("GameKit STUN", "GKSTUN", "gkstun");
+    index_attributes();
     name_attributes();
     proto_register_field_array(proto_gkstun, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
@@ -1984,7 +1988,6 @@ proto_register_gkstun(void)
         "them under those names; Apple's attributes follow in a tree of their own.",
         &gkstun_stock_display);
 
-    sent_stamps = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stamp_hash, stamp_equal);
 }
 
 /* The ids of stock's fields that this Wireshark has. */

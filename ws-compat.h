@@ -25,6 +25,7 @@ typedef gboolean ws_bool;
 #if !WS_AT_LEAST(4, 4)
 #define tvb_get_uint8       tvb_get_guint8
 #define tvb_find_uint8      tvb_find_guint8
+#define uint32_to_str_buf   guint32_to_str_buf
 #endif
 
 /* tfs_yes_no and its like. */

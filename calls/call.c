@@ -35,6 +35,10 @@ static wmem_map_t *calls_by_address;    /* address of a device -> its latest ft_
 static wmem_map_t *preparations_of;     /* address of a device -> preparations */
 static wmem_map_t *prepared_frames;     /* frame -> prepared_frame */
 
+/* Goes up with each change in the tables above and in the calls that they name. A packet that changed nothing settles
+ * its flow in its direction: until the next change, each other one like it is of the same call, and needs no lookup. */
+static unsigned changes;
+
 static unsigned
 address_hash(const void *key)
 {
@@ -119,12 +123,18 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
 static void
 set_call_of(packet_info *pinfo, wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
 {
-    if (wmem_map_lookup(map, endpoint)) {
-        wmem_map_insert(map, endpoint, call); /* keeps the old key */
+    void *before = NULL;
+    const bool known = wmem_map_lookup_extended(map, endpoint, NULL, &before);
+
+    if (known && before == call)
+        return;
+    if (!known && wmem_map_size(map) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
         return;
     }
-    if (wmem_map_size(map) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+    changes++;
+    if (known) {
+        wmem_map_insert(map, endpoint, call); /* keeps the old key */
         return;
     }
     ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
@@ -144,12 +154,16 @@ keep_address(const address *from)
 static void
 set_call_of_address(packet_info *pinfo, const address *device, ft_call *call)
 {
-    if (wmem_map_lookup(calls_by_address, device))
-        wmem_map_insert(calls_by_address, device, call); /* keeps the old key */
-    else if (wmem_map_size(calls_by_address) < FT_MAX_DEVICES)
-        wmem_map_insert(calls_by_address, keep_address(device), call);
-    else
+    const ft_call *before = (const ft_call *)wmem_map_lookup(calls_by_address, device);
+
+    if (before == call)
+        return;
+    if (!before && wmem_map_size(calls_by_address) >= FT_MAX_DEVICES) {
         ft_limit_met(pinfo);
+        return;
+    }
+    changes++;
+    wmem_map_insert(calls_by_address, before ? device : keep_address(device), call); /* an old key is kept */
 }
 
 /* The running call of a device by address alone, or NULL. */
@@ -232,7 +246,10 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
     preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
 
-    for (unsigned i = 0; before && i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
+    if (!before || before->count == 0)
+        return;
+    changes++;
+    for (unsigned i = 0; i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
         if (seconds_since(pinfo, &kept->time) > PREPARATION_S)
             continue;
@@ -240,8 +257,7 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
         for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
             wmem_array_append_one(call->events, event);
     }
-    if (before)
-        before->count = 0;
+    before->count = 0;
 }
 
 static const char *
@@ -307,6 +323,15 @@ ft_call_open(packet_info *pinfo, bool fresh)
     if (!ft_learning(pinfo))
         return packet->call ? packet->call : ft_call_of_packet(pinfo);
 
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+    if (heading != FT_ASTRAY && packet->flow->settled[heading].as_of == changes) {
+        ft_call *settled = packet->flow->settled[heading].call;
+        if (settled && !(fresh && is_over(pinfo, settled, packet->kind))) {
+            packet->call = settled;
+            return settled;
+        }
+    }
+
     ft_call *last = last_call(pinfo, packet);
     ft_call *call = last && !(fresh && is_over(pinfo, last, packet->kind)) ? last : NULL;
     if (!call) {
@@ -338,6 +363,7 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     ft_call *elder = one->number < other->number ? one : other;
     ft_call *younger = elder == one ? other : one;
 
+    changes++;
     younger->merged_into = elder;
     younger->merged_frame = pinfo->num;
     elder->merges = MAX(elder->merges, younger->merges + 1);
@@ -389,6 +415,7 @@ put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
 
     if (ft_call_of_packet(pinfo) == call)
         return;
+    changes++;
     if (!flow->calls)
         flow->calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call_span));
     wmem_array_append_one(flow->calls, span);
@@ -402,6 +429,8 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
 
+    const unsigned changes_before = changes;
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
     const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
     call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
@@ -413,6 +442,10 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
     packet->call = call;
+    if (changes == changes_before && heading != FT_ASTRAY && !packet->limit_hit) {
+        packet->flow->settled[heading].call = call;
+        packet->flow->settled[heading].as_of = changes;
+    }
 }
 
 void
@@ -433,6 +466,7 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 {
     if (!ft_learning(pinfo) || call->state == FT_CALL_ENDED)
         return;
+    changes++;
     call->state = FT_CALL_ENDED;
     call->end_frame = pinfo->num;
     call->end_time = pinfo->rel_ts;
@@ -486,6 +520,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
         before->ring = wmem_array_new(wmem_file_scope(), sizeof(preparation));
         wmem_map_insert(preparations_of, keep_address(device), before);
     }
+    changes++;
     remember_preparation(pinfo, before);
 }
 

@@ -15,7 +15,7 @@ typedef struct {
 } exchange_key;
 
 static wmem_map_t *exchanges; /* exchange_key -> the first ft_exchange of its chain */
-static unsigned exchange_total;
+static unsigned exchange_total, sent_total;
 
 static unsigned
 key_hash(const void *key)
@@ -38,7 +38,7 @@ key_equal(const void *one, const void *other)
 static void
 reset(void)
 {
-    exchange_total = 0;
+    exchange_total = sent_total = 0;
 }
 
 void
@@ -73,6 +73,7 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     exchange->request_frame = exchange->last_request_frame = pinfo->num;
     exchange->request_time = pinfo->abs_ts;
     exchange->nomination = fresh;
+    exchange->first = last ? last->first : exchange;
     if (last)
         last->next = exchange;
     else
@@ -174,4 +175,34 @@ ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *i
     *is_repeat = false;
     return ft_learning(pinfo) ? learn_response(pinfo, first, is_repeat)
                               : response_as_of(first, pinfo->num, is_repeat);
+}
+
+const ft_sent *
+ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp)
+{
+    const ft_sent *sent = exchange ? exchange->first->sent : NULL;
+
+    while (sent && sent->stamp != stamp)
+        sent = sent->earlier;
+    return sent;
+}
+
+void
+ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stamp)
+{
+    unsigned count = 0;
+
+    if (!exchange || !ft_learning(pinfo) || ft_exchange_sent(exchange, stamp))
+        return;
+    for (const ft_sent *sent = exchange->first->sent; sent; sent = sent->earlier)
+        count++;
+    if (count >= FT_MAX_REPEATS || sent_total >= FT_MAX_EXCHANGES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    sent_total++;
+
+    ft_sent *sent = wmem_new(wmem_file_scope(), ft_sent);
+    *sent = (ft_sent){ stamp, pinfo->num, pinfo->abs_ts, exchange->first->sent };
+    exchange->first->sent = sent;
 }

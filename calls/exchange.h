@@ -9,6 +9,14 @@
 
 #include "calls/packet.h"
 
+/* One transmission of a request that says when it was sent. */
+typedef struct ft_sent {
+    uint32_t stamp;     /* as the request has it */
+    uint32_t frame;
+    nstime_t time;
+    struct ft_sent *earlier;
+} ft_sent;
+
 typedef struct ft_exchange {
     uint32_t request_frame;         /* the first request, 0 where only an answer was captured */
     uint32_t last_request_frame;    /* the last retransmission (as of the whole file on later passes) */
@@ -17,7 +25,8 @@ typedef struct ft_exchange {
     nstime_t response_time;
     bool     nomination;            /* opened by a request that nominates */
     struct ft_event *event;         /* of the request; gets the answer's frame as its link, or NULL */
-    struct ft_exchange *next;       /* the next one with the same key */
+    ft_sent *sent;                  /* newest first; all exchanges of one key keep theirs in the first of them */
+    struct ft_exchange *first, *next; /* with the same key */
 } ft_exchange;
 
 /* The protocols that keep exchanges; part of the key. */
@@ -33,6 +42,12 @@ const ft_exchange *ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind
                                        bool fresh, bool *is_retransmission);
 const ft_exchange *ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
                                         bool *is_repeat);
+
+/* Keeps when a request with this stamp went out (first pass; the first frame of a stamp counts). NULL is no exchange. */
+void ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stamp);
+
+/* The transmission with this stamp among the requests of the same key, or NULL. */
+const ft_sent *ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp);
 
 /* Once, when the front door is registered. */
 void ft_exchange_init(void);

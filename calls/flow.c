@@ -113,10 +113,36 @@ ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp)
     return new_flow(pinfo, generation, from);
 }
 
+static bool
+is_source(const packet_info *pinfo, const ft_endpoint *end)
+{
+    return end->port == pinfo->srcport && addresses_equal(&end->addr, &pinfo->src);
+}
+
+static bool
+is_destination(const packet_info *pinfo, const ft_endpoint *end)
+{
+    return end->port == pinfo->destport && addresses_equal(&end->addr, &pinfo->dst);
+}
+
+ft_heading
+ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
+{
+    if (is_source(pinfo, &flow->a) && is_destination(pinfo, &flow->b))
+        return FT_FORTH;
+    return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
+}
+
 void
 ft_flow_set_server(ft_flow *flow, const ft_endpoint *server)
 {
-    flow->server = ft_endpoint_equal(server, &flow->a) ? &flow->a : &flow->b;
+    const ft_endpoint *end = ft_endpoint_equal(server, &flow->a) ? &flow->a : &flow->b;
+
+    if (flow->server == end)
+        return;
+    flow->server = end;
+    flow->client_learnt = false;
+    memset(flow->settled, 0, sizeof flow->settled);
 }
 
 const ft_endpoint *
@@ -130,9 +156,7 @@ ft_flow_client(const ft_flow *flow)
 bool
 ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
 {
-    const ft_endpoint destination = ft_destination(pinfo);
-
-    return flow->server && ft_endpoint_equal(flow->server, &destination);
+    return flow->server && is_destination(pinfo, flow->server);
 }
 
 /* Legs of all channels stand in one array in frame order; there are few, and the newest is wanted most. */

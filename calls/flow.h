@@ -29,11 +29,17 @@ typedef struct ft_flow {
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
+    bool          client_learnt;    /* the client is known as a device */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *calls;            /* of ft_call_span, in frame order (calls/call.h) */
+    struct { struct ft_call *call; unsigned as_of; } settled[2]; /* by direction, of calls/call.c */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
+
+/* a to b, b to a; neither where the preference renames the relay. */
+typedef enum { FT_FORTH, FT_BACK, FT_ASTRAY } ft_heading;
+ft_heading ft_flow_heading(const ft_flow *flow, const packet_info *pinfo);
 
 /* The flow of the packet's 5-tuple as known before this frame; NULL if it has no claim yet. */
 ft_flow *ft_flow_find(const packet_info *pinfo);

@@ -4,7 +4,6 @@
  */
 #include "calls/packet.h"
 #include <epan/exceptions.h>
-#include <epan/proto_data.h>
 #include <epan/show_exception.h>
 #include <epan/to_str.h>
 
@@ -13,19 +12,7 @@ const value_string ft_kind_vals[] = { FT_KINDS(FT_VALUE) { 0, NULL } };
 const value_string ft_generation_vals[] = { FT_GENERATIONS(FT_VALUE) { 0, NULL } };
 const value_string ft_path_vals[] = { FT_PATHS(FT_VALUE) { 0, NULL } };
 
-static int proto_facetime;
-
-void
-ft_packet_init(int proto)
-{
-    proto_facetime = proto;
-}
-
-ft_packet *
-ft_packet_get(packet_info *pinfo)
-{
-    return (ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
-}
+ft_packet_hand ft_hand;
 
 ft_packet *
 ft_packet_begin(packet_info *pinfo)
@@ -33,14 +20,15 @@ ft_packet_begin(packet_info *pinfo)
     ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
 
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
-    p_add_proto_data(pinfo->pool, pinfo, proto_facetime, 0, packet);
+    packet->outer = ft_hand;
+    ft_hand = (ft_packet_hand){ pinfo, packet };
     return packet;
 }
 
 void
-ft_packet_end(packet_info *pinfo)
+ft_packet_end(const ft_packet *packet)
 {
-    p_remove_proto_data(pinfo->pool, pinfo, proto_facetime, 0);
+    ft_hand = packet->outer;
 }
 
 void
@@ -91,11 +79,22 @@ ft_endpoint_match(const void *a, const void *b)
 const char *
 ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 {
+    enum { PORT_STRLEN = 6 };
+    const bool is_ipv6 = endpoint->addr.type == AT_IPv6;
+
     if (endpoint->addr.type == AT_NONE)
         return "unknown";
 
-    const char *host = address_to_str(scope, &endpoint->addr);
-    return wmem_strdup_printf(scope, endpoint->addr.type == AT_IPv6 ? "[%s]:%u" : "%s:%u", host, endpoint->port);
+    char *text = (char *)wmem_alloc(scope, 1 + WS_INET6_ADDRSTRLEN + 2 + PORT_STRLEN), *end = text;
+    if (is_ipv6)
+        *end++ = '[';
+    address_to_str_buf(&endpoint->addr, end, WS_INET6_ADDRSTRLEN);
+    end += strlen(end);
+    if (is_ipv6)
+        *end++ = ']';
+    *end++ = ':';
+    uint32_to_str_buf(endpoint->port, end, PORT_STRLEN);
+    return text;
 }
 
 ft_endpoint

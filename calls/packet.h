@@ -12,6 +12,15 @@
 struct ft_flow;
 struct ft_leg;
 struct ft_call;
+struct ft_packet;
+
+/* Which frame's record is in hand. Asked for many times a packet, so it doesn't go through pinfo's lists. */
+typedef struct {
+    const packet_info *pinfo;
+    struct ft_packet  *packet;
+} ft_packet_hand;
+
+extern ft_packet_hand ft_hand;
 
 #define FT_NO_PAYLOAD_TYPE 0xff
 
@@ -28,19 +37,24 @@ typedef struct ft_packet {
     uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
     uint8_t         depth;              /* ChannelData nesting */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
+    ft_packet_hand  outer;              /* what was in hand before: a frame may have datagrams within datagrams */
 } ft_packet;
 
 /* A bit for each Apple attribute: 0x8001-0x800a, 0x8023 and 0x8024. */
 #define FT_ATTRIBUTE_BIT(type) (1u << ((type) >= 0x8020 ? (type) - 0x8020 + 16 : (type) - 0x8000))
 
 /* The record of the frame in hand, or NULL outside the front door. */
-ft_packet *ft_packet_get(packet_info *pinfo);
+static inline ft_packet *
+ft_packet_get(const packet_info *pinfo)
+{
+    return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
+}
 
-/* A fresh record for this frame. For the front door alone. */
+/* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on every way out (FINALLY). */
 ft_packet *ft_packet_begin(packet_info *pinfo);
 
 /* Ends the record: a later datagram in the same frame begins its own. */
-void ft_packet_end(packet_info *pinfo);
+void ft_packet_end(const ft_packet *packet);
 
 /* A bound of calls/limits.h was met: the packet in hand, if it has a record, carries facetime.limit. */
 void ft_limit_met(packet_info *pinfo);
@@ -48,8 +62,5 @@ void ft_limit_met(packet_info *pinfo);
 /* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut packet) is shown where it
  * happened and costs no more than that dissector's own part. Returns the bytes used, 0 where it refused. */
 int ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
-
-/* Called once by the front door: proto is the id of `facetime`. */
-void ft_packet_init(int proto);
 
 #endif

@@ -187,7 +187,10 @@ ft_channel_used(packet_info *pinfo, const ft_leg *leg)
     guess_server(pinfo, packet->flow);
     if (!leg)
         return;
-    ft_device_learn(pinfo, ft_flow_client(packet->flow));
+    if (!packet->flow->client_learnt) {
+        ft_device_learn(pinfo, ft_flow_client(packet->flow));
+        packet->flow->client_learnt = true;
+    }
     ft_call_open(pinfo, false);
 }
 
