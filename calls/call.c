@@ -34,6 +34,7 @@ static wmem_map_t *calls_by_target;     /* ft_endpoint that was only sent to -> 
 static wmem_map_t *calls_by_address;    /* address of a device -> its latest ft_call */
 static wmem_map_t *preparations_of;     /* address of a device -> preparations */
 static wmem_map_t *prepared_frames;     /* frame -> prepared_frame */
+static unsigned span_total;             /* of all flows */
 
 /* Goes up with each change in the tables above and in the calls that they name. A packet that changed nothing settles
  * its flow in its direction: until the next change, each other one like it is of the same call, and needs no lookup. */
@@ -55,6 +56,7 @@ static void
 reset(void)
 {
     calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call *));
+    span_total = 0;
 }
 
 void
@@ -95,18 +97,28 @@ call_as_of(ft_call *call, uint32_t frame)
 }
 
 ft_call *
+ft_call_of_flow(const ft_flow *flow, uint32_t frame)
+{
+    unsigned low = 0, high = flow->calls ? wmem_array_get_count(flow->calls) : 0;
+
+    while (low < high) {
+        const unsigned middle = low + (high - low) / 2;
+        if (((const ft_call_span *)wmem_array_index(flow->calls, middle))->from_frame <= frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? ((const ft_call_span *)wmem_array_index(flow->calls, low - 1))->call : NULL;
+}
+
+ft_call *
 ft_call_of_packet(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
     if (!packet || !packet->flow || !packet->flow->calls)
         return NULL;
-    for (unsigned i = wmem_array_get_count(packet->flow->calls); i-- > 0;) {
-        const ft_call_span *span = (const ft_call_span *)wmem_array_index(packet->flow->calls, i);
-        if (span->from_frame <= pinfo->num)
-            return call_as_of(span->call, pinfo->num);
-    }
-    return NULL;
+    return call_as_of(ft_call_of_flow(packet->flow, pinfo->num), pinfo->num);
 }
 
 static double
@@ -213,7 +225,7 @@ new_call(packet_info *pinfo, const ft_packet *packet)
     call->number = wmem_array_get_count(calls);
     call->generation = packet->generation;
     call->first_frame = pinfo->num;
-    call->first_time = pinfo->rel_ts;
+    call->first_time = call->last_time = pinfo->rel_ts;
     call->local = ft_endpoint_keep(&device);
     call->streams = wmem_array_new(wmem_file_scope(), sizeof(ft_stream *));
     call->senders = wmem_array_new(wmem_file_scope(), sizeof(ft_sender *));
@@ -341,7 +353,7 @@ ft_call_open(packet_info *pinfo, bool fresh)
         tell_start(pinfo, packet, call, last);
     }
     ft_call_join(pinfo, call);
-    return call;
+    return packet->call;
 }
 
 static void
@@ -394,12 +406,13 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     return elder;
 }
 
-/* Two running calls that meet are one, unless each has a dialog of its own. */
+/* Two running calls that meet are one, unless each has a dialog of its own. A call that fell silent long ago doesn't
+ * run. */
 static ft_call *
 reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
 {
     if (!met || met == call || met->state == FT_CALL_ENDED || call->state == FT_CALL_ENDED ||
-        (met->invite_frame && call->invite_frame))
+        (met->invite_frame && call->invite_frame) || seconds_since(pinfo, &met->last_time) > QUIET_END_S)
         return call;
     if (MAX(call->merges, met->merges) >= FT_MAX_MERGES) {
         ft_limit_met(pinfo);
@@ -408,6 +421,7 @@ reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
     return merge(pinfo, call, met);
 }
 
+/* Over the bound the flow stays where it is. */
 static void
 put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
 {
@@ -415,6 +429,11 @@ put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
 
     if (ft_call_of_packet(pinfo) == call)
         return;
+    if (span_total >= FT_MAX_FLOW_MOVES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    span_total++;
     changes++;
     if (!flow->calls)
         flow->calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call_span));
@@ -441,7 +460,7 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     adopt_preparations(pinfo, call, &device.addr);
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
-    packet->call = call;
+    packet->call = ft_call_of_packet(pinfo);
     if (changes == changes_before && heading != FT_ASTRAY && !packet->limit_hit) {
         packet->flow->settled[heading].call = call;
         packet->flow->settled[heading].as_of = changes;

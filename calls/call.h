@@ -67,12 +67,15 @@ typedef struct ft_call {
 
 typedef struct { uint32_t from_frame; ft_call *call; } ft_call_span;
 
+/* The call that a flow was put into by this frame, or NULL. Doesn't follow merges. */
+ft_call *ft_call_of_flow(const ft_flow *flow, uint32_t frame);
+
 /* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);
 
 /* The packet's running call, else a new one; the packet and its flow join it. fresh: the packet can start a call by
  * itself (allocation, first check, INVITE of a new dialog), so after the end of the last call it opens the next one.
- * Later passes: ft_call_of_packet(). NULL over FT_MAX_CALLS. */
+ * Later passes: ft_call_of_packet(). NULL over FT_MAX_CALLS; over FT_MAX_FLOW_MOVES the call that the flow was in. */
 ft_call *ft_call_open(packet_info *pinfo, bool fresh);
 
 /* Puts the packet's flow, and its device ends, into a call from this frame on; merges two calls that are found to be one. */

@@ -158,6 +158,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     packet->call = dialog->call;
     if (dialog->call->state != FT_CALL_ENDED)
         ft_call_join(pinfo, dialog->call); /* the other end's flow, where both devices are in the capture */
+    dialog->call = packet->call = (ft_call *)ft_call_as_of(dialog->call, pinfo->num);
     if (sip->status)
         learn_answer(pinfo, dialog, sip);
     else

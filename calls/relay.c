@@ -234,12 +234,7 @@ call_before(packet_info *pinfo)
 {
     const ft_flow *flow = flow_of(pinfo);
 
-    for (unsigned i = flow && flow->calls ? wmem_array_get_count(flow->calls) : 0; i-- > 0;) {
-        const ft_call_span *span = (const ft_call_span *)wmem_array_index(flow->calls, i);
-        if (span->from_frame < pinfo->num)
-            return ft_call_as_of(span->call, pinfo->num - 1);
-    }
-    return NULL;
+    return flow ? ft_call_as_of(ft_call_of_flow(flow, pinfo->num - 1), pinfo->num - 1) : NULL;
 }
 
 /* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow

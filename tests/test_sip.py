@@ -615,3 +615,12 @@ def test_every_flipped_byte_of_the_body(name, tshark, make_capture):
     if name != "plain":    # damage never passes for whole, but in gzip's bytes of time, flags and system
         clean = [row for row in rows if not any(row[e] for e in EXPERTS[:5])]
         assert len(clean) <= (0 if name == "zlib" else 7)
+
+
+def test_an_invite_after_long_silence_is_another_call(tshark, make_capture):
+    """Nobody said that the first call ended; its messages, if more come, are still its own."""
+    calls = [message(Call_ID="one"), message(Call_ID="two"), message(method="INFO", Call_ID="one"),
+             message(method="INFO", Call_ID="two")]
+    capture = make_capture([datagram(payload)._replace(time=time) for payload, time in zip(calls, (0, 121, 122, 123))])
+    for two_pass in (False, True):
+        assert tshark.values(capture, "facetime.call", two_pass=two_pass) == ["1", "2", "1", "2"]
