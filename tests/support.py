@@ -29,12 +29,10 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree
 
 import pytest
@@ -47,6 +45,7 @@ from wire import packets                    # noqa: E402
 SHARED_CAPTURES = pathlib.Path(os.environ.get("FACETIME_CAPTURES", ROOT.parent / "shared" / "captures"))
 PLUGIN = pathlib.Path(os.environ.get("FACETIME_PLUGIN", ROOT / "build" / "facetime.so"))
 TSHARK = os.environ.get("TSHARK", "tshark")
+SANITIZED = "FACETIME_PRELOAD" in os.environ
 
 TIME_LIMIT = 300            # seconds of one tshark run: beyond it, it hangs
 KEPT = 100_000_000          # characters of output kept for the session, the oldest given up first
@@ -160,7 +159,18 @@ def own_captures():
 
 # tshark
 
-Result = collections.namedtuple("Result", "stdout cpu memory")  # text, seconds of CPU, peak KiB
+Result = collections.namedtuple("Result", "stdout cpu memory")  # text; seconds of CPU, peak KiB (measured)
+
+# What a child is said to have used includes what its parent had in memory when starting it: so a small
+# process stands between, starts tshark, and tells. Arguments: where to, seconds, command.
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[3:], timeout=float(sys.argv[2]))
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as out:
+    print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=out)
+sys.exit(status)
+"""
 
 
 class Tshark:
@@ -186,7 +196,7 @@ class Tshark:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
                             "TZ": "UTC", "WIRESHARK_PLUGIN_DIR": str(self._plugin_folder(plugin)),
                             "WIRESHARK_EXTCAP_DIR": str(self.home)}     # no tools for capturing
-        if plugin and "FACETIME_PRELOAD" in os.environ:
+        if plugin and SANITIZED:
             self.environment.update(LD_PRELOAD=os.environ["FACETIME_PRELOAD"], G_SLICE="always-malloc",
                                     WIRESHARK_DEBUG_WMEM_OVERRIDE="simple",
                                     ASAN_OPTIONS="detect_leaks=0:abort_on_error=1",
@@ -227,28 +237,36 @@ class Tshark:
                 del self._results[next(iter(self._results))]
         return self._results[args]
 
-    def _run(self, args):
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen([*self.command, self.program, *args], env=self.environment,
-                                       cwd=self.home, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-            status, usage = _wait(process)
+    def _run(self, args, measured=False):
+        with (tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err,
+              tempfile.NamedTemporaryFile() as used):
+            command = [*self.command, self.program, *args]
+            if measured:
+                command = [sys.executable, "-c", MEASURE, used.name, str(TIME_LIMIT - 5), *command]
+            process = subprocess.Popen(command, env=self.environment, cwd=self.home,
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            status = _wait(process)
             out.seek(0), err.seek(0)
             stdout, stderr = out.read().decode(errors="backslashreplace"), err.read().decode(errors="replace")
+            cpu, memory = map(float, used.read().split()) if measured and status == 0 else (None, None)
         shown = " ".join(args)
         assert status is not None, f"tshark {shown}: no end after {TIME_LIMIT} s"
         assert status == 0, f"tshark {shown}: exit status {status}\n{stderr[-4000:]}"
         assert not stderr, f"tshark {shown} complains:\n{stderr[-4000:]}"
         bug = _line_of("Dissector bug", stdout)
         assert not bug or args[0] == "-G", f"tshark {shown}: {bug}"     # -G fields lists a field of that name
-        return Result(stdout, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+        return Result(stdout, cpu, memory)
 
-    def _read(self, capture, args, two_pass=False, disable=(), prefs=None, filter=None):
+    def _options(self, capture, args, two_pass=False, disable=(), prefs=None, filter=None):
         options = ["-n", "-r", self._readable(capture)]
         options += ["-2"] if two_pass else []
         options += itertools.chain.from_iterable(("--disable-protocol", name) for name in disable)
         options += itertools.chain.from_iterable(("-o", f"{k}:{_pref(v)}") for k, v in (prefs or {}).items())
         options += ["-Y", filter] if filter else []
-        return self.run(*options, *args)
+        return tuple(str(option) for option in (*options, *args))
+
+    def _read(self, capture, args, **how):
+        return self.run(*self._options(capture, args, **how))
 
     def text(self, capture, *args, **how):
         """What tshark prints: text(capture, "-V")."""
@@ -257,16 +275,15 @@ class Tshark:
     def lines(self, capture, *args, **how):
         return self.text(capture, *args, **how).splitlines()
 
+    def measure(self, capture, *args, **how):
+        """A Result that says what tshark used, too. Not kept. Under sanitizers the test is skipped."""
+        if SANITIZED:
+            pytest.skip("what sanitizers cost isn't what the plugin costs")
+        return self._run(self._options(capture, args, **how), measured=True)
+
     def cost(self, capture, *args, runs=3, **how):
         """(seconds of CPU, peak KiB) of the cheapest of some runs. Not kept."""
-        kept, self._results = self._results, {}
-        try:
-            results = []
-            for _ in range(runs):
-                results.append(self._read(capture, args, **how))
-                self._results.clear()
-        finally:
-            self._results = kept
+        results = [self.measure(capture, *args, **how) for _ in range(runs)]
         return min(r.cpu for r in results), min(r.memory for r in results)
 
     def rows(self, capture, *fields, args=(), **how):
@@ -326,21 +343,13 @@ class Tshark:
 
 
 def _wait(process):
-    """(exit status, usage); the status is None where it had to be ended."""
-    end = time.monotonic() + TIME_LIMIT
-    timeout = 0.002
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage
-        if time.monotonic() > end:
-            process.send_signal(signal.SIGKILL)
-            _, _, usage = os.wait4(process.pid, 0)
-            process.returncode = -signal.SIGKILL
-            return None, usage
-        time.sleep(timeout)
-        timeout = min(timeout * 2, 0.05)
+    """The exit status, or None where it had to be ended."""
+    try:
+        return process.wait(TIME_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
 
 
 def _pref(value):
