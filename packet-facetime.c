@@ -52,6 +52,7 @@ void proto_reg_handoff_facetime(void);
 #define DEFAULT_PORTS "16384-16403"
 
 static int proto_facetime = -1;
+static int proto_facetime_parts = -1;   /* in name only: the doors that are no layer of the packet */
 static int facetime_tap = -1;
 
 static int hf_kind = -1;
@@ -113,8 +114,10 @@ is_sip(tvbuff_t *tvb)
         "NOTIFY sip:", "REFER sip:", "UPDATE sip:", "SIP/2.0 "
     };
 
+    const char first = (char)tvb_get_uint8(tvb, 0);
+
     for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
-        if (tvb_get_uint8(tvb, 0) == (uint8_t)starts[i][0] && tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
+        if (first == starts[i][0] && tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
             return true;
     }
     return false;
@@ -788,6 +791,8 @@ proto_register_facetime(void)
     static int *ett[] = { &ett_facetime, &ett_event };
 
     proto_facetime = proto_register_protocol("FaceTime", "FaceTime", "facetime");
+    proto_facetime_parts = proto_register_protocol_in_name_only("FaceTime in other protocols", "FaceTime (inner)",
+                                                                "facetime.inner", proto_facetime, FT_PROTOCOL);
     proto_register_field_array(proto_facetime, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
     register_experts();
@@ -795,7 +800,7 @@ proto_register_facetime(void)
     facetime_tap = register_tap("facetime");
 
     facetime_handle = register_dissector("facetime", dissect_facetime, proto_facetime);
-    register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime);
+    register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime_parts);
 
     ft_event_init();
     ft_flow_init(facetime_handle);
@@ -821,7 +826,7 @@ proto_reg_handoff_facetime(void)
     ft_telephony_init();
     udp_ports = find_dissector_table("udp.port");
 
-    register_postdissector(create_dissector_handle(dissect_facetime_late, proto_facetime));
+    register_postdissector(create_dissector_handle(dissect_facetime_late, proto_facetime_parts));
     dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);
     heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
                        HEURISTIC_ENABLE);

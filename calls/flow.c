@@ -54,6 +54,9 @@ ft_flow_init(dissector_handle_t handle)
 static ft_flow *
 lookup(const packet_info *pinfo)
 {
+    if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
+        return NULL;
+
     flow_key key = { ft_source(pinfo), ft_destination(pinfo) };
 
     return (ft_flow *)wmem_map_lookup(flows, &key);
