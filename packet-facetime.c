@@ -343,19 +343,25 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
 static wmem_map_t *limit_frames; /* number of the block -> its bits */
 
 static bool
-limit_was_met(packet_info *pinfo, const ft_packet *packet)
+limit_was_met(const packet_info *pinfo)
+{
+    const uint8_t *bits = (const uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(pinfo->num / FRAMES_PER_BLOCK));
+    const unsigned frame = pinfo->num % FRAMES_PER_BLOCK;
+
+    return bits && (bits[frame / 8] & 1 << frame % 8);
+}
+
+static void
+remember_limit(const packet_info *pinfo)
 {
     const unsigned number = pinfo->num / FRAMES_PER_BLOCK, frame = pinfo->num % FRAMES_PER_BLOCK;
     uint8_t *bits = (uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(number));
 
-    if (packet->limit_hit && ft_learning(pinfo)) {
-        if (!bits) {
-            bits = (uint8_t *)wmem_alloc0(wmem_file_scope(), FRAMES_PER_BLOCK / 8);
-            wmem_map_insert(limit_frames, GUINT_TO_POINTER(number), bits);
-        }
-        bits[frame / 8] |= (uint8_t)(1 << frame % 8);
+    if (!bits) {
+        bits = (uint8_t *)wmem_alloc0(wmem_file_scope(), FRAMES_PER_BLOCK / 8);
+        wmem_map_insert(limit_frames, GUINT_TO_POINTER(number), bits);
     }
-    return packet->limit_hit || (bits && (bits[frame / 8] & 1 << frame % 8));
+    bits[frame / 8] |= (uint8_t)(1 << frame % 8);
 }
 
 static void
@@ -389,7 +395,9 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
 
     if (tree)
         show_summary(tree, line, tvb, pinfo, packet);
-    if (limit_was_met(pinfo, packet))
+    if (packet->limit_hit && ft_learning(pinfo))
+        remember_limit(pinfo);
+    if (packet->limit_hit || limit_was_met(pinfo))
         expert_add_info(pinfo, line, &ei_limit);
     show_events(tree, line, tvb, pinfo);
 }
@@ -452,10 +460,15 @@ static int
 dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
                  ft_generation generation, ft_path path, bool shown)
 {
+    /* Without a flow it was let in on the first pass because of the bound on flows, or not at all: stock STUN, say, got the
+     * conversation from a later packet. */
+    if (!flow && !ft_learning(pinfo) && !limit_was_met(pinfo))
+        return 0;
+
     ft_packet *packet = ft_packet_begin(pinfo);
 
     packet->flow = flow;
-    packet->limit_hit = flow == NULL && !pinfo->flags.in_error_pkt;
+    packet->limit_hit = flow == NULL;
     packet->generation = generation;
     packet->path = path;
     packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
@@ -550,9 +563,8 @@ dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, 
     const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
     if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
         return FALSE;
-    dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY,
-                     false);
-    return TRUE;
+    return dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY,
+                            false) != 0;
 }
 
 /* ---- the back door: what stock dissectors own ---- */

@@ -106,8 +106,8 @@ ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp)
 {
     ft_flow *flow = lookup(pinfo);
 
-    if (flow || !ft_learning(pinfo))
-        return flow;
+    if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
+        return flow && flow->claimed_from <= pinfo->num + 1 ? flow : NULL;
     if (wmem_map_size(flows) >= FT_MAX_FLOWS)
         return NULL;
 
