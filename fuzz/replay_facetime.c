@@ -2,7 +2,7 @@
  * Runs inputs of fuzz_facetime without libFuzzer, with any compiler, on a plugin that is built as users get it:
  *   replay_facetime facetime.so FILE...          inputs, each in a file (a capture) of its own
  *   replay_facetime facetime.so --log FILE       the inputs of a FUZZ_LOG, in one file
- * It ends as the plugin does: well, or by a signal or a sanitizer.
+ * It ends as the plugin does: well, or by a signal or a sanitizer. FUZZ_COMPARE and FUZZ_INPUTS_PER_FILE as in fuzz_facetime.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -86,7 +86,7 @@ main(int argc, char **argv)
         fprintf(stderr, "%s\n", argc < 3 ? "Usage: replay_facetime PLUGIN [--log] FILE..." : dlerror());
         return 1;
     }
-    setenv("FUZZ_INPUTS_PER_FILE", is_log ? "1000000000" : "1", 1);
+    setenv("FUZZ_INPUTS_PER_FILE", is_log ? "1000000000" : "1", is_log);
     unsetenv("FUZZ_LOG");
     LLVMFuzzerInitialize(&argc, &argv);
     for (first += is_log; first < argc; first++) {

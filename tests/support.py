@@ -201,6 +201,8 @@ class Tshark:
                                     WIRESHARK_DEBUG_WMEM_OVERRIDE="simple",
                                     ASAN_OPTIONS="detect_leaks=0:abort_on_error=1",
                                     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        if plugin and "LLVM_PROFILE_FILE" in os.environ:        # tools/coverage
+            self.environment["LLVM_PROFILE_FILE"] = os.environ["LLVM_PROFILE_FILE"]
         self._results = {}
         self._copies = {}
 
