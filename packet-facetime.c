@@ -691,8 +691,37 @@ dissect_relay_of_stock(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
 }
 
 /* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. The quote ends the
- * frame. */
+ * frame. What it says stands in pinfo while it is shown: ICMP leaves the quote's ports there in 4.0, none in 4.4. */
 #define SHORT_QUOTE 28
+
+static int
+show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
+{
+    const port_type type = pinfo->ptype;
+    const uint32_t source_port = pinfo->srcport, destination_port = pinfo->destport;
+    const address source = pinfo->src, destination = pinfo->dst;
+    int used = 0;
+
+    set_address_tvb(&pinfo->src, AT_IPv4, 4, tvb, start + 12);
+    set_address_tvb(&pinfo->dst, AT_IPv4, 4, tvb, start + 16);
+    pinfo->ptype = PT_UDP;
+    pinfo->srcport = tvb_get_ntohs(tvb, start + 20);
+    pinfo->destport = tvb_get_ntohs(tvb, start + 22);
+    ft_flow *flow = ft_flow_find(pinfo);
+    if (flow) {
+        ft_packet *packet = ft_packet_begin(pinfo);
+        packet->flow = flow;
+        note_unreachable(pinfo, packet);
+        show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
+        used = (int)tvb_captured_length(tvb);
+    }
+    pinfo->ptype = type;
+    pinfo->srcport = source_port;
+    pinfo->destport = destination_port;
+    pinfo->src = source;
+    pinfo->dst = destination;
+    return used;
+}
 
 static int
 dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
@@ -700,36 +729,22 @@ dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const int start = (int)tvb_captured_length(tvb) - SHORT_QUOTE;
 
     if (start < 0 || tvb_get_uint8(tvb, start) != 0x45 || tvb_get_uint8(tvb, start + 9) != IP_PROTO_UDP ||
-        tvb_get_ntohs(tvb, start + 20) != pinfo->srcport || tvb_get_ntohs(tvb, start + 22) != pinfo->destport ||
+        !(ft_is_device_port(tvb_get_ntohs(tvb, start + 20)) || ft_is_device_port(tvb_get_ntohs(tvb, start + 22))) ||
         !proto_is_frame_protocol(pinfo->layers, "icmp"))
         return 0;
-
-    address source = pinfo->src, destination = pinfo->dst;
-    int used = 0;
-    set_address_tvb(&pinfo->src, AT_IPv4, 4, tvb, start + 12);
-    set_address_tvb(&pinfo->dst, AT_IPv4, 4, tvb, start + 16);
-    if (ft_flow_find(pinfo)) {
-        ft_packet *packet = ft_packet_begin(pinfo);
-        packet->flow = ft_flow_find(pinfo);
-        note_unreachable(pinfo, packet);
-        show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
-        used = (int)tvb_captured_length(tvb);
-    }
-    pinfo->src = source;
-    pinfo->dst = destination;
-    return used;
+    return show_short_quote(tvb, start, pinfo, tree);
 }
 
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    const bool device = ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
+
     if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
         return dissect_http_check(tvb, pinfo, tree);
-    if (pinfo->ptype != PT_UDP || !(ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport)))
-        return 0;
-    if (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT)
+    if (pinfo->ptype == PT_UDP && device && (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT))
         return dissect_relay_of_stock(tvb, pinfo, tree);
-    if (tvb_captured_length(tvb) < MAX_HEADERS)
+    if ((pinfo->ptype == PT_NONE || (pinfo->ptype == PT_UDP && device)) && tvb_captured_length(tvb) < MAX_HEADERS)
         return dissect_short_quote(tvb, pinfo, tree);
     return 0;
 }
