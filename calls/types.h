@@ -62,7 +62,7 @@ ft_learning(const packet_info *pinfo)
 bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
 
 /* For wmem maps keyed by an ft_endpoint. */
-unsigned ft_endpoint_hash(const void *endpoint);
+unsigned ft_endpoint_hash(const void *key);
 gboolean ft_endpoint_match(const void *a, const void *b);
 
 /* "71.230.89.52:16402", "[2001:db8::1]:16402"; "unknown" without an address. Lives in scope. */
