@@ -317,8 +317,10 @@ show_address(const link_message *message, proto_tree *tree, int offset, const of
                            val_to_str_const(radio, ft_radio_vals, "unknown radio"));
     for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
         proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
+    const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
     proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4, tvb,
-                        offered->offset, size, offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN);
+                        offered->offset, size, encoding);
 }
 
 /* Shows `count` addresses from *offset on, and notes where they are. How many are there whole. */
@@ -350,8 +352,9 @@ show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *ite
     const int hf = offered->is_ipv6 ? hf_link_candidate_ipv6 : hf_link_candidate_ipv4;
 
     proto_item_append_text(item, " %s", ft_endpoint_str(message->pinfo->pool, &endpoint));
-    proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size,
-                                                 offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN));
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
+    const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
+    proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size, encoding));
     ft_relay_offer_address(message->pinfo, &endpoint);
 }
 

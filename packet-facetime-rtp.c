@@ -639,7 +639,7 @@ add_codec(const ft_codec *codec, void *user)
  * stock RTCP shows to people (RTP shows none), then what tells ways apart. */
 typedef struct {
     address address;
-    char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 2 * 16];
+    char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 2 * sizeof(ws_in6_addr)];
 } end_name;
 
 static char *

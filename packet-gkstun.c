@@ -1224,12 +1224,12 @@ static uint32_t
 candidate_address(tvbuff_t *tvb, uint32_t offset, const candidate_list *list, bool *is_ipv6)
 {
     const uint8_t where = tvb_get_uint8(tvb, offset + 13);
-    const unsigned index = where & 15;
+    const unsigned number = where & 15;
 
     *is_ipv6 = where & 0x10;
     if (*is_ipv6)
-        return index < list->ipv6_count ? list->ipv6 + 16 * index : 0;
-    return index < list->ipv4_count ? list->ipv4 + 4 * index : 0;
+        return number < list->ipv6_count ? list->ipv6 + 16 * number : 0;
+    return number < list->ipv4_count ? list->ipv4 + 4 * number : 0;
 }
 
 /* Shows it, too. */
@@ -1615,9 +1615,8 @@ show_by_stock(const stun_message *message, proto_tree *root)
 /* What ChannelData or DATA carries: link messages can't be told from RTP by their bytes alone, so that a DATA
  * attribute holds one must be found here. */
 static void
-dissect_content(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, bool is_data_attribute)
+dissect_content(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root, bool is_data_attribute)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
     const bool is_link = is_data_attribute && is_link_message(tvb);
 
     packet->kind = is_link ? FT_KIND_LINK : FT_KIND_DATA;
@@ -1687,14 +1686,14 @@ dissect_gkstun_fragment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
 }
 
 static int
-dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
+dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root)
 {
     stun_message message;
     bool is_repeat;
 
     if (!parse_message(&message, tvb, pinfo))
         return dissect_gkstun_fragment(tvb, pinfo, root);
-    note_packet(&message, ft_packet_get(pinfo));
+    note_packet(&message, packet);
     const ft_exchange *exchange = find_exchange(&message, &is_repeat);
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
 
@@ -1703,7 +1702,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
     else
         show_message(&message, root, exchange, is_repeat);
     if (carries_data(&message) && message.data_length > 0)
-        dissect_content(data_of(&message), pinfo, root, true);
+        dissect_content(data_of(&message), pinfo, packet, root, true);
     return tvb_captured_length(tvb);
 }
 
@@ -1731,9 +1730,8 @@ show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t 
 }
 
 static int
-dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
+dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
     const uint16_t channel = tvb_get_ntohs(tvb, 0);
     const uint32_t end = CHANNEL_HEADER_LENGTH + tvb_get_ntohs(tvb, 2);
     const uint32_t length = MIN(end, tvb_reported_length(tvb)) - CHANNEL_HEADER_LENGTH;
@@ -1747,7 +1745,7 @@ dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
     packet->leg = packet->flow ? ft_leg_find(pinfo, packet->flow, channel) : NULL;
     ft_channel_used(pinfo, packet->leg);
     if (length > 0)
-        dissect_content(tvb_new_subset_length(tvb, CHANNEL_HEADER_LENGTH, length), pinfo, root, false);
+        dissect_content(tvb_new_subset_length(tvb, CHANNEL_HEADER_LENGTH, length), pinfo, packet, root, false);
     return tvb_captured_length(tvb);
 }
 
@@ -1755,11 +1753,13 @@ dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
 static int
 dissect_gkstun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    if (!ft_packet_get(pinfo) || tvb_captured_length(tvb) < CHANNEL_HEADER_LENGTH)
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || tvb_captured_length(tvb) < CHANNEL_HEADER_LENGTH)
         return 0;
     if (tvb_get_uint8(tvb, 0) >> 6 == 0)
-        return dissect_gkstun_message(tvb, pinfo, tree);
-    return dissect_gkstun_channel_data(tvb, pinfo, tree);
+        return dissect_gkstun_message(tvb, pinfo, packet, tree);
+    return dissect_gkstun_channel_data(tvb, pinfo, packet, tree);
 }
 
 /* ---- registration ---- */
@@ -1767,8 +1767,11 @@ dissect_gkstun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _
 static void
 index_attributes(void)
 {
-    for (unsigned i = ATT_COUNT; i-- > 0;)
-        *first_row(attribute_rows[i].type) = &attribute_rows[i];
+    for (unsigned i = ATT_COUNT; i-- > 0;) {
+        const attribute_row **first = first_row(attribute_rows[i].type);
+        if (first)
+            *first = &attribute_rows[i];
+    }
 }
 
 /* The names of Apple's numbers, from the table. A number with two readings has both names. */

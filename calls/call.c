@@ -14,7 +14,7 @@
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
 typedef struct {
     uint32_t frame;
-    nstime_t time;
+    nstime_t when;
 } preparation;
 
 typedef struct {
@@ -263,7 +263,7 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
     changes++;
     for (unsigned i = 0; i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
-        if (seconds_since(pinfo, &kept->time) > PREPARATION_S)
+        if (seconds_since(pinfo, &kept->when) > PREPARATION_S)
             continue;
         tie_preparation(pinfo, kept->frame, call);
         for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
@@ -506,7 +506,7 @@ remember_preparation(packet_info *pinfo, preparations *before)
         return;
     }
     preparation *oldest = (preparation *)wmem_array_index(before->ring, slot);
-    if (before->count > FT_MAX_PREPARATIONS && seconds_since(pinfo, &oldest->time) <= PREPARATION_S)
+    if (before->count > FT_MAX_PREPARATIONS && seconds_since(pinfo, &oldest->when) <= PREPARATION_S)
         ft_limit_met(pinfo); /* a call that comes now would have wanted it */
     *oldest = new_one;
 }

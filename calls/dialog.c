@@ -50,28 +50,26 @@ ft_dialog_hindsight(void)
 static sip_dialog *
 new_dialog(packet_info *pinfo, const ft_sip *sip)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
-
     if (wmem_map_size(dialogs) >= FT_MAX_CALLS) {
         ft_limit_met(pinfo);
         return NULL;
     }
     /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog
      * belongs to what goes on. */
-    if (!ft_call_open(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0))
+    ft_call *call = ft_call_open(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0);
+    if (!call)
         return NULL;
 
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
     dialog->first_frame = pinfo->num;
-    dialog->call = packet->call;
+    dialog->call = call;
     wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
     return dialog;
 }
 
 static void
-learn_invite(packet_info *pinfo, ft_call *call)
+learn_invite(packet_info *pinfo, const ft_packet *packet, ft_call *call)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
     ft_endpoint offerer = ft_source(pinfo);
 
     if (call->invite_frame)
@@ -85,10 +83,8 @@ learn_invite(packet_info *pinfo, ft_call *call)
 }
 
 static void
-learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip)
+learn_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
-
     dialog->byes++;
     dialog->last_bye_frame = pinfo->num;
     dialog->last_bye_time = pinfo->rel_ts;
@@ -126,12 +122,12 @@ learn_answer(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip)
 }
 
 static void
-learn_request(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip)
+learn_request(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
 {
     if (strcmp(sip->method, "INVITE") == 0)
-        learn_invite(pinfo, dialog->call);
+        learn_invite(pinfo, packet, dialog->call);
     else if (strcmp(sip->method, "BYE") == 0)
-        learn_bye(pinfo, dialog, sip);
+        learn_bye(pinfo, packet, dialog, sip);
     else if (strcmp(sip->method, "CANCEL") == 0)
         ft_call_end(pinfo, dialog->call, "CANCEL");
 }
@@ -162,5 +158,5 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     if (sip->status)
         learn_answer(pinfo, dialog, sip);
     else
-        learn_request(pinfo, dialog, sip);
+        learn_request(pinfo, packet, dialog, sip);
 }

@@ -74,6 +74,6 @@ void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint);
 bool ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint);
 
 /* The front door's handle, for the claims. */
-void ft_flow_init(dissector_handle_t front_door);
+void ft_flow_init(dissector_handle_t handle);
 
 #endif

@@ -198,7 +198,7 @@ void
 ft_channel_judge(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_leg *leg = packet->leg;
+    const ft_leg *leg = packet ? packet->leg : NULL;
 
     if (!leg || !leg->channel || !ft_learning(pinfo))
         return;

@@ -37,6 +37,7 @@
     X(FT_PATH_DIRECT, 2, "direct") \
     X(FT_PATH_SERVER, 3, "server")
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): an enumerator has none */
 #define FT_ENUM(name, number, text) name = number,
 typedef enum { FT_KIND_UNKNOWN = 0, FT_KINDS(FT_ENUM) } ft_kind;
 typedef enum { FT_GENERATION_UNKNOWN = 0, FT_GENERATIONS(FT_ENUM) } ft_generation;

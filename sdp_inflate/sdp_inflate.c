@@ -95,6 +95,7 @@ inflate_text(z_stream *stream, size_t cap, sdp_inflate_result_t *result)
         bool at_cap = result->length == cap;
         size_t room = at_cap ? 1 : capacity - result->length;
 
+        /* cppcheck-suppress uninitvar ; it is written, not read */
         stream->next_out = at_cap ? &beyond : (Bytef *)result->text + result->length;
         stream->avail_out = room > UINT_MAX ? UINT_MAX : (uInt)room;
         rc = inflate(stream, Z_SYNC_FLUSH);

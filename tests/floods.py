@@ -400,6 +400,7 @@ def main():
     if not arguments.flood:
         print(*FLOODS, sep="\n")
         return
+    support.TIME_LIMIT = 24 * 3600
     capture = support.make_capture(frames(arguments.flood, arguments.packets))
     for which, program in (("stock", support.Tshark()), ("plugin", support.Tshark(support.PLUGIN))):
         seconds, memory = program.cost(capture, runs=1)
