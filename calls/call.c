@@ -453,7 +453,8 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
     call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
-    call = reconcile(pinfo, call, call_of(calls_by_device, &target, pinfo->num));
+    ft_call *other = call_of(calls_by_device, &target, pinfo->num);
+    call = reconcile(pinfo, call, other);
     put_flow_into(pinfo, packet->flow, call);
     set_call_of(pinfo, calls_by_device, &device, call);
     set_call_of_address(pinfo, &device.addr, call);
@@ -461,7 +462,8 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
     packet->call = ft_call_of_packet(pinfo);
-    if (changes == changes_before && heading != FT_ASTRAY && !packet->limit_hit) {
+    const bool is_settled = packet->call == call && (!other || other == call) && changes == changes_before;
+    if (is_settled && heading != FT_ASTRAY && !packet->limit_hit) {
         packet->flow->settled[heading].call = call;
         packet->flow->settled[heading].as_of = changes;
     }
