@@ -5,7 +5,9 @@ packets (the set-up of a call) comes with it and is measured with the empty load
 import pathlib
 import random
 import struct
+import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "test-captures"))
@@ -103,12 +105,48 @@ def modern(count):
         yield (end - start) / 1e6 + i / 100, media[i % len(media)]
 
 
-LOADS = {load.__name__: load for load in (dns, unknown, rtp, stun, channel, modern)}
+def calls(count):
+    """New calls: four messages of a new dialog in a flow of its own."""
+    rng = random.Random(4)
+    for i in range(count // 4):
+        near, far = (f"10.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}", 16402), (PEER, 16402)
+        for number, start in enumerate(("INVITE sip:user@h SIP/2.0", "SIP/2.0 200 OK", "BYE sip:user@h SIP/2.0",
+                                        "SIP/2.0 200 OK")):
+            text = (f"{start}\r\nVia: SIP/2.0/UDP {near[0]}:16402;branch=z9hG4bK{i}-{number}\r\nMax-Forwards: 70\r\n"
+                    f"To: <sip:user@h:16402>\r\nFrom: <sip:user@h:16402>;tag={i}\r\nCall-ID: {i}-{rng.getrandbits(64)}@h\r\n"
+                    f"CSeq: {1 + number // 2} {'BYE' if number > 1 else 'INVITE'}\r\nUser-Agent: Viceroy 1.5.0/GK\r\n"
+                    "Content-Length: 0\r\n\r\n")
+            yield i / 10 + number / 100, datagram(*((near, far) if number % 2 == 0 else (far, near)), text.encode())
 
 
-def write(name, count, path):
+def repeated(path):
+    """A load of the packets of a capture, again and again, each round five minutes after the one before."""
+    with tempfile.NamedTemporaryFile(suffix=".pcap") as plain:
+        subprocess.run(["editcap", "-F", "pcap", path, plain.name], check=True)
+        data = plain.read()
+    linktype, at, captured = struct.unpack_from("<I", data, 20)[0], 24, []
+    while at < len(data):
+        seconds, micros, length = struct.unpack_from("<III", data, at)
+        captured.append((seconds + micros / 1e6, data[at + 16:at + 16 + length]))
+        at += 16 + length
+    start, length = captured[0][0], captured[-1][0] - captured[0][0] + 300
+
+    def load(count):
+        for i in range(count):
+            turn, number = divmod(i, len(captured))
+            yield captured[number][0] - start + turn * length, captured[number][1]
+
+    load.linktype = linktype
+    return load
+
+
+LOADS = {load.__name__: load for load in (dns, unknown, rtp, stun, channel, modern, calls)}
+
+
+def write(load, count, path):
+    linktype = getattr(load, "linktype", packets.LINKTYPE_ETHERNET)
     with open(path, "wb") as out:
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, packets.LINKTYPE_ETHERNET))
-        for seconds, frame in LOADS[name](count):
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, linktype))
+        for seconds, frame in load(count):
             micros = 1_700_000_000_000_000 + round(seconds * 1e6)
             out.write(struct.pack("<IIII", *divmod(micros, 1_000_000), len(frame), len(frame)) + frame)
