@@ -138,18 +138,32 @@ def test_deb(packages, global_folder, tshark):
     assert run("dpkg-deb", "-f", package, "Package").strip() == "wireshark-facetime"
 
 
-def test_a_plugin_for_another_version(tshark):
-    """Wireshark's own words say what is wrong: built for one minor version, run in another."""
+def complaints(plugin_bytes, name):
+    """What tshark says when it finds this plugin, which it must not load."""
+    other = support.stage() / name
+    other.write_bytes(plugin_bytes)
+    program = support.Tshark(other)
+    done = subprocess.run([*program.command, program.program, "-G", "plugins"], env=program.environment,
+                          cwd=program.home, capture_output=True, text=True)
+    assert "facetime.so" not in done.stdout
+    return done.stderr
+
+
+def test_a_plugin_for_another_version():
+    """Wireshark's own words say what is wrong: the library of the version it was built for isn't there."""
+    library = re.search(rb"libwireshark\.so\.\d+\0", support.PLUGIN.read_bytes())[0]
+    other = library[:-3] + b"00\0"
+    assert f"Couldn't load plugin 'facetime.so': {other[:-1].decode()}: cannot open" in complaints(
+        support.PLUGIN.read_bytes().replace(library, other), "library.so")
+
+
+def test_a_plugin_for_another_version_whose_library_is_there(tshark):
+    """Two versions beside each other: then it is the version that the plugin itself tells."""
     major, minor, _ = tshark.version
     data = bytearray(support.PLUGIN.read_bytes())
     symbols = run("nm", "-D", support.PLUGIN)
     address = int(re.search(r"^([0-9a-f]+) R plugin_want_minor$", symbols, re.MULTILINE)[1], 16)
     assert data[address:address + 4] == minor.to_bytes(4, "little"), "constants stand in the file as in memory"
     data[address:address + 4] = (minor + 2).to_bytes(4, "little")
-    other = support.stage() / "other.so"
-    other.write_bytes(data)
-    program = support.Tshark(other)
-    done = subprocess.run([*program.command, program.program, "-G", "plugins"], env=program.environment,
-                          cwd=program.home, capture_output=True, text=True)
-    assert "facetime.so" not in done.stdout
-    assert "facetime.so' was compiled for" in done.stderr and f"{major}.{minor + 2}" in done.stderr, done.stderr
+    told = complaints(bytes(data), "minor.so")
+    assert "facetime.so' was compiled for" in told and f"{major}.{minor + 2}" in told
