@@ -73,7 +73,7 @@ time_of_frame(struct packet_provider_data *provider _U_, uint32_t frame)
     return frame == 1 ? &reference.abs_ts : &times[frame % G_N_ELEMENTS(times)];
 }
 
-static const struct packet_provider_funcs provider = { time_of_frame, NULL, NULL, NULL };
+static const struct packet_provider_funcs provider = { .get_frame_ts = time_of_frame };
 
 static void
 complain(const char *format, va_list arguments)
