@@ -231,14 +231,21 @@ observe(packet_info *pinfo, const ft_packet *packet)
     return (observation){ source, source, true };
 }
 
-/* A relay's channel may lead to the peer's NAT: who is met directly is the far end. */
+/* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then it is who media is sent
+ * to. */
 static void
-meet_remote(const ft_packet *packet, const ft_endpoint *sender)
+meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream)
 {
     ft_call *call = packet->call;
+    const bool is_known = call->remote.addr.type != AT_NONE;
 
-    if (packet->path == FT_PATH_DIRECT || (call->remote.addr.type == AT_NONE && packet->leg))
-        call->remote = *sender;
+    if (!stream->outgoing && (packet->path == FT_PATH_DIRECT || (!is_known && packet->leg))) {
+        call->remote = stream->sender;
+    } else if (!is_known && packet->path == FT_PATH_DIRECT &&
+               addresses_equal(&stream->sender.addr, &call->local.addr)) {
+        const ft_endpoint destination = ft_destination(pinfo);
+        call->remote = ft_endpoint_keep(&destination);
+    }
 }
 
 static ft_stream *
@@ -265,8 +272,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observ
     stream->base_sequence = stream->highest_sequence = rtp->sequence;
     stream->window = wmem_new0(wmem_file_scope(), ft_window);
     wmem_array_append_one(streams, stream);
-    if (!seen->outgoing)
-        meet_remote(packet, &stream->sender);
+    meet_remote(pinfo, packet, stream);
     return stream;
 }
 
@@ -410,9 +416,13 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
         sender->other_time = pinfo->rel_ts;
         return;
     }
+    const char *from = way_name(pinfo->pool, sender->leg), *to = way_name(pinfo->pool, packet->leg);
+    const ft_endpoint destination = ft_destination(pinfo);
+    if (strcmp(from, to) == 0) /* of several */
+        to = wmem_strdup_printf(pinfo->pool, "another, to %s", ft_endpoint_str(pinfo->pool, &destination));
     ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s%s",
-                 ft_endpoint_str(pinfo->pool, &seen->sender), way_name(pinfo->pool, sender->leg),
-                 way_name(pinfo->pool, packet->leg), sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
+                 ft_endpoint_str(pinfo->pool, &seen->sender), from, to,
+                 sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;

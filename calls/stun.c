@@ -288,7 +288,9 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_exchange *exc
     if (packet->path != FT_PATH_DIRECT || !packet->leg)
         return;
     ft_device_learn(pinfo, &source);
-    if (call && call->remote.addr.type == AT_NONE && !ft_endpoint_equal(&source, &call->local))
+    /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
+    if (call && call->remote.addr.type == AT_NONE && addresses_equal(&pinfo->dst, &call->local.addr) &&
+        !ft_endpoint_equal(&source, &call->local))
         call->remote = ft_endpoint_keep(&source);
 
     check_state *state = checks(packet->leg);
