@@ -10,7 +10,7 @@ import support
 import generate     # of test-captures/, by way of support
 
 FRAME = re.compile(r"^(?:Packet comments\n(?: .*\n)*)?Frame (\d+):", re.MULTILINE)
-DISPLAYED = re.compile(r"^ *\[Time delta from previous displayed frame: .*\]$", re.MULTILINE)
+DISPLAYED = re.compile(r"^ *\[Time delta from previous displayed frame: .*\]\n", re.MULTILINE)
 # A generated line that names a frame: [Response In: 12], [Bound in frame: 12], [Call: 1 (begins in frame 12)]
 LINK = re.compile(r"^ *\[.*\b(?:in|frame|by)\b:? *(\d+)\)?\]$", re.IGNORECASE)
 
