@@ -227,10 +227,10 @@ new_call(packet_info *pinfo, const ft_packet *packet)
     call->first_frame = pinfo->num;
     call->first_time = call->last_time = pinfo->rel_ts;
     call->local = ft_endpoint_keep(&device);
-    call->streams = wmem_array_new(wmem_file_scope(), sizeof(ft_stream *));
-    call->senders = wmem_array_new(wmem_file_scope(), sizeof(ft_sender *));
-    call->sdps = wmem_array_new(wmem_file_scope(), sizeof(void *));
-    call->events = wmem_array_new(wmem_file_scope(), sizeof(ft_event *));
+    call->streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_stream *), FEW);
+    call->senders = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sender *), FEW);
+    call->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(void *), FEW);
+    call->events = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
     return call;
 }
 
@@ -436,7 +436,7 @@ put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
     span_total++;
     changes++;
     if (!flow->calls)
-        flow->calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call_span));
+        flow->calls = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_call_span), FEW);
     wmem_array_append_one(flow->calls, span);
 }
 
@@ -538,7 +538,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
             return;
         }
         before = wmem_new0(wmem_file_scope(), preparations);
-        before->ring = wmem_array_new(wmem_file_scope(), sizeof(preparation));
+        before->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
         wmem_map_insert(preparations_of, keep_address(device), before);
     }
     changes++;

@@ -180,7 +180,7 @@ static ft_leg *
 add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer)
 {
     if (!flow->legs)
-        flow->legs = wmem_array_new(wmem_file_scope(), sizeof(ft_leg *));
+        flow->legs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_leg *), FEW);
     if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW || leg_total >= FT_MAX_LEGS) {
         ft_limit_met(pinfo);
         return NULL;

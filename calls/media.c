@@ -53,7 +53,7 @@ typedef struct {
 
 /* The latest sequence numbers of a stream, and which way each took. */
 typedef struct ft_window {
-    struct { uint32_t frame; ft_leg *leg; uint16_t sequence; } slots[WINDOW];
+    struct { ft_leg *leg; uint32_t frame; uint16_t sequence; } slots[WINDOW];
 } ft_window;
 
 static unsigned stream_total, codec_total;

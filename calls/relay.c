@@ -272,7 +272,7 @@ announcements_of(uint16_t id)
     wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
 
     if (!known) {
-        known = wmem_array_new(wmem_file_scope(), sizeof(known_link));
+        known = wmem_array_sized_new(wmem_file_scope(), sizeof(known_link), FEW);
         wmem_map_insert(links, GUINT_TO_POINTER((unsigned)id), known);
     }
     return known;
@@ -566,7 +566,7 @@ static void
 add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 {
     if (!*list)
-        *list = wmem_array_new(wmem_file_scope(), size);
+        *list = wmem_array_sized_new(wmem_file_scope(), size, FEW);
     for (unsigned i = wmem_array_get_count(*list); i-- > 0;) {
         if (memcmp(wmem_array_index(*list, i), name, size) == 0)
             return;

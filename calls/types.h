@@ -47,6 +47,9 @@ extern const value_string ft_kind_vals[];
 extern const value_string ft_generation_vals[];
 extern const value_string ft_path_vals[];
 
+/* How many elements an array has room for at first: most stay that small, and there may be tens of thousands of arrays. */
+#define FEW 4
+
 /* A transport address. addr.type is AT_NONE where it isn't known. */
 typedef struct {
     address  addr;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Captures made to fill the memory, far beyond every bound: they cost at most 64 MiB more than stock tshark takes for the
-same file. docs/limits.md has what a million packets cost."""
+"""Captures made to fill the memory, far beyond every bound: they cost at most 64 MiB more than stock tshark takes
+for the same file. docs/limits.md has what a million packets cost."""
 
 import itertools
 import zlib
@@ -19,8 +19,9 @@ def allocates():
     return (floods.allocate(floods.at(floods.CLIENT, i)) for i in itertools.count())
 
 
-FLOODS = {"allocates": allocates, **{name: lambda name=name: floods.frames(name)
-                                     for name in ("calls", "legs", "legs_per_flow", "streams_per_call", "http_checks")}}
+FLOODS = {"allocates": allocates,
+          **{name: lambda name=name: floods.frames(name)
+             for name in ("calls", "legs", "legs_per_flow", "streams_per_call", "http_checks")}}
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -38,8 +39,8 @@ def invite(number, body, encoding):
 
 
 def test_bombs_back_to_back(tshark, stock):
-    """60,000 bytes each that would inflate to 60 MB: each stops at the cap, so the thousandth costs what the first does.
-    Stock would inflate them all: it gets as many bytes that it doesn't."""
+    """60,000 bytes each that would inflate to 60 MB: each stops at the cap, so the thousandth costs what the first
+    does. Stock would inflate them all: it gets as many bytes that it doesn't."""
     bomb = zlib.compress(b"v=0\r\n" + bytes(60_000_000), 9)[:60_000]
     bombs, bodies = (support.make_capture(invite(n, bomb, encoding) for n in range(1000))
                      for encoding in ("deflate", "identity"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Each bound of calls/limits.h: stated in docs/limits.md, told at the packets that go beyond, all else shown."""
+"""Each bound of calls/limits.h: in docs/limits.md, told at the packets that go beyond, all else shown."""
 
 import re
 
@@ -7,13 +7,14 @@ import pytest
 
 import floods
 import support
+from wire import stun
 
-DOC = (support.ROOT / "docs/limits.md").read_text() if (support.ROOT / "docs/limits.md").exists() else ""
+DOC = (support.ROOT / "docs/limits.md").read_text()
 ROOM = 64 * 1024    # KiB that a flood may cost more than stock tshark on the same file
 EXTRA = 40          # packets beyond
 SLOW = {"relay_counters"}   # a million packets: docs/limits.md has what they cost
-FIELDS = ("frame.number", "facetime.limit", "facetime.kind", "facetime.path", "facetime.generation", "facetime.peer.port",
-          "facetime.event", "_ws.expert.message")
+FIELDS = ("frame.number", "facetime.limit", "facetime.kind", "facetime.path", "facetime.generation",
+          "facetime.peer.port", "facetime.event", "_ws.expert.message")
 
 
 def beyond(name):
@@ -35,3 +36,70 @@ def test_beyond_a_bound(name, tshark):
     assert [int(row["frame.number"][0]) for row in once if row["facetime.limit"]] == numbers
     assert once == twice
     assert tshark.count(capture, floods.FLOODS[name][2]) == count
+
+
+@pytest.mark.parametrize("name", [name for name, (bound, *_) in floods.FLOODS.items()
+                                  if name not in SLOW and floods.LIMITS[bound] > 1024])
+def test_memory_at_a_bound(name, tshark, stock):
+    capture, _, _ = beyond(name)
+    memory = {which: which.cost(capture, runs=1)[1] for which in (tshark, stock)}
+    assert memory[tshark] <= memory[stock] + ROOM
+
+
+def bare(number, source):
+    """A packet of media without signalling or any mark: three in a row prove a flow."""
+    return floods.udp(floods.at(floods.CLIENT, source), floods.DEVICE, floods.media(number, 1))
+
+
+@pytest.mark.parametrize("others, claimed", [(0, 8), (-1, 8), (1, 0)])
+def test_media_that_is_not_watched(others, claimed, tshark):
+    """Beyond the bound nothing is claimed, so nothing can be told. others: watched before, fewer or more than
+    the bound; 0: none."""
+    watched = floods.LIMITS["BARE_MEDIA"] + others if others else 0
+    frames = [bare(0, 1 + i) for i in range(watched)] + [bare(n, 0) for n in range(10)]
+    capture = support.make_capture(frames)
+    for two_pass in (False, True):
+        assert tshark.count(capture, "facetime", two_pass=two_pass) == claimed
+
+
+def test_channels_within_channels(tshark):
+    """The outer one, and as many within as the bound says; the rest is told, and shown as bytes."""
+    most, check = floods.LIMITS["NESTING"], floods.CHECK
+    for depth, nested in ((most, False), (most + 1, True), (40, True)):
+        message = check
+        for _ in range(depth):
+            message = bytes(stun.channel_data(0x4001, message))
+        capture = support.make_capture([floods.allocate(floods.CLIENT),
+                                        floods.udp(floods.CLIENT, floods.RELAY, message)])
+        for two_pass in (False, True):
+            row = tshark.rows(capture, "stun.channel", "facetime.nesting", "data.len", two_pass=two_pass)[1]
+            assert len(row["stun.channel"]) == min(depth, most + 1)
+            assert bool(row["facetime.nesting"]) == nested
+            assert bool(row["data.len"]) == nested
+
+
+def test_every_bound_has_a_flood():
+    """The last two have tests of their own."""
+    assert {bound for bound, *_ in floods.FLOODS.values()} | {"BARE_MEDIA", "NESTING"} == set(floods.LIMITS)
+
+
+def test_every_bound_is_stated():
+    """docs/limits.md has a row for each, with its number."""
+    stated = dict(re.findall(r"^\| `FT_MAX_(\w+)` \| ([\d,]+) \|", DOC, re.MULTILINE))
+    assert {name: int(number.replace(",", "")) for name, number in stated.items()} == floods.LIMITS
+
+
+def test_every_other_bound_is_stated():
+    """Those of one packet stand where they are used; the doc has the same numbers."""
+    stated = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| `([\w.-]+)`,? ", DOC, re.MULTILINE)
+    assert len(stated) >= 10
+    for name, number, file in stated:
+        value = re.search(rf"^#define {name} +(\d+)", (support.ROOT / file).read_text(), re.MULTILINE)
+        assert value and int(value[1]) == int(number.replace(",", "")), name
+
+
+def test_tests_that_the_doc_names_are_there():
+    named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", DOC)
+    assert named
+    for file, test in named:
+        assert f"\ndef {test}(" in (support.ROOT / f"tests/{file}.py").read_text(), test
