@@ -14,7 +14,7 @@
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
 typedef struct {
     uint32_t frame;
-    nstime_t when;
+    int32_t second; /* since the first frame: a flood may have two million of these */
 } preparation;
 
 typedef struct {
@@ -128,6 +128,12 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
 
     nstime_delta(&passed, &pinfo->rel_ts, then);
     return nstime_to_sec(&passed);
+}
+
+static bool
+is_old(const packet_info *pinfo, const preparation *kept)
+{
+    return pinfo->rel_ts.secs - kept->second > PREPARATION_S;
 }
 
 /* ---- devices ---- */
@@ -263,7 +269,7 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
     changes++;
     for (unsigned i = 0; i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
-        if (seconds_since(pinfo, &kept->when) > PREPARATION_S)
+        if (is_old(pinfo, kept))
             continue;
         tie_preparation(pinfo, kept->frame, call);
         for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
@@ -500,7 +506,7 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 static void
 remember_preparation(packet_info *pinfo, preparations *before)
 {
-    const preparation new_one = { pinfo->num, pinfo->rel_ts };
+    const preparation new_one = { pinfo->num, (int32_t)pinfo->rel_ts.secs };
     const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
 
     if (slot >= wmem_array_get_count(before->ring)) {
@@ -508,7 +514,7 @@ remember_preparation(packet_info *pinfo, preparations *before)
         return;
     }
     preparation *oldest = (preparation *)wmem_array_index(before->ring, slot);
-    if (before->count > FT_MAX_PREPARATIONS && seconds_since(pinfo, &oldest->when) <= PREPARATION_S)
+    if (before->count > FT_MAX_PREPARATIONS && !is_old(pinfo, oldest))
         ft_limit_met(pinfo); /* a call that comes now would have wanted it */
     *oldest = new_one;
 }
