@@ -10,6 +10,7 @@ test_limits.py reads each, until just beyond. To see what any number of packets 
 import argparse
 import itertools
 import re
+import shutil
 import struct
 
 import support
@@ -401,10 +402,13 @@ def main():
         print(*FLOODS, sep="\n")
         return
     support.TIME_LIMIT = 24 * 3600
-    capture = support.make_capture(frames(arguments.flood, arguments.packets))
-    for which, program in (("stock", support.Tshark()), ("plugin", support.Tshark(support.PLUGIN))):
-        seconds, memory = program.cost(capture, runs=1)
-        print(f"{which:8}{seconds:8.1f} s {memory / 1024:8.0f} MiB")
+    try:
+        capture = support.make_capture(frames(arguments.flood, arguments.packets))
+        for which, program in (("stock", support.Tshark()), ("plugin", support.Tshark(support.PLUGIN))):
+            seconds, memory = program.cost(capture, runs=1)
+            print(f"{which:8}{seconds:8.1f} s {memory / 1024:8.0f} MiB")
+    finally:
+        shutil.rmtree(support.stage())
 
 
 if __name__ == "__main__":
