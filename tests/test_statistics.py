@@ -105,7 +105,7 @@ def test_decode_as(tshark, make_capture):
 
 # What stands in the packets of a part that is switched off, behind `facetime`.
 SWITCHES = [
-    ("rtp-both-paths", "facetime_rtp", {"rtp", "gkstun:facetime:rtp"}),
+    ("rtp-both-paths", "facetime_rtp", {"rtp", "gkstun:rtp"}),
     ("rtp-both-paths", "facetime_sip", {"sip", "sip:sdp"}),
     ("rtp-both-paths", "facetime_sdp", {"facetime_sip:sip:sdp"}),
     ("facetime-samenet", "gkstun", {"stun"}),
