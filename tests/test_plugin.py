@@ -7,6 +7,7 @@ import re
 import pytest
 
 import support
+import generate     # of test-captures/, by way of support
 
 # Meanings that no published text or count proves: each blurb says so.
 INFERRED = [
@@ -96,3 +97,43 @@ def test_filters_of_the_readme(tshark, make_capture):
     assert len(filters) >= 10
     capture = make_capture([support.Datagram("10.0.0.2", 9, "10.0.0.3", 9, b"discard")])
     assert tshark.count(capture, " || ".join(f"({text})" for text in filters)) == 0
+
+
+HANDLES = ("facetime", "facetime_inner", "gkstun", "snatmap", "commnat", "facetime_sip", "quickrelay", "facetime_link",
+           "facetime_control", "facetime_rtp", "facetime_rtcp", "baseband")
+CALLER = """
+local caller = Proto("caller", "Calls every dissector of the plugin")
+local count = ProtoField.uint32("caller.count", "Count")
+caller.fields = { count }
+function caller.dissector(tvb, pinfo, tree)
+    local called = 0
+    for name in ("NAMES"):gmatch("%S+") do
+        Dissector.get(name):call(tvb, pinfo, tree)
+        called = called + 1
+    end
+    tree:add(count, called)
+end
+DissectorTable.get("udp.port"):add(9, caller)
+"""
+
+
+def test_dissectors_called_by_others(tshark, make_capture):
+    """A script may call them by name, on a port that isn't the plugin's and with what is another protocol's: each
+    ends, and the next one is called. (By a second pass the front door has the flows that it proved.)"""
+    if "with Lua" not in tshark.run("--version").stdout:
+        pytest.skip("tshark without Lua")
+    script = support.stage() / "caller.lua"
+    script.write_text(CALLER.replace("NAMES", " ".join(HANDLES)))
+    script.chmod(0o644)
+    messages = {}
+    for name in ("modern-call", "two-calls-one-relay", "nat-tests", "modern-baseband", "modern-damaged"):
+        scene = generate.build(name)
+        for number, (_, frame) in enumerate(scene.packets, 1):
+            if scene.truth[number]["kind"]:
+                messages.setdefault(scene.truth[number]["kind"], frame[42:])
+    assert len(messages) >= 10
+    payloads = [message[:length] for message in messages.values() for length in (None, len(message) // 2, 3)]
+    capture = make_capture(support.Datagram("10.0.0.2", 1000 + i, "10.0.0.3", 9, p) for i, p in enumerate(payloads))
+    load = ["-X", f"lua_script:{script}"]
+    assert tshark.values(capture, "caller.count", args=load) == [str(len(HANDLES))] * len(payloads)
+    assert tshark.lines(capture, *load, two_pass=True)
