@@ -166,8 +166,6 @@ ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
 ft_leg *
 ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
 {
-    if (channel == 0)
-        return &flow->direct;
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
         if (leg->channel == channel && leg->first_frame <= pinfo->num)

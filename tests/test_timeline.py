@@ -404,6 +404,26 @@ def test_no_call_no_story(tshark, make_capture, report):
     assert len(tshark.lines(nothing, "-q", "-z", f"facetime,{report}")) <= 3
 
 
+@pytest.mark.parametrize("last, state, end", [
+    (None, "ringing", None),
+    ("CANCEL", "not answered", "CANCEL"),
+    (603, "not answered", "INVITE answered 603"),
+    (180, "ringing", None),
+])
+def test_calls_that_nobody_took(tshark, make_capture, last, state, end):
+    """RFC 3261: a CANCEL, or a final response other than 2xx, ends the INVITE; a provisional one doesn't."""
+    caller, callee = ("192.168.1.10", 16402), ("198.51.100.20", 16402)
+    dialog = sip.Dialog(random.Random(0), caller, callee)
+    offer = sip.Body(sip.sdp(sip.OFFER_2015, caller, 1, 2), "application/sdp", "zlib")
+    packets = [support.Datagram(*caller, *callee, bytes(dialog.request("INVITE", "caller", 1, offer)))]
+    if last == "CANCEL":
+        packets.append(support.Datagram(*caller, *callee, bytes(dialog.request("CANCEL", "caller", 1))))
+    elif last:
+        packets.append(support.Datagram(*callee, *caller, bytes(dialog.response(last, "INVITE", "callee", 1))))
+    call, = json.loads(tshark.text(make_capture(packets), "-q", "-z", "facetime,calls,json"))
+    assert (call["state"], call.get("end"), call.get("end_frame")) == (state, end, 2 if end else None)
+
+
 # --- a stranger's text ---------------------------------------------------------------------------------------------
 
 REASON = '*;text="\x1b[31mr\u00e9d \u2028\x07\u202e'
