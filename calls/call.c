@@ -331,6 +331,28 @@ last_call(packet_info *pinfo, const ft_packet *packet)
     return met;
 }
 
+/* The call of the flow in the packet's direction, where nothing has changed since a packet like this one; else NULL. */
+static ft_call *
+settled_call(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+
+    if (heading == FT_ASTRAY || packet->flow->settled[heading].as_of != changes)
+        return NULL;
+    return packet->flow->settled[heading].call;
+}
+
+static void
+settle(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+
+    if (heading == FT_ASTRAY || packet->limit_hit)
+        return;
+    packet->flow->settled[heading].call = packet->call;
+    packet->flow->settled[heading].as_of = changes;
+}
+
 ft_call *
 ft_call_open(packet_info *pinfo, bool fresh)
 {
@@ -341,13 +363,10 @@ ft_call_open(packet_info *pinfo, bool fresh)
     if (!ft_learning(pinfo))
         return packet->call ? packet->call : ft_call_of_packet(pinfo);
 
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-    if (heading != FT_ASTRAY && packet->flow->settled[heading].as_of == changes) {
-        ft_call *settled = packet->flow->settled[heading].call;
-        if (settled && !(fresh && is_over(pinfo, settled, packet->kind))) {
-            packet->call = settled;
-            return settled;
-        }
+    ft_call *settled = settled_call(pinfo, packet);
+    if (settled && !(fresh && is_over(pinfo, settled, packet->kind))) {
+        packet->call = settled;
+        return settled;
     }
 
     ft_call *last = last_call(pinfo, packet);
@@ -455,7 +474,6 @@ ft_call_join(packet_info *pinfo, ft_call *call)
         return;
 
     const unsigned changes_before = changes;
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
     const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
     call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
     call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
@@ -468,11 +486,8 @@ ft_call_join(packet_info *pinfo, ft_call *call)
     if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
         ft_call_expect(pinfo, call, &target);
     packet->call = ft_call_of_packet(pinfo);
-    const bool is_settled = packet->call == call && (!other || other == call) && changes == changes_before;
-    if (is_settled && heading != FT_ASTRAY && !packet->limit_hit) {
-        packet->flow->settled[heading].call = call;
-        packet->flow->settled[heading].as_of = changes;
-    }
+    if (packet->call == call && (!other || other == call) && changes == changes_before)
+        settle(pinfo, packet);
 }
 
 void
