@@ -308,6 +308,15 @@ def test_fec_lists_are_compared_with_the_source_packets(tshark, make_capture, tw
     assert said == [set()] * (5 + 6) + [mismatch] * 2 + [set()] * 2 + [mismatch, set(), set()]
 
 
+def test_an_fec_block_is_compared_up_to_16_packets(tshark, make_capture):
+    packets, said = [], []
+    for count in (16, 17):
+        sources, parities = block([30] * count, told=[29] + [30] * (count - 1), parity=1, ssrc=count)
+        packets += [*sources, *parities]
+        said += [set()] * count + [{"fec_list_mismatch"} if count == 16 else set()]
+    assert experts(tshark, make_capture(packets)) == said
+
+
 def test_parity_packets_are_no_packets_of_the_stream(tshark, make_capture):
     """They repeat a sequence number: stock's streams would have more packets than were sent."""
     frames = [block([30, 41, 33], first=100 + 3 * n, timestamp=800 * n, parity=2) for n in range(4)]

@@ -569,6 +569,31 @@ def test_cap_is_a_preference(cap, expected, tshark, make_capture):
     assert tshark.values(capture, "facetime_sip.inflated_length", prefs=prefs) == [str(expected)]
 
 
+ORIGIN = b"\no=GKVoiceChatService "
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_512_bytes_of_sdp_may_prove_it(compressed, tshark, make_capture):
+    """Without Viceroy's name: o= that ends at the last of them proves FaceTime, a byte later it doesn't."""
+    payloads = []
+    for end in (512, 513):
+        body = b"v=0\r\ni=" + b"x" * (end - len(ORIGIN) - 8) + b"\r" + ORIGIN + b"0 0 IN IP4 192.0.2.1\r\ns=mobile\r\n"
+        assert body.index(ORIGIN) + len(ORIGIN) == end
+        payloads.append(message(zlib.compress(body), User_Agent=None) if compressed else plain(body, User_Agent=None))
+    capture = make_capture([datagram(payload, (f"192.168.1.{20 + n}", 16402)) for n, payload in enumerate(payloads)])
+    assert tshark.frames(capture, "facetime") == [1]
+
+
+def test_512_bytes_of_a_header_are_looked_at(tshark, make_capture):
+    """From the blank after the colon on: Viceroy's name with a digit within them is FaceTime's, a byte later it isn't."""
+    agents = ["x" * (length - len(" Viceroy 1")) + "Viceroy 1.7.0/GK" for length in (512, 513)]
+    capture = make_capture([
+        datagram(message(User_Agent=agent, Content_Type=None, Content_Encoding=None), (f"192.168.1.{20 + n}", 16402))
+        for n, agent in enumerate(agents)])
+    assert tshark.frames(capture, "facetime") == [1]
+    assert tshark.values(capture, "sip.User-Agent", filter="facetime") == agents[:1], "stock has all of it"
+
+
 def test_a_low_cap_keeps_the_first_lines(tshark, make_capture):
     """The offer is longer than 1 KiB: its audio part is there, the line in the cut isn't read."""
     assert len(OFFER) > 1024
