@@ -627,9 +627,7 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
         ft_limit_met(pinfo);
         return;
     }
-    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
-    *key = ft_endpoint_keep(client);
-    wmem_map_insert(http_checks, key, GUINT_TO_POINTER(pinfo->num));
+    wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(pinfo->num));
 }
 
 /* The line of a packet that stock dissectors have shown, and the end of its record. */

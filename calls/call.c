@@ -155,9 +155,7 @@ set_call_of(packet_info *pinfo, wmem_map_t *map, const ft_endpoint *endpoint, ft
         wmem_map_insert(map, endpoint, call); /* keeps the old key */
         return;
     }
-    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
-    *key = ft_endpoint_keep(endpoint);
-    wmem_map_insert(map, key, call);
+    wmem_map_insert(map, ft_endpoint_key(endpoint), call);
 }
 
 static address *

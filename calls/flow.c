@@ -229,9 +229,7 @@ ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint)
         return;
     }
 
-    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
-    *key = ft_endpoint_keep(endpoint);
-    wmem_map_insert(devices, key, GUINT_TO_POINTER(pinfo->num));
+    wmem_map_insert(devices, ft_endpoint_key(endpoint), GUINT_TO_POINTER(pinfo->num));
 }
 
 /* Known before this frame: what the frame itself teaches would make the passes differ. */

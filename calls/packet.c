@@ -123,3 +123,11 @@ ft_endpoint_keep(const ft_endpoint *endpoint)
     copy_address_wmem(wmem_file_scope(), &kept.addr, &endpoint->addr);
     return kept;
 }
+
+ft_endpoint *
+ft_endpoint_key(const ft_endpoint *endpoint)
+{
+    const ft_endpoint kept = ft_endpoint_keep(endpoint);
+
+    return (ft_endpoint *)wmem_memdup(wmem_file_scope(), &kept, sizeof kept);
+}

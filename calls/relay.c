@@ -452,9 +452,7 @@ ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint)
         ft_limit_met(pinfo);
         return;
     }
-    ft_endpoint *key = wmem_new(wmem_file_scope(), ft_endpoint);
-    *key = ft_endpoint_keep(endpoint);
-    wmem_map_insert(offers, key, call);
+    wmem_map_insert(offers, ft_endpoint_key(endpoint), call);
 }
 
 /* The running call that offered the address, or NULL. */

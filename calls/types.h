@@ -79,4 +79,7 @@ ft_endpoint ft_destination(const packet_info *pinfo);
 /* A copy whose address lives as long as the capture file. */
 ft_endpoint ft_endpoint_keep(const ft_endpoint *endpoint);
 
+/* The same, as a key of its own for a map of the file's. */
+ft_endpoint *ft_endpoint_key(const ft_endpoint *endpoint);
+
 #endif
