@@ -238,17 +238,19 @@ new_call(packet_info *pinfo, const ft_packet *packet)
     return call;
 }
 
-static void
+/* False over FT_MAX_PREPARED_FRAMES: later passes wouldn't know, so this one doesn't say either. */
+static bool
 tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
 {
     if (wmem_map_size(prepared_frames) >= FT_MAX_PREPARED_FRAMES) {
         ft_limit_met(pinfo);
-        return;
+        return false;
     }
     prepared_frame *tie = wmem_new(wmem_file_scope(), prepared_frame);
     tie->call = call;
     tie->known_from = pinfo->num;
     wmem_map_insert(prepared_frames, GUINT_TO_POINTER(frame), tie);
+    return true;
 }
 
 static const prepared_frame *
@@ -267,9 +269,8 @@ adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
     changes++;
     for (unsigned i = 0; i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
         const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
-        if (is_old(pinfo, kept))
+        if (is_old(pinfo, kept) || !tie_preparation(pinfo, kept->frame, call))
             continue;
-        tie_preparation(pinfo, kept->frame, call);
         for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
             wmem_array_append_one(call->events, event);
     }
@@ -546,7 +547,8 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     }
     packet->call = running_call_at(pinfo, device);
     if (packet->call) {
-        tie_preparation(pinfo, pinfo->num, packet->call);
+        if (!tie_preparation(pinfo, pinfo->num, packet->call))
+            packet->call = NULL;
         return;
     }
 

@@ -38,6 +38,14 @@ def test_beyond_a_bound(name, tshark):
     assert tshark.count(capture, floods.FLOODS[name][2]) == count
 
 
+def test_packets_that_are_not_tied_to_their_call(tshark):
+    """Each pass shows the call for as many as are tied, and for the allocation that began it."""
+    capture, numbers, _ = beyond("prepared_frames")
+    for two_pass in (False, True):
+        calls = tshark.rows(capture, "facetime.call", two_pass=two_pass)
+        assert [n for n, row in enumerate(calls, 1) if not row["facetime.call"]] == numbers
+
+
 @pytest.mark.parametrize("name", [name for name, (bound, *_) in floods.FLOODS.items()
                                   if name not in SLOW and floods.LIMITS[bound] > 1024])
 def test_memory_at_a_bound(name, tshark, stock):
