@@ -256,7 +256,7 @@ piece_number(piece_t piece, uint64_t max, uint64_t *number)
 
 /* clang-format off */
 enum {
-    CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
+    FROM, CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
 };
 
 /* The headers that are looked at, with their compact names (RFC 3261 7.3.3). */
@@ -264,6 +264,7 @@ static const struct {
     const char *name;
     char        compact;
 } sip_headers[HEADER_COUNT] = {
+    [FROM]             = { "From", 'f' },
     [CALL_ID]          = { "Call-ID", 'i' },
     [CSEQ]             = { "CSeq", 0 },
     [CONTENT_TYPE]     = { "Content-Type", 'c' },
@@ -278,6 +279,7 @@ static const struct {
 typedef struct {
     const char *value;  /* unfolded, trimmed, cut at SIP_MAX_VALUE; NULL where the header is absent */
     int offset, length; /* of the header's line or lines */
+    bool cut;           /* the capture ends in it */
 } sip_header_t;
 
 typedef enum { BODY_NONE, BODY_SDP, BODY_SKE, BODY_TEXT, BODY_OTHER } body_kind_t;
@@ -293,6 +295,12 @@ typedef struct {
     body_kind_t body_kind;
     bool compressed; /* as Content-Encoding says, or as the first bytes look */
 } sip_message_t;
+
+static bool
+is_cut(tvbuff_t *tvb)
+{
+    return tvb_captured_length(tvb) < tvb_reported_length(tvb);
+}
 
 static int
 find_header(tvbuff_t *tvb, int offset, int name_length)
@@ -343,6 +351,14 @@ take_header(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length, sip_m
     sip->header[which].value = header_value(pool, tvb, colon + 1, offset + length - (colon + 1));
     sip->header[which].offset = offset;
     sip->header[which].length = length;
+    sip->header[which].cut = is_cut(tvb) && !tvb_offset_exists(tvb, offset + length);
+}
+
+/* Half a Call-ID is another one, and half a number another number. */
+static const char *
+whole_value(const sip_header_t *header)
+{
+    return header->value && !header->cut ? header->value : "";
 }
 
 /* Reads header lines up to the empty one. */
@@ -396,12 +412,10 @@ parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
 static void
 parse_cseq(wmem_allocator_t *pool, sip_message_t *sip)
 {
-    const char *value = sip->header[CSEQ].value;
+    const char *value = whole_value(&sip->header[CSEQ]);
     uint64_t number;
     piece_t rest, digits;
 
-    if (!value)
-        return;
     rest = (piece_t){ value, 0, (int)strlen(value) };
     digits = piece_split(&rest, ' ');
     if (piece_number(digits, UINT32_MAX, &number))
@@ -1519,6 +1533,36 @@ add_text_message(tvbuff_t *body, proto_tree *tree)
         proto_tree_add_item(tree, hf_facetime_sip_notice, body, 0, colon, ENC_UTF_8);
 }
 
+/* "1021" <sip:user@192.0.2.1:16402>;tag=527520767: "527520767" */
+static const char *
+from_tag(wmem_allocator_t *pool, const sip_message_t *sip)
+{
+    static const char name[] = ";tag=";
+    const char *value = whole_value(&sip->header[FROM]), *uri_end = strrchr(value, '>');
+    const char *tag = strstr(uri_end ? uri_end : value, name);
+
+    if (!tag)
+        return "";
+    tag += strlen(name);
+    return wmem_strndup(pool, tag, strcspn(tag, "; "));
+}
+
+/* Many messages were captured only as far as some header before Call-ID: their flow tells the call. */
+static void
+learn_dialog(packet_info *pinfo, const sip_message_t *sip)
+{
+    const char *call_id = whole_value(&sip->header[CALL_ID]);
+
+    if (!*call_id)
+        return;
+    ft_sip_learn(pinfo, &(ft_sip){ .method = sip->method,
+                                   .status = sip->status,
+                                   .call_id = call_id,
+                                   .from_tag = from_tag(pinfo->pool, sip),
+                                   .cseq = sip->cseq,
+                                   .reason = sip->header[REASON].value });
+}
+
 static void
 add_header_experts(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const sip_message_t *sip)
 {
@@ -1576,11 +1620,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     if (!parse_sip(pinfo->pool, tvb, &sip))
         return 0;
     ft_call_dissector(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
-    ft_sip_learn(pinfo, &(ft_sip){ .method = sip.method,
-                                   .status = sip.status,
-                                   .call_id = sip.header[CALL_ID].value ? sip.header[CALL_ID].value : "",
-                                   .cseq = sip.cseq,
-                                   .reason = sip.header[REASON].value });
+    learn_dialog(pinfo, &sip);
 
     item = proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA);
     sip_tree = proto_item_add_subtree(item, ett_facetime_sip);

@@ -44,7 +44,7 @@ typedef struct ft_call {
     uint32_t      first_frame, last_frame;
     nstime_t      first_time, last_time; /* since the first frame, as all times of a call */
     ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
-    uint32_t      invite_frame, answer_frame, bye_frame, bye_answer_frame, end_frame;
+    uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;
     ft_endpoint   offerer;          /* who sent the INVITE: not the caller's mark */
     const char   *end_reason;       /* NULL while it runs */

@@ -6,17 +6,27 @@
 #include "calls/call.h"
 #include "calls/limits.h"
 
+/* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and where both sides of a
+ * relay are in the capture, one BYE is seen twice. */
+typedef struct sip_bye {
+    unsigned  sender;           /* hash of the tag in From: a stranger's text isn't kept */
+    uint32_t  cseq;
+    const ft_flow *flow;
+    struct sip_bye *first;      /* where this BYE was seen first: itself, or on another 5-tuple */
+    uint32_t  first_frame, last_frame;
+    nstime_t  last_time;
+    ft_path   last_path;
+    unsigned  copies;
+    bool      answered;         /* of the first */
+    bool      judged;           /* hindsight was here */
+    struct sip_bye *next;
+} sip_bye;
+
 /* One SIP dialog, by its Call-ID. */
 typedef struct {
-    ft_call *call;
+    ft_call *call;              /* as of first_frame: later merges are looked up */
     uint32_t first_frame;
-    uint32_t bye_frame;         /* the first BYE */
-    uint32_t last_bye_frame;
-    nstime_t last_bye_time;
-    ft_path  last_bye_path;
-    unsigned byes;
-    uint32_t bye_answer_frame;
-    bool     judged;            /* hindsight was here */
+    sip_bye *byes;              /* in order of their first frames */
 } sip_dialog;
 
 static wmem_map_t *dialogs; /* Call-ID -> sip_dialog */
@@ -28,17 +38,26 @@ ft_dialog_init(void)
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
 
+static ft_call *
+call_as_of(const sip_dialog *dialog, uint32_t frame)
+{
+    return (ft_call *)ft_call_as_of(dialog->call, frame);
+}
+
+/* Without a CSeq nothing tells which answer is the BYE's. */
 static void
 judge(void *key _U_, void *value, void *user_data _U_)
 {
-    sip_dialog *dialog = (sip_dialog *)value;
+    const sip_dialog *dialog = (const sip_dialog *)value;
 
-    if (dialog->judged || !dialog->byes || dialog->bye_answer_frame)
-        return;
-    dialog->judged = true;
-    ft_event_add_at(dialog->last_bye_frame, &dialog->last_bye_time, dialog->call, dialog->last_bye_path,
-                    FT_EVENT_BYE_UNANSWERED, dialog->bye_frame, "%u BYE%s and no answer", dialog->byes,
-                    dialog->byes == 1 ? "" : "s");
+    for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
+        if (bye->judged || bye->answered || bye->first != bye || bye->cseq == 0)
+            continue;
+        bye->judged = true;
+        ft_event_add_at(bye->last_frame, &bye->last_time, call_as_of(dialog, UINT32_MAX), bye->last_path,
+                        FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
+                        bye->copies, bye->copies == 1 ? "" : "s");
+    }
 }
 
 void
@@ -82,54 +101,104 @@ learn_invite(packet_info *pinfo, const ft_packet *packet, ft_call *call)
     call->offerer = ft_endpoint_keep(&offerer);
 }
 
-static void
-learn_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
+/* The same BYE, on whatever 5-tuple; or an answer to it. */
+static bool
+is_of_bye(const ft_sip *sip, const sip_bye *bye)
 {
-    dialog->byes++;
-    dialog->last_bye_frame = pinfo->num;
-    dialog->last_bye_time = pinfo->rel_ts;
-    dialog->last_bye_path = packet->path;
-    if (dialog->bye_frame) {
-        ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, dialog->bye_frame, "BYE of frame %u sent again (copy %u)",
-                     dialog->bye_frame, dialog->byes);
-        return;
+    return sip->cseq == bye->cseq && g_str_hash(sip->from_tag) == bye->sender;
+}
+
+/* What is kept of the BYE in hand as seen on its 5-tuple. NULL over the bound. */
+static sip_bye *
+keep_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
+{
+    sip_bye **end = &dialog->byes, *first = NULL;
+    unsigned count = 0;
+
+    for (; *end; end = &(*end)->next, count++) {
+        if (!is_of_bye(sip, *end))
+            continue;
+        if ((*end)->flow == packet->flow)
+            return *end;
+        first = first ? first : *end;
     }
-    dialog->bye_frame = pinfo->num;
-    dialog->call->bye_frame = pinfo->num;
-    ft_call_end(pinfo, dialog->call, wmem_strdup_printf(pinfo->pool, "BYE%s%s", sip->reason ? ", " : "",
-                                                        sip->reason ? sip->reason : ""));
+    if (count >= FT_MAX_BYES_PER_DIALOG) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    *end = wmem_new0(wmem_file_scope(), sip_bye);
+    (*end)->sender = g_str_hash(sip->from_tag);
+    (*end)->cseq = sip->cseq;
+    (*end)->flow = packet->flow;
+    (*end)->first = first ? first : *end;
+    (*end)->first_frame = pinfo->num;
+    return *end;
 }
 
 static void
-learn_answer(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip)
+learn_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, ft_call *call, const ft_sip *sip)
 {
-    ft_call *call = dialog->call;
+    sip_bye *bye = keep_bye(pinfo, packet, dialog, sip);
 
-    if (strcmp(sip->method, "BYE") == 0) {
-        if (!dialog->bye_answer_frame)
-            dialog->bye_answer_frame = call->bye_answer_frame = pinfo->num;
-    } else if (strcmp(sip->method, "INVITE") != 0 || sip->status < 200) {
+    ft_call_end(pinfo, call, wmem_strdup_printf(pinfo->pool, "BYE%s%s", sip->reason ? ", " : "",
+                                                sip->reason ? sip->reason : ""));
+    if (!bye)
         return;
-    } else if (sip->status < 300) {
-        if (call->answer_frame)
-            return;
-        call->answer_frame = pinfo->num;
-        call->state = MAX(call->state, FT_CALL_ANSWERED);
-        ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered", call->number);
-    } else {
+    bye->copies++;
+    bye->last_frame = pinfo->num;
+    bye->last_time = pinfo->rel_ts;
+    bye->last_path = packet->path;
+    if (bye->first_frame != pinfo->num)
+        ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame, "BYE of frame %u sent again (copy %u)",
+                     bye->first_frame, bye->copies);
+}
+
+static void
+learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+{
+    if (!call->bye_answer_frame)
+        call->bye_answer_frame = pinfo->num;
+    for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
+        if (is_of_bye(sip, bye))
+            bye->answered = true;
+    }
+}
+
+/* Once a call is answered, an INVITE is about changing it: that this is refused, or taken back, ends nothing. */
+static void
+learn_invite_answer(packet_info *pinfo, ft_call *call, const ft_sip *sip)
+{
+    if (call->answer_frame)
+        return;
+    if (sip->status >= 300) {
         ft_call_end(pinfo, call, wmem_strdup_printf(pinfo->pool, "INVITE answered %u", sip->status));
+        return;
     }
+    call->answer_frame = pinfo->num;
+    call->state = MAX(call->state, FT_CALL_ANSWERED);
+    ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered", call->number);
 }
 
 static void
-learn_request(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
+learn_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+{
+    if (sip->status < 200)
+        return;
+    if (strcmp(sip->method, "BYE") == 0)
+        learn_bye_answer(pinfo, dialog, call, sip);
+    else if (strcmp(sip->method, "INVITE") == 0)
+        learn_invite_answer(pinfo, call, sip);
+}
+
+static void
+learn_request(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, ft_call *call, const ft_sip *sip)
 {
     if (strcmp(sip->method, "INVITE") == 0)
-        learn_invite(pinfo, packet, dialog->call);
+        learn_invite(pinfo, packet, call);
     else if (strcmp(sip->method, "BYE") == 0)
-        learn_bye(pinfo, packet, dialog, sip);
-    else if (strcmp(sip->method, "CANCEL") == 0)
-        ft_call_end(pinfo, dialog->call, "CANCEL");
+        learn_bye(pinfo, packet, dialog, call, sip);
+    else if (strcmp(sip->method, "CANCEL") == 0 && !call->answer_frame)
+        ft_call_end(pinfo, call, "CANCEL");
 }
 
 void
@@ -143,20 +212,19 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     sip_dialog *dialog = (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
     if (!ft_learning(pinfo)) {
         if (dialog && dialog->first_frame <= pinfo->num)
-            packet->call = (ft_call *)ft_call_as_of(dialog->call, pinfo->num);
+            packet->call = call_as_of(dialog, pinfo->num);
         return;
     }
     if (!dialog)
         dialog = new_dialog(pinfo, sip);
     if (!dialog)
         return;
-    dialog->call = (ft_call *)ft_call_as_of(dialog->call, pinfo->num);
-    packet->call = dialog->call;
-    if (dialog->call->state != FT_CALL_ENDED)
-        ft_call_join(pinfo, dialog->call); /* the other end's flow, where both devices are in the capture */
-    dialog->call = packet->call = (ft_call *)ft_call_as_of(dialog->call, pinfo->num);
+    packet->call = call_as_of(dialog, pinfo->num);
+    if (packet->call->state != FT_CALL_ENDED)
+        ft_call_join(pinfo, packet->call); /* the other end's flow, where both devices are in the capture */
+    packet->call = call_as_of(dialog, pinfo->num);
     if (sip->status)
-        learn_answer(pinfo, dialog, sip);
+        learn_answer(pinfo, dialog, packet->call, sip);
     else
-        learn_request(pinfo, packet, dialog, sip);
+        learn_request(pinfo, packet, dialog, packet->call, sip);
 }

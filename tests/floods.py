@@ -136,6 +136,14 @@ def dialogs(most):
         yield udp(CLIENT, DEVICE, sip_message("OPTIONS", i, 1)), i >= most
 
 
+def byes_per_dialog(most):
+    """BYEs with new numbers, all of them answered."""
+    for i in itertools.count(1):
+        bye = sip_message("BYE", 0, i)
+        yield udp(CLIENT, DEVICE, bye), i > most
+        yield udp(DEVICE, CLIENT, b"SIP/2.0 200 OK\r\n" + bye.partition(b"\r\n")[2]), False
+
+
 def flow_moves(most):
     """Two calls' messages by turns on one flow; the second began when the first had been silent for long."""
     yield udp(CLIENT, DEVICE, sip_message("INVITE", 0, 1)), False
@@ -355,6 +363,7 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, flows, "facetime.kind == \"snatmap\" && snatmap.nonce"),
     (None, calls, "facetime.kind == \"sip\" && sip.Call-ID"),
     ("CALLS", dialogs, "facetime.kind == \"sip\" && sip.Call-ID"),
+    (None, byes_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
     (None, flow_moves, "facetime.kind == \"sip\" && facetime.call"),
     (None, merges, "facetime.call && stun.id"),
     (None, legs, "facetime.kind == \"turn\" && stun.id || stun.channel && data"),

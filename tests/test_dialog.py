@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SIP dialogs: which call a message belongs to, and what it says of the call."""
+
+import random
+
+import pytest
+
+from support import Datagram
+from wire import sip, stun
+
+A, B, C, D = ((f"10.0.0.{host}", 16402) for host in range(1, 5))
+RELAY, RELAYED = ("17.0.2.9", 16385), ("17.0.2.9", 30000)   # the latter is what B sees of A
+TICKET = bytes(20)
+BYES = "bye_retransmitted", "bye_unanswered", "call_ended"
+
+rng = random.Random(20101019)
+
+
+def dialog(caller=A, callee=B, **changes):
+    return sip.Dialog(rng, caller, callee, **changes)
+
+
+def datagram(source, destination, message, **changes):
+    return Datagram(*source, *destination, bytes(message), **changes)
+
+
+def check(source, destination):
+    ends = [stun.Candidate(number, end, number) for number, end in ((1, destination), (2, source))]
+    return datagram(source, destination, stun.binding_request(stun.legacy_txid(1, rng), *ends, True, 5, 0x10000))
+
+
+def allocate(client):
+    txid = stun.legacy_txid(3, rng)
+    return [datagram(client, RELAY, stun.allocate_request(txid, bytes(8), RELAYED, TICKET)),
+            datagram(RELAY, client, stun.allocate_success(txid, client, TICKET))]
+
+
+def bind(client, channel, peer):
+    txid = stun.legacy_txid(9, rng)
+    return [datagram(client, RELAY, stun.channel_bind_request(txid, channel, peer, TICKET)),
+            datagram(RELAY, client, stun.channel_bind_success(txid))]
+
+
+def answered(talk, caller=A, callee=B):
+    return [datagram(caller, callee, talk.request("INVITE", "caller", 1)),
+            datagram(callee, caller, talk.response(200, "INVITE", "callee", 1)),
+            datagram(caller, callee, talk.request("ACK", "caller", 1))]
+
+
+def events(tshark, capture, *names):
+    """{frame: its events among these names}, on the second pass; the first has the same, but for hindsight."""
+    def told(two_pass):
+        rows = tshark.rows(capture, "frame.number", "facetime.event", two_pass=two_pass)
+        return {int(row["frame.number"][0]): found for row in rows
+                if (found := [e for e in row["facetime.event"] if e in names])}
+    once, twice = told(False), told(True)
+    foreseen = {frame: kept for frame, found in twice.items()
+                if (kept := [event for event in found if event != "bye_unanswered"])}
+    assert once == foreseen
+    return twice
+
+
+def calls(tshark, capture):
+    """facetime.call of each packet, which is the same on both passes where no later frame tells more."""
+    once, twice = (tshark.rows(capture, "facetime.call", two_pass=n) for n in (False, True))
+    assert once == twice
+    return [row["facetime.call"][0] for row in once]
+
+
+# --- the call of a message -----------------------------------------------------------------------------------------
+
+def checked_call(caller, callee, begin):
+    """A check, and a call's SIP: 0.1 s between packets."""
+    talk = dialog(caller, callee)
+    packets = [check(caller, callee), *answered(talk, caller, callee),
+               datagram(caller, callee, talk.request("BYE", "caller", 2)),
+               datagram(callee, caller, talk.response(200, "BYE", "callee", 2))]
+    return [packet._replace(time=begin + 0.1 * n) for n, packet in enumerate(packets)]
+
+
+def snapped(packets, length):
+    return [packet._replace(snap=min(len(packet.payload), length)) for packet in packets]
+
+
+@pytest.mark.parametrize("snap", [86, 130, 160, 200, 220, 65535])
+@pytest.mark.parametrize("second", [20, 0.05])
+def test_two_calls_whatever_was_captured(tshark, make_capture, snap, second):
+    """One after the other, and both at once, of devices that have nothing to do with each other. Call-ID is the fourth
+    header; without it, or with a part of it, the flow tells the call."""
+    packets = sorted(checked_call(A, B, 0) + checked_call(C, D, second), key=lambda packet: packet.time)
+    of = ["1" if {packet.src, packet.dst} == {A[0], B[0]} else "2" for packet in packets]
+    assert calls(tshark, make_capture(snapped(packets, snap))) == of
+
+
+@pytest.mark.parametrize("call_id", [None, "", "  "])
+def test_no_call_id_is_no_dialog(tshark, make_capture, call_id):
+    def without(packet):
+        lines = packet.payload.split(b"\r\n")
+        keep = [line if not line.startswith(b"i: ") else b"i: " + call_id.encode() if call_id is not None else None
+                for line in lines]
+        return packet._replace(payload=b"\r\n".join(line for line in keep if line is not None))
+    packets = [packet for call in zip(checked_call(A, B, 0), checked_call(C, D, 0.05)) for packet in map(without, call)]
+    assert calls(tshark, make_capture(packets)) == ["1", "2"] * 6
+
+
+def test_a_cseq_that_the_capture_ends_in_is_none(tshark, make_capture):
+    """Cut between the digits of "CSeq: 12 BYE": nobody can say whether this BYE was answered, or sent before."""
+    talk = dialog()
+    bye = bytes(talk.request("BYE", "caller", 12))
+    cut = bye.index(b"CSeq: 12") + len(b"CSeq: 1")
+    capture = make_capture([*answered(talk), datagram(A, B, bye, snap=cut),
+                            datagram(B, A, talk.response(200, "BYE", "callee", 12))])
+    assert events(tshark, capture, *BYES) == {4: ["call_ended"]}
+
+
+def test_a_call_that_turns_out_to_be_another(tshark, make_capture):
+    """A reserves a relay, B invites C, then A's check finds B: one call. Until then they are two on either pass; the
+    second pass says from where on it is known."""
+    talk = dialog(B, C)
+    capture = make_capture([
+        allocate(A)[0], datagram(B, C, talk.request("INVITE", "caller", 1)),
+        datagram(C, B, talk.response(100, "INVITE", "callee", 1)), check(A, B),
+        datagram(B, C, talk.request("MESSAGE", "caller", 2)), datagram(C, B, talk.response(200, "MESSAGE", "callee", 2))])
+    once, twice = (tshark.rows(capture, "facetime.call", "facetime.call.frame", two_pass=n) for n in (False, True))
+    assert [row["facetime.call"] for row in once] == [["1"], ["2"], ["2"], ["1"], ["1"], ["1"]]
+    assert [row["facetime.call"] for row in twice] == [["1"], ["2", "1"], ["2", "1"], ["1"], ["1"], ["1"]]
+    assert [row["facetime.call.frame"] for row in twice] == [[], ["4"], ["4"], [], [], []]
+
+
+def test_what_only_the_end_tells_goes_to_the_call_that_is_left(tshark, make_capture):
+    """A BYE that comes once two calls are found to be one ends that one. If it comes before, its call has ended and
+    isn't merged."""
+    talk = dialog(B, C)
+    invite, bye = (datagram(B, C, talk.request(method, "caller", n)) for n, method in enumerate(("INVITE", "BYE"), 1))
+    for packets, story in (([allocate(A)[0], invite, check(A, B), bye], "Call 1 ends"),
+                           ([allocate(A)[0], invite, bye, check(A, B)], "Call 2 ends")):
+        lines = tshark.lines(make_capture(packets), "-q", "-z", "facetime,timeline")
+        ended = [n for n, line in enumerate(lines) if story in line]
+        unanswered = [n for n, line in enumerate(lines) if "1 BYE and no answer" in line]
+        headers = [n for n, line in enumerate(lines) if line.startswith("Call ")]
+        assert len(ended) == len(unanswered) == 1
+        assert {sum(header < n for header in headers) for n in ended + unanswered} == {int(story[5])}
+
+
+# --- BYE -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("callee_cseq", [1, 2])     # each end numbers its own requests (RFC 3261, 12.2.1.1)
+@pytest.mark.parametrize("answers", ["", "caller", "callee", "caller callee"])
+def test_both_hang_up_at_once(tshark, make_capture, callee_cseq, answers):
+    """Two BYEs, neither of them sent again; each has an answer of its own."""
+    talk = dialog()
+    packets = [*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
+               datagram(B, A, talk.request("BYE", "callee", callee_cseq))]
+    if "callee" in answers:
+        packets.append(datagram(B, A, talk.response(200, "BYE", "callee", 2)))
+    if "caller" in answers:
+        packets.append(datagram(A, B, talk.response(200, "BYE", "caller", callee_cseq)))
+    expected = {4: ["call_ended"]}
+    if "callee" not in answers:
+        expected[4] = ["call_ended", "bye_unanswered"]
+    if "caller" not in answers:
+        expected[5] = ["bye_unanswered"]
+    assert events(tshark, make_capture(packets), *BYES) == expected
+
+
+def test_a_bye_sent_again(tshark, make_capture):
+    """By one end and, in between, by the other."""
+    talk = dialog()
+    mine, theirs = datagram(A, B, talk.request("BYE", "caller", 2)), datagram(B, A, talk.request("BYE", "callee", 2))
+    capture = make_capture([*answered(talk), mine, theirs, mine, theirs, theirs])
+    assert events(tshark, capture, *BYES) == {4: ["call_ended"], 6: ["bye_retransmitted", "bye_unanswered"],
+                                              7: ["bye_retransmitted"], 8: ["bye_retransmitted", "bye_unanswered"]}
+    rows = tshark.rows(capture, "facetime.event.bye_retransmitted", "facetime.event.bye_unanswered", "_ws.expert.message",
+                       two_pass=True)
+    said = [[text for text in row["_ws.expert.message"] if "BYE" in text and "ends" not in text] for row in rows]
+    assert said[5:] == [["BYE of frame 4 sent again (copy 2)", "2 BYEs and no answer"],
+                        ["BYE of frame 5 sent again (copy 2)"],
+                        ["BYE of frame 5 sent again (copy 3)", "3 BYEs and no answer"]]
+
+
+def test_another_bye_is_not_the_same_sent_again(tshark, make_capture):
+    """The next request has the next number (RFC 3261, 12.2.1.1), and the answer to it is not the first one's."""
+    talk = dialog()
+    capture = make_capture([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
+                            datagram(A, B, talk.request("BYE", "caller", 3)),
+                            datagram(B, A, talk.response(200, "BYE", "callee", 3))])
+    assert events(tshark, capture, *BYES) == {4: ["call_ended", "bye_unanswered"]}
+
+
+@pytest.mark.parametrize("status, is_answer", [(100, False), (200, True), (481, True)])
+def test_what_answers_a_bye(tshark, make_capture, status, is_answer, monkeypatch):
+    monkeypatch.setitem(sip.REASONS, 481, "Call/Transaction Does Not Exist")
+    talk = dialog()
+    capture = make_capture([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
+                            datagram(B, A, talk.response(status, "BYE", "callee", 2))])
+    assert events(tshark, capture, "bye_unanswered") == ({} if is_answer else {4: ["bye_unanswered"]})
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_both_sides_of_a_relay(tshark, make_capture, answer):
+    """What A sends into its channel, the relay sends on to B: the same BYE, further along. Then A sends it again."""
+    talk = dialog()
+
+    def forth(message):
+        return [datagram(A, RELAY, stun.channel_data(0x4002, bytes(message))), datagram(RELAYED, B, message)]
+
+    def back(message):
+        return [datagram(B, RELAYED, message), datagram(RELAY, A, stun.channel_data(0x4002, bytes(message)))]
+    packets = [*allocate(A), *bind(A, 0x4002, B), *forth(talk.request("INVITE", "caller", 1)),
+               *back(talk.response(200, "INVITE", "callee", 1)), *forth(talk.request("ACK", "caller", 1))]
+    assert len(packets) == 10
+    bye = talk.request("BYE", "caller", 2)
+    packets += forth(bye)
+    if answer:
+        capture = make_capture(packets + back(talk.response(200, "BYE", "callee", 2)))
+        assert events(tshark, capture, *BYES) == {11: ["call_ended"]}
+    else:
+        capture = make_capture(packets + forth(bye))
+        assert events(tshark, capture, *BYES) == {
+            11: ["call_ended"], 13: ["bye_retransmitted", "bye_unanswered"], 14: ["bye_retransmitted"]}
+
+
+# --- what ends a call ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("refused", ["another", "same dialog", "CANCEL"])
+def test_an_answered_call_is_not_ended_by_a_change_refused(tshark, make_capture, refused):
+    """An INVITE in an answered call would change it (RFC 3261, 14.1): where it's refused, all stays as it is."""
+    talk = dialog()
+    other = dialog() if refused == "another" else talk
+    packets = [*answered(talk), datagram(A, B, other.request("INVITE", "caller", 2))]
+    if refused == "CANCEL":
+        packets.append(datagram(A, B, other.request("CANCEL", "caller", 2)))
+    else:
+        packets.append(datagram(B, A, other.response(603, "INVITE", "callee", 2)))
+    packets.append(datagram(A, B, talk.request("BYE", "caller", 3)))
+    capture = make_capture(packets)
+    assert calls(tshark, capture) == ["1"] * 6
+    assert events(tshark, capture, "call_started", "call_answered", "call_ended") == {
+        1: ["call_started"], 2: ["call_answered"], 6: ["call_ended"]}
