@@ -81,6 +81,7 @@ static int hf_facetime_sip_text = -1;
 static int hf_facetime_sip_notice = -1;
 static int hf_facetime_sip_reason = -1;
 static int hf_facetime_sip_reason_code = -1;
+static int hf_facetime_sip_trailing_bytes = -1;
 
 static int hf_facetime_sdp_line = -1;
 static int hf_facetime_sdp_user = -1;
@@ -140,6 +141,8 @@ static expert_field ei_facetime_sip_not_compressed = EI_INIT;
 static expert_field ei_facetime_sip_unlabelled_compression = EI_INIT;
 static expert_field ei_facetime_sip_content_length = EI_INIT;
 static expert_field ei_facetime_sip_no_header_end = EI_INIT;
+static expert_field ei_facetime_sip_cut = EI_INIT;
+static expert_field ei_facetime_sip_trailing = EI_INIT;
 static expert_field ei_facetime_sip_bad_skeseq = EI_INIT;
 static expert_field ei_facetime_sdp_apple_way = EI_INIT;
 static expert_field ei_facetime_sdp_bad_value = EI_INIT;
@@ -289,11 +292,12 @@ typedef struct {
     unsigned status;    /* 0 for a request */
     uint32_t cseq;
     sip_header_t header[HEADER_COUNT];
-    int body_offset; /* -1 where the header has no end */
-    int body_length; /* captured bytes, at most Content-Length */
-    bool body_cut;   /* the capture, or the datagram, has less than was sent */
+    int body_offset;     /* -1 where the header has no end */
+    int body_length;     /* captured bytes, at most Content-Length */
+    int trailing_length; /* captured bytes behind these */
+    bool body_cut;       /* the capture, or the datagram, has less than was sent */
     body_kind_t body_kind;
-    bool compressed; /* as Content-Encoding says, or as the first bytes look */
+    bool compressed;     /* as Content-Encoding says, or as the first bytes look */
 } sip_message_t;
 
 static bool
@@ -487,7 +491,8 @@ parse_body(tvbuff_t *tvb, sip_message_t *sip)
     sip->body_length = tvb_captured_length_remaining(tvb, sip->body_offset);
     if (content_length &&
         piece_number((piece_t){ content_length, 0, (int)strlen(content_length) }, INT32_MAX, &said)) {
-        sip->body_length = MIN(sip->body_length, (int)said);
+        sip->trailing_length = MAX(sip->body_length - (int)said, 0);
+        sip->body_length -= sip->trailing_length;
         sent = (int)said;
     }
     sip->body_cut = sip->body_length < sent;
@@ -1566,14 +1571,31 @@ learn_dialog(packet_info *pinfo, const sip_message_t *sip)
 static void
 add_header_experts(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const sip_message_t *sip)
 {
-    if (sip->body_offset < 0)
+    if (is_cut(tvb))
+        expert_add_info_format(pinfo, item, &ei_facetime_sip_cut,
+                               "Only the first %u of the message's %u bytes were captured",
+                               tvb_captured_length(tvb), tvb_reported_length(tvb));
+    else if (sip->body_offset < 0)
         expert_add_info(pinfo, item, &ei_facetime_sip_no_header_end);
-    else if (sip->body_cut && tvb_captured_length(tvb) == tvb_reported_length(tvb))
+    else if (sip->body_cut)
         expert_add_info_format(pinfo, item, &ei_facetime_sip_content_length,
                                "Content-Length says %s, but the datagram ends after %d bytes of body",
                                sip->header[CONTENT_LENGTH].value, sip->body_length);
     if (sip->compressed && !sip->header[CONTENT_ENCODING].value)
         expert_add_info(pinfo, item, &ei_facetime_sip_unlabelled_compression);
+}
+
+static void
+add_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_message_t *sip)
+{
+    proto_item *item;
+
+    if (sip->trailing_length == 0)
+        return;
+    item = proto_tree_add_item(tree, hf_facetime_sip_trailing_bytes, tvb, sip->body_offset + sip->body_length,
+                               sip->trailing_length, ENC_NA);
+    expert_add_info_format(pinfo, item, &ei_facetime_sip_trailing, "Content-Length says %d; %d bytes follow",
+                           sip->body_length, sip->trailing_length);
 }
 
 static void
@@ -1629,6 +1651,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     add_ske_sequence(tvb, pinfo, sip_tree, &sip.header[SKE_SEQ]);
     add_reason(tvb, sip_tree, &sip.header[REASON]);
     dissect_body(tvb, pinfo, tree, sip_tree, item, &sip);
+    add_trailing(tvb, pinfo, sip_tree, &sip);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -1673,6 +1696,9 @@ register_sip_fields(void)
           { "Reason code", "facetime_sip.reason.code", FT_UINT32, BASE_DEC, NULL, 0,
             "Apple's detailed error code, 291 is a timeout; that it stands after cause= is "
             "inferred", HFILL } },
+        { &hf_facetime_sip_trailing_bytes,
+          { "Trailing bytes", "facetime_sip.trailing_bytes", FT_BYTES, BASE_NONE, NULL, 0,
+            "Bytes that follow the body as long as Content-Length says it is", HFILL } },
     };
     proto_register_field_array(proto_facetime_sip, hf, array_length(hf));
 }
@@ -1846,6 +1872,11 @@ register_experts(void)
         { &ei_facetime_sip_no_header_end,
           { "facetime_sip.no_header_end", PI_PROTOCOL, PI_WARN,
             "The header doesn't end with an empty line", EXPFILL } },
+        { &ei_facetime_sip_cut,
+          { "facetime_sip.cut", PI_UNDECODED, PI_NOTE, "Not all of the message was captured", EXPFILL } },
+        { &ei_facetime_sip_trailing,
+          { "facetime_sip.trailing", PI_PROTOCOL, PI_NOTE,
+            "Bytes follow the body as long as Content-Length says it is", EXPFILL } },
         { &ei_facetime_sip_bad_skeseq,
           { "facetime_sip.bad_skeseq", PI_PROTOCOL, PI_WARN, "SKESeq isn't sequence;fragment", EXPFILL } },
     };

@@ -50,6 +50,7 @@ void proto_register_facetime(void);
 void proto_reg_handoff_facetime(void);
 
 #define DEFAULT_PORTS "16384-16403"
+#define MAX_SIP_METHOD 16 /* letters; the longest of the registered methods is SUBSCRIBE */
 
 static int proto_facetime = -1;
 static int proto_facetime_parts = -1;   /* in name only: the doors that are no layer of the packet */
@@ -106,21 +107,16 @@ shape_of_16_bytes(tvbuff_t *tvb)
     return FT_SHAPE_NONE;
 }
 
+/* "SIP/2.0 ", or a method in capital letters, whichever it is, and a SIP URI: "SUBSCRIBE sip:". */
 static bool
 is_sip(tvbuff_t *tvb)
 {
-    static const char *const starts[] = {
-        "INVITE sip:", "ACK sip:", "BYE sip:", "CANCEL sip:", "MESSAGE sip:", "OPTIONS sip:", "INFO sip:",
-        "NOTIFY sip:", "REFER sip:", "UPDATE sip:", "SIP/2.0 "
-    };
+    const int most = MIN((int)tvb_captured_length(tvb), MAX_SIP_METHOD);
+    int length = 0;
 
-    const char first = (char)tvb_get_uint8(tvb, 0);
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
-        if (first == starts[i][0] && tvb_strneql(tvb, 0, starts[i], strlen(starts[i])) == 0)
-            return true;
-    }
-    return false;
+    while (length < most && g_ascii_isupper(tvb_get_uint8(tvb, length)))
+        length++;
+    return length > 0 && (tvb_strneql(tvb, length, " sip:", 5) == 0 || tvb_strneql(tvb, 0, "SIP/2.0 ", 8) == 0);
 }
 
 /* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something else. In modern flows

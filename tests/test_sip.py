@@ -12,7 +12,8 @@ import support
 from support import Datagram
 from wire import sip as wire_sip
 
-A, B = ("192.168.1.5", 16402), ("192.168.1.9", 16402)
+A, B, C = ("192.168.1.5", 16402), ("192.168.1.9", 16402), ("192.168.1.11", 16402)
+SIP = "3"                                      # facetime.kind
 NONE, ZLIB, RAW, GZIP = "0", "1", "2", "3"     # facetime_sip.coding
 SEND, RECV = "1", "2"                          # facetime_sdp.imageattr.direction
 AUDIO, VIDEO = 1911967383, 2853556652          # rtpIDs of the report's offer
@@ -93,6 +94,7 @@ EXPERTS = [
     "facetime_sip.inflate_limit", "facetime_sip.inflate_corrupt", "facetime_sip.inflate_truncated",
     "facetime_sip.inflate_trailing", "facetime_sip.not_compressed", "facetime_sip.unlabelled_compression",
     "facetime_sip.content_length", "facetime_sip.no_header_end", "facetime_sip.bad_skeseq",
+    "facetime_sip.cut", "facetime_sip.trailing",
     "facetime_sdp.apple_way", "facetime_sdp.bad_value", "facetime_sdp.too_long", "facetime_sdp.cut_line",
 ]
 
@@ -365,6 +367,61 @@ def test_inflated_text_is_a_data_source(codings, tshark):
 def test_header_without_end(make_capture, tshark):
     capture = make_capture([datagram(message(b"")[:-2])])
     assert tshark.frames(capture, "facetime_sip.no_header_end && sip.Method == INVITE") == [1]
+
+
+@pytest.mark.parametrize("end, also", [(-2, set()), (0, set()), (1, {"facetime_sip.inflate_truncated"}),
+                                       (20, {"facetime_sip.inflate_truncated", "facetime_sdp.cut_line"})])
+def test_what_the_capture_cut_is_no_fault_of_the_sender(end, also, make_capture, tshark):
+    """In the header, at its end, in the body."""
+    whole = message(zlib.compress(SMALL))
+    kept = whole.index(b"\r\n\r\n") + 4 + end
+    capture = make_capture([datagram(whole)._replace(snap=kept)])
+    row, = tshark.rows(capture, "_ws.expert.message", "_ws.expert.severity", *EXPERTS)
+    assert experts(row) == {"facetime_sip.cut"} | also
+    assert f"Only the first {kept} of the message's {len(whole)} bytes were captured" in row["_ws.expert.message"]
+
+
+TRAILING = {    # Content-Length is of the body alone
+    "compressed": (zlib.compress(SMALL), {}),
+    "plain SDP": (SMALL, {"Content_Encoding": None}),
+    "text": (b"PING", {"method": "MESSAGE", "Content_Type": "text/plain", "Content_Encoding": None}),
+    "key exchange": (b"\x30\x03\x02\x01\x01", {"method": "MESSAGE", "Content_Type": "application/ske",
+                                               "Content_Encoding": None, "SKESeq": "1;0"}),
+    "no body": (b"", {"method": "ACK", "Content_Type": None, "Content_Encoding": None}),
+}
+
+
+@pytest.mark.parametrize("name", TRAILING)
+def test_bytes_behind_the_body(name, make_capture, tshark):
+    """They are shown, all of them, and the body is what it is without them."""
+    body, changes = TRAILING[name]
+    alone = message(body, **changes)
+    capture = make_capture([datagram(alone), datagram(alone + b"JUNK\x00\xff")])
+    fields = ["facetime_sdp.rtpid", "facetime_sip.text", "facetime_sip.ske.data", "facetime_sip.coding"]
+    one, other = tshark.rows(capture, "facetime_sip.trailing_bytes", *fields, *EXPERTS)
+    assert one["facetime_sip.trailing_bytes"] == [] and not one["facetime_sip.trailing"]
+    assert other["facetime_sip.trailing_bytes"] == [b"JUNK\x00\xff".hex()]
+    assert experts(other) == experts(one) | {"facetime_sip.trailing"}
+    assert [one[field] for field in fields] == [other[field] for field in fields]
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "PRACK", "SUBSCRIBE", "PUBLISH", "X"])
+def test_any_method_is_sip(method, make_capture, tshark):
+    """RFC 3261, 7.1: a method is a token. In a dialog that is known, and where the message proves itself."""
+    def request(**changes):
+        return message(method=method, Content_Type=None, Content_Encoding=None, **changes)
+    capture = make_capture([datagram(request()), datagram(message(), C, B), datagram(request(User_Agent=None), C, B)])
+    rows = tshark.rows(capture, "facetime.kind", "sip.Method", "facetime.call")
+    assert [row["facetime.kind"] for row in rows] == [[SIP]] * 3
+    assert [row["sip.Method"] for row in rows] == [[method], ["INVITE"], [method]]
+
+
+def test_what_is_not_quite_sip(make_capture, tshark):
+    """Of a known flow; a channel's number may be letters."""
+    starts = [b"INVITE\0sip:a@b SIP/2.0\r\n", b"invite sip:a@b SIP/2.0\r\n", b"X" * 17 + b" sip:a@b SIP/2.0\r\n",
+              b"INVITE tel:1 SIP/2.0\r\n", b"SIP/2.1 200 OK\r\n", b"INVITE sip:a@b\r\n", b"ABCD", b"SIP/2.0"]
+    capture = make_capture([datagram(message())] + [datagram(start) for start in starts])
+    assert tshark.frames(capture, "facetime.kind == \"sip\"") == [1]
 
 
 # MESSAGEs and the end of a call
