@@ -1646,7 +1646,7 @@ note_packet(const stun_message *message, ft_packet *packet)
 }
 
 /* The exchange of a request or an answer. USE-CANDIDATE comes with the transaction id of an earlier check:
- * such a request is no retransmission. */
+ * such a request is no retransmission, and the timestamp that an answer echoes tells which of both it answers. */
 static const ft_exchange *
 find_exchange(const stun_message *message, bool *is_repeat)
 {
@@ -1656,7 +1656,10 @@ find_exchange(const stun_message *message, bool *is_repeat)
     if (facts->message_class == STUN_INDICATION || carries_data(message))
         return NULL;
     if (facts->message_class != STUN_REQUEST)
-        return ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH, is_repeat);
+        return seen(message, BIT(TIMESTAMP))
+                   ? ft_exchange_echo(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
+                                      message->timestamp, is_repeat)
+                   : ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH, is_repeat);
 
     const ft_exchange *exchange = ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
                                                       facts->use_candidate, is_repeat);

@@ -133,13 +133,35 @@ ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id
                               : request_as_of(first, pinfo->num, fresh);
 }
 
-/* First pass: answers go to the requests in order. */
+/* Whether a request of the exchange had the stamp by this frame; NULL is any. */
+static bool
+is_answered_by(const ft_exchange *exchange, const uint32_t *stamp, uint32_t frame)
+{
+    const ft_sent *sent = stamp ? ft_exchange_sent(exchange, *stamp) : NULL;
+
+    return !stamp || (sent && sent->frame < frame);
+}
+
+/* NULL where no request had the stamp by this frame: it tells nothing. */
+static const uint32_t *
+known_stamp(const ft_exchange *first, const uint32_t *stamp, uint32_t frame)
+{
+    const ft_exchange *e = first;
+
+    while (e && !is_answered_by(e, stamp, frame))
+        e = e->next;
+    return e ? stamp : NULL;
+}
+
+/* First pass: answers go to the requests in order, where no stamp tells. */
 static ft_exchange *
-learn_response(packet_info *pinfo, ft_exchange *first, bool *is_repeat)
+learn_response(packet_info *pinfo, ft_exchange *first, const uint32_t *stamp, bool *is_repeat)
 {
     ft_exchange *last = NULL;
 
     for (ft_exchange *e = first; e; e = e->next) {
+        if (!is_answered_by(e, stamp, pinfo->num))
+            continue;
         if (e->response_frame == 0) {
             e->response_frame = pinfo->num;
             e->response_time = pinfo->abs_ts;
@@ -152,17 +174,29 @@ learn_response(packet_info *pinfo, ft_exchange *first, bool *is_repeat)
 }
 
 static ft_exchange *
-response_as_of(ft_exchange *first, uint32_t frame, bool *is_repeat)
+response_as_of(ft_exchange *first, const uint32_t *stamp, uint32_t frame, bool *is_repeat)
 {
     ft_exchange *last = NULL;
 
     for (ft_exchange *e = first; e && e->request_frame < frame; e = e->next) {
         if (e->response_frame == frame)
             return e;
-        last = e;
+        if (is_answered_by(e, stamp, frame))
+            last = e;
     }
     *is_repeat = last != NULL;
     return last;
+}
+
+static const ft_exchange *
+find_response(packet_info *pinfo, const exchange_key *key, const uint32_t *stamp, bool *is_repeat)
+{
+    ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, key);
+
+    *is_repeat = false;
+    stamp = known_stamp(first, stamp, pinfo->num);
+    return ft_learning(pinfo) ? learn_response(pinfo, first, stamp, is_repeat)
+                              : response_as_of(first, stamp, pinfo->num, is_repeat);
 }
 
 const ft_exchange *
@@ -170,39 +204,53 @@ ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *i
                      bool *is_repeat)
 {
     const exchange_key key = make_key(pinfo, kind, id, id_length);
-    ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
 
-    *is_repeat = false;
-    return ft_learning(pinfo) ? learn_response(pinfo, first, is_repeat)
-                              : response_as_of(first, pinfo->num, is_repeat);
+    return find_response(pinfo, &key, NULL, is_repeat);
+}
+
+const ft_exchange *
+ft_exchange_echo(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length, uint32_t stamp,
+                 bool *is_repeat)
+{
+    const exchange_key key = make_key(pinfo, kind, id, id_length);
+
+    return find_response(pinfo, &key, &stamp, is_repeat);
 }
 
 const ft_sent *
 ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp)
 {
-    const ft_sent *sent = exchange ? exchange->first->sent : NULL;
+    const ft_sent *sent = exchange ? exchange->sent : NULL;
 
     while (sent && sent->stamp != stamp)
         sent = sent->earlier;
     return sent;
 }
 
-void
-ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stamp)
+static bool
+has_room_for_stamp(const ft_exchange *first)
 {
     unsigned count = 0;
 
+    for (const ft_exchange *e = first; e; e = e->next) {
+        for (const ft_sent *sent = e->sent; sent; sent = sent->earlier)
+            count++;
+    }
+    return count < FT_MAX_REPEATS && sent_total < FT_MAX_EXCHANGES;
+}
+
+void
+ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stamp)
+{
     if (!exchange || !ft_learning(pinfo) || ft_exchange_sent(exchange, stamp))
         return;
-    for (const ft_sent *sent = exchange->first->sent; sent; sent = sent->earlier)
-        count++;
-    if (count >= FT_MAX_REPEATS || sent_total >= FT_MAX_EXCHANGES) {
+    if (!has_room_for_stamp(exchange->first)) {
         ft_limit_met(pinfo);
         return;
     }
     sent_total++;
 
     ft_sent *sent = wmem_new(wmem_file_scope(), ft_sent);
-    *sent = (ft_sent){ stamp, pinfo->num, pinfo->abs_ts, exchange->first->sent };
-    exchange->first->sent = sent;
+    *sent = (ft_sent){ stamp, pinfo->num, pinfo->abs_ts, exchange->sent };
+    ((ft_exchange *)exchange)->sent = sent;
 }

@@ -18,14 +18,15 @@ typedef struct ft_sent {
 } ft_sent;
 
 typedef struct ft_exchange {
-    uint32_t request_frame;         /* the first request, 0 where only an answer was captured */
+    uint32_t request_frame;         /* the first request */
     uint32_t last_request_frame;    /* the last retransmission (as of the whole file on later passes) */
     nstime_t request_time;
     uint32_t response_frame;        /* the first answer, 0 if none (yet) */
     nstime_t response_time;
     bool     nomination;            /* opened by a request that nominates */
     struct ft_event *event;         /* of the request; gets the answer's frame as its link, or NULL */
-    ft_sent *sent;                  /* newest first; all exchanges of one key keep theirs in the first of them */
+    struct ft_leg *leg;             /* that the request binds, or NULL (calls/stun.c) */
+    ft_sent *sent;                  /* newest first */
     struct ft_exchange *first, *next; /* with the same key */
 } ft_exchange;
 
@@ -43,10 +44,15 @@ const ft_exchange *ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind
 const ft_exchange *ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
                                         bool *is_repeat);
 
+/* The same for an answer that echoes the stamp of a request: where one with that stamp is known, the exchange of that
+ * one is meant, whichever else are open. */
+const ft_exchange *ft_exchange_echo(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                                    uint32_t stamp, bool *is_repeat);
+
 /* Keeps when a request with this stamp went out (first pass; the first frame of a stamp counts). NULL is no exchange. */
 void ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stamp);
 
-/* The transmission with this stamp among the requests of the same key, or NULL. */
+/* The request of this exchange that had this stamp, or NULL. It may be later than the frame in hand. */
 const ft_sent *ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp);
 
 /* Once, when the front door is registered. */

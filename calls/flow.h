@@ -19,8 +19,9 @@ typedef struct ft_leg {
     ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
     uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
-    uint32_t        bound_frame;    /* of the bind's success answer, 0 before */
-    uint32_t        released_frame; /* of the Refresh with lifetime 0 that released the allocation, 0 before */
+    uint32_t        bound_frame;    /* of a bind's success answer, 0 before */
+    uint32_t        refused_frame;  /* of an error answer where none succeeded before, 0 before */
+    uint32_t        released_frame; /* of the request with lifetime 0 that released it or its allocation, 0 before */
     uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
 } ft_leg;
 

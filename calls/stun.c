@@ -39,14 +39,17 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
     ft_call_open(pinfo, !is_retransmission);
     if (stun->has_reservation_token && stun->has_xor_relayed)
         ft_event_add(pinfo, FT_EVENT_RESERVED_ALLOCATION, 0,
-                     "Allocates the relay address %s that signalling reserved, for %u s",
-                     ft_endpoint_str(pinfo->pool, &stun->relayed), stun->lifetime);
+                     "Allocates the relay address %s that signalling reserved%s",
+                     ft_endpoint_str(pinfo->pool, &stun->relayed),
+                     stun->has_lifetime ? wmem_strdup_printf(pinfo->pool, ", for %u s", stun->lifetime) : "");
 }
 
+/* A channel that is bound again to its peer stays what it is, unless the relay refused it or was asked to release it. */
 static bool
-same_peer(const ft_leg *leg, const ft_endpoint *peer)
+is_kept(const ft_leg *leg, const ft_endpoint *peer)
 {
-    return leg->setup_frame && !leg->released_frame && ft_endpoint_equal(&leg->peer, peer);
+    return leg->setup_frame && !leg->released_frame && (leg->bound_frame || !leg->refused_frame) &&
+           ft_endpoint_equal(&leg->peer, peer);
 }
 
 static ft_leg *
@@ -60,18 +63,34 @@ newest_leg(const ft_flow *flow, uint16_t channel)
     return NULL;
 }
 
+/* channel 0: all of the allocation's. */
 static void
-release_legs(packet_info *pinfo, ft_packet *packet, const char *what)
+release_legs(packet_info *pinfo, ft_packet *packet, uint16_t channel, const char *what)
 {
     ft_flow *flow = packet->flow;
 
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (!leg->released_frame)
+        if (!leg->released_frame && (channel == 0 || leg->channel == channel))
             leg->released_frame = pinfo->num;
     }
-    ft_event_add(pinfo, FT_EVENT_RELAY_RELEASED, 0, "%s asks the relay to release the %s", 
+    ft_event_add(pinfo, FT_EVENT_RELAY_RELEASED, 0, "%s asks the relay to release the %s",
                  ft_endpoint_str(pinfo->pool, ft_flow_client(flow)), what);
+}
+
+/* The leg that the bind is for: a new one, where the channel's is for somebody else or no more. */
+static void
+bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange)
+{
+    ft_leg *leg = newest_leg(packet->flow, stun->channel);
+
+    if (!stun->channel || stun->peer.addr.type == AT_NONE)
+        return;
+    if (!leg || !is_kept(leg, &stun->peer))
+        leg = ft_leg_new(pinfo, packet->flow, stun->channel, &stun->peer);
+    packet->limit_hit |= leg == NULL;
+    if (exchange)
+        exchange->leg = leg;
 }
 
 static void
@@ -84,17 +103,16 @@ learn_channel_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun 
     ft_device_learn(pinfo, &source);
     ft_call *call = ft_call_open(pinfo, false);
     if (stun->has_lifetime && stun->lifetime == 0) {
-        release_legs(pinfo, packet, "channel");
+        if (stun->channel)
+            release_legs(pinfo, packet, stun->channel,
+                         wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
         return;
     }
     if (is_retransmission)
         ft_event_add(pinfo, FT_EVENT_CHANNEL_BIND_RETRANSMITTED, exchange ? exchange->request_frame : 0,
                      "Bind of channel 0x%04x to %s sent again", stun->channel,
                      ft_endpoint_str(pinfo->pool, &stun->peer));
-
-    const ft_leg *leg = newest_leg(packet->flow, stun->channel);
-    if (stun->channel && stun->peer.addr.type != AT_NONE && !(leg && same_peer(leg, &stun->peer)))
-        packet->limit_hit |= ft_leg_new(pinfo, packet->flow, stun->channel, &stun->peer) == NULL;
+    bind_leg(pinfo, packet, stun, (ft_exchange *)exchange);
     if (!call || stun->peer.addr.type == AT_NONE)
         return;
     ft_call_expect(pinfo, call, &stun->peer);
@@ -103,14 +121,12 @@ learn_channel_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun 
 }
 
 static void
-learn_channel_bind_success(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange)
+learn_channel_bind_answer(const packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
 {
-    for (unsigned i = packet->flow->legs ? wmem_array_get_count(packet->flow->legs) : 0; exchange && i-- > 0;) {
-        ft_leg *leg = *(ft_leg **)wmem_array_index(packet->flow->legs, i);
-        if (!leg->bound_frame && leg->setup_frame >= exchange->request_frame &&
-            leg->setup_frame <= exchange->last_request_frame)
-            leg->bound_frame = pinfo->num;
-    }
+    if (stun->message_class == STUN_SUCCESS && !leg->bound_frame)
+        leg->bound_frame = pinfo->num;
+    else if (stun->message_class == STUN_ERROR && !leg->refused_frame)
+        leg->refused_frame = pinfo->num;
 }
 
 static void
@@ -121,7 +137,7 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
     ft_flow_set_server(packet->flow, &server);
     ft_call_open(pinfo, false);
     if (stun->has_lifetime && stun->lifetime == 0)
-        release_legs(pinfo, packet, "allocation (Refresh with lifetime 0)");
+        release_legs(pinfo, packet, 0, "allocation (Refresh with lifetime 0)");
 }
 
 static void
@@ -133,8 +149,8 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, co
     ft_call_open(pinfo, false);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
-    if (stun->message_class == STUN_SUCCESS && stun->method == STUN_CHANNEL_BIND)
-        learn_channel_bind_success(pinfo, packet, exchange);
+    if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
+        learn_channel_bind_answer(pinfo, stun, exchange->leg);
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)
         ft_event_add(pinfo, FT_EVENT_ALLOCATION_MISMATCH, exchange ? exchange->request_frame : 0,
                      "The relay %s has no such allocation (437)", ft_endpoint_str(pinfo->pool, &server));
@@ -204,8 +220,8 @@ ft_channel_judge(packet_info *pinfo)
         return;
     if (leg->released_frame)
         ft_event_add(pinfo, FT_EVENT_RELEASED_CHANNEL_USED, leg->released_frame,
-                     "Channel 0x%04x is used though frame %u released its allocation", leg->channel, leg->released_frame);
-    else if (leg->setup_frame && !leg->bound_frame)
+                     "Channel 0x%04x is used though frame %u released it", leg->channel, leg->released_frame);
+    else if (leg->setup_frame && !leg->bound_frame && !leg->refused_frame)
         ft_event_add(pinfo, FT_EVENT_EARLY_CHANNEL_DATA, leg->setup_frame,
                      "Channel 0x%04x is used before the answer to its bind in frame %u", leg->channel, leg->setup_frame);
 }

@@ -90,13 +90,17 @@ def _relay(frame, channels, released):
         elif frame.get("lifetime") == 0 and stun["class"] == "request":
             released.add(ends)
         elif "binds" in frame:
-            channels.setdefault((ends, frame["binds"]["channel"]), [stun["txid"], False])
+            state = channels.setdefault((ends, frame["binds"]["channel"]), {"asked": set(), "answer": None})
+            state["asked"].add(stun["txid"])
+            if state["answer"] == "error" and "retransmission_of" not in frame:
+                state["answer"] = None      # refused, and asked for anew
         elif stun["method"] == "channel-bind":
             for state in channels.values():
-                state[1] |= state[0] == stun["txid"]
+                if stun["txid"] in state["asked"] and state["answer"] != "success":
+                    state["answer"] = stun["class"]
     elif frame.get("channel") and frame["generation"] == "legacy":
         state = channels.get((ends, frame["channel"]))
-        if state and not state[1]:
+        if state and not state["answer"]:
             frame["events"].append("early_channel_data")
         if ends in released:
             frame["events"].append("released_channel_used")

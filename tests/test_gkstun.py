@@ -398,6 +398,42 @@ def test_round_trip_of_the_transmission_that_was_answered(tshark, make_capture):
     assert float(row["stun.time"][0]) == pytest.approx(0.54, abs=2e-6)
 
 
+def stamped(golden, stamp):
+    """A message of the check's transaction id with another timestamp of the same length."""
+    old = golden[golden.index(bytes.fromhex("80040004")):][:8]
+    return golden.replace(old, bytes.fromhex("80040004") + struct.pack("!I", stamp))
+
+
+def test_an_answer_goes_to_the_request_whose_timestamp_it_echoes(tshark, make_capture):
+    """A check, its repeat, an answer, the nomination with their transaction id; then the late answer to the repeat, and
+    the nomination's own."""
+    frames = [up(stamped(BINDING_REQUEST, 0x10000), time=0), up(stamped(BINDING_REQUEST, 0x11000), time=0.1),
+              down(stamped(BINDING_RESPONSE, 0x10000), time=0.15), up(stamped(NOMINATION, 0x12000), time=0.16),
+              down(stamped(BINDING_RESPONSE, 0x11000), time=0.25), down(stamped(BINDING_RESPONSE, 0x12000), time=0.31)]
+    capture = make_capture(frames)
+    fields = "stun.response-to", "stun.time", "gkstun.rtt", "stun.reqduplicate"
+    delay = 0x147 / 65536
+    for two_pass in (False, True):
+        rows = tshark.rows(capture, *fields, two_pass=two_pass)
+        assert [row["stun.response-to"] for row in rows] == [[], [], ["1"], [], ["1"], ["4"]]
+        for row, time, rtt in ((rows[2], 0.15, 0.15), (rows[4], 0.25, 0.15), (rows[5], 0.15, 0.15)):
+            assert float(row["stun.time"][0]) == pytest.approx(time, abs=2e-6)
+            assert float(row["gkstun.rtt"][0]) == pytest.approx(rtt - delay, abs=2e-6)
+        assert [row["stun.reqduplicate"] for row in rows] == [[], ["1"], [], [], ["3"], []]
+    assert tshark.values(capture, "stun.response-in", two_pass=True) == ["3", "3", "6"]
+    nominated = tshark.rows(capture, "facetime.event", "facetime.event.frame", two_pass=True)[3]
+    assert nominated == {"facetime.event": ["nominated"], "facetime.event.frame": ["6"]}
+
+
+def test_a_copy_of_a_request_after_its_answer_is_answered_too(tshark, make_capture):
+    """Sent again with the same timestamp: a copy that the network made."""
+    capture = make_capture([up(BINDING_REQUEST), down(BINDING_RESPONSE), up(BINDING_REQUEST), down(BINDING_RESPONSE),
+                            down(BINDING_RESPONSE)])
+    for two_pass in (False, True):
+        assert [row["stun.response-to"] for row in tshark.rows(capture, "stun.response-to", two_pass=two_pass)] == \
+            [[], ["1"], [], ["3"], ["3"]]
+
+
 @pytest.mark.parametrize("frames", [
     pytest.param([down(BINDING_RESPONSE)], id="no request"),
     pytest.param([up(BINDING_REQUEST.replace(bytes.fromhex("a1b2c3d4"), bytes(4))), down(BINDING_RESPONSE)],
@@ -431,6 +467,73 @@ def test_channel_data(tshark, make_capture):
         {"stun.channel": ["0x4002"], "stun.length": ["88", "68"], "facetime.path": ["1"], "facetime.kind": ["1"],
          "facetime.peer.ipv4": ["203.0.113.7"], "facetime.peer.port": ["16402"], "facetime.channel_setup_frame": ["2"],
          "stun.response-to": ["3"], "gkstun.timestamp": [str(0xA1B2C3D4)]}]
+
+
+def bind(number, channel=0x4002, lifetime=None):
+    """A ChannelBind to 203.0.113.7:16402 with a transaction id of its own."""
+    told = [] if lifetime is None else [attribute(0xD, struct.pack("!I", lifetime))]
+    return to_relay(message(9, attribute(0xC, struct.pack("!HH", channel, 0)),
+                            attribute(0x12, bytes.fromhex("0001 6100 ea12d545")), *told, attribute(8, bytes(20)),
+                            txid=bind_id(number)))
+
+
+def bind_id(number):
+    return bytes.fromhex("00090000 0000000000000000")[:8] + struct.pack("!I", number)
+
+
+def bound(number):
+    return to_relay(b"").reply(message(0x109, txid=bind_id(number)))
+
+
+def refused(number, code=437):
+    return to_relay(b"").reply(message(0x119, attribute(9, struct.pack("!HBB", 0, *divmod(code, 100)) + b"Mismatch"),
+                                       txid=bind_id(number)))
+
+
+USE = to_relay(channel_data(0x4002, BINDING_REQUEST))
+CHANNEL_EVENTS = ("early_channel_data", "released_channel_used", "relay_released", "allocation_mismatch",
+                  "channel_bind_retransmitted")
+
+
+@pytest.mark.parametrize("frames, told", [
+    pytest.param([bind(1), USE, bound(1), USE], {2: "early_channel_data"}, id="bound"),
+    pytest.param([bind(1), refused(1), USE], {2: "allocation_mismatch"}, id="refused"),
+    pytest.param([bind(1), refused(1), bind(2), USE, bound(2), USE, USE],
+                 {2: "allocation_mismatch", 4: "early_channel_data"}, id="refused, then bound"),
+    pytest.param([bind(1), USE, bind(2), USE, bound(2), USE],
+                 {2: "early_channel_data", 4: "early_channel_data"}, id="never answered, then bound"),
+    pytest.param([bind(1), bind(2), bound(1), USE, bound(2), USE], {}, id="two under way, the first answered first"),
+    pytest.param([bind(1), bound(1), bind(2), USE, refused(2), USE], {5: "allocation_mismatch"},
+                 id="bound, and refused when asked again"),
+    pytest.param([bind(1), bind(1), USE, bound(1), USE], {2: "channel_bind_retransmitted", 3: "early_channel_data"},
+                 id="sent again"),
+    pytest.param([bind(1), bound(1), bind(2, 0x4003), bound(2), bind(3, lifetime=0), USE,
+                  to_relay(channel_data(0x4003, BINDING_RESPONSE))],
+                 {5: "relay_released", 6: "released_channel_used"}, id="one of two channels released"),
+])
+def test_channel_used_as_its_binds_are_answered(tshark, make_capture, frames, told):
+    """Early is what a channel carries before any answer to its bind; told: frame to event, behind an allocation."""
+    capture = make_capture([to_relay(ALLOCATE)] + frames)
+    for two_pass in (False, True):
+        rows = tshark.rows(capture, "facetime.event", two_pass=two_pass)[1:]
+        assert {number: name for number, row in enumerate(rows, 1) for name in row["facetime.event"]
+                if name in CHANNEL_EVENTS} == told
+
+
+def test_channel_is_set_up_by_the_bind_that_was_not_refused(tshark, make_capture):
+    capture = make_capture([to_relay(ALLOCATE), bind(1), refused(1), USE, bind(2), bound(2), USE])
+    for two_pass in (False, True):
+        assert [row["facetime.channel_setup_frame"] for row in
+                tshark.rows(capture, "facetime.channel_setup_frame", two_pass=two_pass)] == \
+            [[], [], [], ["2"], [], [], ["5"]]
+
+
+def test_reserved_allocation_without_a_lifetime(tshark, make_capture):
+    lifetime = bytes.fromhex("000d0004 0000003c")
+    without = ALLOCATE.replace(lifetime, b"").replace(bytes.fromhex("00030040"), bytes.fromhex("00030038"))
+    rows = tshark.rows(make_capture([to_relay(ALLOCATE), to_relay(without)]), "_ws.expert.message")
+    for row, end in zip(rows, ("that signalling reserved, for 60 s", "that signalling reserved"), strict=True):
+        assert any(text.endswith(end) for text in row["_ws.expert.message"])
 
 
 def test_channel_data_is_proof_by_what_it_carries(tshark, make_capture):
