@@ -5,8 +5,8 @@
  * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime sends):
  *
  *              +-------------------------------------------------------------------+
- *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP                  |
- *              | 16 bytes beginning 000[12]000[12]        CommNAT                  |
+ *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP (in its flow:    |
+ *              | 16 bytes beginning 000[12]000[12]        CommNAT  length or head) |
  *              | magic cookie or classic STUN length      STUN, TURN               |
  *    40 .. 7f  | 60 00, length to the end                 ChannelData 0x6000 with  |
  *              |                                          the modern relay header  |
@@ -93,8 +93,9 @@ has_exact_length(tvbuff_t *tvb, unsigned padding)
     return told <= total && total - told <= padding;
 }
 
+/* SNATMAP and CommNAT: by the first four bytes. */
 static ft_shape
-shape_of_16_bytes(tvbuff_t *tvb)
+shape_of_nat_test(tvbuff_t *tvb)
 {
     const uint32_t first = tvb_get_ntohl(tvb, 0);
 
@@ -161,7 +162,7 @@ shape_of(tvbuff_t *tvb, ft_generation known)
     const uint8_t first = tvb_get_uint8(tvb, 0);
     if (first < 0x40) {
         if (tvb_reported_length(tvb) == 16)
-            return shape_of_16_bytes(tvb);
+            return shape_of_nat_test(tvb);
         return is_stun(tvb) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
     }
     if (first < 0x80)
@@ -173,6 +174,20 @@ shape_of(tvbuff_t *tvb, ft_generation known)
     if (tvb_get_ntohl(tvb, 0) == 0xdeadbeef)
         return FT_SHAPE_BASEBAND;
     return FT_SHAPE_QUIC;
+}
+
+/* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or the right head. */
+static ft_shape
+shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if ((flow->shape != FT_SHAPE_SNATMAP && flow->shape != FT_SHAPE_COMMNAT) || captured == 0 ||
+        tvb_get_uint8(tvb, 0) >= 0x40)
+        return FT_SHAPE_NONE;
+    if (tvb_reported_length(tvb) == 16)
+        return flow->shape;
+    return captured >= 4 ? shape_of_nat_test(tvb) : FT_SHAPE_NONE;
 }
 
 /* What each shape presets, who takes it, and which stock dissector stands in where the user disabled that part. */
@@ -484,8 +499,10 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
 {
     ft_flow *flow = ft_flow_find(pinfo);
     ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
-    const ft_shape shape = shape_of(tvb, generation);
+    ft_shape shape = shape_of(tvb, generation);
 
+    if (flow && shape == FT_SHAPE_NONE)
+        shape = shape_of_damaged(tvb, flow);
     if (!flow) {
         if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
             !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo) ||
@@ -493,7 +510,7 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
             return 0;
         if (generation == FT_GENERATION_UNKNOWN)
             generation = shapes[shape].generation;
-        flow = ft_flow_claim(pinfo, generation, called_by_udp);
+        flow = ft_flow_claim(pinfo, shape, generation, called_by_udp);
     }
     return dissect_datagram(shape, tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT, false);
 }
@@ -559,8 +576,8 @@ dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, 
     const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
     if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
         return FALSE;
-    return dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation, FT_PATH_RELAY,
-                            false) != 0;
+    return dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, shape, generation, false), generation,
+                            FT_PATH_RELAY, false) != 0;
 }
 
 /* ---- the back door: what stock dissectors own ---- */
@@ -680,8 +697,8 @@ dissect_relay_of_stock(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     tvbuff_t *tvb = stun_in_frame(frame);
     if (!tvb || !ft_evidence_proves(FT_SHAPE_STUN, tvb, pinfo, &generation))
         return 0;
-    return dissect_datagram(FT_SHAPE_STUN, tvb, pinfo, tree, ft_flow_claim(pinfo, generation, false), generation,
-                            FT_PATH_DIRECT, true);
+    return dissect_datagram(FT_SHAPE_STUN, tvb, pinfo, tree, ft_flow_claim(pinfo, FT_SHAPE_STUN, generation, false),
+                            generation, FT_PATH_DIRECT, true);
 }
 
 /* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. The quote ends the

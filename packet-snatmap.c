@@ -678,22 +678,20 @@ list_commnat_flags(packet_info *pinfo, uint32_t flags)
     }
 }
 
-/* What a report's answer carries behind the token is not known, the device doesn't look at it: an echo is
- * inferred. */
 static void
-dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const commnat_message *message)
+dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const bool is_response = message->direction == COMMNAT_RESPONSE;
     const uint32_t flags = ~tvb_get_ntohl(tvb, 8);
+    const uint16_t port = (uint16_t)~tvb_get_ntohs(tvb, 12);
     proto_item *item = proto_tree_add_bitmask_value(tree, tvb, 8, hf_commnat_flags, ett_commnat_flags,
                                                     commnat_flag_fields, flags);
 
-    col_set_str(pinfo->cinfo, COL_INFO, is_response ? "Report response" : "Report");
-    if (is_response)
-        return;
-    list_commnat_flags(pinfo, flags);
     if (flags & ~KNOWN_FLAGS)
         expert_add_info(pinfo, item, &ei_commnat_flags);
+    if (port != 0)
+        expert_add_info(pinfo, proto_tree_add_uint(tree, hf_commnat_port, tvb, 12, 2, port), &ei_commnat_address);
+    col_set_str(pinfo->cinfo, COL_INFO, "Report");
+    list_commnat_flags(pinfo, flags);
 }
 
 static void
@@ -707,17 +705,23 @@ note_commnat_packet(packet_info *pinfo)
     }
 }
 
-/* A whole message of a known operation and direction. */
+/* A whole message of a known operation and direction. What a report's answer carries behind the token is not known,
+ * and the device doesn't look at it. */
 static void
 dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commnat_message *message)
 {
+    const bool is_report_response = message->operation == COMMNAT_REPORT && message->direction == COMMNAT_RESPONSE;
+
     find_commnat_device(pinfo, message);
     learn_commnat(pinfo, message);
     if (message->operation == COMMNAT_TEST)
         dissect_commnat_test(tvb, pinfo, tree, message);
+    else if (!is_report_response)
+        dissect_commnat_report(tvb, pinfo, tree);
     else
-        dissect_commnat_report(tvb, pinfo, tree, message);
-    dissect_commnat_reserved(tvb, pinfo, tree);
+        col_set_str(pinfo->cinfo, COL_INFO, "Report response");
+    if (!is_report_response)
+        dissect_commnat_reserved(tvb, pinfo, tree);
     proto_tree_add_item(tree, hf_commnat_raw, tvb, 8, 8, ENC_NA);
     link_commnat(tvb, pinfo, tree, message);
 }
@@ -901,18 +905,18 @@ register_commnat(void)
             HFILL } },
         { &hf_commnat_port,
           { "Port", "commnat.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "The device's mapped UDP port in a test response, 0 in a request (inversion undone)", HFILL } },
+            "The device's mapped UDP port in a test response, 0 in requests (inversion undone)", HFILL } },
         { &hf_commnat_flags,
           { "Flags", "commnat.flags", FT_UINT32, BASE_HEX, NULL, 0,
-            "What the device reports of its NAT (inversion undone); in a response, an echo is inferred",
-            HFILL } },
+            "What the device reports of its NAT (inversion undone)", HFILL } },
         COMMNAT_FLAGS(FLAG_ROW)
         { &hf_commnat_reserved,
           { "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0,
             "Zero once the inversion is undone", HFILL } },
         { &hf_commnat_raw,
           { "Last eight bytes on the wire", "commnat.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Address or flags, port and reserved bits with every bit inverted", HFILL } },
+            "Address or flags, port and reserved bits with every bit inverted; not known in a report's response",
+            HFILL } },
         { &hf_commnat_test,
           { "Test", "commnat.test", FT_UINT32, BASE_HEX, NULL, 0,
             "Token of the first request of this test in the capture: the same for all its servers", HFILL } },
@@ -949,7 +953,7 @@ register_commnat(void)
             EXPFILL } },
         { &ei_commnat_address,
           { "commnat.bad_address", PI_PROTOCOL, PI_NOTE,
-            "Address in a request, or one that no host has in a response", EXPFILL } },
+            "Address or port in a request, or one that no host has in a response", EXPFILL } },
         { &ei_commnat_reserved,
           { "commnat.bad_reserved", PI_PROTOCOL, PI_NOTE, "Reserved bits are set", EXPFILL } },
         { &ei_commnat_flags,

@@ -85,7 +85,7 @@ set_conversation_dissector(packet_info *pinfo, uint32_t from)
 }
 
 static ft_flow *
-new_flow(packet_info *pinfo, ft_generation generation, uint32_t from)
+new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t from)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     ft_flow *flow = wmem_new0(wmem_file_scope(), ft_flow);
@@ -93,6 +93,7 @@ new_flow(packet_info *pinfo, ft_generation generation, uint32_t from)
     flow->a = ft_endpoint_keep(&source);
     flow->b = ft_endpoint_keep(&destination);
     flow->claimed_from = from;
+    flow->shape = shape;
     flow->generation = generation;
     flow->number = wmem_map_size(flows) + 1;
     flow->direct.flow = flow;
@@ -102,7 +103,7 @@ new_flow(packet_info *pinfo, ft_generation generation, uint32_t from)
 }
 
 ft_flow *
-ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp)
+ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool called_by_udp)
 {
     ft_flow *flow = lookup(pinfo);
 
@@ -113,7 +114,7 @@ ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp)
 
     const uint32_t from = called_by_udp ? pinfo->num : pinfo->num + 1;
     set_conversation_dissector(pinfo, from);
-    return new_flow(pinfo, generation, from);
+    return new_flow(pinfo, shape, generation, from);
 }
 
 static bool

@@ -11,7 +11,7 @@
 #ifndef FT_FLOW_H
 #define FT_FLOW_H
 
-#include "calls/packet.h"
+#include "calls/evidence.h"
 
 typedef struct ft_leg {
     struct ft_flow *flow;
@@ -29,6 +29,7 @@ typedef struct ft_flow {
     ft_endpoint   a, b;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;
+    ft_shape      shape;            /* of the packet that claimed it */
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
     bool          client_learnt;    /* the client is known as a device */
     ft_leg        direct;           /* leg of channel 0 */
@@ -45,10 +46,10 @@ ft_heading ft_flow_heading(const ft_flow *flow, const packet_info *pinfo);
 /* The flow of the packet's 5-tuple as known before this frame; NULL if it has no claim yet. */
 ft_flow *ft_flow_find(const packet_info *pinfo);
 
-/* Claims the 5-tuple for the front door (first pass; later passes find what it made). called_by_udp: UDP itself gave
- * us the packet, so the claim holds from this frame on, else from the next: anything else differs between passes.
- * Returns NULL where FT_MAX_FLOWS is reached: the packet is decoded, and forgotten. */
-ft_flow *ft_flow_claim(packet_info *pinfo, ft_generation generation, bool called_by_udp);
+/* Claims the 5-tuple for the front door (first pass; later passes find what it made). shape: of the packet in hand.
+ * called_by_udp: UDP itself gave us the packet, so the claim holds from this frame on, else from the next: anything
+ * else differs between passes. Returns NULL where FT_MAX_FLOWS is reached: the packet is decoded, and forgotten. */
+ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool called_by_udp);
 
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
 void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);

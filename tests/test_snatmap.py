@@ -56,14 +56,11 @@ def claimed(tshark, make_capture, datagrams):
 
 
 def experts(tshark, make_capture, protocol, datagrams):
-    """The expert infos of the protocol at each datagram, all sent to its dissector by hand."""
+    """The expert infos of the protocol at each datagram; the first one claims the flow."""
     names = [name for name, kind in tshark.field_types.items()
              if name.startswith(protocol + ".") and kind == "FT_NONE"]
-    options = ["-d", f"udp.port=={datagrams[0].sport},{protocol}", "-T", "fields", "-E", "separator=|"]
-    for name in names:
-        options += ["-e", name]
-    return [[n.split(".")[1] for n, v in zip(names, line.split("|"), strict=True) if v]
-            for line in tshark.lines(make_capture(datagrams), *options)]
+    return [[name.split(".")[1] for name in names if row[name]]
+            for row in tshark.rows(make_capture(datagrams), *names)]
 
 
 # SNATMAP
@@ -211,11 +208,12 @@ def test_every_truncation_in_its_flow(tshark, make_capture):
     """In a flow that is FaceTime's, cut by the sender or by the capture."""
     cuts = [d for snapped in (False, True) for d in support.truncations(snatmap(), snapped)]
     capture = make_capture([snatmap(), snatmap().reply(RESPONSE)] + cuts)
-    assert tshark.count(capture, "_ws.malformed") == 0
-    # cut by the capture, the datagram's length still tells what it is, once its type is there
-    assert tshark.frames(capture, "snatmap") == [1, 2, 18, *range(22, 35)]
-    assert tshark.frames(capture, "snatmap.cut") == [*range(22, 34)]
-    assert tshark.frames(capture, 'facetime.path == "server"') == [1, 2, 18, *range(22, 35)]
+    assert tshark.count(capture, "_ws.malformed && !snatmap.bad_length") == 0
+    # cut by the sender, the type tells what it is; cut by the capture, the datagram's length
+    assert tshark.frames(capture, "snatmap") == [1, 2, *range(6, 35)]
+    assert tshark.frames(capture, "snatmap.bad_length") == [*range(6, 18)]
+    assert tshark.frames(capture, "snatmap.cut") == [*range(19, 34)]
+    assert tshark.frames(capture, 'facetime.path == "server"') == [1, 2, *range(6, 35)]
 
 
 ODDITIES = {
@@ -229,6 +227,28 @@ ODDITIES = {
 def test_oddities_have_a_name(tshark, make_capture):
     datagrams = [snatmap()] + [snatmap(payload) for payload in ODDITIES.values()]
     assert experts(tshark, make_capture, "snatmap", datagrams) == [[]] + [[name] for name in ODDITIES]
+
+
+def test_damaged_messages_in_their_flow(tshark, make_capture):
+    """Shown as what they are damaged of; what has neither the length nor the head is data."""
+    kinds = {"SNATMAP": "6", "CommNAT": "7", "data": "14"}
+    good = [snatmap(), snatmap().reply(RESPONSE)]
+    damaged = [(REQUEST[:15], "SNATMAP"), (REQUEST + b"\0", "SNATMAP"), (b"\0\0\0\3" + REQUEST[4:], "SNATMAP"),
+               (REQUEST[:8], "SNATMAP"), (b"\x3f" * 16, "SNATMAP"), (b"\0", "data"), (b"\0\0\0\3" + bytes(20), "data"),
+               (b"\0\3" + TEST_MAIN0[2:], "SNATMAP"), (TEST_MAIN0[:15], "CommNAT")]
+    capture = make_capture(good + [snatmap(payload) for payload, _ in damaged])
+    for two_pass in (False, True):
+        rows = tshark.rows(capture, "facetime.kind", two_pass=two_pass)[2:]
+        assert [row["facetime.kind"] for row in rows] == [[kinds[name]] for _, name in damaged]
+
+
+def test_flows_of_others_have_no_damaged_messages(tshark, make_capture):
+    """A flow that a connectivity check claimed: 15 bytes with SNATMAP's head are data there."""
+    check = bytes.fromhex("""0001001c 2112a442 000127f1 0e4a55c3 31b2a07d
+        00060014 12345678 00000000 0000 23456789 00000000 0000""")
+    check = check[:2] + struct.pack("!H", len(check) - 20 + 8) + check[4:] + bytes.fromhex("8001000400000001")
+    capture = make_capture([snatmap(check), snatmap(REQUEST[:15])])
+    assert tshark.values(capture, "facetime.kind") == ["1", "14"]
 
 
 def test_nonce_with_one_clear_end_is_legal(tshark, make_capture):
@@ -374,6 +394,17 @@ def test_flags_of_the_report(tshark, make_capture):
     assert tshark.count(capture, "commnat.bad_flags") == 0
 
 
+def test_response_of_a_report_is_bytes(tshark, make_capture):
+    """What stands behind its token is not known: nothing is read into it."""
+    odd = REPORT_RESPONSE[:8] + bytes.fromhex("34ff8ef83cae1234")
+    capture = make_capture([commnat(REPORT), commnat(b"").reply(REPORT_RESPONSE), commnat(b"").reply(odd)])
+    names = ["commnat.flags", "commnat.port", "commnat.ipv4", "commnat.reserved", "commnat.raw", "_ws.expert",
+             *(f"commnat.flags.{name}" for name in FLAGS.values())]
+    for row, raw in zip(tshark.rows(capture, *names)[1:], ("fffffeedffffffff", "34ff8ef83cae1234"), strict=True):
+        assert {name: value for name, value in row.items() if value} == {"commnat.raw": [raw]}
+    assert tshark.values(capture, "commnat.response_to") == ["1", "1"]
+
+
 COMMNAT_NEAR_MISSES = {
     "operation 0": commnat(b"\0\0" + TEST_MAIN0[2:]),
     "operation 3": commnat(b"\0\3" + TEST_MAIN0[2:]),
@@ -420,9 +451,10 @@ def test_commnat_every_truncation_of_a_liar(tshark, make_capture):
 def test_commnat_every_truncation_in_its_flow(tshark, make_capture):
     cuts = [d for snapped in (False, True) for d in support.truncations(commnat(TEST_MAIN0), snapped)]
     capture = make_capture([commnat(TEST_MAIN0)] + cuts)
-    assert tshark.count(capture, "_ws.malformed") == 0
-    assert tshark.frames(capture, "commnat") == [1, 17, *range(21, 34)]
-    assert tshark.frames(capture, "commnat.cut") == [*range(21, 33)]
+    assert tshark.count(capture, "_ws.malformed && !commnat.bad_length") == 0
+    assert tshark.frames(capture, "commnat") == [1, *range(5, 34)]
+    assert tshark.frames(capture, "commnat.bad_length") == [*range(5, 17)]
+    assert tshark.frames(capture, "commnat.cut") == [*range(18, 33)]
 
 
 COMMNAT_ODDITIES = {
@@ -434,6 +466,11 @@ COMMNAT_ODDITIES = {
     "bad_reserved": TEST_MAIN0[:15] + b"\0",
     "bad_flags": report(0x400),
 }
+
+
+def test_report_with_a_port(tshark, make_capture):
+    odd = REPORT[:12] + bytes.fromhex("3caeffff")
+    assert experts(tshark, make_capture, "commnat", [commnat(REPORT), commnat(odd)]) == [[], ["bad_address"]]
 
 
 def test_commnat_oddities_have_a_name(tshark, make_capture):
