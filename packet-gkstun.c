@@ -371,7 +371,7 @@ struct stun_message {
     bool          integrity_last;
     uint64_t      seen;             /* attributes by ATT_ id */
     ft_generation generation;       /* as the attributes tell */
-    uint32_t      timestamp, delay, radio;
+    uint32_t      delay, radio;
     uint32_t      data_offset, data_length;
     uint8_t       mapped[16], peer[16], relayed[16];    /* what the addresses of ft_stun point to */
     ft_stun       facts;
@@ -512,6 +512,7 @@ parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo)
     facts->has_reservation_token = seen(message, BIT(RESERVATION_TOKEN));
     facts->has_xor_relayed = seen(message, BIT(XOR_RELAYED_ADDRESS));
     facts->has_lifetime = seen(message, BIT(LIFETIME));
+    facts->has_timestamp = seen(message, BIT(TIMESTAMP));
     facts->use_candidate = seen(message, BIT(USE_CANDIDATE));
     facts->controlling = seen(message, BIT(ICE_CONTROLLING));
     facts->controlled = seen(message, BIT(ICE_CONTROLLED));
@@ -628,7 +629,7 @@ learn_data(stun_message *message, const stun_attribute *attribute)
 static void
 learn_timestamp(stun_message *message, const stun_attribute *attribute)
 {
-    message->timestamp = tvb_get_ntohl(message->tvb, attribute->offset);
+    message->facts.timestamp = tvb_get_ntohl(message->tvb, attribute->offset);
 }
 
 static void
@@ -808,7 +809,7 @@ round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *r
     if (message->facts.message_class != STUN_SUCCESS || !seen(message, BIT(TIMESTAMP) | BIT(DELAY)))
         return false;
 
-    const ft_sent *sent = ft_exchange_sent(exchange, message->timestamp);
+    const ft_sent *sent = ft_exchange_sent(exchange, message->facts.timestamp);
     if (!sent || sent->frame >= message->pinfo->num)
         return false;
 
@@ -1142,12 +1143,20 @@ show_qos(const attribute_view *view)
                            view->attribute->offset - ATTRIBUTE_HEADER_LENGTH, ATTRIBUTE_HEADER_LENGTH, true);
 }
 
+/* What the numbers mean is known from modern calls alone. */
 static void
 show_radio(const attribute_view *view)
 {
+    const uint32_t value = value_of(view);
+
+    if (view->message->generation == FT_LEGACY) {
+        proto_tree_add_uint_format_value(view->tree, hf_gkstun_radio, view->message->tvb, view->attribute->offset, 4,
+                                         value, "%u", value);
+        proto_item_append_text(view->tree, ": %u", value);
+        return;
+    }
     show_field(view, &hf_gkstun_radio, 0, 4, ENC_BIG_ENDIAN);
-    proto_item_append_text(view->tree, ": %s (%u)",
-                           val_to_str_const(value_of(view), ft_radio_vals, "unknown"), value_of(view));
+    proto_item_append_text(view->tree, ": %s (%u)", val_to_str_const(value, ft_radio_vals, "unknown"), value);
 }
 
 static void
@@ -1180,6 +1189,7 @@ show_link_id(const attribute_view *view)
 typedef struct {
     uint32_t ipv4, ipv6, entries, end;  /* offsets of the three parts, and where the list ends */
     unsigned ipv4_count, ipv6_count;    /* addresses that are really there */
+    unsigned ipv6_index;                /* the index of the first IPv6 address */
 } candidate_list;
 
 static void
@@ -1228,7 +1238,7 @@ candidate_address(tvbuff_t *tvb, uint32_t offset, const candidate_list *list, bo
 
     *is_ipv6 = where & 0x10;
     if (*is_ipv6)
-        return number < list->ipv6_count ? list->ipv6 + 16 * number : 0;
+        return number - list->ipv6_index < list->ipv6_count ? list->ipv6 + 16 * (number - list->ipv6_index) : 0;
     return number < list->ipv4_count ? list->ipv4 + 4 * number : 0;
 }
 
@@ -1284,6 +1294,23 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
                            host, tvb_get_letohs(tvb, offset + 14), tvb_get_letohs(tvb, offset + 9));
 }
 
+/* Indexes count within their family, it seems: 4 bits are too few for 15 addresses of each. Where those of the IPv6
+ * candidates only make sense as going on from the IPv4 ones, they are taken so. */
+static unsigned
+first_ipv6_index(tvbuff_t *tvb, const candidate_list *list, unsigned count)
+{
+    bool is_beyond = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t where = tvb_get_uint8(tvb, list->entries + i * CANDIDATE_LENGTH + 13);
+        const unsigned number = where & 15;
+        if ((where & 0x10) && number - list->ipv4_count >= list->ipv6_count)
+            return 0;
+        is_beyond |= (where & 0x10) && number >= list->ipv6_count;
+    }
+    return is_beyond ? list->ipv4_count : 0;
+}
+
 static void
 show_candidates(const attribute_view *view)
 {
@@ -1300,6 +1327,7 @@ show_candidates(const attribute_view *view)
     }
 
     const unsigned whole = (list.end - list.entries) / CANDIDATE_LENGTH, count = MIN(whole, MAX_CANDIDATES);
+    list.ipv6_index = first_ipv6_index(view->message->tvb, &list, count);
     for (unsigned i = 0; i < count; i++)
         show_candidate(view, list.entries + i * CANDIDATE_LENGTH, &list);
     proto_item_append_text(view->tree, ": %u candidate%s", count, plurality(count, "", "s"));
@@ -1656,15 +1684,15 @@ find_exchange(const stun_message *message, bool *is_repeat)
     if (facts->message_class == STUN_INDICATION || carries_data(message))
         return NULL;
     if (facts->message_class != STUN_REQUEST)
-        return seen(message, BIT(TIMESTAMP))
-                   ? ft_exchange_echo(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
-                                      message->timestamp, is_repeat)
+        return facts->has_timestamp
+                   ? ft_exchange_echo(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH, facts->timestamp,
+                                      is_repeat)
                    : ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH, is_repeat);
 
     const ft_exchange *exchange = ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid, TXID_LENGTH,
                                                       facts->use_candidate, is_repeat);
-    if (seen(message, BIT(TIMESTAMP)))
-        ft_exchange_stamp(message->pinfo, exchange, message->timestamp);
+    if (facts->has_timestamp)
+        ft_exchange_stamp(message->pinfo, exchange, facts->timestamp);
     return exchange;
 }
 
@@ -1846,7 +1874,8 @@ static hf_register_info hf[] = {
         "0x8006 is there: the sender's cellular interface supports QoS (after 2015)", HFILL } },
     { &hf_gkstun_radio,
       { "Radio Access Technology", "gkstun.radio", FT_UINT32, BASE_DEC, VALS(ft_radio_vals), 0,
-        "Kind of the sender's interface; inferred from calls over Wi-Fi (0) and cellular (5)", HFILL } },
+        "Kind of the sender's interface. The names are of the modern generation, inferred from calls over Wi-Fi (0) "
+        "and cellular (5); what legacy devices mean by the numbers is not known", HFILL } },
     { &hf_gkstun_nomination,
       { "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0,
         "0x8008 of 4 bytes, beside USE-CANDIDATE: a count and flags", HFILL } },
@@ -1915,7 +1944,7 @@ static hf_register_info hf[] = {
         "The index counts IPv6 addresses", HFILL } },
     { &hf_gkstun_candidate_index,
       { "Address Index", "gkstun.candidate.index", FT_UINT8, BASE_DEC, NULL, 0x0f,
-        "Which address of the list is the candidate's, from 0", HFILL } },
+        "Which address of the list is the candidate's, from 0; that it counts within the family is inferred", HFILL } },
     { &hf_gkstun_candidate_ipv4,
       { "IPv4 Address", "gkstun.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
         "The candidate's address, found by its index", HFILL } },

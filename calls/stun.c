@@ -292,9 +292,35 @@ learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft
     }
 }
 
-/* An answer on a direct pair. More than its own request was waiting: earlier ones had been lost on the way. */
+/* The transmission that got through: its timestamp tells it from its repeats. */
+static uint32_t
+answered_frame(const ft_stun *stun, const ft_exchange *exchange)
+{
+    const ft_sent *sent = stun->has_timestamp ? ft_exchange_sent(exchange, stun->timestamp) : NULL;
+
+    if (sent)
+        return sent->frame;
+    return exchange ? exchange->request_frame : 0;
+}
+
+/* More than the check that is answered was waiting: earlier ones had been lost on the way. */
 static void
-learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_exchange *exchange)
+judge_hole(packet_info *pinfo, check_state *state, uint32_t answered)
+{
+    nstime_t waited;
+
+    nstime_delta(&waited, &pinfo->abs_ts, &state->first_time);
+    if (!state->open && state->unanswered > 1 && answered && answered != state->first_frame &&
+        nstime_to_sec(&waited) <= HOLE_PUNCH_WINDOW_S)
+        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered,
+                     "The check in frame %u gets through after %u that did not since frame %u", answered,
+                     state->unanswered - 1, state->first_frame);
+    state->open = true;
+    state->unanswered = 0;
+}
+
+static void
+learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
 {
     const ft_endpoint source = ft_source(pinfo);
 
@@ -308,17 +334,7 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_exchange *exc
     if (call && call->remote.addr.type == AT_NONE && addresses_equal(&pinfo->dst, &call->local.addr) &&
         !ft_endpoint_equal(&source, &call->local))
         call->remote = ft_endpoint_keep(&source);
-
-    check_state *state = checks(packet->leg);
-    nstime_t waited;
-    nstime_delta(&waited, &pinfo->abs_ts, &state->first_time);
-    if (!state->open && state->unanswered > 1 && exchange && exchange->request_frame != state->first_frame &&
-        nstime_to_sec(&waited) <= HOLE_PUNCH_WINDOW_S)
-        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, exchange->request_frame,
-                     "The check in frame %u gets through after %u that did not since frame %u",
-                     exchange->request_frame, state->unanswered - 1, state->first_frame);
-    state->open = true;
-    state->unanswered = 0;
+    judge_hole(pinfo, checks(packet->leg), answered_frame(stun, exchange));
 }
 
 void
@@ -338,6 +354,6 @@ ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchan
     } else if (stun->message_class == STUN_REQUEST) {
         learn_check(pinfo, packet, stun, exchange, is_retransmission);
     } else if (stun->message_class == STUN_SUCCESS) {
-        learn_check_answer(pinfo, packet, exchange);
+        learn_check_answer(pinfo, packet, stun, exchange);
     }
 }

@@ -29,6 +29,8 @@ typedef struct {
     bool        controlling, controlled;
     bool        has_link_id;            /* 0x8008 of 16 bytes */
     uint8_t     link_id[16];
+    bool        has_timestamp;
+    uint32_t    timestamp;              /* 0x8004: the sender's in a request, the request's in an answer */
     uint32_t    lifetime;               /* seconds */
     uint16_t    channel;                /* CHANNEL-NUMBER, 0 if absent */
     uint16_t    error_code;             /* 0 if absent */

@@ -425,6 +425,16 @@ def test_an_answer_goes_to_the_request_whose_timestamp_it_echoes(tshark, make_ca
     assert nominated == {"facetime.event": ["nominated"], "facetime.event.frame": ["6"]}
 
 
+def test_hole_punched_by_a_repeat(tshark, make_capture):
+    """The answer's timestamp is the third transmission's: two had been lost. Where it is the first's, none had."""
+    stamps = 0x10000, 0x18000, 0x20000
+    for answered, told in ((0x20000, [("hole_punched", "3")]), (0x10000, [])):
+        frames = [up(stamped(BINDING_REQUEST, stamp), time=n / 2) for n, stamp in enumerate(stamps)]
+        capture = make_capture([*frames, down(stamped(BINDING_RESPONSE, answered), time=1.05)])
+        row = tshark.rows(capture, "facetime.event", "facetime.event.frame")[-1]
+        assert list(zip(row["facetime.event"], row["facetime.event.frame"], strict=True)) == told
+
+
 def test_a_copy_of_a_request_after_its_answer_is_answered_too(tshark, make_capture):
     """Sent again with the same timestamp: a copy that the network made."""
     capture = make_capture([up(BINDING_REQUEST), down(BINDING_RESPONSE), up(BINDING_REQUEST), down(BINDING_RESPONSE),
@@ -559,6 +569,24 @@ def test_channel_data_may_be_padded_or_empty(tshark, make_capture):
                        "facetime.path": ["1"]}
     assert rows[4] == {"gkstun.padding": [], "gkstun.trailing": [], "facetime.kind": ["2"], "facetime.path": ["1"]}
     assert rows[1]["gkstun.padding"] == ["00"]
+
+
+def test_indexes_of_ipv6_candidates_may_go_on_from_the_ipv4_ones(tshark, make_capture):
+    """Which of both the index does is inferred, so neither is called bad; one that fits neither is."""
+    for numbers, expected, bad in (((0, 1), ["2001:db8::1", "2001:db8::2"], []), ((1, 2), ["2001:db8::1", "2001:db8::2"], []),
+                                   ((0, 2), ["2001:db8::1"], ["1"]), ((1, 3), ["2001:db8::2"], ["1"])):
+        listed = candidates(b"".join(candidate(where=0x10 | number) for number in numbers),
+                            v4=["10.0.0.2"], v6=["2001:db8::1", "2001:db8::2"])
+        row = one(tshark, make_capture, [up(check(attribute(0x8009, listed)))], "gkstun.candidate.ipv6",
+                  "gkstun.candidates_bad")
+        assert (row["gkstun.candidate.ipv6"], bool(row["gkstun.candidates_bad"])) == (expected, bool(bad))
+
+
+def test_only_modern_radios_have_names(tshark, make_capture):
+    capture = make_capture([up(check(attribute(0x8007, bytes(3) + b"\5"))), Datagram("10.0.0.3", 16402, *PEER, MODERN_REQUEST)])
+    legacy, modern = (tshark.text(capture, "-V", filter=f"facetime.generation == {name}") for name in (1, 2))
+    assert "Radio Access Technology: 5\n" in legacy and "RADIO-ACCESS-TECHNOLOGY: 5\n" in legacy
+    assert "cellular (5)" in modern.lower()
 
 
 # ---- bad input ----
