@@ -25,8 +25,10 @@ else()
     set(facetime_plugin_folder ${Wireshark_PLUGIN_LIBDIR}/epan)
     set(facetime_profile_folder share/wireshark/profiles)
 endif()
-if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
+# Ours where nobody chose another: also where this build folder was configured before, with the other USER_INSTALL.
+if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT OR CMAKE_INSTALL_PREFIX STREQUAL facetime_default_prefix)
     set(CMAKE_INSTALL_PREFIX ${facetime_prefix} CACHE PATH "Where Wireshark looks for plugins and profiles" FORCE)
+    set(facetime_default_prefix ${facetime_prefix} CACHE INTERNAL "The prefix that was chosen for lack of another")
 endif()
 
 install(TARGETS facetime LIBRARY DESTINATION ${facetime_plugin_folder})

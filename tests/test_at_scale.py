@@ -90,17 +90,22 @@ def test_documents_are_taken(tshark, mapping, name):
 # Parts
 
 @pytest.fixture(scope="module")
-def split(tshark):
-    """split(capture, packets) -> the parts."""
+def program(tshark):
+    """A tshark with the plugin, as one file."""
     wrapper = support.stage() / "tshark-with-plugin"
     exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in tshark.environment.items())
     wrapper.write_text(f"#!/bin/sh\nexec {' '.join(tshark.command)} env {exports} {tshark.program} \"$@\"\n")
     wrapper.chmod(0o755)
+    return wrapper
 
+
+@pytest.fixture(scope="module")
+def split(tshark, program):
+    """split(capture, packets) -> the parts."""
     def run(capture, size, name):
         folder = support.stage() / f"parts-{name}-{size}"
         subprocess.run([support.ROOT / "tools" / "split-calls", tshark._readable(capture), folder, str(size)], check=True,
-                       env={**os.environ, "TSHARK": str(wrapper)}, capture_output=True)
+                       env={**os.environ, "TSHARK": str(program)}, capture_output=True)
         for part in folder.iterdir():
             part.chmod(0o644)
         folder.chmod(0o755)
@@ -129,6 +134,36 @@ def test_calls_at_the_same_time_stay_together(tshark, split):
     parts = split(capture, 1, "two")
     with_calls = [calls(tshark, part) for part in parts]
     assert calls(tshark, capture) in with_calls and len(calls(tshark, capture)) == 2
+
+
+def test_what_led_to_a_call_stays_with_it(tshark, split):
+    """The NAT tests and the HTTP check come before the first packet that opens the call."""
+    capture = support.TEST_CAPTURES / "facetime-caller.pcapng"
+    calls_of = [row["facetime.call"] for row in tshark.rows(capture, "facetime.call", filter="facetime", two_pass=True)]
+    parts = [part for part in split(capture, 1, "caller") if tshark.frames(part, "facetime")]
+    assert calls_of and all(calls_of), "all of it is of the call"
+    assert [len(tshark.frames(part, "facetime")) for part in parts] == [len(calls_of)]
+
+
+@pytest.mark.parametrize("capture, size, words", [
+    ("facetime-caller.pcapng", "many", "is no number of packets"),
+    ("facetime-caller.pcapng", "0", "is no number of packets"),
+    ("nonexistent.pcapng", "1", "doesn't exist"),
+])
+def test_no_parts_are_no_success(capture, size, words, program, tmp_path):
+    done = subprocess.run([support.ROOT / "tools/split-calls", support.TEST_CAPTURES / capture, tmp_path, size],
+                          env={**os.environ, "TSHARK": str(program)}, capture_output=True, text=True)
+    assert done.returncode != 0 and words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("other, words", [("stock", "facetime.call"), ("nonexistent", "No such file")])
+def test_a_tshark_that_does_not_know_calls_is_no_success(other, words, stock, tmp_path):
+    which = stock.program if other == "stock" else "/nonexistent/tshark"
+    done = subprocess.run([support.ROOT / "tools/split-calls", support.TEST_CAPTURES / "facetime-caller.pcapng", tmp_path],
+                          env={**stock.environment, "TSHARK": which}, capture_output=True, text=True)
+    assert done.returncode != 0 and words in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_merged_parts_are_the_whole(tshark, split):

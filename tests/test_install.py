@@ -84,6 +84,24 @@ def test_for_one_user(build, tshark):
     assert "snatmap" in first.split(), "the profile's column with the kind"
 
 
+def test_another_choice_in_the_same_folder(for_all, build, tshark, tmp_path):
+    """As after ./demo: for all first, then for one user, and back."""
+    home = tmp_path / "home"
+    folder = build()
+    for option, root in (("ON", home), ("OFF", tmp_path / "all")):
+        run("cmake", "-B", folder, f"-DUSER_INSTALL={option}", env={**os.environ, "HOME": str(home)})
+        install(folder, "" if option == "ON" else root)
+    assert files_below(home) == wanted(tshark, ".local/lib/wireshark/plugins", ".config/wireshark/profiles")
+    install(for_all, tmp_path / "reference")
+    assert files_below(tmp_path / "all") == files_below(tmp_path / "reference")
+
+
+def test_a_prefix_of_ones_own_is_kept(build, tmp_path):
+    folder = build(f"-DCMAKE_INSTALL_PREFIX={tmp_path}/mine")
+    run("cmake", "-B", folder, "-DUSER_INSTALL=ON")
+    assert f"CMAKE_INSTALL_PREFIX:PATH={tmp_path}/mine" in (folder / "CMakeCache.txt").read_text()
+
+
 def test_uninstall(for_all, tmp_path):
     (tmp_path / "usr/share/wireshark/profiles/Mine").mkdir(parents=True)
     (tmp_path / "usr/share/wireshark/profiles/Mine/preferences").write_text("# mine\n")
