@@ -133,16 +133,14 @@ static dissector_handle_t rtcp_handle;
 
 /* ---- payload types ---- */
 
-enum { MEDIA_UNKNOWN = 0, MEDIA_AUDIO = 1, MEDIA_VIDEO = 2, MEDIA_MASK = 3, MEDIA_INFERRED = 4 };
+enum { MEDIA_UNKNOWN, MEDIA_AUDIO, MEDIA_VIDEO };
 
-/* What a payload type carries. Inferred: the codec rests on clock and timestamp steps, no text names it. */
+/* What a payload type carries. */
 static const uint8_t media_of[128] = {
-    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO | MEDIA_INFERRED,
-    [20] = MEDIA_AUDIO | MEDIA_INFERRED,      [34] = MEDIA_VIDEO,
-    [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,  [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO,
-    [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO, [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO | MEDIA_INFERRED,
-    [108] = MEDIA_AUDIO | MEDIA_INFERRED,     [111] = MEDIA_AUDIO | MEDIA_INFERRED,
-    [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO | MEDIA_INFERRED,
+    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO,  [20] = MEDIA_AUDIO,
+    [34] = MEDIA_VIDEO,  [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,  [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO,
+    [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO, [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO, [108] = MEDIA_AUDIO,
+    [111] = MEDIA_AUDIO, [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO,
     [121] = MEDIA_AUDIO, [122] = MEDIA_AUDIO, [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
 };
 
@@ -393,7 +391,7 @@ parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
     rtp->fixed.sequence = tvb_get_ntohs(tvb, 2);
     rtp->fixed.timestamp = tvb_get_ntohl(tvb, 4);
     rtp->fixed.ssrc = tvb_get_ntohl(tvb, 8);
-    rtp->media = media_of[rtp->fixed.payload_type] & MEDIA_MASK;
+    rtp->media = media_of[rtp->fixed.payload_type];
     rtp->payload = FIXED_HEADER_LENGTH + 4 * (first & 0x0f);
     rtp->payload_end = tvb_reported_length(tvb);
     if (!fits(tvb, rtp->payload, HEADER_SHORT, rtp))
@@ -799,22 +797,24 @@ dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const
         col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
                      codec ? codec->name : "Unknown", rtp->fixed.ssrc, rtp->fixed.sequence,
                      rtp->fixed.timestamp);
-    } else if (codec && rtp->fixed.payload_type < 96 &&
-               (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED)) {
-        col_append_fstr(pinfo->cinfo, COL_INFO, " [%s, inferred]", codec->name);
+    } else if (codec && codec->inferred) { /* stock names only dynamic payload types by what it was told */
+        if (rtp->fixed.payload_type < 96)
+            col_append_fstr(pinfo->cinfo, COL_INFO, " [%s, inferred]", codec->name);
+        else
+            col_append_str(pinfo->cinfo, COL_INFO, " [codec inferred]");
     }
 }
 
 /* ---- what is shown ---- */
 
 static void
-show_codec(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec, bool from_sdp)
+show_codec(proto_tree *tree, tvbuff_t *tvb, const ft_codec *codec)
 {
     if (!codec)
         return;
 
     proto_item *item = proto_tree_add_string(tree, hf_codec, tvb, 1, 1, codec->name);
-    if (!from_sdp && (media_of[rtp->fixed.payload_type] & MEDIA_INFERRED))
+    if (codec->inferred)
         proto_item_append_text(item, " (inferred)");
 }
 
@@ -952,12 +952,12 @@ show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_pac
 }
 
 static proto_item *
-show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec, bool from_sdp)
+show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec)
 {
     proto_item *item = proto_tree_add_item(tree, proto_facetime_rtp, tvb, 0, -1, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtp);
 
-    show_codec(subtree, tvb, rtp, codec, from_sdp);
+    show_codec(subtree, tvb, codec);
     if (rtp->extension)
         show_extension(subtree, tvb, rtp);
     if (rtp->has_key_id) {
@@ -1009,7 +1009,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         set_up_media(pinfo, packet, sdp_frame);
         dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
     }
-    proto_item *item = tree ? show_own_part(tree, tvb, &rtp, codec, sdp_frame != 0) : NULL;
+    proto_item *item = tree ? show_own_part(tree, tvb, &rtp, codec) : NULL;
     show_damage(pinfo, item, tvb, &rtp, packet->generation);
     show_own_checks(pinfo, item, tvb, &rtp, relay);
     if (rtp.has_frame_info || rtp.fec)
@@ -1161,8 +1161,8 @@ proto_register_facetime_rtp(void)
     static hf_register_info hf[] = {
         { &hf_codec,
           { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec: from the call's SDP, else FaceTime's usual one (EVS, RED, CN and Opus inferred)",
-            HFILL } },
+            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, 97, 98, 101, "
+            "107, 108, 111, 113, 119, and 13 in modern calls, inferred)", HFILL } },
         { &hf_profile,
           { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
             "Flags that tell which fields the extension has: not an id of RFC 8285", HFILL } },
@@ -1260,7 +1260,7 @@ proto_register_facetime_rtp(void)
             "The picture is mirrored (inferred)", HFILL } },
         { &hf_video_orientation,
           { "Orientation", "facetime_rtp.video.orientation", FT_UINT16, BASE_DEC, NULL, 0x0300,
-            "How the device is held, in quarter turns (inferred)", HFILL } },
+            "How the device is held: name from others' clients, the values' meanings inferred", HFILL } },
         { &hf_video_ltr,
           { "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0,
             "Bits about long-term reference frames (inferred)", HFILL } },

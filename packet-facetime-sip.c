@@ -1029,9 +1029,10 @@ add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *medi
                                                   format.length, codec->name, "%s, %u Hz", codec->name,
                                                   codec->clock_rate);
         proto_item_set_generated(item);
-        proto_item_append_text(item, mapped         ? " (a=rtpmap)"
-                                     : number >= 96 ? " (FaceTime's use of the number; no a=rtpmap)"
-                                                    : " (static payload type)");
+        proto_item_append_text(item, mapped            ? " (a=rtpmap)"
+                                     : codec->inferred ? " (FaceTime's use of the number, inferred; no a=rtpmap)"
+                                     : number >= 96    ? " (FaceTime's use of the number; no a=rtpmap)"
+                                                       : " (static payload type)");
     }
     return number >= 96 && !mapped;
 }
@@ -1745,8 +1746,8 @@ register_sdp_fields(void)
             "Payload type of an m= line", HFILL } },
         { &hf_facetime_sdp_media_codec,
           { "Codec", "facetime_sdp.media.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec of the payload type, from a=rtpmap, or known of FaceTime where that line is "
-            "missing", HFILL } },
+            "Codec of the payload type, from a=rtpmap, or FaceTime's use of the number where that line is "
+            "missing (of 20, 97, 98, 101, 107, 108, 111, 113 and 119 inferred)", HFILL } },
         { &hf_facetime_sdp_fmtp_payload_type,
           { "Format of payload type", "facetime_sdp.fmtp.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
             "Payload type that a=fmtp speaks of", HFILL } },

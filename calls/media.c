@@ -13,35 +13,36 @@
 unsigned ft_media_gap_ms = 2000;
 ws_bool ft_accept_bare_media = TRUE;
 
-/* Payload types that FaceTime uses without an rtpmap line. Inferred: 20, 97, 98, 107, 108, 111, 113, 119. */
+/* Payload types that FaceTime uses without an rtpmap line. Static ones are those of RFC 3551; others' codecs stand in
+ * SDP (a=rtpmap in some calls, a=fmtp), or are inferred: from later builds' tables, from clocks and timestamp steps. */
 static const ft_codec known_codecs[] = {
-    {   0, "PCMU",      8000 },
-    {   8, "PCMA",      8000 },
-    {   9, "G722",      8000 },     /* 16 kHz sound on the 8 kHz clock of RFC 3551 */
-    {  13, "CN",        8000 },
-    {  20, "RED",      24000 },
-    {  34, "H263",     90000 },
-    {  97, "AMR",       8000 },
-    {  98, "AMR-WB",   16000 },
-    { 100, "HEVC",     90000 },
-    { 101, "AAC-ELD",  48000 },
-    { 104, "AAC-ELD",  24000 },
-    { 105, "X-AAC_ELD", 22050 },
-    { 106, "AAC-ELD",  16000 },
-    { 107, "EVS",      16000 },
-    { 108, "EVS",      24000 },
-    { 111, "EVS",      16000 },
-    { 113, "AAC",      24000 },
-    { 119, "Opus",     24000 },
-    { 123, "H264",     90000 },
-    { 126, "X-H264",   90000 },
+    {   0, "PCMU",      8000, false },
+    {   8, "PCMA",      8000, false },
+    {   9, "G722",      8000, false },     /* 16 kHz sound on the 8 kHz clock of RFC 3551 */
+    {  13, "CN",        8000, false },
+    {  20, "RED",      24000, true },
+    {  34, "H263",     90000, false },
+    {  97, "AMR",       8000, true },
+    {  98, "AMR-WB",   16000, true },
+    { 100, "HEVC",     90000, false },
+    { 101, "AAC-ELD",  48000, true },
+    { 104, "AAC-ELD",  24000, false },
+    { 105, "X-AAC_ELD", 22050, false },
+    { 106, "AAC-ELD",  16000, false },
+    { 107, "EVS",      16000, true },
+    { 108, "EVS",      24000, true },
+    { 111, "EVS",      16000, true },
+    { 113, "AAC",      24000, true },
+    { 119, "Opus",     24000, true },
+    { 123, "H264",     90000, false },
+    { 126, "X-H264",   90000, false },
 };
 
 /* In the modern generation picture and sound of one sender share a 24 kHz clock. */
 static const ft_codec modern_codecs[] = {
-    {  13, "CN",       24000 },
-    { 100, "HEVC",     24000 },
-    { 123, "H264",     24000 },
+    {  13, "CN",       24000, true },
+    { 100, "HEVC",     24000, false },
+    { 123, "H264",     24000, false },
 };
 
 /* What one SDP body said. */
@@ -90,6 +91,12 @@ ft_codec_known(ft_generation generation, uint8_t payload_type)
     if (generation == FT_MODERN)
         codec = find_codec(modern_codecs, G_N_ELEMENTS(modern_codecs), payload_type);
     return codec ? codec : find_codec(known_codecs, G_N_ELEMENTS(known_codecs), payload_type);
+}
+
+const char *
+ft_codec_str(wmem_allocator_t *scope, const ft_codec *codec)
+{
+    return codec->inferred ? wmem_strdup_printf(scope, "%s (inferred)", codec->name) : codec->name;
 }
 
 static unsigned
@@ -165,15 +172,14 @@ call_of(packet_info *pinfo)
 }
 
 const ft_codec *
-ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
+ft_call_codec(const ft_call *call, ft_generation generation, uint8_t payload_type, uint32_t frame,
+              uint32_t *setup_frame)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = call_of(pinfo);
     unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
 
     if (setup_frame)
         *setup_frame = 0;
-    for (const ft_sdp_record *record; call && (record = sdp_as_of(call, pinfo->num, &left)) != NULL;) {
+    for (const ft_sdp_record *record; call && (record = sdp_as_of(call, frame, &left)) != NULL;) {
         const ft_codec *codec = codec_in_sdp(record, payload_type);
         if (codec) {
             if (setup_frame)
@@ -181,7 +187,16 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
             return codec;
         }
     }
-    return ft_codec_known(packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type);
+    return ft_codec_known(generation, payload_type);
+}
+
+const ft_codec *
+ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type, pinfo->num,
+                         setup_frame);
 }
 
 uint32_t

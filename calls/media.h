@@ -13,10 +13,16 @@ typedef struct {
     uint8_t     payload_type;
     const char *name;
     uint32_t    clock_rate;
+    bool        inferred;       /* of the table, where nothing in FaceTime's traffic ties the codec to the number */
 } ft_codec;
+
+struct ft_call;
 
 /* FaceTime's own payload type table (facts: legacy 7.4, modern 5.1): NULL where nobody knows the number. */
 const ft_codec *ft_codec_known(ft_generation generation, uint8_t payload_type);
+
+/* "H264", "Opus (inferred)". Lives in scope, or as long as the codec. */
+const char *ft_codec_str(wmem_allocator_t *scope, const ft_codec *codec);
 
 /* One m= line. */
 typedef struct {
@@ -35,6 +41,10 @@ void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count
 /* The codec of a payload type for the packet in hand: from its call's SDP, else the known table, else NULL.
  * *setup_frame (may be NULL): the SDP's frame, 0 where the table answered. */
 const ft_codec *ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame);
+
+/* The same for any packet: of this call (may be NULL), generation and frame. */
+const ft_codec *ft_call_codec(const struct ft_call *call, ft_generation generation, uint8_t payload_type,
+                              uint32_t frame, uint32_t *setup_frame);
 
 /* The frame of the newest SDP before this one that names any codec of the packet's call, 0 if none does. */
 uint32_t ft_media_newest_sdp(packet_info *pinfo);

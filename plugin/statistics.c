@@ -48,12 +48,14 @@ count_number(stats_tree *tree, unsigned branch, const char *format, unsigned num
 }
 
 static void
-count_payload_type(stats_tree *tree, const ft_packet *packet)
+count_payload_type(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_codec *codec = ft_codec_known(packet->generation, packet->payload_type);
+    const ft_codec *codec =
+        ft_call_codec(packet->call, packet->generation, packet->payload_type, pinfo->num, NULL);
     char text[64];
 
-    snprintf(text, sizeof text, "%u %s", packet->payload_type, codec ? codec->name : "unknown");
+    snprintf(text, sizeof text, "%u %s", packet->payload_type,
+             codec ? ft_codec_str(pinfo->pool, codec) : "unknown");
     stats_tree_tick_pivot(tree, branch_nodes[BY_PAYLOAD_TYPE], text);
 }
 
@@ -84,7 +86,7 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     if (call)
         count_number(tree, BY_CALL, "Call %u", call->number);
     if (packet->kind == FT_KIND_RTP && packet->payload_type != FT_NO_PAYLOAD_TYPE)
-        count_payload_type(tree, packet);
+        count_payload_type(tree, pinfo, packet);
     count_attributes(tree, packet->apple_attributes);
     for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next)
         stats_tree_tick_pivot(tree, branch_nodes[BY_EVENT], ft_event_name(event->id));

@@ -135,12 +135,13 @@ lost_packets(const ft_stream *stream)
     return expected > stream->packets ? expected - stream->packets : 0;
 }
 
+/* As the stream's last packet shows it. */
 static const char *
-codec_name(const ft_call *call, uint8_t payload_type)
+codec_name(const report *wanted, const ft_call *call, const ft_stream *stream, uint8_t payload_type)
 {
-    const ft_codec *codec = ft_codec_known(call->generation, payload_type);
+    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
 
-    return codec ? codec->name : "unknown";
+    return codec ? ft_codec_str(wanted->scope, codec) : "unknown";
 }
 
 static bool
@@ -151,27 +152,29 @@ has_payload_type(const ft_stream *stream, unsigned payload_type)
 
 /* Names of the codecs that a stream uses, each once. */
 static GPtrArray *
-codecs_of(const ft_call *call, const ft_stream *stream)
+codecs_of(const report *wanted, const ft_call *call, const ft_stream *stream)
 {
     GPtrArray *names = g_ptr_array_new();
 
     for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
-        const char *name = codec_name(call, (uint8_t)payload_type);
-        if (has_payload_type(stream, payload_type) && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+        if (!has_payload_type(stream, payload_type))
+            continue;
+        const char *name = codec_name(wanted, call, stream, (uint8_t)payload_type);
+        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
             g_ptr_array_add(names, (void *)name);
     }
     return names;
 }
 
-/* "out AAC-ELD/Opus 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
+/* "out AAC-ELD/EVS (inferred) 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
 static const char *
-media_text(wmem_allocator_t *scope, const ft_call *call)
+media_text(const report *wanted, const ft_call *call)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+    wmem_strbuf_t *text = wmem_strbuf_new(wanted->scope, "");
 
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        GPtrArray *codecs = codecs_of(call, stream);
+        GPtrArray *codecs = codecs_of(wanted, call, stream);
         wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
         for (unsigned j = 0; j < codecs->len; j++)
             wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
@@ -202,8 +205,10 @@ static const struct { const char *title; bool right; } columns[] = {
 typedef struct { const char *cell[COLUMNS]; } table_row;
 
 static table_row
-call_row(wmem_allocator_t *scope, const ft_call *call)
+call_row(const report *wanted, const ft_call *call)
 {
+    wmem_allocator_t *scope = wanted->scope;
+
     return (table_row){ {
         wmem_strdup_printf(scope, "%u", call->number),
         val_to_str_const(call->generation, ft_generation_vals, "unknown"),
@@ -215,7 +220,7 @@ call_row(wmem_allocator_t *scope, const ft_call *call)
         ft_endpoint_str(scope, &call->offerer),
         state_text(call),
         paths_text(scope, call),
-        media_text(scope, call),
+        media_text(wanted, call),
         end_text(scope, call),
     } };
 }
@@ -255,7 +260,7 @@ print_calls(const report *wanted)
         const ft_call *call = ft_call_by_number(number);
         if (!wants_call(wanted, call))
             continue;
-        row = call_row(wanted->scope, call);
+        row = call_row(wanted, call);
         wmem_array_append_one(rows, row);
     }
     printf("\nFaceTime calls (seconds since the first frame; media as codecs, packets, losses)\n");
@@ -328,16 +333,16 @@ count_of(const wmem_array_t *list)
     return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
 }
 
-/* "Modern: one-to-one; participants 959a7033b7526469; links 0x5813" */
+/* "Modern: one-to-one; participants 959a7033b7526469; links 0x5813", less the list that is empty */
 static void
 print_far_end(const report *wanted, const ft_call *call)
 {
     if (!call->mode)
         return;
-    printf("Modern: %s; participants", call->mode);
+    printf("Modern: %s%s", call->mode, count_of(call->participants) ? "; participants" : "");
     for (unsigned i = 0; i < count_of(call->participants); i++)
         printf(" %s", participant(wanted, call, i));
-    printf("; links");
+    printf("%s", count_of(call->links) ? "; links" : "");
     for (unsigned i = 0; i < count_of(call->links); i++)
         printf(" 0x%04x", *(const uint16_t *)wmem_array_index(call->links, i));
     printf("\n");
@@ -398,9 +403,9 @@ json_end(json_dumper *json, const report *wanted, const char *name, const ft_end
 }
 
 static void
-json_codecs(json_dumper *json, const ft_call *call, const ft_stream *stream)
+json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const ft_stream *stream)
 {
-    GPtrArray *codecs = codecs_of(call, stream);
+    GPtrArray *codecs = codecs_of(wanted, call, stream);
 
     json_dumper_set_member_name(json, "payload_types");
     json_dumper_begin_array(json);
@@ -427,7 +432,7 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_dumper_begin_object(json);
         json_number(json, "ssrc", stream->ssrc);
         json_string(json, "direction", stream->outgoing ? "out" : "in");
-        json_codecs(json, call, stream);
+        json_codecs(json, wanted, call, stream);
         json_end(json, wanted, "sender", &stream->sender);
         json_number(json, "first_frame", stream->first_frame);
         json_number(json, "last_frame", stream->last_frame);
