@@ -24,6 +24,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/evidence.h"
+#include "calls/relay.h"
 #include <epan/expert.h>
 #include <epan/unit_strings.h>
 
@@ -78,14 +79,6 @@ static expert_field ei_dropped = EI_INIT;
 static const value_string forms[] = {
     { FORM_REPORT, "report" },
     { FORM_DROPPED, "dropped packets" },
-    { 0, NULL }
-};
-
-/* As in STUN attribute 0x8007 and link TLV 0x15. */
-static const value_string radios[] = {
-    { 0, "Wi-Fi" },
-    { 5, "cellular" },
-    { 9, "wired" },
     { 0, NULL }
 };
 
@@ -314,7 +307,7 @@ proto_register_baseband(void)
           { "Cellular tag", "baseband.tag", FT_UINT32, BASE_HEX, NULL, 0,
             "The same throughout a call; the name is inferred", HFILL } },
         { &hf_radio,
-          { "Radio", "baseband.radio", FT_UINT8, BASE_DEC, VALS(radios), 0,
+          { "Radio", "baseband.radio", FT_UINT8, BASE_DEC, VALS(ft_radio_vals), 0,
             "Radio access technology; inferred from the same 5 in STUN's 0x8007", HFILL } },
         { &hf_first,
           { "First", "baseband.first", FT_UINT8, BASE_DEC, NULL, 0,

@@ -54,6 +54,7 @@ void proto_reg_handoff_facetime_link(void);
 #define KEY_ID_LENGTH  8
 
 enum { TLV_COUNTER = 0x01, TLV_HMAC = 0x09 };
+enum { COMMAND_RTT = 0x0003 };
 
 static int proto_facetime_link = -1;
 static int proto_facetime_control = -1;
@@ -131,6 +132,7 @@ static expert_field ei_link_bad_tlv_length = EI_INIT;
 static expert_field ei_link_bad_count = EI_INIT;
 static expert_field ei_link_reserved = EI_INIT;
 static expert_field ei_link_no_hmac = EI_INIT;
+static expert_field ei_link_unknown_command = EI_INIT;
 static expert_field ei_link_unknown = EI_INIT;
 static expert_field ei_link_unverified = EI_INIT;
 static expert_field ei_link_bad_index = EI_INIT;
@@ -139,9 +141,10 @@ static expert_field ei_control_bad_length = EI_INIT;
 static expert_field ei_control_retransmission = EI_INIT;
 
 /* clang-format off */
-/* X(command, name): each has an acknowledgement */
+/* X(command, name): each has an acknowledgement. The captures show all but 0x8003, which others' clients tell
+ * of. */
 #define LINK_COMMANDS(X) \
-    X(0x0003, "Round-trip time") \
+    X(COMMAND_RTT, "Round-trip time") \
     X(0x0004, "Connection data") \
     X(0x0005, "Direct path 0x0005") /* counter alone, seen on direct paths; meaning unknown */ \
     X(0x0006, "Relay interfaces")
@@ -628,6 +631,16 @@ dissect_exchange(const link_message *message, proto_tree *tree, uint16_t command
                                is_ack ? "Acknowledgement" : "Command");
 }
 
+static void
+check_command(packet_info *pinfo, proto_item *item, uint16_t command)
+{
+    if (!try_val_to_str(command, link_commands))
+        expert_add_info_format(pinfo, item, &ei_link_unknown_command, "Unknown command 0x%04x", command);
+    else if (command == (ACK | COMMAND_RTT))
+        expert_add_info_format(pinfo, item, &ei_link_unverified,
+                               "Unverified command 0x%04x: no capture has shown it yet", command);
+}
+
 static bool
 has_zeros(tvbuff_t *tvb)
 {
@@ -685,6 +698,7 @@ dissect_facetime_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void 
     const char *name = val_to_str_const(command, link_commands, "Unknown command");
     col_set_str(pinfo->cinfo, COL_INFO, name);
     proto_item_append_text(item, ": %s", name);
+    check_command(pinfo, item, command);
     dissect_link_header(&message, tree, item);
     tie_call(&message, tree);
     dissect_tlvs(&message, tree, tvb_reported_length(tvb));
@@ -811,10 +825,10 @@ proto_register_facetime_link(void)
         { &hf_link_response_to,
           { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE,
             FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The command, first sent, that this acknowledges", HFILL } },
+            "The command that this acknowledges: as first sent since the acknowledgement before", HFILL } },
         { &hf_link_time,
           { "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the command, first sent, to this acknowledgement", HFILL } },
+            "From the command, as first sent since the acknowledgement before, to this acknowledgement", HFILL } },
         { &hf_link_tlv,
           { "TLV", "facetime_link.tlv", FT_NONE, BASE_NONE, NULL, 0,
             "One type-length-value", HFILL } },
@@ -976,6 +990,8 @@ proto_register_facetime_link(void)
             EXPFILL } },
         { &ei_link_no_hmac,
           { "facetime_link.no_hmac", PI_PROTOCOL, PI_WARN, "No HMAC at the end", EXPFILL } },
+        { &ei_link_unknown_command,
+          { "facetime_link.unknown_command", PI_UNDECODED, PI_NOTE, "Unknown command", EXPFILL } },
         { &ei_link_unknown,
           { "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV", EXPFILL } },
         { &ei_link_unverified,

@@ -414,6 +414,15 @@ parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
     }
 }
 
+#define PROFILE_FEC 0x0004  /* of a video extension */
+
+/* What a cut leaves open: without its FEC header, a packet may be a source or a parity packet. */
+static bool
+lacks_fec(const rtp_packet *rtp)
+{
+    return rtp->form == EXTENSION_VIDEO && (rtp->profile & PROFILE_FEC) && !rtp->fec;
+}
+
 /* ---- checks that need a stream's earlier packets (first pass) ---- */
 
 #define FEC_KEPT 16     /* source packets and lengths remembered of an FEC block */
@@ -518,6 +527,14 @@ is_new_sequence(stream_check *check, uint16_t sequence)
     return is_new;
 }
 
+/* A video packet whose frame the capture didn't keep: what is counted would lack it. The next frame counts as
+ * the stream's first. */
+static bool
+hides_frame(const rtp_packet *rtp)
+{
+    return rtp->cut && rtp->media == MEDIA_VIDEO && (!rtp->has_frame_info || lacks_fec(rtp));
+}
+
 /* Counts a frame's packets up to its marker and compares with what the packets say; frames are numbered one
  * by one. The first frame of a stream may have begun before the capture: it isn't judged. */
 static void
@@ -602,7 +619,9 @@ check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp_pac
 
     if (!check)
         return;
-    if (rtp->has_frame_info && !rtp->is_parity)
+    if (hides_frame(rtp))
+        check->frames = 0;
+    else if (rtp->has_frame_info && !rtp->is_parity)
         check_frame(check, rtp, &found);
     if (rtp->fec)
         check_fec(check, tvb, rtp, &found);
@@ -913,7 +932,8 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
     const uint16_t stream = (uint16_t)(rtp->fixed.ssrc + (rtp->fec && rtp->is_parity));
     uint16_t longest = 0;
 
-    if (relay && relay->has_stream && relay->stream != stream)
+    if (relay && relay->has_stream && relay->stream != stream && rtp->damage != HEADER_SHORT &&
+        !lacks_fec(rtp))
         expert_add_info_format(pinfo, item, &ei_stream_mismatch, "Stream id 0x%04x is not the SSRC's 0x%04x",
                                relay->stream, stream);
     if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
@@ -978,7 +998,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rt
         ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH));
     if (!(rtp->fec && rtp->is_parity))
         ft_rtp_learn(pinfo, &rtp->fixed);
-    if (rtp->has_frame_info || rtp->fec)
+    if (rtp->has_frame_info || rtp->fec || hides_frame(rtp))
         check_stream(pinfo, packet, tvb, rtp);
 }
 
@@ -1161,8 +1181,8 @@ proto_register_facetime_rtp(void)
     static hf_register_info hf[] = {
         { &hf_codec,
           { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, 97, 98, 101, "
-            "107, 108, 111, 113, 119, and 13 in modern calls, inferred)", HFILL } },
+            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, 97, 98, "
+            "101, 107, 108, 111, 113, 119, and 13 in modern calls, inferred)", HFILL } },
         { &hf_profile,
           { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
             "Flags that tell which fields the extension has: not an id of RFC 8285", HFILL } },

@@ -1029,10 +1029,10 @@ add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *medi
                                                   format.length, codec->name, "%s, %u Hz", codec->name,
                                                   codec->clock_rate);
         proto_item_set_generated(item);
-        proto_item_append_text(item, mapped            ? " (a=rtpmap)"
-                                     : codec->inferred ? " (FaceTime's use of the number, inferred; no a=rtpmap)"
-                                     : number >= 96    ? " (FaceTime's use of the number; no a=rtpmap)"
-                                                       : " (static payload type)");
+        proto_item_append_text(item, "%s", mapped ? " (a=rtpmap)"
+                               : codec->inferred  ? " (FaceTime's use of the number, inferred; no a=rtpmap)"
+                               : number >= 96     ? " (FaceTime's use of the number; no a=rtpmap)"
+                                                  : " (static payload type)");
     }
     return number >= 96 && !mapped;
 }

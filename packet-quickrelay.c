@@ -556,29 +556,58 @@ told_of(tvbuff_t *tvb, const relay_header *header)
     return told;
 }
 
+/* The fields of the protobuf by number, with the length that the cipher gives them (5 of 5). The ciphertext
+ * has 16 bytes in all of these, but other messages may have others: 0 is any. */
+static const struct {
+    int *hf;
+    int length;
+} hbh_fields[] = {
+    [1] = { &hf_quickrelay_hbh_iv, 12 },
+    [2] = { &hf_quickrelay_hbh_ciphertext, 0 },
+    [3] = { &hf_quickrelay_hbh_tag, 16 },
+};
+
+/* One field, which must not come twice. */
+static void
+show_hbh_field(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, unsigned number, int offset, int length,
+               unsigned *seen)
+{
+    proto_item *item = proto_tree_add_item(tree, *hbh_fields[number].hf, body, offset, length, ENC_NA);
+
+    if (*seen & 1U << number)
+        expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u comes again", number);
+    else if (hbh_fields[number].length && length != hbh_fields[number].length)
+        expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u of %d bytes: %d are expected",
+                               number, length, hbh_fields[number].length);
+    *seen |= 1U << number;
+}
+
 /* The relay's body for the link between device and relay alone: a protobuf of three byte strings. */
 static void
 dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 {
-    static int *const strings[] = { NULL, &hf_quickrelay_hbh_iv, &hf_quickrelay_hbh_ciphertext,
-                                    &hf_quickrelay_hbh_tag };
     const int end = tvb_reported_length(body);
     proto_item *item = proto_tree_add_item(tree, hf_quickrelay_hbh, body, 0, end, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_hbh);
+    unsigned seen = 0;
     int offset = 0;
 
     while (offset < end) {
         /* A key of one byte (field number << 3, wire type 2), a length of one byte, the string. */
         const unsigned key = tvb_get_uint8(body, offset);
         const int length = offset + 1 < end ? tvb_get_uint8(body, offset + 1) : end;
-        if ((key & 7) != 2 || key >> 3 == 0 || key >> 3 >= G_N_ELEMENTS(strings) ||
+        if ((key & 7) != 2 || key >> 3 == 0 || key >> 3 >= G_N_ELEMENTS(hbh_fields) ||
             length > end - offset - 2) {
             proto_tree_add_item(subtree, hf_quickrelay_hbh_unknown, body, offset, end - offset, ENC_NA);
             expert_add_info(pinfo, item, &ei_quickrelay_bad_hbh);
             return;
         }
-        proto_tree_add_item(subtree, *strings[key >> 3], body, offset + 2, length, ENC_NA);
+        show_hbh_field(body, pinfo, subtree, key >> 3, offset + 2, length, &seen);
         offset += 2 + length;
+    }
+    for (unsigned number = 1; number < G_N_ELEMENTS(hbh_fields); number++) {
+        if (!(seen & 1U << number))
+            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u is missing", number);
     }
 }
 
@@ -752,7 +781,7 @@ packet_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const int told = CHANNEL_HEADER + tvb_get_ntohs(tvb, 2);
     const int there = tvb_reported_length(tvb);
 
-    if (told > there)
+    if (told != there)
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Length %d, but %d bytes are there",
                                told - CHANNEL_HEADER, there - CHANNEL_HEADER);
     if (told < there)
@@ -765,6 +794,7 @@ packet_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 static void
 tell_missing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
+    col_set_str(pinfo->cinfo, COL_INFO, "Header cut short");
     if (tvb_reported_length_remaining(tvb, header->end) >= header->missing)
         tvb_ensure_bytes_exist(tvb, header->end, header->missing);
     expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "The header runs past the packet's end");
@@ -781,6 +811,7 @@ dissect_without_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
 
     if (packet)
         packet->path = FT_PATH_RELAY;
+    col_set_str(pinfo->cinfo, COL_INFO, "Header cut short");
     proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
     if (tvb_reported_length(tvb) >= FIXED_HEADER)
@@ -811,6 +842,7 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
 
     const int end = packet_end(tvb, pinfo, tree);
     if (header.end > end) {
+        col_set_str(pinfo->cinfo, COL_INFO, "Header runs past the packet's length");
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
                                "The header runs past the packet's length");
         return tvb_reported_length(tvb);

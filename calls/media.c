@@ -417,6 +417,13 @@ ft_media_ended(packet_info *pinfo, const ft_call *call)
         tell_gap(pinfo, peer, "No media from the peer");
 }
 
+/* Whoever sends media through a modern relay isn't named. */
+static const char *
+sender_name(packet_info *pinfo, const observation *seen)
+{
+    return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
+}
+
 static void
 watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
 {
@@ -436,7 +443,7 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
     if (strcmp(from, to) == 0) /* of several */
         to = wmem_strdup_printf(pinfo->pool, "another, to %s", ft_endpoint_str(pinfo->pool, &destination));
     ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s%s",
-                 ft_endpoint_str(pinfo->pool, &seen->sender), from, to,
+                 sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
@@ -448,8 +455,7 @@ static void
 watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
 {
     if (sender->last_frame && milliseconds(&pinfo->rel_ts, &sender->last_time) > ft_media_gap_ms)
-        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s",
-                                                   ft_endpoint_str(pinfo->pool, &seen->sender)));
+        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
     sender->last_time = pinfo->rel_ts;
     sender->last_frame = pinfo->num;
 }
