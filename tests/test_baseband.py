@@ -104,7 +104,14 @@ def test_fields_of_a_report(tshark, make_capture):
                                   ["00000000"], ["1234"], ["3304"], ["567890"], ["1000"]]
     assert experts(tshark, capture) == [["injected"]]
     assert tshark.names(capture, "facetime.kind", "baseband.radio", "facetime.path") == [
-        {"facetime.kind": "baseband", "baseband.radio": "cellular", "facetime.path": ""}]
+        {"facetime.kind": "baseband", "baseband.radio": "Cellular", "facetime.path": ""}]
+
+
+def test_radios(tshark, make_capture):
+    """Wi-Fi and cellular were seen; 9 is told by others' clients alone."""
+    capture = make_capture([down(report(radio=number)) for number in (0, 5, 9, 7)])
+    names = [row["baseband.radio"] for row in tshark.names(capture, "baseband.radio")]
+    assert names == ["Wi-Fi", "Cellular", "Wired (unverified)", "7"]
 
 
 def test_columns(tshark, make_capture):

@@ -20,7 +20,7 @@ CAPABILITY, LINK_FLAGS, DATA_SO, INTERFACES, KEYS = 0x0C, 0x13, 0x14, 0x15, 0x16
 UNVERIFIED = (0x02, 0x04, 0x05, 0x06, 0x08, 0x0B, 0x0D, 0x0E, 0x0F, 0x11, 0x12, 0x13, 0x14)
 
 EXPERTS = ("bad_length", "bad_tlv_length", "bad_count", "bad_index", "reserved_not_zero", "no_hmac",
-           "unknown_tlv", "unverified", "retransmission")
+           "unknown_tlv", "unknown_command", "unverified", "retransmission")
 RELAY_INFO, CONNECTION_DATA, KEEPALIVE, ACK = 0x0006, 0x0004, 0x0003, 0x8000
 
 # As two frames of the cellular capture have them (330 and 439): three addresses with a candidate each, two
@@ -486,6 +486,17 @@ def test_lies(make_capture, tshark):
     assert ports[14]["facetime_link.candidate.port"] == ["46257", "16394", "16394"]
     assert ports[20]["facetime_link.interface.link_id"] == ["0x5812", "0x5813"]
     assert tshark.count(capture, "facetime.kind == 10") == 1 + len(lies)
+
+
+def test_commands(make_capture, tshark):
+    """Seen: 3 to 6 and their acknowledgements, but for 8003, which others' clients alone tell of (modern.md 5.3)."""
+    commands = [0, 1, 2, 3, 4, 5, 6, 7, 0x100, 0x4003]
+    commands += [command | ACK for command in commands]
+    seen = {3, 4, 5, 6, 0x8004, 0x8005, 0x8006}
+    capture = make_capture([up(relayed(link(RELAY_INFO))), *(up(relayed(link(command))) for command in commands)])
+    assert experts(tshark, capture)[1:] == [
+        set() if command in seen else {"unverified"} if command == 0x8003 else {"unknown_command"}
+        for command in commands]
 
 
 WHOLE = [counted(CONNECTION_DATA, 1, tlv(CONNECTION, REAL_CONNECTION)),

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 import support
+import generate     # of test-captures/, by way of support
 from support import Datagram
 
 PHONE, CELLULAR = ("10.239.19.254", 16393), ("10.127.22.118", 16394)
@@ -471,7 +472,11 @@ def test_bodies_that_are_missing(make_capture, tshark):
 
 
 def test_hop_by_hop_lies(make_capture, tshark):
-    lies = [HBH[:-1], HBH + b"\x00", b"\x0a\xff" + HBH, b"\x08\x01" + HBH, b"\x22\x01a", b"\x0a"]
+    iv, ciphertext, tag = HBH[:14], HBH[14:32], HBH[32:]
+    lies = [HBH[:-1], HBH + b"\x00", b"\x0a\xff" + HBH, b"\x08\x01" + HBH, b"\x22\x01a", b"\x0a",
+            iv, tag, iv + ciphertext, iv + tag, ciphertext + tag,               # a field is missing
+            iv + iv + ciphertext + tag, HBH + tag, HBH + ciphertext,            # or comes twice
+            b"\x0a\x0b" + bytes(11) + ciphertext + tag, iv + ciphertext + b"\x1a\x11" + bytes(17)]
     capture = make_capture([PROOF, *(up(packet("8000 0001", body)) for body in lies)])
     assert experts(tshark, capture)[1:] == [{"bad_hbh"}] * len(lies)
     assert kinds(tshark, capture)[1:] == [[KINDS["hbh"]]] * len(lies)
@@ -479,6 +484,14 @@ def test_hop_by_hop_lies(make_capture, tshark):
     assert tshark.rows(capture, "quickrelay.hbh.iv", "quickrelay.hbh.unknown")[1:3] == [
         {"quickrelay.hbh.iv": [HBH[2:14].hex()], "quickrelay.hbh.unknown": [HBH[32:-1].hex()]},
         {"quickrelay.hbh.iv": [HBH[2:14].hex()], "quickrelay.hbh.unknown": ["00"]}]
+
+
+def test_hop_by_hop_messages_that_are_sound(make_capture, tshark):
+    """Fields of a protobuf come in any order; only of IV and tag the cipher says how long they are."""
+    iv, ciphertext, tag = HBH[:14], HBH[14:32], HBH[32:]
+    sound = [HBH, tag + ciphertext + iv, iv + b"\x12\x18" + bytes(24) + tag]
+    capture = make_capture([PROOF, *(up(packet("8000 0001", body)) for body in sound)])
+    assert experts(tshark, capture) == [set()] * (1 + len(sound))
 
 
 # ---- lies and cuts
@@ -520,6 +533,32 @@ def test_snapped(make_capture, tshark):
     assert not any("bad_length" in names for names in experts(tshark, capture))
     # From the first four bytes on, it is seen to be a relay's.
     assert tshark.count(capture, "quickrelay") == 1 + sum(d.snap >= 4 for d in honest)
+
+
+@pytest.mark.parametrize("header, body", [("0040", b""), ("0000", rtp()), ("8000 0001", HBH), ("8000 0020", LINK)])
+def test_length_is_the_datagrams(make_capture, tshark, header, body):
+    """It says all that follows it, and nothing more does (5797 of 5797): neither less nor more is sound."""
+    length = len(packet(header, body)) - 4
+    capture = make_capture([PROOF, *(up(packet(header, body, length=length + by)) for by in (-1, 0, 1)),
+                            up(packet(header, body, length=length) + b"ab")])
+    assert ["bad_length" in names for names in experts(tshark, capture)[1:]] == [True, False, True, True]
+    trailing = [row["quickrelay.trailing"] for row in tshark.rows(capture, "quickrelay.trailing")[1:]]
+    assert trailing[3] == [b"ab".hex()] and trailing[1] == trailing[2] == []
+
+
+def test_damaged_lengths_of_the_generator(tshark):
+    cap = generate.build("modern-damaged")
+    frames = tshark.frames(support.TEST_CAPTURES / generate.file_name(cap.name), "quickrelay.bad_length")
+    assert {cap.landmarks[f"ChannelData length one too {how}"] for how in ("much", "little")} <= set(frames)
+
+
+def test_what_runs_out_says_so_in_the_list(make_capture, tshark):
+    """The Info column is never empty."""
+    cuts = [up(packet(header)) for header in ("", "00", "ffff", "0004 0102", "0002 ff 0001", "0040")]
+    lying = up(packet("0241 e7a2 0000", length=2))
+    for datagrams in ([PROOF, *cuts, lying], [PROOF, *(d for d in support.truncations(PROOF, snapped=True)[3:])]):
+        info = [row["_ws.col.Info"] for row in tshark.rows(make_capture(datagrams), "_ws.col.Info", filter="quickrelay")]
+        assert len(info) == len(datagrams) and all(text and text[0].strip() for text in info)
 
 
 def test_counts_that_lie(make_capture, tshark):

@@ -4,7 +4,9 @@ set-up for it, and the proof that media without signalling is FaceTime's."""
 
 import itertools
 import re
+import shutil
 import struct
+import subprocess
 import uuid
 
 import pytest
@@ -87,6 +89,22 @@ def test_inferred_codecs_say_so(tshark, codecs):
     shown = [packet.find(".//field[@name='facetime_rtp.codec']") for packet in packets]
     assert [kind for kind, field in zip(MODERN, shown) if "inferred" in field.get("showname")] == sorted(
         INFERRED, key=list(MODERN).index)
+
+
+# Of docs/protocol.md's table (section 10): a=rtpmap or a=fmtp of some call says what it is, or RFC 3551 does.
+CERTAIN = {0: "PCMU", 8: "PCMA", 9: "G722", 13: "CN", 34: "H263", 100: "HEVC", 104: "AAC-ELD", 105: "X-AAC_ELD",
+           106: "AAC-ELD", 123: "H264", 126: "X-H264"}
+# Only later builds' tables tell.
+LATER = {20: "RED", 97: "AMR", 98: "AMR-WB", 101: "AAC-ELD", 107: "EVS", 108: "EVS", 111: "EVS", 113: "AAC", 119: "Opus"}
+
+
+def test_legacy_codecs_that_are_inferred_say_so(tshark, make_capture):
+    kinds = sorted({**CERTAIN, **LATER})
+    capture = make_capture([legacy(rtp(kind, ssrc=kind, profile=0x4400, words=bytes(8), mki=b"")) for kind in kinds])
+    shown = [packet.find(".//field[@name='facetime_rtp.codec']") for packet in tshark.pdml(capture)]
+    assert [field.get("show") for field in shown] == [{**CERTAIN, **LATER}[kind] for kind in kinds]
+    assert [kind for kind, field in zip(kinds, shown) if "inferred" in field.get("showname")] == sorted(LATER)
+    assert [kind for kind, line in zip(kinds, tshark.lines(capture)) if "inferred]" in line] == sorted(LATER)
 
 
 def test_stock_rtp_has_the_names_and_reads_no_ciphertext(tshark, codecs):
@@ -385,6 +403,34 @@ def test_frames_that_do_not_add_up(tshark, make_capture, two_pass):
     assert experts(tshark, make_capture(packets), two_pass=two_pass) == expected
 
 
+# Bytes of a packet of Video's: 12 of header, 4 of the extension's head, 4 of frame information.
+@pytest.mark.parametrize("snap", [12, 15, 16, 18, 19, 20, 24])
+def test_frames_that_the_capture_cut(tshark, make_capture, snap):
+    """A packet whose frame isn't told can't be counted, nor its frame missed: the next frame begins anew."""
+    video = Video()
+    packets, expected = [], []
+
+    def add(frame, *said):
+        packets.extend(frame)
+        expected.extend([set()] * (len(frame) - len(said)) + [set(s) for s in said])
+
+    def cut(packet):
+        return packet._replace(snap=snap)
+
+    add(video.frame(1))
+    first, second, third = video.frame(3)
+    add([first, cut(second), third])                        # a packet of a frame
+    add(video.frame(2))
+    add([cut(packet) for packet in video.frame(2)])         # a whole frame
+    add(video.frame(2))
+    add(video.frame(3))
+    add(video.frame(2, told=3), ["frame_incomplete"])
+    add(video.frame(1, skip_numbers=1), ["frame_gap"])
+    said = experts(tshark, make_capture(packets))
+    assert [names - {"cut_short"} for names in said] == expected
+    assert sum("cut_short" in names for names in said) == (3 if snap < 20 else 0)
+
+
 def test_what_the_finding_says(tshark, make_capture):
     video = Video()
     packets = [*video.frame(1), *video.frame(2, told=3), *video.frame(1, skip_numbers=6)]
@@ -413,6 +459,30 @@ def test_stream_id_and_retransmission(tshark, make_capture):
     ])
     assert experts(tshark, capture) == [set(), {"stream_mismatch"}, set(), {"stream_mismatch"}, set(),
                                         {"retransmitted"}, set()]
+
+
+def test_a_cut_hides_which_stream_it_is(tshark, make_capture):
+    """The SSRC ends at byte 12; that a packet is parity, and so goes on the next stream, at the FEC header's second
+    byte of four."""
+    source = rtp(HEVC, profile=0x4004, words=fec_source())
+    parity = rtp(HEVC, profile=0x4004, words=fec_parity([10, 12]))
+    for whole, stream in ((source, "dea2"), (parity, "dea3"), (rtp(), "dea2")):
+        right, wrong = relayed(whole, f"0041 {stream}"), relayed(whole, "0041 1234")
+        for datagram, said in ((right, False), (wrong, True)):
+            snapped = support.truncations(datagram, snapped=True)[6:]   # behind ChannelData's head and the flags
+            told = experts(tshark, make_capture([relayed(rtp()), *snapped]))[1:]
+            known = 8 + (12 if whole[0] & 0x10 == 0 else 20)
+            assert ["stream_mismatch" in names for names in told] == [said and d.snap >= known for d in snapped]
+
+
+@pytest.mark.skipif(not shutil.which("editcap"), reason="no editcap here")
+@pytest.mark.parametrize("length", [54, 66, 70, 78])
+def test_real_captures_cut_short_accuse_nobody(tshark, real, length):
+    capture = support.stage() / f"cut-{length}.pcapng"
+    subprocess.run(["editcap", "-s", str(length), real("facetime-2023-wifi-caller.pcapng"), capture], check=True)
+    capture.chmod(0o644)
+    rows = experts(tshark, capture, filter="facetime_rtp")
+    assert len(rows) > 1400 and "cut_short" in set().union(*rows) <= {"cut_short", "retransmitted"}
 
 
 # ---- key ids ----

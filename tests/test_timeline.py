@@ -217,11 +217,33 @@ def test_losses_and_copies_are_those_made(tshark):
 
 
 def test_codecs_have_names(tshark):
-    """Payload types 104, 119 and 123 are what docs/protocol.md says of them."""
+    """Payload types 104, 119 and 123 are what docs/protocol.md says of them: of 119, nobody knows it in 2015."""
     named = {"out": [], "in": []}
     for stream in told(tshark, "facetime-caller")[0]["streams"]:
         named[stream["direction"]].append((stream["payload_types"], stream["codecs"]))
-    assert named["out"] == named["in"] == [([104, 119], ["AAC-ELD", "Opus"]), ([123], ["H264"])]
+    assert named["out"] == named["in"] == [([104, 119], ["AAC-ELD", "Opus (inferred)"]), ([123], ["H264"])]
+
+
+@pytest.fixture(scope="module")
+def mapped():
+    """A call of 2010 whose SDP says a=rtpmap:119 X-AAC_ELD; its audio is of 104 and 119."""
+    frames = [data for _, data in generate.build("sip-uncompressed").packets]
+    for name, by in ((b"a=rtpmap:105 ", b"a=rtpmap:119 "), (b"RTP/AVP 105 ", b"RTP/AVP 119 ")):
+        assert sum(name in data for data in frames) == 2
+        frames = [data.replace(name, by) for data in frames]
+    return support.make_capture(frames)
+
+
+def test_codecs_are_those_of_the_calls_sdp(tshark, mapped):
+    """In each report as in the packets, whatever FaceTime's own use of the number is."""
+    told_by_packets = {tuple(row.values()) for row in tshark.names(mapped, "rtp.p_type", "facetime_rtp.codec", filter="rtp")}
+    assert {(kind.split()[-1].strip("()"), codec) for kind, codec in told_by_packets} == {
+        ("104", "AAC-ELD"), ("119", "X-AAC_ELD")}
+    call, = json.loads(tshark.text(mapped, "-q", "-z", "facetime,calls,json"))
+    assert [stream["codecs"] for stream in call["streams"]] == [["AAC-ELD", "X-AAC_ELD"]] * 2
+    assert "out AAC-ELD/X-AAC_ELD " in tshark.text(mapped, "-q", "-z", "facetime,calls")
+    tree = tshark.text(mapped, "-q", "-z", "facetime,tree")
+    assert "119 X-AAC_ELD" in tree and "104 AAC-ELD" in tree and "Opus" not in tree
 
 
 @each_capture
@@ -365,6 +387,14 @@ def test_modern_far_end(tshark):
         ("one-to-one", ["959a7033b7526469"], [0x5813])]
     assert "Modern: one-to-one; participants 959a7033b7526469; links 0x5813" in tshark.lines(
         capture, "-q", "-z", "facetime,timeline")
+
+
+def test_an_empty_list_has_no_title(tshark):
+    """Calls of which only the mode and a link are known."""
+    for name in generate.CAPTURES:
+        for line in text(tshark, name, "timeline").splitlines():
+            assert not line.startswith("Modern: ") or re.fullmatch(
+                r"Modern: [a-z-]+(; participants( [0-9a-f]{16})+)?(; links( 0x[0-9a-f]{4})+)?", line), line
 
 
 # --- filters -------------------------------------------------------------------------------------------------------
