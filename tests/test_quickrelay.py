@@ -535,7 +535,8 @@ def test_snapped(make_capture, tshark):
     assert tshark.count(capture, "quickrelay") == 1 + sum(d.snap >= 4 for d in honest)
 
 
-@pytest.mark.parametrize("header, body", [("0040", b""), ("0000", rtp()), ("8000 0001", HBH), ("8000 0020", LINK)])
+@pytest.mark.parametrize("header, body", [("0040", b""), ("0000", rtp()), ("8000 0001", HBH), ("8000 0020", LINK)],
+                         ids=["empty", "rtp", "hbh", "link"])
 def test_length_is_the_datagrams(make_capture, tshark, header, body):
     """It says all that follows it, and nothing more does (5797 of 5797): neither less nor more is sound."""
     length = len(packet(header, body)) - 4

@@ -485,6 +485,16 @@ def test_real_captures_cut_short_accuse_nobody(tshark, real, length):
     assert len(rows) > 1400 and "cut_short" in set().union(*rows) <= {"cut_short", "retransmitted"}
 
 
+def test_a_silence_of_somebody_whom_the_relay_does_not_name(tshark, make_capture):
+    heard = [relayed(rtp(sequence=n), "0041 dea2")._replace(time=0.1 * n) for n in range(3)]
+    silent = [Datagram(*RELAY, *PHONE, relayed(rtp(sequence=n, ssrc=9), "0041 0009").payload, time=time)
+              for n, time in enumerate((1, 7))]
+    capture = make_capture([*heard, *silent])
+    text = [line.strip() for line in tshark.lines(capture, "-V") if "No media" in line]
+    assert text and all("No media from the peer for 6.0 s, since frame 4" in line for line in text)
+    assert tshark.frames(capture, 'facetime.event == "media_gap"') == [5]
+
+
 # ---- key ids ----
 
 def test_key_id(tshark, make_capture):

@@ -160,6 +160,20 @@ def test_offer(field, values, bodies):
     assert bodies["offer"][field] == values
 
 
+def test_codecs_without_rtpmap_say_how_sure_they_are(tshark, bodies):
+    """What 119 was in 2015 nobody knows; 104 and 105 are AAC by their a=fmtp."""
+    def shown(name):
+        packet = tshark.pdml(bodies.path)[bodies.frame(name) - 1]
+        return {field.get("show"): field.get("showname")
+                for field in packet.iterfind(".//field[@name='facetime_sdp.media.codec']")}
+    offer, old = shown("offer"), shown("2010")
+    assert {name for name, text in offer.items() if "inferred" in text} == {"Opus"}
+    assert {name for name, text in offer.items() if "a=rtpmap)" in text and "no a=rtpmap)" not in text} == {
+        "X-H264", "H264", "HEVC"}
+    assert {name for name, text in offer.items() if "static" in text} == {"G722", "PCMU"}
+    assert all("(a=rtpmap)" in text for text in old.values())
+
+
 @pytest.mark.parametrize("field, count", [("dmbr", 1), ("cap", 1), ("sbr", 3), ("secondary", 4)])
 def test_flags_of_the_offer(field, count, bodies):
     values = bodies["offer"][f"facetime_sdp.{field}"]
