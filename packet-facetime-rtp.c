@@ -1280,7 +1280,8 @@ proto_register_facetime_rtp(void)
             "The picture is mirrored (inferred)", HFILL } },
         { &hf_video_orientation,
           { "Orientation", "facetime_rtp.video.orientation", FT_UINT16, BASE_DEC, NULL, 0x0300,
-            "Orientation of the device (name from others' clients, inferred); what its values mean is not known", HFILL } },
+            "Orientation of the device (name from others' clients, inferred); what its values mean is not "
+            "known", HFILL } },
         { &hf_video_ltr,
           { "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0,
             "Bits about long-term reference frames (inferred)", HFILL } },

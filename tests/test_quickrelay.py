@@ -558,7 +558,8 @@ def test_what_runs_out_says_so_in_the_list(make_capture, tshark):
     cuts = [up(packet(header)) for header in ("", "00", "ffff", "0004 0102", "0002 ff 0001", "0040")]
     lying = up(packet("0241 e7a2 0000", length=2))
     for datagrams in ([PROOF, *cuts, lying], [PROOF, *(d for d in support.truncations(PROOF, snapped=True)[3:])]):
-        info = [row["_ws.col.Info"] for row in tshark.rows(make_capture(datagrams), "_ws.col.Info", filter="quickrelay")]
+        rows = tshark.rows(make_capture(datagrams), "_ws.col.Info", filter="quickrelay")
+        info = [row["_ws.col.Info"] for row in rows]
         assert len(info) == len(datagrams) and all(text and text[0].strip() for text in info)
 
 

@@ -95,7 +95,8 @@ def test_inferred_codecs_say_so(tshark, codecs):
 CERTAIN = {0: "PCMU", 8: "PCMA", 9: "G722", 13: "CN", 34: "H263", 100: "HEVC", 104: "AAC-ELD", 105: "X-AAC_ELD",
            106: "AAC-ELD", 123: "H264", 126: "X-H264"}
 # Only later builds' tables tell.
-LATER = {20: "RED", 97: "AMR", 98: "AMR-WB", 101: "AAC-ELD", 107: "EVS", 108: "EVS", 111: "EVS", 113: "AAC", 119: "Opus"}
+LATER = {20: "RED", 97: "AMR", 98: "AMR-WB", 101: "AAC-ELD", 107: "EVS", 108: "EVS", 111: "EVS", 113: "AAC",
+         119: "Opus"}
 
 
 def test_legacy_codecs_that_are_inferred_say_so(tshark, make_capture):

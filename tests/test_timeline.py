@@ -236,8 +236,8 @@ def mapped():
 
 def test_codecs_are_those_of_the_calls_sdp(tshark, mapped):
     """In each report as in the packets, whatever FaceTime's own use of the number is."""
-    told_by_packets = {tuple(row.values()) for row in tshark.names(mapped, "rtp.p_type", "facetime_rtp.codec", filter="rtp")}
-    assert {(kind.split()[-1].strip("()"), codec) for kind, codec in told_by_packets} == {
+    rows = tshark.rows(mapped, "rtp.p_type", "facetime_rtp.codec", filter="rtp")
+    assert {(*row["rtp.p_type"], *row["facetime_rtp.codec"]) for row in rows} == {
         ("104", "AAC-ELD"), ("119", "X-AAC_ELD")}
     call, = json.loads(tshark.text(mapped, "-q", "-z", "facetime,calls,json"))
     assert [stream["codecs"] for stream in call["streams"]] == [["AAC-ELD", "X-AAC_ELD"]] * 2
