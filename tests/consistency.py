@@ -595,6 +595,8 @@ def main():
         return 2
     rows = judge(parse(sys.stdin))
     print("\n".join(table(rows)))
+    if not any(row.of for row in rows):
+        print("Nothing here that any fact is about: is there FaceTime in this capture?")
     return int(any(row.holds != row.of for row in rows))
 
 

@@ -345,6 +345,12 @@ def test_table_and_exit_status():
                         done.stdout.splitlines()[1])
 
 
+def test_a_capture_without_facetime_is_no_pass():
+    done = run("")
+    assert len(done.stdout.splitlines()) == 1 + len(consistency.FACTS) + 1
+    assert "is there FaceTime in this capture?" in done.stdout.splitlines()[-1]
+
+
 def test_arguments_are_what_tshark_takes(tshark, own_fields):
     arguments = run("", "--arguments").stdout.split("\n")[:-1]
     assert arguments == consistency.arguments()

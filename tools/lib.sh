@@ -56,16 +56,16 @@ build_plugin() {
 load_plugin() {
     local version
     [ -r "$1" ] || die "Cannot read $1"
-    capture=$(realpath "$1")
+    capture=$(realpath -- "$1")
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT
     version=$(command tshark --version 2>/dev/null | sed -n '1s/^[^0-9]*\([0-9]*\.[0-9]*\).*/\1/p')
-    mkdir -p "$stage/plugins/$version/epan" "$stage/home"
+    mkdir -p "$stage/plugins/$version/epan" "$stage/home" "$stage/capture"
     cp "$build/facetime.so" "$stage/plugins/$version/epan/"
     unprivileged=()
     if [ "$(id -u)" = 0 ]; then
-        cp "$capture" "$stage/"
-        capture=$stage/$(basename "$capture")
+        cp "$capture" "$stage/capture/"
+        capture=$stage/capture/$(basename "$capture")
         chmod -R a+rX "$stage"
         chown 65534:65534 "$stage/home"
         unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups)
