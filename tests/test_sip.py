@@ -10,7 +10,7 @@ import pytest
 
 import support
 from support import Datagram
-from wire import sip as wire_sip
+from wire import rtp, sip as wire_sip
 
 A, B, C = ("192.168.1.5", 16402), ("192.168.1.9", 16402), ("192.168.1.11", 16402)
 SIP = "3"                                      # facetime.kind
@@ -638,6 +638,47 @@ def test_cap_is_a_preference(cap, expected, tshark, make_capture):
     capture = make_capture([datagram(message(BOMBS["zeros"]))])
     prefs = {"facetime_sip.inflate_cap": cap}
     assert tshark.values(capture, "facetime_sip.inflated_length", prefs=prefs) == [str(expected)]
+
+
+@pytest.mark.parametrize("length", [8192, 8193])
+def test_8192_bytes_of_sdp_are_shown(length, tshark, make_capture):
+    lines = [b"a=AA:" + bytes([ord("a") + n]) * 1000 for n in range(7)]
+    body = SMALL + b"".join(line + b"\r\n" for line in lines)
+    last = b"a=AA:" + b"z" * (length - len(body) - len(b"a=AA:\r\n"))
+    capture = make_capture([datagram(plain(body + last + b"\r\n"))])
+    row, = tshark.rows(capture, "sdp.session_attr", *EXPERTS)
+    assert experts(row) == ({"facetime_sdp.too_long"} if length > 8192 else set())
+    assert row["sdp.session_attr"][-1][-1] == ("z" if length == 8192 else "g")
+
+
+def test_8_media_are_remembered(tshark, make_capture):
+    body = SMALL + b"".join(b"m=audio 16402 RTP/AVP %d\r\na=rtpmap:%d C%d/8000\r\n" % (100 + n, 100 + n, n)
+                            for n in range(9))
+    capture = make_capture([datagram(plain(body))])
+    row, = tshark.rows(capture, "facetime_sdp.media.payload_type", "facetime_sdp.media.codec")
+    assert row["facetime_sdp.media.payload_type"] == [str(100 + n) for n in range(9)]
+    assert row["facetime_sdp.media.codec"][:8] == [f"C{n}" for n in range(8)]
+    assert "C8" not in row["facetime_sdp.media.codec"]
+
+
+def test_32_payload_types_of_a_medium_are_remembered(tshark, make_capture):
+    """For the packets of media: the SDP's own lines show all."""
+    types = range(95, 128)
+    assert len(types) == 33
+    body = SMALL + b"m=audio 16402 RTP/AVP " + b" ".join(b"%d" % t for t in types) + b"\r\n" + b"".join(
+        b"a=rtpmap:%d C%d/8000\r\n" % (t, t) for t in types)
+    capture = make_capture([datagram(plain(body)), *(datagram(rtp.rtp(t, t, 160 * t, 7, bytes(20))) for t in (126, 127))])
+    assert tshark.values(capture, "facetime_sdp.media.codec", filter="sip") == [f"C{t}" for t in types]
+    rows = tshark.rows(capture, "rtp.p_type", "facetime_rtp.codec", filter="facetime_rtp")
+    assert [row["rtp.p_type"] for row in rows] == [["126"], ["127"]]
+    assert rows[0]["facetime_rtp.codec"] == ["C126"] and "C127" not in rows[1]["facetime_rtp.codec"]
+
+
+def test_32_unreadable_values_are_called_so(tshark, make_capture):
+    capture = make_capture([datagram(plain(SMALL + b"a=rtpID:x\r\n" * count)) for count in (32, 33)])
+    rows = tshark.rows(capture, "facetime_sdp.bad_value", "facetime_sdp.line")
+    assert [len(row["facetime_sdp.bad_value"]) for row in rows] == [32, 32]
+    assert [row["facetime_sdp.line"].count("a=rtpID:x") for row in rows] == [32, 33]
 
 
 ORIGIN = b"\no=GKVoiceChatService "
