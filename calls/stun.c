@@ -44,7 +44,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
                      stun->has_lifetime ? wmem_strdup_printf(pinfo->pool, ", for %u s", stun->lifetime) : "");
 }
 
-/* A channel that is bound again to its peer stays what it is, unless the relay refused it or was asked to release it. */
+/* A channel that is bound again to its peer stays what it is, unless the relay refused it or was to release it. */
 static bool
 is_kept(const ft_leg *leg, const ft_endpoint *peer)
 {

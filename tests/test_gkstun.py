@@ -488,7 +488,7 @@ def bind(number, channel=0x4002, lifetime=None):
 
 
 def bind_id(number):
-    return bytes.fromhex("00090000 0000000000000000")[:8] + struct.pack("!I", number)
+    return bytes.fromhex("00090000 00000000") + struct.pack("!I", number)
 
 
 def bound(number):
@@ -573,17 +573,19 @@ def test_channel_data_may_be_padded_or_empty(tshark, make_capture):
 
 def test_indexes_of_ipv6_candidates_may_go_on_from_the_ipv4_ones(tshark, make_capture):
     """Which of both the index does is inferred, so neither is called bad; one that fits neither is."""
-    for numbers, expected, bad in (((0, 1), ["2001:db8::1", "2001:db8::2"], []), ((1, 2), ["2001:db8::1", "2001:db8::2"], []),
-                                   ((0, 2), ["2001:db8::1"], ["1"]), ((1, 3), ["2001:db8::2"], ["1"])):
+    both = ["2001:db8::1", "2001:db8::2"]
+    for numbers, expected, bad in (((0, 1), both, False), ((1, 2), both, False), ((0, 2), both[:1], True),
+                                   ((1, 3), both[1:], True)):
         listed = candidates(b"".join(candidate(where=0x10 | number) for number in numbers),
-                            v4=["10.0.0.2"], v6=["2001:db8::1", "2001:db8::2"])
+                            v4=["10.0.0.2"], v6=both)
         row = one(tshark, make_capture, [up(check(attribute(0x8009, listed)))], "gkstun.candidate.ipv6",
                   "gkstun.candidates_bad")
-        assert (row["gkstun.candidate.ipv6"], bool(row["gkstun.candidates_bad"])) == (expected, bool(bad))
+        assert (row["gkstun.candidate.ipv6"], bool(row["gkstun.candidates_bad"])) == (expected, bad)
 
 
 def test_only_modern_radios_have_names(tshark, make_capture):
-    capture = make_capture([up(check(attribute(0x8007, bytes(3) + b"\5"))), Datagram("10.0.0.3", 16402, *PEER, MODERN_REQUEST)])
+    capture = make_capture([up(check(attribute(0x8007, bytes(3) + b"\5"))),
+                            Datagram("10.0.0.3", 16402, *PEER, MODERN_REQUEST)])
     legacy, modern = (tshark.text(capture, "-V", filter=f"facetime.generation == {name}") for name in (1, 2))
     assert "Radio Access Technology: 5\n" in legacy and "RADIO-ACCESS-TECHNOLOGY: 5\n" in legacy
     assert "cellular (5)" in modern.lower()
