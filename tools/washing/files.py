@@ -6,6 +6,7 @@ import struct
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 BYTE_ORDER = 0x1A2B3C4D
+SHORTEST = {SECTION: 16, INTERFACE: 8, OLD_PACKET: 20, SIMPLE: 4, ENHANCED: 20}    # bodies
 KEPT_OPTIONS = {INTERFACE: {9, 14}, ENHANCED: {2}}     # resolution and offset of times; direction
 MAX_BLOCK = 1 << 28
 
@@ -74,6 +75,8 @@ def _copy_pcapng(source, target, wash, known):
 
 def _block_body(order, number, body, links, wash, known):
     """What is written of a block, or None."""
+    if len(body) < SHORTEST.get(number, 0):
+        raise CaptureError("a block is too short for its kind")
     if number == SECTION:
         return body[:8] + b"\xff" * 8               # the section's length is another now
     if number == INTERFACE:
@@ -85,7 +88,7 @@ def _block_body(order, number, body, links, wash, known):
     head = 4 if number == SIMPLE else 20
     fields = struct.unpack(order + "I", body[:4])[0]
     interface = 0 if number == SIMPLE else fields if number == ENHANCED else struct.unpack(order + "H", body[:2])[0]
-    if interface >= len(links) or len(body) < head:
+    if interface >= len(links):
         raise CaptureError("a packet of no interface")
     linktype, snap = links[interface]
     kept = min(fields, snap or fields, len(body) - 4) if number == SIMPLE else struct.unpack(order + "12xI", body[:16])[0]

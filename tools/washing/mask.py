@@ -7,8 +7,10 @@ that makes washing twice the same as washing once.
     IPv4, IPv6    an address of a documentation range, or of a corner of the same private range (tables below), whose
                   text is as long
     MAC           02:12:c6 and three bytes
-    bytes         up to 8 bytes of a keyed hash, then zeros
-    UUID          zeros from the second group on but for version, variant and the third quarter's hash
+    bytes         up to 8 bytes of mark, then zeros
+    UUID          a mark, version, zeros; variant, a mark
+
+A mark is a keyed hash and a checksum of it. Without the checksum, "Jane" and zeros would pass for a stand-in.
     text          the letter x, then hexadecimal digits
 """
 
@@ -36,7 +38,7 @@ IPV4_CLASSES = [(ipaddress.ip_network(network), [bytes(p) for p in prefixes]) fo
     ("0.0.0.0/0", [(198, 18), (198, 19), (192, 0, 2), (100, 127), (10, 9), (0,)]))]
 
 TRIES = 5000        # draws for an address, of 28 each; a prefix whose addresses of that length are used up gives way
-TAG = 8             # bytes of hash at the head of overwritten bytes
+TAG = 8             # bytes of mark at the head of overwritten bytes
 MAC_PREFIX = bytes.fromhex("0212c6")
 
 _STAND_IN_TEXT = re.compile(rb"x[0-9a-f]*")
@@ -145,28 +147,35 @@ class Mask:
 
     # everything else
 
+    def _mark(self, kind, value, length):
+        """length bytes, a good third of them a checksum of the others."""
+        told = length - _checked(length)
+        drawn = self._hash(kind, value, 8)[:told]
+        return drawn + _checksum(drawn, length - told)
+
     def opaque(self, value):
         value = bytes(value)
-        tag = min(TAG, len(value) // 2)
-        if not any(value[tag:]):
+        tag = min(TAG, len(value) // 2) if len(value) > 3 else 0    # too short for a mark: zeros
+        if not any(value) or not any(value[tag:]) and _is_mark(value[:tag]):
             return value
-        return self._hash(b"opaque", value, 8)[:tag] + bytes(len(value) - tag)
+        return self._mark(b"opaque", value, tag) + bytes(len(value) - tag)
 
     def key_id(self, value):
         """The first half of a UUID: a key id is that of an MKI. Version bits stay."""
+        value = bytes(value)
         if len(value) != 8:
             return self.opaque(value)
-        if not any(value[4:6]) and not value[6] & 0x0F and not value[7]:
-            return bytes(value)
-        return self._hash(b"key id", bytes(value), 4) + bytes(2) + bytes([value[6] & 0xF0, 0])
+        if not any(value) or _is_mark(value[:6]) and not value[6] & 0x0F and not value[7]:
+            return value
+        return self._mark(b"key id", value, 6) + bytes([value[6] & 0xF0, 0])
 
     def uuid(self, value):
+        value = bytes(value)
         if len(value) != 16:
             return self.opaque(value)
-        first, last = self.key_id(value[:8]), bytes(value[8:])
-        if any(last[4:]):
-            tag = self._hash(b"uuid", bytes(value), 4)
-            last = bytes([last[0] & 0xC0 | tag[0] & 0x3F]) + tag[1:] + bytes(4)
+        first, last = self.key_id(value[:8]), value[8:]
+        if any(last) and not (_is_mark(last[2:]) and not last[0] & 0x3F and not last[1]):
+            last = bytes([last[0] & 0xC0, 0]) + self._mark(b"uuid", value, 6)
         return first + last
 
     def uuid_text(self, text):
@@ -182,6 +191,20 @@ class Mask:
         found = self._stand_in(b"text", value, lambda drawn: b"x" + drawn.hex().encode()[:length].ljust(length, b"0"),
                                tries=200)
         return found or b"x" * len(value)           # so short that all are used
+
+
+def _checked(length):
+    """How many bytes of a mark of that length are checksum."""
+    return min(3, length // 2)
+
+
+def _checksum(data, length):
+    return hashlib.blake2b(data, person=b"mark").digest()[:length]
+
+
+def _is_mark(value):
+    told = len(value) - _checked(len(value))
+    return len(value) > 1 and value[told:] == _checksum(value[:told], len(value) - told)
 
 
 def _has_length(prefix, length):

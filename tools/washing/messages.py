@@ -13,8 +13,9 @@ from . import sip
 COOKIE = b"\x21\x12\xa4\x42"
 OTHER_SERVICES = {53, 67, 68, 123, 137, 138, 500, 546, 547, 1900, 4500, 5353, 5355}     # never FaceTime's
 RELAY_PORTS = range(3478, 3498)
+MEDIA_PORTS = {*range(16384, 16388), *range(16393, 16473), *RELAY_PORTS}
 DEEPEST = 8             # messages inside of messages
-LONGEST_EXTENSION = 32  # words; FaceTime's have at most a dozen
+MOST_IN_LIST = 32       # of numbers that somebody lists; more are no such list
 
 
 def u16(data, at):
@@ -42,6 +43,9 @@ class Washer:
         """A UDP payload; length: its bytes before the capture cut it."""
         if sport in OTHER_SERVICES or dport in OTHER_SERVICES:
             return bytes(len(data))
+        ports = sport in MEDIA_PORTS or dport in MEDIA_PORTS
+        if data[:1] >= b"\x80" and data[:1] < b"\xc0" and not is_media(data, ports):
+            return self.unknown(data)
         return self.payload(data, length, dport in RELAY_PORTS, 0)
 
     def payload(self, data, length, uplink=False, depth=0):
@@ -63,7 +67,7 @@ class Washer:
 
     def channel(self, data, length, uplink, depth):
         exact = 0 <= length - 4 - u16(data, 2) <= 3
-        if data[:1] == b"\x60" and (exact or uplink):
+        if data[:1] == b"\x60" and (exact or uplink and data[1] == 0):
             return self.quickrelay(data)
         if sip.is_sip(data):
             return self.sip.message(data)
@@ -86,9 +90,9 @@ class Washer:
         if kind == 2:
             return data[:8] + invert(self.ipv4(invert(data[8:12]))) + data[12:14] + self.leftover(data[14:])
         if kind in (0x00010001, 0x00010002):
-            return data[:8] + invert(self.ipv4(invert(data[8:12]))) + data[12:]
-        if kind in (0x00020001, 0x00020002):        # flags
-            return data
+            return data[:8] + invert(self.ipv4(invert(data[8:12]))) + data[12:14] + self.unknown(data[14:])
+        if kind in (0x00020001, 0x00020002):        # 16 inverted flags; what follows is FF in all of them
+            return data[:8] + self.unknown(data[8:10]) + data[10:12] + self.unknown(data[12:])
         return self.unknown(data)
 
     @staticmethod
@@ -131,14 +135,18 @@ class Washer:
         if kind == 0x8009:
             return self.candidates(value)
         if kind == 0x0006 and len(value) == 20 and any(not 32 <= byte < 127 for byte in value):
-            return value                            # two candidate ids
+            return value if is_candidate_pair(value) else self.mask.opaque(value)
+        if kind == 0x0009:
+            return value[:4] + (value[4:] if value[4:] in REASONS else self.mask.text(value[4:]))
+        if kind == 0x000A:
+            return listed_attributes(value)
         if kind in (0x0006, 0x0014, 0x0015, 0x8022):
             return self.mask.text(value)
         if kind == 0x8023 and len(value) in (8, 20):
             return self.stun_address(value, bytes(16))
         if kind == 0x8008 and len(value) == 16:
             return self.mask.uuid(value)
-        if kind in (0x0003, 0x0009, 0x000A) or kind in HARMLESS and len(value) <= HARMLESS[kind]:
+        if kind in HARMLESS and len(value) <= HARMLESS[kind]:
             return value
         return self.mask.opaque(value)
 
@@ -163,8 +171,9 @@ class Washer:
                     return out + self.mask.opaque(value[at:])
                 out += wash(value[at:at + size])
                 at += size
-        whole = (len(value) - at) // 16 * 16
-        return out + value[at:at + whole] + self.mask.opaque(value[at + whole:])
+        entries = [value[i:i + 16] for i in range(at, len(value), 16)]
+        begins = bool(entries) and is_candidate(entries[0], value[2])
+        return out + b"".join(entry if begins and is_candidate(entry) else self.mask.opaque(entry) for entry in entries)
 
     # the modern relay
 
@@ -172,7 +181,7 @@ class Washer:
         """Channel header, flags, the fields that they bring (in this order), body; then maybe another packet."""
         end = min(len(data), 4 + u16(data, 2))
         if end < 6:
-            return data
+            return data[:4] + self.unknown(data[4:])
         out, flags = bytearray(data), u16(data, 4)
         chained = flags & ~0x0002 if flags & 0x0001 else flags
         at, whole, attributes, length = self.relay_header(out, 6, end, flags, None)
@@ -199,6 +208,8 @@ class Washer:
                 continue
             if size == 0:       # a list
                 size = 1 + 2 * out[at] if at < end else 1
+                if size > 1 + 2 * MOST_IN_LIST:
+                    return at, False, attributes, length
             if name == "length" and wanted and u16(out, at) > end - at - 2:
                 continue                            # the last packet of a chain has none
             if at + size > end:
@@ -254,12 +265,14 @@ class Washer:
             return self.mask.uuid(value)
         if kind == 0x16 and value.startswith(b"bplist"):
             return value[:8] + self.mask.opaque(value[8:])
+        if kind == 0x15:
+            return self.interfaces(value)
         return value if kind in LINK_NUMBERS and len(value) <= LINK_NUMBERS[kind] else self.mask.opaque(value)
 
     def connection_data(self, value):
         """u16 of counts; each address: u16 of flags, 4 or 16 bytes; each candidate: u16, port."""
-        out, at = bytearray(value), 2
-        for _ in range(u16(value, 0) >> 6 & 0x7F):
+        out, at, addresses = bytearray(value), 2, u16(value, 0) >> 6 & 0x7F
+        for _ in range(addresses):
             size = 16 if value[at:at + 1] >= b"\x80" else 4
             if at + 2 + size > len(value):
                 out[at:] = self.mask.opaque(value[at:])
@@ -267,55 +280,87 @@ class Washer:
             address = value[at + 2:at + 2 + size]
             out[at + 2:at + 2 + size] = self.mask.ipv4(address) if size == 4 else self.mask.ipv6(address)
             at += 2 + size
-        stop = at + 4 * (u16(value, 0) & 0x3F)
-        out[stop:] = self.mask.opaque(value[stop:])
+        for _ in range(u16(value, 0) & 0x3F):
+            if len(value) < at + 4 or value[at + 1] & 0x1F >= addresses:
+                break
+            at += 4
+        out[at:] = self.mask.opaque(value[at:])
         return bytes(out)
+
+    def interfaces(self, value):
+        """u16: form 1, number; each interface: kind and radio, link id, MTU (2 bytes each), flags (2), mask (4)."""
+        at, number = 2, u16(value, 0)
+        if number >> 13 == 1:
+            for _ in range(number & 0x1FFF):
+                if len(value) < at + 12 or value[at + 1] & 7 or u16(value, at + 4) > LARGEST_MTU:
+                    break
+                at += 12
+        return value[:at] + self.mask.opaque(value[at:]) if number >> 13 == 1 else self.mask.opaque(value)
 
     # media
 
     def rtp(self, data):
-        """The header and a short extension stay. The payload is encrypted, but keys may come to light one day."""
+        """The fixed header and FaceTime's extensions stay. The payload is encrypted, but keys may come to light one day."""
         at = 12 + 4 * (data[0] & 15)
+        head = data[:12] + bytes(len(data[12:at]))              # FaceTime's have no CSRCs
         if data[0] & 0x10 and at + 4 <= len(data):
-            words = u16(data, at + 2)
-            at += 4 + (4 * words if words <= LONGEST_EXTENSION else 0)
-        head, body = data[:at], data[at:]
+            head += self.extension(data[1] & 0x7F, data[at:at + 4 + 4 * u16(data, at + 2)])
+        body = data[len(head):]
         if data[0] & 0x20 and body and body[-1] <= len(body):       # padding
             body, tail = body[:-1], body[-1:]
         else:
             tail = b""
-        if len(body) >= 20 and not any(body[-4:]) and body[-14] >> 4 == 4 and body[-12] >> 6 == 2:
+        if has_trailer(body):
             return head + self.mask.opaque(body[:-20]) + self.mask.uuid(body[-20:-4]) + body[-4:] + tail
         return head + self.mask.opaque(body) + tail
 
+    def extension(self, payload_type, data):
+        """Flags, number of words, the fields that the flags bring. Others' extensions have other lengths."""
+        flags = u16(data, 0)
+        known = video_extension(flags, data) if payload_type in VIDEO else audio_extension(flags)
+        if data[:4] != LEGACY_EXTENSION and (flags >> 14 not in (1, 2) or known + 3 & ~3 != 4 + 4 * u16(data, 2)):
+            return bytes(2) + data[2:4] + self.mask.opaque(data[4:])
+        return data
+
     def rtcp(self, data):
+        """Types, lengths, SSRCs, reports and the texts' stand-ins stay."""
         out, at = bytearray(data), 0
         while at + 8 <= len(data) and data[at] >> 6 == 2 and 192 <= data[at + 1] <= 223:
-            stop = at + 4 + 4 * u16(data, at + 2)
+            stop, count = at + 4 + 4 * u16(data, at + 2), data[at] & 31
             if stop > len(data):
                 break
-            if data[at + 1] == 202:
-                self.sdes(out, at + 4, stop, data[at] & 31)
-            elif data[at + 1] == 203:
-                reason = min(stop, at + 4 + 4 * (data[at] & 31))
-                if reason < stop:
-                    size = min(stop, reason + 1 + data[reason])
-                    out[reason + 1:size] = self.mask.text(data[reason + 1:size])
-            elif data[at + 1] not in (200, 201, 205, 206):
-                out[at + 8:stop] = self.mask.opaque(data[at + 8:stop])
+            head, block = RTCP_KEPT.get(data[at + 1], (8, 0))
+            known = {202: self.sdes, 203: self.goodbye}.get(data[at + 1])
+            known = known(out, at + 4, stop, count) if known else at + head + block * count
+            out[known:stop] = self.mask.opaque(data[known:stop])
             at = stop
         start = at + 8 if at + 8 <= len(data) and data[at] >> 6 == 2 and at == 0 else at
         out[start:] = self.mask.opaque(data[start:])
         return bytes(out)
 
+    # Both return where the part ends that they know.
+
     def sdes(self, out, at, stop, chunks):
         for _ in range(chunks):
+            if at + 4 > stop:
+                break
             at += 4
             while at + 2 <= stop and out[at]:
                 end = min(stop, at + 2 + out[at + 1])
                 out[at + 2:end] = self.mask.text(out[at + 2:end])
                 at = end
-            at = at + 4 & ~3
+            ends = min(stop, at + 4 & ~3)
+            out[at:ends] = bytes(ends - at)
+            at = ends
+        return at
+
+    def goodbye(self, out, at, stop, sources):
+        at = min(stop, at + 4 * sources)
+        if at < stop:
+            end = min(stop, at + 1 + out[at])
+            out[at + 1:end] = self.mask.text(out[at + 1:end])
+            at = end
+        return at
 
     # QUIC, the modem
 
@@ -325,8 +370,11 @@ class Washer:
         while at + 7 <= len(data) and data[at] >= 0xC0 and data[at + 1:at + 5] == b"\0\0\0\1":
             ids = at + 6 + data[at + 5]
             start = ids + 1 + (data[ids] if ids < len(data) else len(data))
-            if start > len(data) or data[at] & 0x30 == 0x30:        # a retry has no length
-                at = min(start, len(data))
+            if start > len(data) or max(data[at + 5], data[ids]) > LONGEST_QUIC_ID:
+                at += 5
+                break
+            if data[at] & 0x30 == 0x30:             # a retry has no length
+                at = start
                 break
             if data[at] & 0x30 == 0:
                 length, token = varint(data, start)
@@ -342,22 +390,107 @@ class Washer:
         return bytes(out)
 
     def quic_short(self, data, uplink):
-        """To a relay: its connection id of 8 bytes. From a relay: none."""
-        kept = 9 if uplink else 1
+        """To a relay: its connection id of 8 bytes, of which the second is 80. From a relay: none."""
+        kept = 9 if uplink and data[2:3] == b"\x80" else 1
         return data[:kept] + self.mask.opaque(data[kept:])
 
     def baseband(self, data):
-        if data[8:12] == b"\0\0\0\x6f":
-            return data
-        return data[:8] + self.mask.opaque(data[8:12]) + data[12:]
+        """The tag is overwritten; numbers stay where a report has them."""
+        form = data[4:8]
+        if form not in (b"\xca\xfe\0\2", b"\xde\xad\0\2"):
+            return data[:4] + self.unknown(data[4:])
+        if form[0] == 0xDE:
+            known = dropped_packets(data)
+        elif data[8:12] == b"\0\0\0\x6f":         # the short form: nobody knows what it says
+            return data[:12] + self.unknown(data[12:])
+        else:
+            known = 36 if b"\0\1\0\0\0\0".startswith(data[14:20]) else 12
+        return data[:8] + self.mask.opaque(data[8:12]) + data[12:known] + self.unknown(data[known:])
+
+
+# What a message is, and how far it is known
+
+def is_media(data, ports):
+    """Whether a datagram that begins like RTP or RTCP is FaceTime's: by the trailer, or by ports and payload type."""
+    if len(data) < 2 or 192 <= data[1] <= 223:
+        return ports
+    return has_trailer(data) or ports and not data[0] & 15 and data[1] & 0x7F in PAYLOAD_TYPES
+
+
+def has_trailer(data):
+    """The key id, a UUID of version 4, and four zeros."""
+    return len(data) >= 20 and not any(data[-4:]) and data[-14] >> 4 == 4 and data[-12] >> 6 == 2
+
+
+def audio_extension(flags):
+    """How many bytes of it are known, with its head. What pads the last word is none of them."""
+    return 10 + sum(size for bit, size in ((0x0100, 6), (0x0400, 4), (0x0800, 4), (0x0200, 4)) if flags & bit)
+
+
+def video_extension(flags, data):
+    known = 4 + 4 * bool(flags & 2) + 4 * (flags & 1 and flags >> 14 == 2)
+    if flags & 4:
+        parity = data[known + 1:known + 2] == b"\0"
+        known += (6 + 2 * min(u16(data, known + 4), MOST_IN_LIST) + 3 & ~3) if parity else 4
+    return known + 4 * bool(flags & 8)
+
+
+def is_candidate_pair(username):
+    """Two candidate ids with a tag each. An id: a word with the top bit clear, then 0 or the other's word."""
+    words = username[:4], username[10:14]
+    return all(word[0] < 0x80 for word in words) and all(
+        username[at:at + 4] in (bytes(4), *words) for at in (4, 14))
+
+
+def is_candidate(entry, counts=None):
+    """Protocol and type, call id, candidate id, priority, rank, flags, address; its index is looked at with the counts."""
+    if len(entry) < 16 or entry[0] & 15 not in CANDIDATE_TYPES or entry[5] >= 0x80 or entry[10]:
+        return False
+    six, index = entry[13] >> 4 & 1, entry[13] & 15
+    return entry[13] & 0xA0 == 0 and (counts is None or index < (counts & 15 if six else counts >> 4))
+
+
+def listed_attributes(value):
+    """UNKNOWN-ATTRIBUTES: a text's letters aren't numbers of attributes."""
+    pairs = (value[at:at + 2] for at in range(0, len(value), 2))
+    return b"".join(pair if len(pair) == 2 and pair[0] in (0x00, 0x80) else bytes(len(pair)) for pair in pairs)
+
+
+def dropped_packets(data):
+    """How far the lists go of packets that the modem dropped: payload type, number, sequence numbers (which grow)."""
+    at = 16
+    for _ in range(6):
+        count = u16(data, at + 1)
+        stop = at + 3 + 2 * count
+        numbers = [u16(data, i) for i in range(at + 3, stop, 2)]
+        if stop > len(data) or any((b - a) & 0xFFFF > 1000 for a, b in zip(numbers, numbers[1:])):
+            break
+        at = stop
+    return at
 
 
 # Attributes that hold numbers, with the most bytes of such a number: codes, lifetimes, radio, versions, times, tie-breakers.
-HARMLESS = {0x000C: 4, 0x000D: 4, 0x0010: 4, 0x0018: 4, 0x0019: 4, 0x001A: 4, 0x0024: 4, 0x0025: 0, 0x0026: 4, 0x0027: 4,
-            0x8001: 4, 0x8002: 4, 0x8003: 4, 0x8004: 4, 0x8005: 4, 0x8006: 0, 0x8007: 4, 0x8008: 4, 0x8023: 4,
+HARMLESS = {0x0003: 4, 0x000C: 4, 0x000D: 4, 0x0010: 4, 0x0018: 4, 0x0019: 4, 0x001A: 4, 0x0024: 4, 0x0025: 0,
+            0x0026: 4, 0x0027: 4, 0x8001: 4, 0x8002: 4, 0x8003: 4, 0x8004: 4, 0x8005: 4, 0x8006: 0, 0x8007: 4, 0x8008: 4, 0x8023: 4,
             0x8024: 4, 0x8029: 8, 0x802A: 8}
 
-LINK_NUMBERS = {0x01: 2, 0x02: 2, 0x05: 4, 0x06: 4, 0x07: 4, 0x0A: 12, 0x0C: 2, 0x11: 4, 0x12: 4, 0x13: 2, 0x14: 4, 0x15: 400}
+LINK_NUMBERS = {0x01: 2, 0x02: 2, 0x05: 4, 0x06: 4, 0x07: 4, 0x0A: 12, 0x0C: 2, 0x11: 4, 0x12: 4, 0x13: 2, 0x14: 4}
+LARGEST_MTU = 9216
+LONGEST_QUIC_ID = 20
+
+# RFC 8489 and 8656, and what FaceTime's relays say
+REASONS = {b"Try Alternate", b"Bad Request", b"Unauthenticated", b"Unauthorized", b"Forbidden", b"Unknown Attribute",
+           b"Allocation Mismatch", b"Stale Nonce", b"Wrong Credentials", b"Unsupported Transport Protocol",
+           b"Allocation Quota Reached", b"Role Conflict", b"Server Error", b"Insufficient Capacity",
+           b"Unable to Find Participant"}
+CANDIDATE_TYPES = {1, 3, 5, 6, 7, 8, 9, 10, 11}
+
+VIDEO = {34, 100, 123, 126}
+PAYLOAD_TYPES = VIDEO | {0, 8, 9, 13, 20, 97, 98, 101, 104, 105, 106, 107, 108, 111, 113, 119, 121, 122, 124}
+LEGACY_EXTENSION = b"\x44\0\0\2"
+
+# RTCP packet type: bytes of the head that stay, and of each report block
+RTCP_KEPT = {200: (28, 24), 201: (8, 24), 205: (12, 0), 206: (12, 0)}
 
 # name, flags that bring it, flags that keep it away, bytes (0: a list)
 RELAY_FIELDS = [
