@@ -393,7 +393,8 @@ INTERFACE = block(1, struct.pack("<HHI", 1, 0, 0))
                                  SECTION + INTERFACE + block(6, b""), SECTION + INTERFACE + block(6, bytes(8)),
                                  SECTION + INTERFACE + block(2, b""), SECTION + INTERFACE + block(3, b""), struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 105),
                                  support.pcap_bytes([b"\0" * 60])[:-1],
-                                 support.pcap_bytes([bytes(12) + b"\x81\0\0\0" * 9000])])
+                                 support.pcap_bytes([bytes(12) + b"\x81\0\0\0" * 9000])],
+                         ids=lambda bad: f"{len(bad)}-bytes")
 def test_what_cannot_be_washed_gives_no_file(tmp_path, bad):
     (tmp_path / "in").write_bytes(bad)
     done = subprocess.run([sys.executable, TOOL, tmp_path / "in", tmp_path / "out"], capture_output=True, text=True)
