@@ -391,7 +391,8 @@ INTERFACE = block(1, struct.pack("<HHI", 1, 0, 0))
 
 @pytest.mark.parametrize("bad", [b"", b"no capture", block(0x0A0D0D0A, SECTION[8:12]), SECTION + block(1, b""),
                                  SECTION + INTERFACE + block(6, b""), SECTION + INTERFACE + block(6, bytes(8)),
-                                 SECTION + INTERFACE + block(2, b""), SECTION + INTERFACE + block(3, b""), struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 105),
+                                 SECTION + INTERFACE + block(2, b""), SECTION + INTERFACE + block(3, b""),
+                                 struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 105),
                                  support.pcap_bytes([b"\0" * 60])[:-1],
                                  support.pcap_bytes([bytes(12) + b"\x81\0\0\0" * 9000])],
                          ids=lambda bad: f"{len(bad)}-bytes")
