@@ -355,6 +355,164 @@ def test_what_is_understood_stays():
     assert washed(support.write_capture(before)).read_bytes() == before
 
 
+# SIP and SDP: every place of a text that a user, an operating system or another program may have chosen
+
+SIX = "2600:1700:a1b2:c3d4:5e6f:7a8b:9cad:beef"
+PLACES = [      # a start line, a header or a line of SDP; what may not be left of it
+    ("INVITE sip:user@17.1.1.1;device=janes-phone SIP/2.0", "janes"),
+    ("INVITE sip:user@17.1.1.1?subject=Appleseed SIP/2.0", "Appleseed"),
+    ("INVITE tel:5558675309 SIP/2.0", "5558675309"),
+    ("SIP/2.0 486 Jane is out", "Jane"),
+    (r'To: "Jane \"JJ\" Appleseed" <sip:user@17.1.1.1>', "Jane JJ Appleseed"),
+    ('To: "Jane <3 Appleseed" <sip:user@17.1.1.1>', "Jane Appleseed"),
+    ('To: Jane "x" <sip:user@17.1.1.1>', "Jane"),
+    ('To: "Jane Appleseed <sip:user@17.1.1.1>', "Jane Appleseed"),
+    ("To: 5558675309 <sip:user@17.1.1.1>", "5558675309"),
+    ("From: Jane\r\n Appleseed <sip:user@17.1.1.1>;tag=7", "Jane Appleseed"),
+    ("From: <sip:user@17.1.1.1>;tag=janes-phone", "janes"),
+    ("From: <sip:user@17.1.1.1>;tag=7;jane=1", "jane"),
+    ('Contact: <sip:user@17.1.1.1>, "Appleseed" <sip:jane@17.1.1.1>', "Appleseed jane"),
+    ("Contact: <tel:5558675309>", "5558675309"),
+    ("Contact: <SIP:jane@17.1.1.1>", "jane"),
+    ("Contact: <sip:user:pass4jane@17.1.1.1>", "pass4jane"),
+    ("Contact: <sip:user@17.1.1.1;device=janes-phone>;isfocus", "device janes phone"),
+    (f"Contact: <sip:user@{SIX}>", "2600 1700 a1b2 beef"),
+    (f"Contact: <sip:user@{SIX}:16402>", "2600 1700 a1b2 beef"),
+    ("Contact: <sip:user@[2600:1700:12>", "2600 1700"),
+    ("Via: SIP/2.0/UDP 17.1.1.1:16402;received=janes-mac.local", "janes"),
+    ("Via: SIP/2.0/UDP janes-mac.local:16402;branch=z9hG4bK-jane", "jane"),
+    ("Via: SIP/2.0/UDP 17.1.1.1:16402;branch=z9hG4bK12, SIP/2.0/UDP janes-mac.local", "janes"),
+    ('Reason: *;cause=291;text="Jane Appleseed left"', "Jane Appleseed"),
+    ("Reason: *;cause=291;text=lost 192.168.77.23.", "192.168.77"),
+    (f"Reason: lost {SIX}.", "2600 1700 a1b2 beef"),
+    ("User-Agent: Viceroy 1.7.0/GK (Jane's iPhone)", "Jane iPhone"),
+    ("User-Agent: Viceroy 555.867.5309", "867"),
+    ("Allow: INVITE, APPLESEED", "APPLESEED"),
+    ("Event: jane;id=jane", "jane"),
+    ("Appleseeds-Header: 1", "Appleseed"),
+    ("Subject: Call Jane", "Jane"),
+    ("Content-Type: application/sdp;name=janes-sdp", "janes"),
+    ("Call-ID: janes-phone-" + UUID + "@17-1-1-1", "janes phone " + UUID),
+    ("Call-ID: " + UUID + "@janes-mac", "janes " + UUID),
+    ("o=Jane Appleseed 0 0 IN IP4 17.1.1.1", "Jane Appleseed"),
+    ("o=- 5558675309 0 IN IP4 17.1.1.1", "5558675309"),
+    ("o=jane 0 0 IN IP4 janes-mac.local", "jane"),
+    ("c=IN IP4 janes-mac.local", "janes"),
+    ("c=IN IP6 2600:1700:12", "2600 1700"),
+    ("c=IN IP4 192.168.77", "192.168"),
+    ("b=JANE:250", "JANE"),
+    ("t=0 0 jane", "jane"),
+    ("k=clear:jane", "jane"),
+    ("m=audio 16402 RTP/AVP 104 appleseed", "appleseed"),
+    ("a=rtcp:16402 IN IP4 janes-mac.local", "janes"),
+    ("a=rtcp:16402 IN IP6 2600:1700", "2600 1700"),
+    ("a=au:192.168.77.23.", "192.168.77"),
+    ("a=au:5558675309", "5558675309"),
+    ("a=fmtp:104 sbr;name=Appleseed", "name Appleseed"),
+    ("a=rtpmap:104 Appleseed/24000", "Appleseed"),
+    ("a=FLS;VRA:0;JANE:1;", "JANE"),
+    ("a=CAP Jane", "Jane"),
+    ("a=imageattr:126 send [x=320,y=240,name=Appleseed]", "name Appleseed"),
+    ("a=Appleseed", "Appleseed"),
+    ("a=janes-attribute:1", "janes"),
+    ("Jane was here", "Jane"),
+]
+
+
+def sip_with(line, number):
+    """An INVITE with that line. CSeq is the number; nothing else in it is a secret."""
+    start = "INVITE sip:user@17.1.1.1:16402 SIP/2.0"
+    headers = {"Via": "SIP/2.0/UDP 17.1.1.2:16402;branch=z9hG4bK1532", "To": "<sip:user@17.1.1.1:16402>",
+               "From": "<sip:user@17.1.1.2:16402>;tag=52", "Call-ID": "addressid", "CSeq": f"{number} INVITE",
+               "User-Agent": "Viceroy 1.7.0/GK", "Content-Type": "application/sdp"}
+    session = {"v": "0", "o": "- 0 0 IN IP4 17.1.1.2", "s": "-", "c": "IN IP4 17.1.1.2", "b": "AS:2000", "t": "0 0"}
+    media, extra = "audio 16402 RTP/AVP 104", ["a=rtcp:16402"]
+    name, _, value = line.partition(":")
+    if line.startswith(("INVITE ", "SIP/2.0 ")):
+        start = line
+    elif line[1] == "=" and line[0] in session:
+        session[line[0]] = line[2:]
+    elif line.startswith("m="):
+        media = line[2:]
+    elif line[1] == "=" or line == "Jane was here":
+        extra.append(line)
+    else:
+        headers[name] = value.strip()
+    body = "".join(f"{text}\r\n" for text in [*map("=".join, session.items()), "m=" + media, *extra])
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{start}\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def relayed(payloads):
+    return [Datagram("17.1.1.1", 16402, "17.1.1.2", 16385, stun.channel_data(0x4002, data)) for data in payloads]
+
+
+def udp_payloads(tshark, capture):
+    return [bytes.fromhex(value) for value in tshark.values(capture, "udp.payload")]
+
+
+def test_sip_keeps_no_text(tshark, make_capture):
+    capture = make_capture(relayed([sip_with(line, number) for number, (line, _) in enumerate(PLACES, 1)]))
+    after = udp_payloads(tshark, washed(capture))
+    for before, data, (line, secrets) in zip(udp_payloads(tshark, capture), after, PLACES, strict=True):
+        for secret in secrets.encode().split():
+            assert secret.lower() in before.lower() and secret.lower() not in data.lower(), (line, data)
+    assert run_tool(washed(capture), support.stage() / "sip-twice").read_bytes() == washed(capture).read_bytes()
+
+
+def test_washed_sip_still_parses(tshark, make_capture):
+    lines = [line for line, _ in PLACES if "tel:5558675309 SIP" not in line]    # stock SIP asks for sip:
+    capture = make_capture(relayed([sip_with(line, number) for number, line in enumerate(lines, 1)]))
+    before, after = (tshark.rows(file, "sip.CSeq.seq", "sdp.media.port", "_ws.malformed")
+                     for file in (capture, washed(capture)))
+    assert before == after      # a line without "=" is malformed for stock SDP, before and after
+    for number, (row, line) in enumerate(zip(after, lines, strict=True), 1):
+        assert (row["sip.CSeq.seq"], row["sdp.media.port"]) == ([str(number)], ["16402"]), line
+
+
+KNOWN = [       # lines that stay as they are (facts: the offers of 2010 and 2015, RFC 3261)
+    "SIP/2.0 180 Ringing", "SIP/2.0 481 Call/Transaction Does Not Exist", "Via: SIP/2.0/UDP 17.1.1.2:16402;rport;branch=z9hG4bK15ab",
+    "Contact: <sip:user@17.1.1.2:16402>;isfocus", "Contact: <sip:user@[2620:149::1]:16402;transport=udp>", "Max-Forwards: 70",
+    "Reason: *;cause=291;text=\"Remote Hang Up\"", "Reason: *;cause=0;text=\"Normal Call Termination\"", "User-Agent: Viceroy 1.4.1",
+    "SKESeq: 18446744073709551615;4294967295", "Allow: INVITE, ACK, BYE", "o=GKVoiceChatService 0 0 IN IP4 17.1.1.2", "s=mobile",
+    "b=AS:2000:2000", "m=audio 16402 RTP/AVP 104 105 106 9 0 124 122 121 119", "a=hwi:17412:2:2800", "a=iChatEncryption:YES",
+    "a=bandwidthDetection:NO", "a=rtpmap:105 X-AAC_ELD/22050", "a=fmtp:AAC SamplesPerBlock 480", "a=rtpID:2853556652",
+    "a=fmtp:126 imagesize 0 rules 15:320:240:320:240:15", "a=RTCP:AUDIO 16402 VIDEO 16402", "a=framerate:15", "a=DMBR", "a=CAP",
+    "a=X_FLS:123 FLS;VRA:0;MVRA:0;RVRA1:1;AS:2;MS:-1;LTR;CABAC;CR:3;LF:-1;PR;AR:4/3,3/4;XR;", "a=rtcp-fb:* rpsi nack",
+    "a=imageattr:123 send [x=[320:16:640],y=240,fps=30] recv [x=1024,y=768,fps=30,q=1.00] [x=320,y=240,fps=15,i=1]"]
+
+
+def test_sip_keeps_what_is_known(tshark, make_capture):
+    capture = make_capture(relayed([sip_with(line, number) for number, line in enumerate(KNOWN, 1)]))
+    for line, data in zip(KNOWN, udp_payloads(tshark, washed(capture)), strict=True):
+        assert f"{line}\r\n".encode() in data, line
+
+
+@pytest.mark.parametrize("text, kept", [
+    ("PING", "PING"), ("Mom:call me", None), ("VCHandoverCandidateChange:Jane", "VCHandoverCandidateChange:")])
+def test_text_messages(tshark, make_capture, text, kept):
+    head = ("MESSAGE sip:user@17.1.1.1 SIP/2.0\r\nCall-ID: addressid\r\nCSeq: 1 MESSAGE\r\n"
+            f"Content-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n")
+    (data,) = udp_payloads(tshark, washed(make_capture(relayed([(head + text).encode()]))))
+    body = data.partition(b"\r\n\r\n")[2]
+    assert body.startswith((kept or "").encode()) and not re.search(rb"Mom|call|Jane", body)
+
+
+def test_gzip_keeps_no_name_of_a_file(tshark, make_capture):
+    """Also where the text has nothing to wash."""
+    body = sip_with("a=DMBR", 1).partition(b"\r\n\r\n")[2]
+    coded = zlib.compressobj(9, zlib.DEFLATED, -15)
+    coded = (b"\x1f\x8b\x08\x08" + b"time" + b"\x02\x03" + b"janes-call.sdp\0" + coded.compress(body) + coded.flush()
+             + struct.pack("<II", zlib.crc32(body), len(body)))
+    head = ("INVITE sip:user@17.1.1.1 SIP/2.0\r\nCall-ID: addressid\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n"
+            f"Content-Encoding: gzip\r\nContent-Length: {len(coded)}\r\n\r\n").encode()
+    after = washed(make_capture(relayed([head + coded])))
+    (data,) = udp_payloads(tshark, after)
+    assert b"janes" not in data and b"time" not in data
+    assert zlib.decompress(data.partition(b"\r\n\r\n")[2], 31) == body
+    assert tshark.values(after, "sdp.media.port") == ["16402"]
+
+
 # Files
 
 @pytest.mark.parametrize("name", ["facetime-caller", "ipv6", "modern-call", "sip-damaged-bodies", "sip-gzip"])

@@ -149,17 +149,17 @@ def write(stream, plain):
                 raw = _open(b"", stream.size, CORRUPT)
                 break
             kept = kept[:-1]
-    head = stream.head
-    if stream.form == "gzip":       # time, and a file's name
-        head = head[:4] + bytes(4) + head[8:10] + bytes(len(head) - 10)
-        head = head[:3] + b"\0" + head[4:] if len(head) == 10 else _gzip_filler(head)
     trailer = checksum(stream.form, kept)[:len(stream.trailer)]
     if not stream.right and trailer:
         old = checksum(stream.form, stream.plain)
         trailer = bytes(a ^ b ^ c for a, b, c in zip(trailer, stream.trailer, old))
-    return head + raw + trailer, len(plain) - len(kept)
+    return neutral_head(stream) + raw + trailer, len(plain) - len(kept)
 
 
-def _gzip_filler(head):
-    """A head as long, with a comment of x in place of all optional parts."""
-    return head[:3] + b"\x10" + head[4:10] + b"x" * (len(head) - 11) + b"\0"
+def neutral_head(stream):
+    """The head without gzip's time; a comment of x, as long, is in place of a file's name and all else optional."""
+    head = stream.head
+    if stream.form != "gzip":
+        return head
+    flags, comment = (b"\x10", b"x" * (len(head) - 11) + b"\0") if len(head) > 10 else (b"\0", b"")
+    return head[:3] + flags + bytes(4) + head[8:10] + comment

@@ -41,7 +41,7 @@ TRIES = 5000        # draws for an address, of 28 each; a prefix whose addresses
 TAG = 8             # bytes of mark at the head of overwritten bytes
 MAC_PREFIX = bytes.fromhex("0212c6")
 
-_STAND_IN_TEXT = re.compile(rb"x[0-9a-f]*")
+_STAND_IN_TEXT = re.compile(rb"x+[0-9a-f]*")
 _SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 _MAPPED, _NAT64 = bytes(10) + b"\xff\xff", bytes.fromhex("0064ff9b") + bytes(8)
 
