@@ -21,7 +21,7 @@ COMPACT = {b"v": b"via", b"t": b"to", b"f": b"from", b"i": b"call-id", b"m": b"c
 # Vocabularies
 
 def _known(words=b"", *forms):
-    """Of these words and of these regular expressions. The empty word is known."""
+    """Matches these words and these regular expressions."""
     return re.compile(b"|".join([*map(re.escape, words.split()), *forms]), re.I)
 
 
@@ -52,7 +52,7 @@ HEADERS = {
     b"content-length": _known(b"", rb"\d{1,10}"),
     b"expires": _known(b"", rb"\d{1,10}"), b"min-expires": _known(b"", rb"\d{1,10}"),
     b"subscription-state": _known(b"active pending terminated"),
-    b"user-agent": _known(b"Viceroy GK", rb"(?<=Viceroy )\d{1,2}(?:\.\d{1,3}){0,2}"),
+    b"user-agent": _known(b"Viceroy GK", rb"\d{1,2}(?:\.\d{1,2}){1,2}"),
     b"skeseq": _known(b"", rb"\d{1,20}"),
     b"reason": REASON,
 }
@@ -116,12 +116,12 @@ _UUID = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A
 _PIECE = re.compile(rb"""
     (?P<place> (?<![\w.+-]) (?: (?:sips?|tel|mailto|im|xmpp): | SIP/2\.0/(?:UDP|TCP|TLS)[ \t]+ ) )
         (?: (?P<user> [^@<>";,\s?]* ) @ )?  (?P<host> [^<>";,\s?/]* )
-  | (?P<uuid> %s )
-  | (?P<address> \d{1,3} (?:\.\d{1,3}){3} (?!\w|\.\d) | \w* (?: :\w* ){2,} (?:\.\d{1,3}){0,3} (?!\w|\.\w) )
-  | [^\s;,=:"<>()\[\]/@*?&{}|]+
-    """ % _UUID.pattern, re.I | re.X)
+  | (?P<uuid> %(uuid)s )
+  | (?P<address> \d{1,3} (?:\.\d{1,3}){3} (?!\w|\.\d|::) | %(word)s* (?: :%(word)s* ){2,} )
+  | %(word)s+
+    """ % {b"uuid": _UUID.pattern, b"word": rb'[^\s;,=:"<>()\[\]/@*?&{}|]'}, re.I | re.X)
 _FIELD = re.compile(rb"""
-    (?P<start> ;\s* ) (?P<name> [\w.-]+ ) (?P<is> \s*=\s* ) (?P<value> "(?:[^"\\]|\\.)*" | [^\s;,<>"]* )
+    (?P<start> ;\s* ) (?P<name> [^\s;,=<>"]+ ) (?P<is> \s*=\s* ) (?P<value> "(?:[^"\\]|\\.)*" | [^\s;,<>"]* )
   | (?P<quoted> "(?:[^"\\]|\\.)*" )
   | ;?[^";]+ | .
     """, re.S | re.X)
@@ -169,11 +169,11 @@ class Sip:
         return text[:len(text) - len(core)] + self.mask.text(core)
 
     def address(self, text):
-        """An address, or a bare IPv6 address and a port; else None."""
+        """An address, or a bare IPv6 address and a port or a full stop; else None."""
         found = _is_address(text)
         if not found:
-            host, colon, port = text.rpartition(b":")
-            return self.address(host) + colon + port if _is_address(host) and len(port) <= 5 and port.isdigit() else None
+            host, end = re.fullmatch(rb"(.*?)(:\d{1,5}|\.)?", text, re.S).groups()
+            return self.address(host) + end if _is_address(host) else None
         if found.version == 4:
             return self.mask.ipv4_text(text)
         if b"." in text:                            # an IPv4 address in its last half
@@ -219,7 +219,7 @@ class Sip:
         before, at, host = value.rpartition(b"@")
         if not at:
             before, host = host, before
-        parts = re.split(b"(%s)" % _UUID.pattern, before)
+        parts = re.split(b"(?<![^-])(%s)(?![^-])" % _UUID.pattern, before)
         if len(parts) == 1:
             before = self.mask.text(before)
         else:                                       # texts and UUIDs in turn
