@@ -471,9 +471,11 @@ def test_washed_sip_still_parses(tshark, make_capture):
 
 
 KNOWN = [       # lines that stay as they are (facts: the offers of 2010 and 2015, RFC 3261)
-    "SIP/2.0 180 Ringing", "SIP/2.0 481 Call/Transaction Does Not Exist", "Via: SIP/2.0/UDP 17.1.1.2:16402;rport;branch=z9hG4bK15ab",
+    "SIP/2.0 180 Ringing", "SIP/2.0 481 Call/Transaction Does Not Exist",
+    "Via: SIP/2.0/UDP 17.1.1.2:16402;rport;branch=z9hG4bK15ab",
     "Contact: <sip:user@17.1.1.2:16402>;isfocus", "Contact: <sip:user@[2620:149::1]:16402;transport=udp>", "Max-Forwards: 70",
-    "Reason: *;cause=291;text=\"Remote Hang Up\"", "Reason: *;cause=0;text=\"Normal Call Termination\"", "User-Agent: Viceroy 1.4.1",
+    "Reason: *;cause=291;text=\"Remote Hang Up\"", "Reason: *;cause=0;text=\"Normal Call Termination\"",
+    "User-Agent: Viceroy 1.4.1",
     "SKESeq: 18446744073709551615;4294967295", "Allow: INVITE, ACK, BYE", "o=GKVoiceChatService 0 0 IN IP4 17.1.1.2", "s=mobile",
     "b=AS:2000:2000", "m=audio 16402 RTP/AVP 104 105 106 9 0 124 122 121 119", "a=hwi:17412:2:2800", "a=iChatEncryption:YES",
     "a=bandwidthDetection:NO", "a=rtpmap:105 X-AAC_ELD/22050", "a=fmtp:AAC SamplesPerBlock 480", "a=rtpID:2853556652",
