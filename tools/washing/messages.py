@@ -334,7 +334,7 @@ class Washer:
             known = known(out, at + 4, stop, count) if known else at + head + block * count
             out[known:stop] = self.mask.opaque(data[known:stop])
             at = stop
-        start = at + 8 if at + 8 <= len(data) and data[at] >> 6 == 2 and at == 0 else at
+        start = at or 8                             # a cut packet's head stays
         out[start:] = self.mask.opaque(data[start:])
         return bytes(out)
 
