@@ -289,13 +289,13 @@ class Washer:
 
     def interfaces(self, value):
         """u16: form 1, number; each interface: kind and radio, link id, MTU (2 bytes each), flags (2), mask (4)."""
-        at, number = 2, u16(value, 0)
-        if number >> 13 == 1:
-            for _ in range(number & 0x1FFF):
-                if len(value) < at + 12 or value[at + 1] & 7 or u16(value, at + 4) > LARGEST_MTU:
-                    break
-                at += 12
-        return value[:at] + self.mask.opaque(value[at:]) if number >> 13 == 1 else self.mask.opaque(value)
+        number = u16(value, 0)
+        whole = (len(value) - 2) // 12
+        items = [value[at:at + 12] for at in range(2, 2 + 12 * min(whole, number & 0x1FFF), 12)]
+        if number >> 13 != 1 or any(item[1] & 7 or u16(item, 4) > LARGEST_MTU for item in items):
+            return self.mask.opaque(value)
+        end = 2 + 12 * len(items)
+        return value[:end] + self.mask.opaque(value[end:])
 
     # media
 
