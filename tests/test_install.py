@@ -89,7 +89,7 @@ def test_another_choice_in_the_same_folder(for_all, build, tshark, tmp_path):
     home = tmp_path / "home"
     folder = build()
     for option, root in (("ON", home), ("OFF", tmp_path / "all")):
-        run("cmake", "-B", folder, f"-DUSER_INSTALL={option}", env={**os.environ, "HOME": str(home)})
+        run("cmake", f"-DUSER_INSTALL={option}", folder, env={**os.environ, "HOME": str(home)})
         install(folder, "" if option == "ON" else root)
     assert files_below(home) == wanted(tshark, ".local/lib/wireshark/plugins", ".config/wireshark/profiles")
     install(for_all, tmp_path / "reference")
@@ -98,7 +98,7 @@ def test_another_choice_in_the_same_folder(for_all, build, tshark, tmp_path):
 
 def test_a_prefix_of_ones_own_is_kept(build, tmp_path):
     folder = build(f"-DCMAKE_INSTALL_PREFIX={tmp_path}/mine")
-    run("cmake", "-B", folder, "-DUSER_INSTALL=ON")
+    run("cmake", "-DUSER_INSTALL=ON", folder)
     assert f"CMAKE_INSTALL_PREFIX:PATH={tmp_path}/mine" in (folder / "CMakeCache.txt").read_text()
 
 
