@@ -4,7 +4,6 @@ set-up for it, and the proof that media without signalling is FaceTime's."""
 
 import itertools
 import re
-import shutil
 import struct
 import subprocess
 import uuid
@@ -383,14 +382,20 @@ def test_frames_that_add_up_say_nothing(tshark, make_capture, two_pass):
     assert experts(tshark, make_capture(packets), two_pass=two_pass) == [set()] * len(packets)
 
 
-@pytest.mark.parametrize("two_pass", [False, True])
-def test_frames_that_do_not_add_up(tshark, make_capture, two_pass):
-    video = Video()
+def judged_frames():
+    """Packets, what is said of each, and add(frame, *said): one more frame, with what is said of its last packets."""
     packets, expected = [], []
 
     def add(frame, *said):
         packets.extend(frame)
         expected.extend([set()] * (len(frame) - len(said)) + [set(s) for s in said])
+    return packets, expected, add
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_frames_that_do_not_add_up(tshark, make_capture, two_pass):
+    video = Video()
+    packets, expected, add = judged_frames()
 
     add(video.frame(2, told=5), [])                             # the first may have begun before the capture
     add(video.frame(3))
@@ -409,11 +414,7 @@ def test_frames_that_do_not_add_up(tshark, make_capture, two_pass):
 def test_frames_that_the_capture_cut(tshark, make_capture, snap):
     """A packet whose frame isn't told can't be counted, nor its frame missed: the next frame begins anew."""
     video = Video()
-    packets, expected = [], []
-
-    def add(frame, *said):
-        packets.extend(frame)
-        expected.extend([set()] * (len(frame) - len(said)) + [set(s) for s in said])
+    packets, expected, add = judged_frames()
 
     def cut(packet):
         return packet._replace(snap=snap)
@@ -476,7 +477,6 @@ def test_a_cut_hides_which_stream_it_is(tshark, make_capture):
             assert ["stream_mismatch" in names for names in told] == [said and d.snap >= known for d in snapped]
 
 
-@pytest.mark.skipif(not shutil.which("editcap"), reason="no editcap here")
 @pytest.mark.parametrize("length", [54, 66, 70, 78])
 def test_real_captures_cut_short_accuse_nobody(tshark, real, length):
     capture = support.stage() / f"cut-{length}.pcapng"
