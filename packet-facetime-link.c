@@ -36,6 +36,7 @@
  */
 #include "calls/exchange.h"
 #include "calls/relay.h"
+#include "calls/resolve.h"
 #include <epan/expert.h>
 #include <epan/to_str.h>
 
@@ -358,7 +359,7 @@ show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *ite
     /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
     const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
     proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size, encoding));
-    ft_relay_offer_address(message->pinfo, &endpoint);
+    ft_clue_expect(message->pinfo, ft_call_resolve(message->pinfo, false), FT_CLUE_OFFER, &endpoint);
 }
 
 static void
@@ -555,11 +556,10 @@ tie_call(link_message *message, proto_tree *tree)
     const int hmac = hmac_offset(message->tvb);
 
     if (hmac >= 0)
-        ft_relay_tie(message->pinfo, FT_TIE_LINK_MESSAGE, tvb_get_ptr(message->tvb, hmac, HMAC_LENGTH));
+        ft_clue_bytes(message->pinfo, FT_CLUE_LINK_MESSAGE, tvb_get_ptr(message->tvb, hmac, HMAC_LENGTH), 8);
     else if (tvb_captured_length(message->tvb) == tvb_reported_length(message->tvb))
         expert_add_info(message->pinfo, tree, &ei_link_no_hmac);
-    if (ft_learning(message->pinfo) && !ft_call_of_packet(message->pinfo))
-        ft_call_open(message->pinfo, false);
+    ft_call_resolve(message->pinfo, false);
 }
 
 static void
@@ -586,23 +586,17 @@ exchange_id(const link_message *message, uint16_t command, uint8_t *id)
 }
 
 static void
-show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
-{
-    if (frame)
-        proto_item_set_generated(proto_tree_add_uint(tree, hf, tvb, 0, 0, frame));
-}
-
-static void
 show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange, bool is_repeat)
 {
     nstime_t passed;
 
     if (!exchange)
         return;
-    show_frame(tree, hf_link_response_to, message->tvb, exchange->request_frame);
+    ft_show_frame(tree, hf_link_response_to, message->tvb, 0, 0, exchange->request_frame);
     if (is_repeat)
         return;
-    nstime_delta(&passed, &message->pinfo->abs_ts, &exchange->request_time);
+    const nstime_t now = ft_now(message->pinfo);
+    nstime_delta(&passed, &now, &exchange->request_time);
     proto_item_set_generated(proto_tree_add_time(tree, hf_link_time, message->tvb, 0, 0, &passed));
 }
 
@@ -625,7 +619,7 @@ dissect_exchange(const link_message *message, proto_tree *tree, uint16_t command
     if (is_ack)
         show_ack_links(message, tree, exchange, is_repeat);
     else if (exchange)
-        show_frame(tree, hf_link_response_in, message->tvb, exchange->response_frame);
+        ft_show_frame(tree, hf_link_response_in, message->tvb, 0, 0, exchange->response_frame);
     if (is_repeat)
         expert_add_info_format(message->pinfo, tree, &ei_link_retransmission, "%s sent again",
                                is_ack ? "Acknowledgement" : "Command");
@@ -720,11 +714,12 @@ learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *i
     const uint32_t first =
         ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
 
-    ft_relay_tie(pinfo, FT_TIE_KEY, key_id);
-    show_frame(tree, hf_control_mki_frame, tvb, mki_frame);
-    show_frame(tree, hf_control_retransmission_of, tvb, first);
+    ft_relay_key(pinfo, key_id);
+    ft_show_frame(tree, hf_control_mki_frame, tvb, 0, 0, mki_frame);
+    ft_show_frame(tree, hf_control_retransmission_of, tvb, 0, 0, first);
     if (first)
-        expert_add_info_format(pinfo, item, &ei_control_retransmission, "Sent before, in frame %u", first);
+        expert_add_info_format(pinfo, item, &ei_control_retransmission, "Sent before, in frame %u",
+                               ft_frame_number(first));
 }
 
 static int

@@ -703,7 +703,7 @@ set_up_end(packet_info *pinfo, const ft_packet *packet, const address *host, uin
            const address *other, uint32_t other_port, uint32_t sdp_frame, rtp_dyn_payload_t *codecs)
 {
     const uint32_t known_frame = setup_frame_of(packet, sdp_frame);
-    const uint32_t setup_frame = known_frame ? known_frame : pinfo->num;
+    const uint32_t setup_frame = known_frame ? known_frame : ft_frame_id(pinfo);
     const char *method = sdp_frame ? "SDP" : "FaceTime";
     end_name name;
 
@@ -1126,14 +1126,14 @@ agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
 
     if (!known)
         return false;
-    if (ft_learning(pinfo) && known->last_frame != pinfo->num) {
+    if (ft_learning(pinfo) && known->last_frame != ft_frame_id(pinfo)) {
         known->agreeing = known->last_frame && follows(&known->last, rtp) ? known->agreeing + 1 : 1;
         known->last = *rtp;
-        known->last_frame = pinfo->num;
+        known->last_frame = ft_frame_id(pinfo);
         if (known->agreeing >= BARE_PACKETS && !known->proven_frame)
-            known->proven_frame = pinfo->num;
+            known->proven_frame = ft_frame_id(pinfo);
     }
-    return known->proven_frame && known->proven_frame <= pinfo->num;
+    return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
 }
 
 /* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key

@@ -37,6 +37,7 @@
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/relay.h"
+#include "calls/resolve.h"
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
@@ -297,22 +298,15 @@ show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
 }
 
 static void
-show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, uint32_t frame)
-{
-    if (frame)
-        proto_item_set_generated(proto_tree_add_uint(tree, hf, tvb, 0, 0, frame));
-}
-
-static void
 show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
     uint32_t known_from;
-    const ft_call *prepared = ft_call_prepared_by(pinfo->num, &known_from);
+    const ft_call *prepared = ft_call_prepared_by(pinfo, &known_from);
     const ft_call *call = packet->call;
 
-    if (!call && prepared && known_from <= pinfo->num)
+    if (!call && prepared && known_from <= packet->frame)
         call = prepared;
-    call = ft_call_as_of(call, pinfo->num);
+    call = ft_call_as_of(call, packet->frame);
     const ft_call *later = ft_call_as_of(call ? call : prepared, UINT32_MAX);
 
     if (call) {
@@ -323,16 +317,16 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     if (later && later != call && pinfo->fd->visited) {
         const uint32_t frame = call ? call->merged_frame : MAX(known_from, later->first_frame);
         proto_item_set_generated(proto_tree_add_uint_format_value(tree, hf_call, tvb, 0, 0, later->number,
-            later->first_frame < pinfo->num ? "%u (known from frame %u)" : "%u (begins in frame %u)",
-            later->number, frame));
-        show_frame(tree, hf_call_frame, tvb, frame);
+            later->first_frame < packet->frame ? "%u (known from frame %u)" : "%u (begins in frame %u)",
+            later->number, ft_frame_number(frame)));
+        ft_show_frame(tree, hf_call_frame, tvb, 0, 0, frame);
     }
 }
 
 static void
 show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo)
 {
-    for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next) {
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
         if (event->hindsight && !pinfo->fd->visited)
             continue;
         if (!event->hindsight)
@@ -341,7 +335,7 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
         proto_item_set_generated(item);
         expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
         proto_tree *tree_of_event = proto_item_add_subtree(item, ett_event);
-        show_frame(tree_of_event, hf_event_frame, tvb, event->other_frame);
+        ft_show_frame(tree_of_event, hf_event_frame, tvb, 0, 0, event->other_frame);
         if (event->id == FT_EVENT_MEDIA_GAP)
             proto_item_set_generated(proto_tree_add_time(tree_of_event, hf_media_gap, tvb, 0, 0, &event->length));
     }
@@ -356,8 +350,8 @@ static wmem_map_t *limit_frames; /* number of the block -> its bits */
 static bool
 limit_was_met(const packet_info *pinfo)
 {
-    const uint8_t *bits = (const uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(pinfo->num / FRAMES_PER_BLOCK));
-    const unsigned frame = pinfo->num % FRAMES_PER_BLOCK;
+    const uint8_t *bits = (const uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(ft_frame_id(pinfo) / FRAMES_PER_BLOCK));
+    const unsigned frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;
 
     return bits && (bits[frame / 8] & 1 << frame % 8);
 }
@@ -365,7 +359,7 @@ limit_was_met(const packet_info *pinfo)
 static void
 remember_limit(const packet_info *pinfo)
 {
-    const unsigned number = pinfo->num / FRAMES_PER_BLOCK, frame = pinfo->num % FRAMES_PER_BLOCK;
+    const unsigned number = ft_frame_id(pinfo) / FRAMES_PER_BLOCK, frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;
     uint8_t *bits = (uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(number));
 
     if (!bits) {
@@ -393,9 +387,9 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     if (peer)
         show_peer_item(tree, tvb, peer);
     if (packet->leg && packet->path == FT_PATH_RELAY) {
-        show_frame(tree, hf_channel_setup_frame, tvb, packet->leg->setup_frame);
+        ft_show_frame(tree, hf_channel_setup_frame, tvb, 0, 0, packet->leg->setup_frame);
     }
-    show_frame(tree, hf_media_setup_frame, tvb, packet->media_setup_frame);
+    ft_show_frame(tree, hf_media_setup_frame, tvb, 0, 0, packet->media_setup_frame);
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -423,16 +417,64 @@ finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet
     ft_telephony_tell(pinfo, packet);
 }
 
+/* The source address of the ICMP error itself; tvb: the payload of the UDP datagram that it quotes, found in the frame
+ * behind the quote's IP header, ICMP's eight bytes and the error's own IP header without options. AT_NONE elsewhere. */
+static address
+icmp_sender(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    tvbuff_t *frame = tvb_get_ds_tvb(tvb);
+    const int ip = pinfo->src.type == AT_IPv6 ? 40 : 20;
+    const int start = tvb_raw_offset(tvb) - 8 - ip - 8 - ip;
+    address sender = ADDRESS_INIT_NONE;
+
+    if (start < 0 || tvb_captured_length_remaining(frame, start) < ip)
+        return sender;
+    if (ip == 20 && tvb_get_uint8(frame, start) == 0x45 && tvb_get_uint8(frame, start + 9) == IP_PROTO_ICMP)
+        set_address_tvb(&sender, AT_IPv4, 4, frame, start + 12);
+    else if (ip == 40 && tvb_get_uint8(frame, start) >> 4 == 6 && tvb_get_uint8(frame, start + 6) == IP_PROTO_ICMPV6)
+        set_address_tvb(&sender, AT_IPv6, 16, frame, start + 8);
+    return sender;
+}
+
+/* The device itself says that its port is closed: the error comes from the address that the quoted packet went to, and
+ * that end is the call's device. */
+static bool
+is_own_port(const packet_info *pinfo, const ft_packet *packet, const address *sender)
+{
+    const ft_endpoint destination = ft_destination(pinfo);
+    const ft_endpoint *client = ft_flow_client(packet->flow);
+
+    if (!addresses_equal(sender, &destination.addr))
+        return false;
+    return client ? ft_endpoint_equal(client, &destination)
+                  : addresses_equal(&destination.addr, &packet->call->local.addr);
+}
+
+/* How a modern call hangs up: the socket that its media ran through is closed. */
+static void
+note_closed_socket(packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint destination = ft_destination(pinfo);
+
+    ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP of the device itself: its port %s is closed",
+                 ft_endpoint_str(pinfo->pool, &destination));
+    if (packet->call->generation == FT_MODERN && packet->call->media_leg == &packet->flow->direct)
+        ft_call_end(pinfo, packet->call, "socket closed by the device");
+}
+
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */
 static void
-note_unreachable(packet_info *pinfo, ft_packet *packet)
+note_icmp(packet_info *pinfo, ft_packet *packet, const address *sender)
 {
     const ft_endpoint destination = ft_destination(pinfo);
 
     packet->path = FT_PATH_UNKNOWN;
     packet->generation = FT_GENERATION_UNKNOWN;
+    packet->leg = packet->flow ? &packet->flow->direct : NULL;
     packet->call = ft_call_of_packet(pinfo);
-    if (packet->call)
+    if (packet->call && is_own_port(pinfo, packet, sender))
+        note_closed_socket(pinfo, packet);
+    else if (packet->call)
         ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",
                      ft_endpoint_str(pinfo->pool, &destination));
     ft_call_count(pinfo);
@@ -443,10 +485,12 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
 {
     /* Apple's servers before a call, and the phone's own modem, don't make a call by themselves. */
     const bool own_call = packet->kind != FT_KIND_SNATMAP && packet->kind != FT_KIND_COMMNAT &&
-                          packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA;
+                          packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA && !packet->begins_no_call;
 
+    if (!packet->call && own_call)
+        ft_call_resolve(pinfo, packet->kind == FT_KIND_QUIC && packet->starts);
     if (!packet->call)
-        packet->call = own_call && ft_learning(pinfo) ? ft_call_open(pinfo, false) : ft_call_of_packet(pinfo);
+        packet->call = ft_call_of_packet(pinfo);
     ft_channel_judge(pinfo);
     ft_call_count(pinfo);
 }
@@ -457,7 +501,8 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
     proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
     if (pinfo->flags.in_error_pkt) {
-        note_unreachable(pinfo, packet);
+        const address sender = icmp_sender(tvb, pinfo);
+        note_icmp(pinfo, packet, &sender);
         call_data_dissector(tvb, pinfo, tree);
     } else {
         dissect_content(shape, tvb, pinfo, shown ? NULL : tree, packet);
@@ -622,7 +667,7 @@ http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
         return 0;
 
     const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
-    return request && request < pinfo->num && frame_has(tvb, 1500, "AV was here!") ? request : 0;
+    return request && request < ft_frame_id(pinfo) && frame_has(tvb, 1500, "AV was here!") ? request : 0;
 }
 
 static void
@@ -640,7 +685,7 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
         ft_limit_met(pinfo);
         return;
     }
-    wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(pinfo->num));
+    wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 /* The line of a packet that stock dissectors have shown, and the end of its record. */
@@ -711,7 +756,11 @@ show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
     const port_type type = pinfo->ptype;
     const uint32_t source_port = pinfo->srcport, destination_port = pinfo->destport;
     const address source = pinfo->src, destination = pinfo->dst;
+    address sender = ADDRESS_INIT_NONE;
     int used = 0;
+
+    if (start >= 28)
+        set_address_tvb(&sender, AT_IPv4, 4, tvb, start - 16);
 
     set_address_tvb(&pinfo->src, AT_IPv4, 4, tvb, start + 12);
     set_address_tvb(&pinfo->dst, AT_IPv4, 4, tvb, start + 16);
@@ -722,7 +771,7 @@ show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
     if (flow) {
         ft_packet *packet = ft_packet_begin(pinfo);
         packet->flow = flow;
-        note_unreachable(pinfo, packet);
+        note_icmp(pinfo, packet, &sender);
         show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
         used = (int)tvb_captured_length(tvb);
     }
@@ -749,6 +798,8 @@ dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    ft_frame_note(pinfo);
+
     const bool device = ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
 
     if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
@@ -777,7 +828,7 @@ register_preferences(void)
         "bind was captured, instead of the relay", &show_peer);
 }
 
-#define EVENT_EXPERT(id, name, severity, text) \
+#define EVENT_EXPERT(id, name, severity, often, text) \
     { &ei_events[id], { "facetime.event." name, PI_SEQUENCE, severity, text, EXPFILL } },
 
 static void
@@ -840,10 +891,11 @@ proto_register_facetime(void)
     facetime_handle = register_dissector("facetime", dissect_facetime, proto_facetime);
     register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime_parts);
 
-    ft_event_init();
+    ft_frame_init(proto_facetime);
     ft_flow_init(facetime_handle);
     ft_exchange_init();
     ft_call_init();
+    ft_resolve_init();
     ft_dialog_init();
     ft_stun_init();
     ft_media_init();

@@ -229,7 +229,7 @@ typedef void attribute_decoder(const attribute_view *view);
 
 static attribute_learner learn_username, learn_mapped, learn_xor_mapped, learn_peer, learn_relayed,
     learn_channel, learn_lifetime, learn_error, learn_data, learn_timestamp, learn_delay, learn_radio,
-    learn_link_id;
+    learn_link_id, learn_token, learn_tie_breaker, learn_candidates, learn_unknown_8002;
 static attribute_decoder show_bytes, show_number, show_hex, show_octet, show_text, show_nothing,
     show_username, show_plain_address, show_xor_address, show_error, show_unknown_list, show_change_request,
     show_channel, show_protocol, show_seconds, show_qos, show_radio, show_nomination, show_link_id,
@@ -274,11 +274,13 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
     X(DONT_FRAGMENT, 0x001a, 0, 0, STANDARD, "DONT-FRAGMENT", show_nothing, NULL, NULL) \
     X(XOR_MAPPED_ADDRESS, 0x0020, 8, 20, STANDARD, "XOR-MAPPED-ADDRESS", show_xor_address, NULL, \
       learn_xor_mapped) \
-    X(RESERVATION_TOKEN, 0x0022, 8, 8, STANDARD, "RESERVATION-TOKEN", show_bytes, STOCK(TOKEN), NULL) \
+    X(RESERVATION_TOKEN, 0x0022, 8, 8, STANDARD, "RESERVATION-TOKEN", show_bytes, STOCK(TOKEN), \
+      learn_token) \
     X(PRIORITY, 0x0024, 4, 4, STANDARD, "PRIORITY", show_number, STOCK(PRIORITY), NULL) \
     X(USE_CANDIDATE, 0x0025, 0, 0, STANDARD, "USE-CANDIDATE", show_nothing, NULL, NULL) \
     X(PROTOCOL, 0x8001, 4, 4, APPLE_LEGACY, "CANDIDATE-PROTOCOL", show_protocol, NULL, NULL) \
-    X(UNKNOWN_8002, 0x8002, 0, ANY, APPLE_LEGACY, "UNKNOWN-8002", show_bytes, &hf_gkstun_unknown_8002, NULL) \
+    X(UNKNOWN_8002, 0x8002, 0, ANY, APPLE_LEGACY, "UNKNOWN-8002", show_bytes, &hf_gkstun_unknown_8002, \
+      learn_unknown_8002) \
     X(ICE_VERSION, 0x8003, 4, 4, APPLE_LEGACY, "ICE-VERSION", show_number, &hf_gkstun_ice_version, NULL) \
     X(TIMESTAMP, 0x8004, 4, 4, APPLE_LEGACY, "REQUEST-TIMESTAMP", show_seconds, &hf_gkstun_timestamp, \
       learn_timestamp) \
@@ -287,15 +289,17 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
     X(RADIO, 0x8007, 4, 4, APPLE, "RADIO-ACCESS-TECHNOLOGY", show_radio, NULL, learn_radio) \
     X(NOMINATION, 0x8008, 4, 4, APPLE_LEGACY, "NOMINATION", show_nomination, NULL, NULL) \
     X(LINK_ID, 0x8008, 16, 16, APPLE_MODERN, "LINK-ID", show_link_id, NULL, learn_link_id) \
-    X(CANDIDATES, 0x8009, 3, ANY, APPLE_LEGACY, "CANDIDATE-LIST", show_candidates, NULL, NULL) \
+    X(CANDIDATES, 0x8009, 3, ANY, APPLE_LEGACY, "CANDIDATE-LIST", show_candidates, NULL, learn_candidates) \
     X(SKE, 0x800a, 0, ANY, APPLE_LEGACY, "SIMPLE-KEY-EXCHANGE", show_bytes, &hf_gkstun_ske, NULL) \
     X(SOFTWARE, 0x8022, 0, ANY, STANDARD, "SOFTWARE", show_text, STOCK(SOFTWARE), NULL) \
     X(LINK_FLAGS, 0x8023, 4, 4, APPLE_MODERN, "LINK-FLAGS", show_hex, &hf_gkstun_link_flags, NULL) \
     X(ALTERNATE_SERVER, 0x8023, 8, 20, STANDARD, "ALTERNATE-SERVER", show_plain_address, NULL, NULL) \
     X(DATA_SO, 0x8024, 4, 4, APPLE_MODERN, "DATA-SO-MASK", show_hex, &hf_gkstun_data_so, NULL) \
     X(FINGERPRINT, 0x8028, 4, 4, STANDARD, "FINGERPRINT", show_hex, STOCK(CRC32), NULL) \
-    X(ICE_CONTROLLED, 0x8029, 8, 8, STANDARD, "ICE-CONTROLLED", show_bytes, STOCK(TIE_BREAKER), NULL) \
-    X(ICE_CONTROLLING, 0x802a, 8, 8, STANDARD, "ICE-CONTROLLING", show_bytes, STOCK(TIE_BREAKER), NULL)
+    X(ICE_CONTROLLED, 0x8029, 8, 8, STANDARD, "ICE-CONTROLLED", show_bytes, STOCK(TIE_BREAKER), \
+      learn_tie_breaker) \
+    X(ICE_CONTROLLING, 0x802a, 8, 8, STANDARD, "ICE-CONTROLLING", show_bytes, STOCK(TIE_BREAKER), \
+      learn_tie_breaker)
 
 #define ATTRIBUTE_ENUM(id, number, shortest, longest, owner, name, show, field, learn) ATT_##id,
 enum { ATTRIBUTES(ATTRIBUTE_ENUM) ATT_COUNT };
@@ -365,7 +369,7 @@ struct stun_message {
     bool          is_exact;         /* the header's length is the datagram's */
     bool          damaged;          /* some length doesn't fit, or bytes are missing */
     bool          has_apple;        /* some number of Apple's */
-    uint32_t      apple_attributes; /* FT_ATTRIBUTE_BIT() of each */
+    uint64_t      apple_attributes; /* FT_ATTRIBUTE_BIT() of each */
     bool          has_unknown;      /* some number that has no row */
     bool          has_misfit;       /* some length that no row of its number has */
     bool          integrity_last;
@@ -512,12 +516,13 @@ parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo)
     facts->has_reservation_token = seen(message, BIT(RESERVATION_TOKEN));
     facts->has_xor_relayed = seen(message, BIT(XOR_RELAYED_ADDRESS));
     facts->has_lifetime = seen(message, BIT(LIFETIME));
-    facts->has_timestamp = seen(message, BIT(TIMESTAMP));
+    facts->has_timestamp |= seen(message, BIT(TIMESTAMP));
     facts->use_candidate = seen(message, BIT(USE_CANDIDATE));
     facts->controlling = seen(message, BIT(ICE_CONTROLLING));
     facts->controlled = seen(message, BIT(ICE_CONTROLLED));
     facts->has_link_id = seen(message, BIT(LINK_ID));
     facts->has_apple_attribute = message->has_apple;
+    facts->is_cut = message->is_cut;
     return true;
 }
 
@@ -613,6 +618,9 @@ static void
 learn_error(stun_message *message, const stun_attribute *attribute)
 {
     message->facts.error_code = error_code(message->tvb, attribute);
+    message->facts.error_reason =
+        (const char *)tvb_get_string_enc(message->pinfo->pool, message->tvb, attribute->offset + 4,
+                                         attribute->available - 4, ENC_UTF_8);
 }
 
 /* Also where the message, or what the capture has of it, ends within: the content is shown as far as it goes.
@@ -624,6 +632,51 @@ learn_data(stun_message *message, const stun_attribute *attribute)
     message->data_length = attribute->available;
     if (message->is_cut)
         message->data_length = MIN(attribute->length, tvb_reported_length(message->tvb) - attribute->offset);
+}
+
+static void
+learn_token(stun_message *message, const stun_attribute *attribute)
+{
+    tvb_memcpy(message->tvb, message->facts.token, attribute->offset, sizeof message->facts.token);
+}
+
+static void
+learn_tie_breaker(stun_message *message, const stun_attribute *attribute)
+{
+    message->facts.tie_breaker = tvb_get_ntoh64(message->tvb, attribute->offset);
+}
+
+static void
+learn_candidate_call(ft_stun *facts, uint32_t call_id)
+{
+    for (unsigned i = 0; i < facts->candidate_call_count; i++) {
+        if (facts->candidate_calls[i] == call_id)
+            return;
+    }
+    if (facts->candidate_call_count < G_N_ELEMENTS(facts->candidate_calls))
+        facts->candidate_calls[facts->candidate_call_count++] = call_id;
+}
+
+/* The call ids: bytes 1 to 4, little-endian, of each entry behind the addresses. */
+static void
+learn_candidates(stun_message *message, const stun_attribute *attribute)
+{
+    const uint8_t counts = tvb_get_uint8(message->tvb, attribute->offset + 2);
+    const uint32_t end = attribute->offset + attribute->available;
+    uint32_t offset = attribute->offset + 3 + (counts >> 4) * 4 + (counts & 0xf) * 16;
+
+    for (; offset + CANDIDATE_LENGTH <= end; offset += CANDIDATE_LENGTH)
+        learn_candidate_call(&message->facts, tvb_get_letohl(message->tvb, offset + 1));
+}
+
+/* Where a request has no 0x8004, its answer's 0x8004 echoes this (H15's list of attributes; inferred). */
+static void
+learn_unknown_8002(stun_message *message, const stun_attribute *attribute)
+{
+    if (attribute->length != 4 || seen(message, BIT(TIMESTAMP)))
+        return;
+    message->facts.has_timestamp = true;
+    message->facts.timestamp = tvb_get_ntohl(message->tvb, attribute->offset);
 }
 
 static void
@@ -810,12 +863,13 @@ round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *r
         return false;
 
     const ft_sent *sent = ft_exchange_sent(exchange, message->facts.timestamp);
-    if (!sent || sent->frame >= message->pinfo->num)
+    if (!sent || sent->frame >= ft_frame_id(message->pinfo))
         return false;
 
     const nstime_t delay = { message->delay >> 16,
                              (int)((message->delay & 0xffff) * UINT64_C(1000000000) >> 16) };
-    nstime_delta(rtt, &message->pinfo->abs_ts, &sent->time);
+    const nstime_t now = ft_now(message->pinfo);
+    nstime_delta(rtt, &now, &sent->time);
     nstime_subtract(rtt, &delay);
     return rtt->secs >= 0 && rtt->nsecs >= 0 && rtt->secs < MAX_RTT_S;
 }
@@ -852,7 +906,7 @@ static void
 add_frame(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t frame)
 {
     if (*field > 0)
-        proto_item_set_generated(proto_tree_add_uint(tree, *field, tvb, 0, 0, frame));
+        ft_show_frame(tree, *field, tvb, 0, 0, frame);
 }
 
 /* A number of Apple's under stock's name for any attribute's number: found by filters, and not shown twice.
@@ -1547,7 +1601,7 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
     if (!tree || !exchange)
         return;
     const uint32_t first = is_request ? exchange->request_frame : exchange->response_frame;
-    if (is_repeat && first != message->pinfo->num)
+    if (is_repeat && first != ft_frame_id(message->pinfo))
         add_frame(tree, STOCK(DUPLICATE), message->tvb, first);
     if (is_request) {
         if (exchange->response_frame)
@@ -1556,7 +1610,8 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
     }
 
     nstime_t elapsed;
-    nstime_delta(&elapsed, &message->pinfo->abs_ts, &exchange->request_time);
+    const nstime_t now = ft_now(message->pinfo);
+    nstime_delta(&elapsed, &now, &exchange->request_time);
     add_frame(tree, STOCK(RESPONSE_TO), message->tvb, exchange->request_frame);
     if (*STOCK(TIME) > 0)
         proto_item_set_generated(proto_tree_add_time(tree, *STOCK(TIME), message->tvb, 0, 0, &elapsed));

@@ -23,6 +23,7 @@
  */
 #include "calls/evidence.h"
 #include "calls/relay.h"
+#include "calls/resolve.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
 
@@ -462,7 +463,8 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
         return;
     proto_item_set_generated(
         proto_tree_add_uint(tree, hf_quickrelay_stats_echo_of, tvb, offset, 2, sent->frame));
-    nstime_delta(&round_trip, &pinfo->abs_ts, &sent->time);
+    const nstime_t now = ft_now(pinfo);
+    nstime_delta(&round_trip, &now, &sent->time);
     nstime_subtract(&round_trip, &held);
     proto_item *item = proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip);
     proto_item_set_generated(item);
@@ -752,11 +754,10 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
         return;
     if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN)
         learn_ends(pinfo, packet->flow, direction);
-    packet->call = ft_call_of_packet(pinfo); /* for the events of the body */
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
         ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
     if (header->offset[FIELD_PARTICIPANT])
-        ft_relay_tie(pinfo, FT_TIE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8));
+        ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
 }
 
 static void

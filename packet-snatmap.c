@@ -262,15 +262,14 @@ show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, const exchang
         return;
     if (is_request) {
         if (exchange->response_frame)
-            proto_item_set_generated(
-                proto_tree_add_uint(tree, *fields->response_in, tvb, 0, 0, exchange->response_frame));
+            ft_show_frame(tree, *fields->response_in, tvb, 0, 0, exchange->response_frame);
         return;
     }
 
     nstime_t elapsed;
-    nstime_delta(&elapsed, &pinfo->abs_ts, &exchange->request_time);
-    proto_item_set_generated(
-        proto_tree_add_uint(tree, *fields->response_to, tvb, 0, 0, exchange->request_frame));
+    const nstime_t now = ft_now(pinfo);
+    nstime_delta(&elapsed, &now, &exchange->request_time);
+    ft_show_frame(tree, *fields->response_to, tvb, 0, 0, exchange->request_frame);
     proto_item_set_generated(proto_tree_add_time(tree, *fields->time, tvb, 0, 0, &elapsed));
 }
 
@@ -481,7 +480,7 @@ find_commnat_test(const packet_info *pinfo, const ft_endpoint *device, uint32_t 
     key.family = token_family(token);
     commnat_test *test = (commnat_test *)wmem_map_lookup(commnat_tests, &key);
 
-    return test && test->first_frame <= pinfo->num ? test : NULL;
+    return test && test->first_frame <= ft_frame_id(pinfo) ? test : NULL;
 }
 
 static commnat_test *
@@ -501,7 +500,7 @@ new_commnat_test(packet_info *pinfo, const ft_endpoint *device, uint32_t token)
     test->device = ft_endpoint_keep(device);
     test->family = token_family(token);
     test->base = token & TOKEN_MASK;
-    test->first_frame = pinfo->num;
+    test->first_frame = ft_frame_id(pinfo);
     wmem_map_insert(commnat_tests, test, test);
     return test;
 }
@@ -564,7 +563,7 @@ learn_commnat(packet_info *pinfo, const commnat_message *message)
     ft_call_prepare(pinfo, &message->device.addr);
     if (ft_learning(pinfo) && test && is_request && test->asked[message->server].frame == 0) {
         test->asked[message->server].end = ft_endpoint_keep(&destination);
-        test->asked[message->server].frame = pinfo->num;
+        test->asked[message->server].frame = ft_frame_id(pinfo);
     }
 }
 
@@ -609,7 +608,7 @@ show_commnat_test(proto_tree *tree, tvbuff_t *tvb, const commnat_message *messag
         return;
     proto_item_set_generated(proto_tree_add_uint(tree, hf_commnat_test, tvb, 4, 4, test->base));
     proto_item_set_generated(proto_tree_add_uint(tree, hf_commnat_server, tvb, 4, 4, message->server));
-    proto_item_set_generated(proto_tree_add_uint(tree, hf_commnat_test_start, tvb, 0, 0, test->first_frame));
+    ft_show_frame(tree, hf_commnat_test_start, tvb, 0, 0, test->first_frame);
 }
 
 /* An answer from another address than was asked tells the device what its NAT lets in: the test counts those.
@@ -621,7 +620,7 @@ note_other_address(packet_info *pinfo, proto_item *item, const commnat_message *
     const commnat_test *test = message->test;
 
     if (test && message->direction == COMMNAT_RESPONSE && test->asked[message->server].frame != 0 &&
-        test->asked[message->server].frame < pinfo->num &&
+        test->asked[message->server].frame < ft_frame_id(pinfo) &&
         !ft_endpoint_equal(&source, &test->asked[message->server].end))
         expert_add_info(pinfo, item, &ei_commnat_other_address);
 }

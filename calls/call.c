@@ -1,44 +1,35 @@
 /* calls/call.c
+ * Call objects: begun, put on packets and their ways, merged, ended, counted. Which call a packet is of is decided
+ * elsewhere (calls/resolve.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/call.h"
+#include "calls/judge.h"
 #include "calls/limits.h"
 #include "calls/media.h"
 
-#define RESTART_WINDOW_S 30     /* a new call this soon after one that broke (no answer to its BYE) is a restart */
-#define QUIET_END_S      120    /* a call without a packet for so long is over for whoever starts afresh */
-#define TAIL_S           5      /* checks and media this soon after a call's end still belong to it */
+#define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
 
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
 typedef struct {
-    uint32_t frame;
-    int32_t second; /* since the first frame: a flood may have two million of these */
+    ft_frame *frame;
+    int64_t second; /* of ft_now() */
 } preparation;
 
 typedef struct {
     unsigned count;      /* since the last call */
     wmem_array_t *ring;  /* of preparation; grows to FT_MAX_PREPARATIONS */
-} preparations;
+    ft_call *latest;     /* the device's latest call, or NULL */
+} host;
 
-/* What call such a packet turned out to be of, and by which frame. */
-typedef struct {
-    ft_call *call;
-    uint32_t known_from;
-} prepared_frame;
+static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
+static wmem_map_t *hosts;       /* address of a device -> host */
+static unsigned span_total;     /* of all legs */
+static unsigned prepared_total; /* packets tied to a call */
 
-static wmem_array_t *calls;             /* of ft_call *, by number - 1 */
-static wmem_map_t *calls_by_device;     /* ft_endpoint that sent -> its latest ft_call */
-static wmem_map_t *calls_by_target;     /* ft_endpoint that was only sent to -> its latest ft_call */
-static wmem_map_t *calls_by_address;    /* address of a device -> its latest ft_call */
-static wmem_map_t *preparations_of;     /* address of a device -> preparations */
-static wmem_map_t *prepared_frames;     /* frame -> prepared_frame */
-static unsigned span_total;             /* of all flows */
-
-/* Goes up with each change in the tables above and in the calls that they name. A packet that changed nothing settles
- * its flow in its direction: until the next change, each other one like it is of the same call, and needs no lookup. */
-static unsigned changes;
+unsigned ft_call_changes;
 
 static unsigned
 address_hash(const void *key)
@@ -56,17 +47,14 @@ static void
 reset(void)
 {
     calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call *));
-    span_total = 0;
+    span_total = prepared_total = 0;
+    ft_call_changes++;
 }
 
 void
 ft_call_init(void)
 {
-    calls_by_device = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
-    calls_by_target = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
-    calls_by_address = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
-    preparations_of = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
-    prepared_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    hosts = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
     register_init_routine(reset);
 }
 
@@ -90,294 +78,145 @@ ft_call_as_of(const ft_call *call, uint32_t frame)
     return call;
 }
 
-static ft_call *
-call_as_of(ft_call *call, uint32_t frame)
-{
-    return (ft_call *)ft_call_as_of(call, frame);
-}
-
 ft_call *
-ft_call_of_flow(const ft_flow *flow, uint32_t frame)
+ft_call_of_leg(const ft_leg *leg, uint32_t frame)
 {
-    unsigned low = 0, high = flow->calls ? wmem_array_get_count(flow->calls) : 0;
+    unsigned low = 0, high = leg->calls ? wmem_array_get_count(leg->calls) : 0;
 
     while (low < high) {
         const unsigned middle = low + (high - low) / 2;
-        if (((const ft_call_span *)wmem_array_index(flow->calls, middle))->from_frame <= frame)
+        if (((const ft_call_span *)wmem_array_index(leg->calls, middle))->from_frame <= frame)
             low = middle + 1;
         else
             high = middle;
     }
-    return low ? ((const ft_call_span *)wmem_array_index(flow->calls, low - 1))->call : NULL;
+    return low ? ((const ft_call_span *)wmem_array_index(leg->calls, low - 1))->call : NULL;
 }
 
 ft_call *
 ft_call_of_packet(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_frame *frame = packet ? ft_frame_get(pinfo) : NULL;
+    ft_call *call = frame ? frame->call : NULL;
 
-    if (!packet || !packet->flow || !packet->flow->calls)
+    if (!call && packet && packet->leg)
+        call = ft_call_of_leg(packet->leg, packet->frame);
+    return packet ? (ft_call *)ft_call_as_of(call, packet->frame) : NULL;
+}
+
+bool
+ft_call_is_over(const packet_info *pinfo, const ft_call *call)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    return call->closed || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
+}
+
+/* ---- a call begins ---- */
+
+static host *
+host_of(packet_info *pinfo, const address *device)
+{
+    host *known = (host *)wmem_map_lookup(hosts, device);
+
+    if (known)
+        return known;
+    if (wmem_map_size(hosts) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
         return NULL;
-    return call_as_of(ft_call_of_flow(packet->flow, pinfo->num), pinfo->num);
-}
-
-static double
-seconds_since(const packet_info *pinfo, const nstime_t *then)
-{
-    nstime_t passed;
-
-    nstime_delta(&passed, &pinfo->rel_ts, then);
-    return nstime_to_sec(&passed);
-}
-
-static bool
-is_old(const packet_info *pinfo, const preparation *kept)
-{
-    return pinfo->rel_ts.secs - kept->second > PREPARATION_S;
-}
-
-/* ---- devices ---- */
-
-static void
-set_call_of(packet_info *pinfo, wmem_map_t *map, const ft_endpoint *endpoint, ft_call *call)
-{
-    void *before = NULL;
-    const bool known = wmem_map_lookup_extended(map, endpoint, NULL, &before);
-
-    if (known && before == call)
-        return;
-    if (!known && wmem_map_size(map) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return;
     }
-    changes++;
-    if (known) {
-        wmem_map_insert(map, endpoint, call); /* keeps the old key */
-        return;
-    }
-    wmem_map_insert(map, ft_endpoint_key(endpoint), call);
-}
-
-static address *
-keep_address(const address *from)
-{
     address *kept = wmem_new0(wmem_file_scope(), address);
-
-    copy_address_wmem(wmem_file_scope(), kept, from);
-    return kept;
+    copy_address_wmem(wmem_file_scope(), kept, device);
+    known = wmem_new0(wmem_file_scope(), host);
+    known->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
+    wmem_map_insert(hosts, kept, known);
+    return known;
 }
 
 static void
-set_call_of_address(packet_info *pinfo, const address *device, ft_call *call)
+tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *last)
 {
-    const ft_call *before = (const ft_call *)wmem_map_lookup(calls_by_address, device);
-
-    if (before == call)
-        return;
-    if (!before && wmem_map_size(calls_by_address) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return;
+    ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
+                 val_to_str_const(packet->kind, ft_kind_vals, "packet"), ft_endpoint_str(pinfo->pool, &call->local));
+    if (last && last->end_frame && !last->bye_answer_frame &&
+        ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S) {
+        call->restart_of = (ft_call *)last;
+        ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
+                     "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
+                     ft_seconds(&last->end_time, &call->first_time), last->number,
+                     ft_frame_number(last->end_frame));
     }
-    changes++;
-    wmem_map_insert(calls_by_address, before ? device : keep_address(device), call); /* an old key is kept */
 }
 
-/* The running call of a device by address alone, or NULL. */
-static ft_call *
-running_call_at(packet_info *pinfo, const address *device)
+ft_call *
+ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
 {
-    ft_call *call = call_as_of((ft_call *)wmem_map_lookup(calls_by_address, device), pinfo->num);
+    ft_packet *packet = ft_packet_get(pinfo);
 
-    return call && call->state != FT_CALL_ENDED && seconds_since(pinfo, &call->last_time) <= QUIET_END_S ? call : NULL;
-}
-
-static ft_call *
-call_of(wmem_map_t *map, const ft_endpoint *endpoint, uint32_t frame)
-{
-    return call_as_of((ft_call *)wmem_map_lookup(map, endpoint), frame);
-}
-
-static bool
-is_server(const ft_flow *flow, const ft_endpoint *endpoint)
-{
-    return flow->server && ft_endpoint_equal(flow->server, endpoint);
-}
-
-/* The device of this packet: its sender, or the client that a relay sends to. */
-static ft_endpoint
-device_of(packet_info *pinfo, const ft_flow *flow)
-{
-    const ft_endpoint source = ft_source(pinfo);
-
-    return is_server(flow, &source) ? ft_destination(pinfo) : source;
-}
-
-/* ---- opening, joining, merging ---- */
-
-static ft_call *
-new_call(packet_info *pinfo, const ft_packet *packet)
-{
     if (wmem_array_get_count(calls) >= FT_MAX_CALLS) {
         ft_limit_met(pinfo);
         return NULL;
     }
-
-    const ft_endpoint device = device_of(pinfo, packet->flow);
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
-
     wmem_array_append_one(calls, call);
     call->number = wmem_array_get_count(calls);
     call->generation = packet->generation;
-    call->first_frame = pinfo->num;
-    call->first_time = call->last_time = pinfo->rel_ts;
-    call->local = ft_endpoint_keep(&device);
+    call->first_frame = packet->frame;
+    call->first_time = call->last_time = call->heard_time = ft_now(pinfo);
+    call->local = ft_endpoint_keep(device);
     call->streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_stream *), FEW);
     call->senders = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sender *), FEW);
     call->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(void *), FEW);
     call->events = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
+    packet->call = call;
+    tell_start(pinfo, packet, call, last);
     return call;
 }
 
-/* False over FT_MAX_PREPARED_FRAMES: later passes wouldn't know, so this one doesn't say either. */
-static bool
-tie_preparation(packet_info *pinfo, uint32_t frame, ft_call *call)
+/* ---- on packets and their ways ---- */
+
+/* Over the bound the way stays where it is. */
+static void
+put_leg(packet_info *pinfo, const ft_packet *packet, ft_call *call)
 {
-    if (wmem_map_size(prepared_frames) >= FT_MAX_PREPARED_FRAMES) {
+    const ft_call_span span = { packet->frame, call };
+
+    if (span_total >= FT_MAX_FLOW_MOVES) {
         ft_limit_met(pinfo);
-        return false;
-    }
-    prepared_frame *tie = wmem_new(wmem_file_scope(), prepared_frame);
-    tie->call = call;
-    tie->known_from = pinfo->num;
-    wmem_map_insert(prepared_frames, GUINT_TO_POINTER(frame), tie);
-    return true;
-}
-
-static const prepared_frame *
-tie_of(uint32_t frame)
-{
-    return (const prepared_frame *)wmem_map_lookup(prepared_frames, GUINT_TO_POINTER(frame));
-}
-
-static void
-adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
-{
-    preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
-
-    if (!before || before->count == 0)
         return;
-    changes++;
-    for (unsigned i = 0; i < MIN(before->count, FT_MAX_PREPARATIONS); i++) {
-        const preparation *kept = (const preparation *)wmem_array_index(before->ring, i);
-        if (is_old(pinfo, kept) || !tie_preparation(pinfo, kept->frame, call))
-            continue;
-        for (const ft_event *event = ft_events_of(kept->frame); event; event = event->next)
-            wmem_array_append_one(call->events, event);
     }
-    before->count = 0;
+    span_total++;
+    ft_call_changes++;
+    if (!packet->leg->calls)
+        packet->leg->calls = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_call_span), FEW);
+    wmem_array_append_one(packet->leg->calls, span);
 }
 
-static const char *
-what_started(const ft_packet *packet)
-{
-    return val_to_str_const(packet->kind, ft_kind_vals, "packet");
-}
-
-static void
-tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, ft_call *last)
-{
-    packet->call = call;
-    ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
-                 what_started(packet), ft_endpoint_str(pinfo->pool, &call->local));
-    if (last && last->end_frame && !last->bye_answer_frame &&
-        seconds_since(pinfo, &last->end_time) <= RESTART_WINDOW_S) {
-        call->restart_of = last;
-        ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
-                     "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
-                     seconds_since(pinfo, &last->end_time), last->number, last->end_frame);
-    }
-}
-
-/* A call that ended, or fell silent long ago, doesn't take in what starts afresh. */
-static bool
-is_over(const packet_info *pinfo, const ft_call *call, ft_kind kind)
-{
-    if (call->state == FT_CALL_ENDED)
-        return kind == FT_KIND_TURN || kind == FT_KIND_SIP || seconds_since(pinfo, &call->end_time) > TAIL_S;
-    return seconds_since(pinfo, &call->last_time) > QUIET_END_S;
-}
-
-/* The call that the packet's flow or its ends are in, over or not: what the flow itself says first, unless its sender
- * went on to a later call. */
-static ft_call *
-last_call(packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
-    ft_call *of_flow = ft_call_of_packet(pinfo);
-    ft_call *of_device = call_of(calls_by_device, &device, pinfo->num);
-
-    if (of_flow && of_device)
-        return of_flow->first_frame > of_device->first_frame ? of_flow : of_device;
-    if (of_flow || of_device)
-        return of_flow ? of_flow : of_device;
-
-    ft_call *met = call_of(calls_by_device, &target, pinfo->num);
-    if (!met)
-        met = call_of(calls_by_target, &device, pinfo->num);
-    /* A modern phone opens a socket for each relay connection and interface. */
-    if (!met && packet->generation == FT_MODERN)
-        met = running_call_at(pinfo, &device.addr);
-    return met;
-}
-
-/* The call of the flow in the packet's direction, where nothing has changed since a packet like this one; else NULL. */
-static ft_call *
-settled_call(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-
-    if (heading == FT_ASTRAY || packet->flow->settled[heading].as_of != changes)
-        return NULL;
-    return packet->flow->settled[heading].call;
-}
-
-static void
-settle(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-
-    if (heading == FT_ASTRAY || packet->limit_hit)
-        return;
-    packet->flow->settled[heading].call = packet->call;
-    packet->flow->settled[heading].as_of = changes;
-}
-
-ft_call *
-ft_call_open(packet_info *pinfo, bool fresh)
+void
+ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !packet->flow)
-        return NULL;
-    if (!ft_learning(pinfo))
-        return packet->call ? packet->call : ft_call_of_packet(pinfo);
+    if (!packet || !packet->flow || !packet->leg || !ft_learning(pinfo))
+        return;
 
-    ft_call *settled = settled_call(pinfo, packet);
-    if (settled && !(fresh && is_over(pinfo, settled, packet->kind))) {
-        packet->call = settled;
-        return settled;
+    const ft_call *of_leg = ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
+    ft_frame *frame = ft_frame_get(pinfo);
+    packet->call = call;
+    if (of_leg == call) {
+        if (frame)
+            frame->call = NULL;
+        return;
     }
-
-    ft_call *last = last_call(pinfo, packet);
-    ft_call *call = last && !(fresh && is_over(pinfo, last, packet->kind)) ? last : NULL;
-    if (!call) {
-        call = new_call(pinfo, packet);
-        if (!call)
-            return NULL;
-        tell_start(pinfo, packet, call, last);
+    if (with_leg || !of_leg) {
+        put_leg(pinfo, packet, call);
+        if (frame)
+            frame->call = NULL;
+        packet->call = (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
+    } else {
+        ft_frame_make(pinfo)->call = call;
     }
-    ft_call_join(pinfo, call);
-    return packet->call;
 }
 
 static void
@@ -392,28 +231,46 @@ move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most
     }
 }
 
-/* Two calls are one: the younger goes up into the elder. */
-static ft_call *
-merge(packet_info *pinfo, ft_call *one, ft_call *other)
+static void
+merge_media_counts(ft_call *elder, const ft_call *younger)
+{
+    elder->packets += younger->packets;
+    for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
+        elder->media_packets[path] += younger->media_packets[path];
+        if (younger->media_first[path] &&
+            (!elder->media_first[path] || younger->media_first[path] < elder->media_first[path]))
+            elder->media_first[path] = younger->media_first[path];
+        elder->media_last[path] = MAX(elder->media_last[path], younger->media_last[path]);
+    }
+}
+
+static void
+merge_identity(ft_call *elder, const ft_call *younger)
+{
+    for (unsigned i = 0; i < younger->tie_breaker_count && elder->tie_breaker_count < FT_MAX_AGENTS; i++)
+        elder->tie_breakers[elder->tie_breaker_count++] = younger->tie_breakers[i];
+    elder->dialogs += younger->dialogs;
+    elder->keys += younger->keys;
+    elder->reservations += younger->reservations;
+    elder->invites_again |= younger->invites_again;
+}
+
+ft_call *
+ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
 {
     ft_call *elder = one->number < other->number ? one : other;
     ft_call *younger = elder == one ? other : one;
 
-    changes++;
+    ft_call_changes++;
     younger->merged_into = elder;
-    younger->merged_frame = pinfo->num;
+    younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
     move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS);
     move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL);
     move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL);
     move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL);
-    elder->packets += younger->packets;
-    for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
-        elder->media_packets[path] += younger->media_packets[path];
-        if (younger->media_first[path] && (!elder->media_first[path] || younger->media_first[path] < elder->media_first[path]))
-            elder->media_first[path] = younger->media_first[path];
-        elder->media_last[path] = MAX(elder->media_last[path], younger->media_last[path]);
-    }
+    merge_media_counts(elder, younger);
+    merge_identity(elder, younger);
     if (younger->mode) {
         elder->mode = younger->mode;
         elder->participants = elder->participants ? elder->participants : younger->participants;
@@ -425,110 +282,101 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
         elder->offerer = younger->offerer;
         elder->state = MAX(elder->state, younger->state);
     }
-    if (elder->remote.addr.type == AT_NONE)
+    if (younger->remote_rank > elder->remote_rank) {
         elder->remote = younger->remote;
+        elder->remote_rank = younger->remote_rank;
+    }
+    if (nstime_cmp(&younger->last_time, &elder->last_time) > 0)
+        elder->last_time = younger->last_time;
     return elder;
 }
 
-/* Two running calls that meet are one, unless each has a dialog of its own. A call that fell silent long ago doesn't
- * run. */
-static ft_call *
-reconcile(packet_info *pinfo, ft_call *call, ft_call *met)
-{
-    if (!met || met == call || met->state == FT_CALL_ENDED || call->state == FT_CALL_ENDED ||
-        (met->invite_frame && call->invite_frame) || seconds_since(pinfo, &met->last_time) > QUIET_END_S)
-        return call;
-    if (MAX(call->merges, met->merges) >= FT_MAX_MERGES) {
-        ft_limit_met(pinfo);
-        return call;
-    }
-    return merge(pinfo, call, met);
-}
-
-/* Over the bound the flow stays where it is. */
-static void
-put_flow_into(packet_info *pinfo, ft_flow *flow, ft_call *call)
-{
-    const ft_call_span span = { pinfo->num, call };
-
-    if (ft_call_of_packet(pinfo) == call)
-        return;
-    if (span_total >= FT_MAX_FLOW_MOVES) {
-        ft_limit_met(pinfo);
-        return;
-    }
-    span_total++;
-    changes++;
-    if (!flow->calls)
-        flow->calls = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_call_span), FEW);
-    wmem_array_append_one(flow->calls, span);
-}
-
 void
-ft_call_join(packet_info *pinfo, ft_call *call)
+ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
-
-    if (!packet || !packet->flow || !ft_learning(pinfo))
+    if (end->addr.type == AT_NONE || rank <= call->remote_rank)
         return;
-
-    const unsigned changes_before = changes;
-    const ft_endpoint device = device_of(pinfo, packet->flow), target = ft_destination(pinfo);
-    call = reconcile(pinfo, call, ft_call_of_packet(pinfo));
-    call = reconcile(pinfo, call, call_of(calls_by_device, &device, pinfo->num));
-    ft_call *other = call_of(calls_by_device, &target, pinfo->num);
-    call = reconcile(pinfo, call, other);
-    put_flow_into(pinfo, packet->flow, call);
-    set_call_of(pinfo, calls_by_device, &device, call);
-    set_call_of_address(pinfo, &device.addr, call);
-    adopt_preparations(pinfo, call, &device.addr);
-    if (!is_server(packet->flow, &target) && !ft_endpoint_equal(&target, &device))
-        ft_call_expect(pinfo, call, &target);
-    packet->call = ft_call_of_packet(pinfo);
-    if (packet->call == call && (!other || other == call) && changes == changes_before)
-        settle(pinfo, packet);
-}
-
-void
-ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end)
-{
-    ft_call *other = call_of(calls_by_target, end, pinfo->num);
-
-    if (!ft_learning(pinfo) || other == call || end->addr.type == AT_NONE)
-        return;
-    /* Private addresses recur: two running calls that expect the same end learn nothing from it. */
-    set_call_of(pinfo, calls_by_target, end, other && !is_over(pinfo, other, FT_KIND_STUN) ? NULL : call);
+    call->remote = ft_endpoint_keep(end);
+    call->remote_rank = rank;
 }
 
 /* ---- end and book-keeping ---- */
+
+void
+ft_call_close(ft_call *call)
+{
+    ft_call_changes++;
+    call->closed = true;
+}
 
 void
 ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 {
     if (!ft_learning(pinfo) || call->state == FT_CALL_ENDED)
         return;
-    changes++;
+    ft_call_close(call);
     call->state = FT_CALL_ENDED;
-    call->end_frame = pinfo->num;
-    call->end_time = pinfo->rel_ts;
+    call->end_frame = ft_frame_id(pinfo);
+    call->end_time = ft_now(pinfo);
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
                  ft_silence_text(pinfo, call));
     ft_media_ended(pinfo, call);
 }
 
-static void
-remember_preparation(packet_info *pinfo, preparations *before)
+/* False over FT_MAX_PREPARED_FRAMES: later passes wouldn't know, so this one doesn't say either. */
+static bool
+tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
 {
-    const preparation new_one = { pinfo->num, (int32_t)pinfo->rel_ts.secs };
-    const unsigned slot = before->count++ % FT_MAX_PREPARATIONS;
+    if (prepared_total >= FT_MAX_PREPARED_FRAMES) {
+        ft_limit_met(pinfo);
+        return false;
+    }
+    prepared_total++;
+    frame->prepared = call;
+    frame->prepared_from = ft_frame_id(pinfo);
+    return true;
+}
 
-    if (slot >= wmem_array_get_count(before->ring)) {
-        wmem_array_append_one(before->ring, new_one);
+static bool
+is_old(const packet_info *pinfo, const preparation *kept)
+{
+    return ft_now(pinfo).secs - kept->second > PREPARATION_S;
+}
+
+void
+ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
+{
+    host *known = host_of(pinfo, device);
+
+    if (!known)
+        return;
+    if (known->latest != call) {
+        known->latest = call;
+        ft_call_changes++;
+    }
+    for (unsigned i = 0; i < MIN(known->count, FT_MAX_PREPARATIONS); i++) {
+        const preparation *kept = (const preparation *)wmem_array_index(known->ring, i);
+        if (is_old(pinfo, kept) || !tie_preparation(pinfo, kept->frame, call))
+            continue;
+        for (ft_event *event = kept->frame->events; event; event = event->next)
+            wmem_array_append_one(call->events, event);
+    }
+    known->count = 0;
+}
+
+static void
+remember_preparation(packet_info *pinfo, host *known)
+{
+    const preparation new_one = { ft_frame_make(pinfo), ft_now(pinfo).secs };
+    const unsigned slot = known->count++ % FT_MAX_PREPARATIONS;
+
+    if (slot >= wmem_array_get_count(known->ring)) {
+        wmem_array_append_one(known->ring, new_one);
         return;
     }
-    preparation *oldest = (preparation *)wmem_array_index(before->ring, slot);
-    if (before->count > FT_MAX_PREPARATIONS && !is_old(pinfo, oldest))
+    preparation *oldest = (preparation *)wmem_array_index(known->ring, slot);
+    if (known->count > FT_MAX_PREPARATIONS && !is_old(pinfo, oldest))
         ft_limit_met(pinfo); /* a call that comes now would have wanted it */
     *oldest = new_one;
 }
@@ -537,42 +385,44 @@ void
 ft_call_prepare(packet_info *pinfo, const address *device)
 {
     ft_packet *packet = ft_packet_get(pinfo);
+    uint32_t known_from;
 
     if (!packet)
         return;
     if (!ft_learning(pinfo)) {
-        const prepared_frame *tie = tie_of(pinfo->num);
-        packet->call = tie && tie->known_from <= pinfo->num ? tie->call : NULL;
+        const ft_call *call = ft_call_prepared_by(pinfo, &known_from);
+        packet->call = call && known_from <= packet->frame ? (ft_call *)call : NULL;
         return;
     }
-    packet->call = running_call_at(pinfo, device);
+    host *known = host_of(pinfo, device);
+    ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
+    packet->call = running && !ft_call_is_over(pinfo, running) ? running : NULL;
     if (packet->call) {
-        if (!tie_preparation(pinfo, pinfo->num, packet->call))
+        if (!tie_preparation(pinfo, ft_frame_make(pinfo), packet->call))
             packet->call = NULL;
-        return;
+    } else if (known) {
+        ft_call_changes++;
+        remember_preparation(pinfo, known);
     }
-
-    preparations *before = (preparations *)wmem_map_lookup(preparations_of, device);
-    if (!before) {
-        if (wmem_map_size(preparations_of) >= FT_MAX_DEVICES) {
-            ft_limit_met(pinfo);
-            return;
-        }
-        before = wmem_new0(wmem_file_scope(), preparations);
-        before->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
-        wmem_map_insert(preparations_of, keep_address(device), before);
-    }
-    changes++;
-    remember_preparation(pinfo, before);
 }
 
 const ft_call *
-ft_call_prepared_by(uint32_t frame, uint32_t *known_from)
+ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
 {
-    const prepared_frame *tie = tie_of(frame);
+    const ft_frame *frame = ft_frame_get(pinfo);
 
-    *known_from = tie ? tie->known_from : 0;
-    return tie ? tie->call : NULL;
+    *known_from = frame ? frame->prepared_from : 0;
+    return frame ? frame->prepared : NULL;
+}
+
+/* What comes from any other end than the device's shows that the other side is alive. */
+static void
+hear(const packet_info *pinfo, ft_call *call)
+{
+    const ft_endpoint source = ft_source(pinfo);
+
+    if (!addresses_equal(&source.addr, &call->local.addr))
+        call->heard_time = ft_now(pinfo);
 }
 
 void
@@ -584,15 +434,24 @@ ft_call_count(packet_info *pinfo)
         return;
 
     ft_call *call = packet->call;
+    const nstime_t now = ft_now(pinfo);
     call->packets++;
-    call->last_frame = pinfo->num;
-    call->last_time = pinfo->rel_ts;
+    call->last_frame = packet->frame;
+    if (nstime_cmp(&now, &call->last_time) > 0)
+        call->last_time = now;
+    if (nstime_cmp(&now, &call->first_time) < 0)
+        call->first_time = now;
+    hear(pinfo, call);
     if (call->generation == FT_GENERATION_UNKNOWN)
         call->generation = packet->generation;
     if (packet->kind == FT_KIND_RTP) {
         call->media_packets[packet->path]++;
         if (!call->media_first[packet->path])
-            call->media_first[packet->path] = pinfo->num;
-        call->media_last[packet->path] = pinfo->num;
+            call->media_first[packet->path] = packet->frame;
+        call->media_last[packet->path] = packet->frame;
+        call->media_leg = packet->leg;
+        packet->leg->media_time = now;
+        if (packet->path == FT_PATH_DIRECT)
+            call->direct_time = now;
     }
 }

@@ -9,6 +9,18 @@
 #include "calls/event.h"
 #include "calls/flow.h"
 
+/* What names the far end, the better the later: a channel may lead to the peer's NAT, an offer to its home network. */
+typedef enum { FT_REMOTE_UNKNOWN, FT_REMOTE_SENT_TO, FT_REMOTE_OFFERED, FT_REMOTE_BOUND, FT_REMOTE_SIGNALLED,
+               FT_REMOTE_CHECKED, FT_REMOTE_MET } ft_remote_rank;
+
+/* Two ends of a call, each with an ICE agent. */
+#define FT_MAX_AGENTS 2
+
+typedef struct {
+    uint64_t    value;
+    ft_endpoint sender;             /* as first seen: who is behind the channel, where it came through one */
+} ft_tie_breaker;
+
 typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED } ft_call_state;
 
 /* One SSRC as seen at one device. */
@@ -42,13 +54,14 @@ typedef struct ft_call {
     ft_generation generation;
     ft_call_state state;
     uint32_t      first_frame, last_frame;
-    nstime_t      first_time, last_time; /* since the first frame, as all times of a call */
+    nstime_t      first_time, last_time; /* earliest and latest; of ft_now(), as all times of a call */
     ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
     uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;
     ft_endpoint   offerer;          /* who sent the INVITE: not the caller's mark */
     const char   *end_reason;       /* NULL while it runs */
-    bool          username_told;    /* legacy_username was raised */
+    uint64_t      told;             /* events by id, that a row tells once or counts */
+    const ft_leg *media_leg;        /* where its last RTP packet ran */
     uint32_t      packets;
     uint32_t      media_packets[4]; /* by ft_path */
     uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
@@ -59,31 +72,46 @@ typedef struct ft_call {
     wmem_array_t *senders;          /* of ft_sender * */
     wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */
     wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
+    unsigned      dialogs;          /* SIP dialogs of this call */
+    bool          invites_again;    /* the INVITE was challenged or redirected: the next one is the same call's */
+    unsigned      tie_breaker_count;
+    ft_tie_breaker tie_breakers[FT_MAX_AGENTS]; /* of the ICE agents that were seen */
+    unsigned      keys;             /* key ids of media senders */
+    unsigned      reservations;     /* tokens of allocations */
+    ft_remote_rank remote_rank;     /* what named the far end */
+    nstime_t      direct_time;      /* of the last media on the direct path; zero before */
+    bool          closed;           /* nothing more belongs to it without a clue of its own */
+    nstime_t      heard_time;       /* of the last packet that came from the other side */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;
     unsigned      merges;           /* of calls into calls into this one: how long the way to it may be */
 } ft_call;
 
-typedef struct { uint32_t from_frame; ft_call *call; } ft_call_span;
-
-/* The call that a flow was put into by this frame, or NULL. Doesn't follow merges. */
-ft_call *ft_call_of_flow(const ft_flow *flow, uint32_t frame);
-
 /* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);
 
-/* The packet's running call, else a new one; the packet and its flow join it. fresh: the packet can start a call by
- * itself (allocation, first check, INVITE of a new dialog), so after the end of the last call it opens the next one.
- * Later passes: ft_call_of_packet(). NULL over FT_MAX_CALLS; over FT_MAX_FLOW_MOVES the call that the flow was in. */
-ft_call *ft_call_open(packet_info *pinfo, bool fresh);
+/* The call that a way of packets was put into by this frame, or NULL. Doesn't follow merges. */
+ft_call *ft_call_of_leg(const ft_leg *leg, uint32_t frame);
 
-/* Puts the packet's flow, and its device ends, into a call from this frame on; merges two calls that are found to be one. */
-void ft_call_join(packet_info *pinfo, ft_call *call);
+/* A call found to be part of another as of this frame is shown under the other's number. */
+const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
 
-/* The call will meet this end: the peer of a channel bind, the target of a check. Once it sends, it belongs to the call,
- * unless two running calls expect it. First pass. */
-void ft_call_expect(packet_info *pinfo, ft_call *call, const ft_endpoint *end);
+/* True where nothing joins the call any more without a clue of its own: it was closed, or fell silent. */
+bool ft_call_is_over(const packet_info *pinfo, const ft_call *call);
+
+/* A new call that begins with the packet in hand; last: the one before on this device, or NULL. First pass.
+ * NULL over FT_MAX_CALLS. */
+ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last);
+
+/* Puts the packet in hand into the call, and where `with_leg` its way too, from this frame on. First pass. */
+void ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg);
+
+/* Two calls are one: the younger goes up into the elder, which is returned. First pass. */
+ft_call *ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other);
+
+/* Nothing more belongs to the call without a clue of its own. First pass. */
+void ft_call_close(ft_call *call);
 
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
@@ -92,15 +120,21 @@ void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
  * one. Later passes find what the first one made. Call it before events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
-/* The call that ft_call_prepare() tied this frame to, or NULL. *known_from: the frame that told it; where that comes
+/* A call has begun, or goes on, at this device: what was kept for it is its own now. First pass. */
+void ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device);
+
+/* The call that ft_call_prepare() tied the packet to, or NULL. *known_from: the frame that told it; where that comes
  * later, this is a link forward, so only later passes have it. */
-const ft_call *ft_call_prepared_by(uint32_t frame, uint32_t *known_from);
+const ft_call *ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from);
+
+/* The call's far end, if nothing better named it before. First pass. */
+void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 
 /* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
 void ft_call_count(packet_info *pinfo);
 
-/* A call found to be part of another as of this frame is shown under the other's number. */
-const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
+/* Goes up with each change of what decides which call a packet is of. */
+extern unsigned ft_call_changes;
 
 /* Once, when the front door is registered. */
 void ft_call_init(void);

@@ -5,6 +5,7 @@
 #include "calls/dialog.h"
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/resolve.h"
 
 /* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and where both sides of a
  * relay are in the capture, one BYE is seen twice. */
@@ -13,7 +14,8 @@ typedef struct sip_bye {
     uint32_t  cseq;
     const ft_flow *flow;
     struct sip_bye *first;      /* where this BYE was seen first: itself, or on another 5-tuple */
-    uint32_t  first_frame, last_frame;
+    uint32_t  first_frame;
+    ft_frame *last;
     nstime_t  last_time;
     ft_path   last_path;
     unsigned  copies;
@@ -54,7 +56,7 @@ judge(void *key _U_, void *value, void *user_data _U_)
         if (bye->judged || bye->answered || bye->first != bye || bye->cseq == 0)
             continue;
         bye->judged = true;
-        ft_event_add_at(bye->last_frame, &bye->last_time, call_as_of(dialog, UINT32_MAX), bye->last_path,
+        ft_event_add_at(bye->last, &bye->last_time, call_as_of(dialog, UINT32_MAX), bye->last_path,
                         FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
                         bye->copies, bye->copies == 1 ? "" : "s");
     }
@@ -75,12 +77,13 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
     }
     /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog
      * belongs to what goes on. */
-    ft_call *call = ft_call_open(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0);
+    sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
+    ft_clue_number(pinfo, FT_CLUE_CALL_ID, (uintptr_t)dialog);
+    ft_call *call = ft_call_resolve(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0);
     if (!call)
         return NULL;
 
-    sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
-    dialog->first_frame = pinfo->num;
+    dialog->first_frame = ft_frame_id(pinfo);
     dialog->call = call;
     wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
     return dialog;
@@ -96,7 +99,7 @@ learn_invite(packet_info *pinfo, const ft_packet *packet, ft_call *call)
     /* Out of a relay channel, the sender is who is behind it. */
     if (packet->flow && packet->flow->server && packet->leg && ft_endpoint_equal(packet->flow->server, &offerer))
         offerer = packet->leg->peer;
-    call->invite_frame = pinfo->num;
+    call->invite_frame = ft_frame_id(pinfo);
     call->state = MAX(call->state, FT_CALL_RINGING);
     call->offerer = ft_endpoint_keep(&offerer);
 }
@@ -131,7 +134,7 @@ keep_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const 
     (*end)->cseq = sip->cseq;
     (*end)->flow = packet->flow;
     (*end)->first = first ? first : *end;
-    (*end)->first_frame = pinfo->num;
+    (*end)->first_frame = ft_frame_id(pinfo);
     return *end;
 }
 
@@ -145,10 +148,10 @@ learn_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, ft_ca
     if (!bye)
         return;
     bye->copies++;
-    bye->last_frame = pinfo->num;
-    bye->last_time = pinfo->rel_ts;
+    bye->last = ft_frame_make(pinfo);
+    bye->last_time = ft_now(pinfo);
     bye->last_path = packet->path;
-    if (bye->first_frame != pinfo->num)
+    if (bye->first_frame != ft_frame_id(pinfo))
         ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame, "BYE of frame %u sent again (copy %u)",
                      bye->first_frame, bye->copies);
 }
@@ -157,7 +160,7 @@ static void
 learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip *sip)
 {
     if (!call->bye_answer_frame)
-        call->bye_answer_frame = pinfo->num;
+        call->bye_answer_frame = ft_frame_id(pinfo);
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
         if (is_of_bye(sip, bye))
             bye->answered = true;
@@ -174,7 +177,7 @@ learn_invite_answer(packet_info *pinfo, ft_call *call, const ft_sip *sip)
         ft_call_end(pinfo, call, wmem_strdup_printf(pinfo->pool, "INVITE answered %u", sip->status));
         return;
     }
-    call->answer_frame = pinfo->num;
+    call->answer_frame = ft_frame_id(pinfo);
     call->state = MAX(call->state, FT_CALL_ANSWERED);
     ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered", call->number);
 }
@@ -211,18 +214,18 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
 
     sip_dialog *dialog = (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
     if (!ft_learning(pinfo)) {
-        if (dialog && dialog->first_frame <= pinfo->num)
-            packet->call = call_as_of(dialog, pinfo->num);
+        if (dialog && dialog->first_frame <= ft_frame_id(pinfo))
+            packet->call = call_as_of(dialog, ft_frame_id(pinfo));
         return;
     }
     if (!dialog)
         dialog = new_dialog(pinfo, sip);
     if (!dialog)
         return;
-    packet->call = call_as_of(dialog, pinfo->num);
-    if (packet->call->state != FT_CALL_ENDED)
-        ft_call_join(pinfo, packet->call); /* the other end's flow, where both devices are in the capture */
-    packet->call = call_as_of(dialog, pinfo->num);
+    packet->call = call_as_of(dialog, ft_frame_id(pinfo));
+    ft_clue_number(pinfo, FT_CLUE_CALL_ID, (uintptr_t)dialog);
+    ft_call_resolve(pinfo, false);
+    packet->call = call_as_of(dialog, ft_frame_id(pinfo));
     if (sip->status)
         learn_answer(pinfo, dialog, packet->call, sip);
     else

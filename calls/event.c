@@ -6,64 +6,89 @@
 #include "calls/call.h"
 #include "calls/limits.h"
 
-static const char *const event_names[] = {
-#define EVENT_NAME(id, name, severity, text) name,
-    FT_EVENTS(EVENT_NAME)
+static const struct {
+    const char  *name;
+    ft_frequency often;
+    const char  *text;
+} rows[] = {
+#define EVENT_ROW(id, name, severity, often, text) { name, often, text },
+    FT_EVENTS(EVENT_ROW)
 };
-
-static wmem_map_t *events_by_frame; /* frame -> its first event */
-static unsigned event_total;
-
-static void
-reset(void)
-{
-    event_total = 0;
-}
-
-void
-ft_event_init(void)
-{
-    events_by_frame = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    register_init_routine(reset);
-}
 
 const char *
 ft_event_name(ft_event_id id)
 {
-    return event_names[id];
+    return rows[id].name;
 }
 
 const ft_event *
-ft_events_of(uint32_t frame)
+ft_events_of(packet_info *pinfo)
 {
-    return (const ft_event *)wmem_map_lookup(events_by_frame, GUINT_TO_POINTER(frame));
+    const ft_frame *frame = ft_frame_get(pinfo);
+
+    return frame ? frame->events : NULL;
+}
+
+/* False where its row says that it was told often enough. */
+static bool
+is_due(const ft_packet *packet, ft_event_id id)
+{
+    const uint64_t bit = UINT64_C(1) << id;
+    uint64_t *told = NULL;
+
+    if (rows[id].often == FT_ONCE_A_LEG)
+        told = packet->leg ? &packet->leg->told : NULL;
+    else if (rows[id].often == FT_ONCE_A_CALL)
+        told = packet->call ? &packet->call->told : NULL;
+    if (!told)
+        return true;
+
+    const bool due = (*told & bit) == 0;
+    *told |= bit;
+    return due;
+}
+
+/* A flood of one counted event leaves room for whatever else a call has to tell. */
+static bool
+has_room(const ft_call *call, ft_event_id id)
+{
+    const unsigned most = rows[id].often == FT_COUNTED ? FT_MAX_COUNTED_EVENTS : FT_MAX_EVENTS;
+
+    return !call || wmem_array_get_count(call->events) < most;
+}
+
+static const char *
+text_of(ft_call *call, ft_event_id id, const char *format, va_list arguments)
+{
+    const uint64_t bit = UINT64_C(1) << id;
+
+    if (rows[id].often == FT_COUNTED && call && (call->told & bit))
+        return rows[id].text;
+    if (call)
+        call->told |= bit;
+    return wmem_strdup_vprintf(wmem_file_scope(), format, arguments);
 }
 
 static ft_event *
-record(uint32_t frame, const nstime_t *when, ft_call *call, ft_path path, ft_event_id id, uint32_t other_frame,
+record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_event_id id, uint32_t other_frame,
        const char *format, va_list arguments)
 {
-    if (event_total >= FT_MAX_EVENTS)
+    if (!has_room(call, id))
         return NULL;
-    event_total++;
 
     ft_event *event = wmem_new0(wmem_file_scope(), ft_event);
     event->id = id;
-    event->frame = frame;
+    event->frame = frame->id;
     event->other_frame = other_frame;
     event->time = *when;
     event->path = path;
     event->call = call;
-    event->text = wmem_strdup_vprintf(wmem_file_scope(), format, arguments);
+    event->text = text_of(call, id, format, arguments);
 
-    ft_event *first = (ft_event *)ft_events_of(frame);
-    if (!first) {
-        wmem_map_insert(events_by_frame, GUINT_TO_POINTER(frame), event);
-    } else {
-        while (first->next)
-            first = first->next;
-        first->next = event;
-    }
+    ft_event **end = &frame->events;
+    while (*end)
+        end = &(*end)->next;
+    *end = event;
     if (call)
         wmem_array_append_one(call->events, event);
     return event;
@@ -73,19 +98,20 @@ ft_event *
 ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const char *format, ...)
 {
     ft_packet *packet = ft_packet_get(pinfo);
+    const nstime_t now = ft_now(pinfo);
     va_list arguments;
 
-    if (!packet || pinfo->fd->visited)
+    if (!packet || pinfo->fd->visited || packet->seen_before || !is_due(packet, id))
         return NULL;
     va_start(arguments, format);
-    ft_event *event = record(pinfo->num, &pinfo->rel_ts, packet->call, packet->path, id, other_frame, format, arguments);
+    ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id, other_frame, format, arguments);
     va_end(arguments);
     packet->limit_hit |= event == NULL;
     return event;
 }
 
 ft_event *
-ft_event_add_at(uint32_t frame, const nstime_t *when, struct ft_call *call, ft_path path,
+ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call *call, ft_path path,
                 ft_event_id id, uint32_t other_frame, const char *format, ...)
 {
     va_list arguments;

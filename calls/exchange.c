@@ -70,8 +70,8 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     exchange_total++;
 
     ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);
-    exchange->request_frame = exchange->last_request_frame = pinfo->num;
-    exchange->request_time = pinfo->abs_ts;
+    exchange->request_frame = exchange->last_request_frame = ft_frame_id(pinfo);
+    exchange->request_time = ft_now(pinfo);
     exchange->nomination = fresh;
     exchange->first = last ? last->first : exchange;
     if (last)
@@ -105,7 +105,7 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
     for (ft_exchange *e = first; e; e = e->next, count++)
         last = e;
     if (last && last->response_frame == 0 && last->nomination == fresh) {
-        last->last_request_frame = pinfo->num;
+        last->last_request_frame = ft_frame_id(pinfo);
         return last;
     }
 
@@ -114,7 +114,7 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
         opened = open_exchange(pinfo, key, last, fresh);
     else
         ft_limit_met(pinfo);
-    return opened ? opened : request_as_of(first, pinfo->num, fresh);
+    return opened ? opened : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
 const ft_exchange *
@@ -125,12 +125,12 @@ ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id
     ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
 
     *is_retransmission = false;
-    for (const ft_exchange *e = first; e && e->request_frame < pinfo->num; e = e->next) {
+    for (const ft_exchange *e = first; e && e->request_frame < ft_frame_id(pinfo); e = e->next) {
         if (e->nomination == fresh)
             *is_retransmission = true;
     }
     return ft_learning(pinfo) ? learn_request(pinfo, &key, first, fresh)
-                              : request_as_of(first, pinfo->num, fresh);
+                              : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
 /* Whether a request of the exchange had the stamp by this frame; NULL is any. */
@@ -160,11 +160,11 @@ learn_response(packet_info *pinfo, ft_exchange *first, const uint32_t *stamp, bo
     ft_exchange *last = NULL;
 
     for (ft_exchange *e = first; e; e = e->next) {
-        if (!is_answered_by(e, stamp, pinfo->num))
+        if (!is_answered_by(e, stamp, ft_frame_id(pinfo)))
             continue;
         if (e->response_frame == 0) {
-            e->response_frame = pinfo->num;
-            e->response_time = pinfo->abs_ts;
+            e->response_frame = ft_frame_id(pinfo);
+            e->response_time = ft_now(pinfo);
             return e;
         }
         last = e;
@@ -194,9 +194,9 @@ find_response(packet_info *pinfo, const exchange_key *key, const uint32_t *stamp
     ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, key);
 
     *is_repeat = false;
-    stamp = known_stamp(first, stamp, pinfo->num);
+    stamp = known_stamp(first, stamp, ft_frame_id(pinfo));
     return ft_learning(pinfo) ? learn_response(pinfo, first, stamp, is_repeat)
-                              : response_as_of(first, stamp, pinfo->num, is_repeat);
+                              : response_as_of(first, stamp, ft_frame_id(pinfo), is_repeat);
 }
 
 const ft_exchange *
@@ -251,6 +251,6 @@ ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stam
     sent_total++;
 
     ft_sent *sent = wmem_new(wmem_file_scope(), ft_sent);
-    *sent = (ft_sent){ stamp, pinfo->num, pinfo->abs_ts, exchange->sent };
+    *sent = (ft_sent){ stamp, ft_frame_id(pinfo), ft_now(pinfo), exchange->sent };
     ((ft_exchange *)exchange)->sent = sent;
 }

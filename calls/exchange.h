@@ -25,6 +25,8 @@ typedef struct ft_exchange {
     nstime_t response_time;
     bool     nomination;            /* opened by a request that nominates */
     struct ft_event *event;         /* of the request; gets the answer's frame as its link, or NULL */
+    struct ft_call *call;           /* of the request, or NULL */
+    struct ft_allocation *allocation; /* that the request is of, or NULL (calls/stun.c) */
     struct ft_leg *leg;             /* that the request binds, or NULL (calls/stun.c) */
     ft_sent *sent;                  /* newest first */
     struct ft_exchange *first, *next; /* with the same key */

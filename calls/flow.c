@@ -67,7 +67,7 @@ ft_flow_find(const packet_info *pinfo)
 {
     ft_flow *flow = lookup(pinfo);
 
-    return flow && flow->claimed_from <= pinfo->num ? flow : NULL;
+    return flow && flow->claimed_from <= ft_frame_id(pinfo) ? flow : NULL;
 }
 
 /* From this frame on, UDP asks the front door first for this exact 5-tuple. A frame number above zero outranks what
@@ -97,7 +97,7 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     flow->generation = generation;
     flow->number = wmem_map_size(flows) + 1;
     flow->direct.flow = flow;
-    flow->direct.first_frame = pinfo->num;
+    flow->direct.first_frame = ft_frame_id(pinfo);
     wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &(flow_key){ flow->a, flow->b }, sizeof(flow_key)), flow);
     return flow;
 }
@@ -108,13 +108,12 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
     ft_flow *flow = lookup(pinfo);
 
     if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
-        return flow && flow->claimed_from <= pinfo->num + 1 ? flow : NULL;
+        return flow && flow->claimed_from <= ft_frame_id(pinfo) + 1 ? flow : NULL;
     if (wmem_map_size(flows) >= FT_MAX_FLOWS)
         return NULL;
 
-    const uint32_t from = called_by_udp ? pinfo->num : pinfo->num + 1;
-    set_conversation_dissector(pinfo, from);
-    return new_flow(pinfo, shape, generation, from);
+    set_conversation_dissector(pinfo, called_by_udp ? pinfo->num : pinfo->num + 1);
+    return new_flow(pinfo, shape, generation, ft_frame_id(pinfo) + !called_by_udp);
 }
 
 static bool
@@ -169,7 +168,7 @@ ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
 {
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (leg->channel == channel && leg->first_frame <= pinfo->num)
+        if (leg->channel == channel && leg->first_frame <= ft_frame_id(pinfo))
             return leg;
     }
     return ft_learning(pinfo) ? ft_leg_new(pinfo, flow, channel, NULL) : NULL;
@@ -189,7 +188,7 @@ add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *
     ft_leg *leg = wmem_new0(wmem_file_scope(), ft_leg);
     leg->flow = flow;
     leg->channel = channel;
-    leg->first_frame = pinfo->num;
+    leg->first_frame = ft_frame_id(pinfo);
     if (peer)
         leg->peer = ft_endpoint_keep(peer);
     wmem_array_append_one(flow->legs, leg);
@@ -202,9 +201,9 @@ ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoin
     ft_leg *leg = add_leg(pinfo, flow, channel, peer);
 
     if (leg && peer) {
-        leg->setup_frame = pinfo->num;
+        leg->setup_frame = ft_frame_id(pinfo);
         /* A bind that comes inside of that very channel belongs to the leg before. */
-        leg->first_frame = pinfo->num + 1;
+        leg->first_frame = leg->setup_frame + 1;
     }
     return leg;
 }
@@ -214,7 +213,7 @@ ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
 {
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (leg->channel == 0 && leg->first_frame <= pinfo->num && ft_endpoint_equal(&leg->peer, peer))
+        if (leg->channel == 0 && leg->first_frame <= ft_frame_id(pinfo) && ft_endpoint_equal(&leg->peer, peer))
             return leg;
     }
     return ft_learning(pinfo) ? add_leg(pinfo, flow, 0, peer) : NULL;
@@ -230,7 +229,7 @@ ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint)
         return;
     }
 
-    wmem_map_insert(devices, ft_endpoint_key(endpoint), GUINT_TO_POINTER(pinfo->num));
+    wmem_map_insert(devices, ft_endpoint_key(endpoint), GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 /* Known before this frame: what the frame itself teaches would make the passes differ. */
@@ -239,5 +238,5 @@ ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint)
 {
     const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(devices, endpoint));
 
-    return frame != 0 && frame < pinfo->num;
+    return frame != 0 && frame < ft_frame_id(pinfo);
 }

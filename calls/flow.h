@@ -11,17 +11,35 @@
 #ifndef FT_FLOW_H
 #define FT_FLOW_H
 
+#include "calls/channel.h"
 #include "calls/evidence.h"
+
+/* What a device holds at a relay: one Allocate request and its repeats. */
+typedef struct ft_allocation {
+    struct ft_flow *flow;
+    struct ft_call *call;
+    bool            has_token;
+    uint8_t         token[8];
+    bool            released;       /* or retired by a later one */
+} ft_allocation;
+
+/* From this frame on a way is of this call. */
+typedef struct { uint32_t from_frame; struct ft_call *call; } ft_call_span;
 
 typedef struct ft_leg {
     struct ft_flow *flow;
+    ft_allocation  *allocation;     /* that the channel was bound in, or NULL */
+    wmem_array_t   *calls;          /* of ft_call_span, in frame order */
+    ft_channel_state state;         /* of a channel; for the first pass alone */
+    uint32_t        release_frame;  /* of the request that asks to release it, 0 before */
+    nstime_t        release_time;
+    bool            ready;          /* relay_ready was told */
+    nstime_t        media_time;     /* of its last RTP packet */
     uint16_t        channel;        /* 0 for the direct way, and for a peer reached by indications */
     ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
     uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
-    uint32_t        bound_frame;    /* of a bind's success answer, 0 before */
-    uint32_t        refused_frame;  /* of an error answer where none succeeded before, 0 before */
-    uint32_t        released_frame; /* of the request with lifetime 0 that released it or its allocation, 0 before */
+    uint64_t        told;           /* events by id, that a row tells once a way */
     uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
 } ft_leg;
 
@@ -34,8 +52,8 @@ typedef struct ft_flow {
     bool          client_learnt;    /* the client is known as a device */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
-    wmem_array_t *calls;            /* of ft_call_span, in frame order (calls/call.h) */
-    struct { struct ft_call *call; unsigned as_of; } settled[2]; /* by direction, of calls/call.c */
+    wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
+    struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2]; /* by direction (calls/resolve.c) */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
 

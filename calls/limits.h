@@ -22,7 +22,8 @@
 #define FT_MAX_SDPS_PER_CALL    64      /* SDP bodies of one call; later ones don't name its codecs */
 #define FT_MAX_SDP_CODECS       65536   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
 #define FT_MAX_NAMES_PER_CALL   64      /* participants, and links, that a modern call's report names; later ones aren't */
-#define FT_MAX_EVENTS           131072  /* events in a file; later ones are not recorded */
+#define FT_MAX_EVENTS           65536   /* events of one call; later ones are not recorded */
+#define FT_MAX_COUNTED_EVENTS   61440   /* of these, such as are only counted: the rest is kept for what is told once */
 #define FT_MAX_DEVICES          32768   /* endpoints known as FaceTime's; later ones aren't learnt */
 #define FT_MAX_PREPARATIONS     64      /* packets before a call (NAT tests, HTTP check) kept for it, per device: newest win */
 #define FT_MAX_PREPARED_FRAMES  65536   /* such packets that are tied to a call in a file; later ones aren't */
@@ -30,7 +31,8 @@
 #define FT_MAX_RELAY_COUNTERS   1048576 /* packets with a relay counter; reports that echo later ones get no link */
 #define FT_MAX_RELAY_LINKS      16384   /* announced relay links; later ones stay a number */
 #define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
-#define FT_MAX_TIES             65536   /* participants, keys and link messages that tell which flows are one call */
+#define FT_MAX_TIES             262144  /* values of clues that tell which packets are one call; later ones tell nothing */
+#define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */
 #define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 

@@ -5,6 +5,7 @@
 #include "calls/media.h"
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/resolve.h"
 
 #define WINDOW          128     /* sequence numbers in which a copy is looked for */
 #define MAX_CODEC_NAME  32      /* bytes of it that are kept */
@@ -124,7 +125,7 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
     codec_total += codecs_in(media, count);
 
     ft_sdp_record *record = wmem_new0(wmem_file_scope(), ft_sdp_record);
-    record->frame = pinfo->num;
+    record->frame = ft_frame_id(pinfo);
     record->count = count;
     record->media = (ft_sdp_medium *)wmem_memdup(wmem_file_scope(), media, count * sizeof *media);
     for (unsigned i = 0; i < count; i++) {
@@ -195,7 +196,7 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type, pinfo->num,
+    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type, ft_frame_id(pinfo),
                          setup_frame);
 }
 
@@ -204,7 +205,7 @@ ft_media_newest_sdp(packet_info *pinfo)
 {
     const ft_call *call = call_of(pinfo);
     unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
-    const ft_sdp_record *record = call ? sdp_as_of(call, pinfo->num, &left) : NULL;
+    const ft_sdp_record *record = call ? sdp_as_of(call, ft_frame_id(pinfo), &left) : NULL;
 
     return record ? record->frame : 0;
 }
@@ -255,11 +256,11 @@ meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream
     const bool is_known = call->remote.addr.type != AT_NONE;
 
     if (!stream->outgoing && (packet->path == FT_PATH_DIRECT || (!is_known && packet->leg))) {
-        call->remote = stream->sender;
+        ft_call_remote(call, &stream->sender, FT_REMOTE_MET);
     } else if (!is_known && packet->path == FT_PATH_DIRECT &&
                addresses_equal(&stream->sender.addr, &call->local.addr)) {
         const ft_endpoint destination = ft_destination(pinfo);
-        call->remote = ft_endpoint_keep(&destination);
+        ft_call_remote(call, &destination, FT_REMOTE_SENT_TO);
     }
 }
 
@@ -283,7 +284,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observ
     stream->ssrc = rtp->ssrc;
     stream->outgoing = seen->outgoing;
     stream->sender = ft_endpoint_keep(&seen->sender);
-    stream->first_frame = pinfo->num;
+    stream->first_frame = ft_frame_id(pinfo);
     stream->base_sequence = stream->highest_sequence = rtp->sequence;
     stream->window = wmem_new0(wmem_file_scope(), ft_window);
     wmem_array_append_one(streams, stream);
@@ -322,9 +323,19 @@ is_copy(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft
                          window->slots[slot].frame);
         return true;
     }
-    window->slots[slot].frame = pinfo->num;
+    window->slots[slot].frame = ft_frame_id(pinfo);
     window->slots[slot].sequence = rtp->sequence;
     window->slots[slot].leg = packet->leg;
+    return false;
+}
+
+static bool
+knows_ssrc(const ft_call *call, uint32_t ssrc)
+{
+    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
+        if ((*(const ft_stream **)wmem_array_index(call->streams, i))->ssrc == ssrc)
+            return true;
+    }
     return false;
 }
 
@@ -358,7 +369,7 @@ sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
     sender->device = ft_endpoint_keep(&seen->device);
     sender->outgoing = seen->outgoing;
     sender->leg = packet->leg;
-    sender->last_time = sender->leg_time = pinfo->rel_ts;
+    sender->last_time = sender->leg_time = ft_now(pinfo);
     wmem_array_append_one(senders, sender);
     return sender;
 }
@@ -377,9 +388,10 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
 static const ft_sender *
 silent_peer(packet_info *pinfo, const ft_call *call)
 {
+    const nstime_t now = ft_now(pinfo);
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
         const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
-        if (!sender->outgoing && milliseconds(&pinfo->rel_ts, &sender->last_time) > ft_media_gap_ms)
+        if (!sender->outgoing && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
             return sender;
     }
     return NULL;
@@ -388,20 +400,22 @@ silent_peer(packet_info *pinfo, const ft_call *call)
 const char *
 ft_silence_text(packet_info *pinfo, const ft_call *call)
 {
+    const nstime_t now = ft_now(pinfo);
     const ft_sender *peer = silent_peer(pinfo, call);
 
     if (!peer)
         return "";
     return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              milliseconds(&pinfo->rel_ts, &peer->last_time) / 1000, peer->last_frame);
+                              milliseconds(&now, &peer->last_time) / 1000, peer->last_frame);
 }
 
 static void
 tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
 {
+    const nstime_t now = ft_now(pinfo);
     nstime_t silence;
 
-    nstime_delta(&silence, &pinfo->rel_ts, &sender->last_time);
+    nstime_delta(&silence, &now, &sender->last_time);
     ft_event *event = ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
                                    nstime_to_sec(&silence), sender->last_frame);
     if (event)
@@ -427,15 +441,16 @@ sender_name(packet_info *pinfo, const observation *seen)
 static void
 watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
 {
+    const nstime_t now = ft_now(pinfo);
     if (packet->leg == sender->leg) {
-        sender->leg_time = pinfo->rel_ts;
+        sender->leg_time = ft_now(pinfo);
         return;
     }
     const bool in_use = packet->leg == sender->other_leg &&
-                        milliseconds(&pinfo->rel_ts, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = milliseconds(&pinfo->rel_ts, &sender->leg_time) > WAY_IN_USE_MS;
+                        milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool left = milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
-        sender->other_time = pinfo->rel_ts;
+        sender->other_time = ft_now(pinfo);
         return;
     }
     const char *from = way_name(pinfo->pool, sender->leg), *to = way_name(pinfo->pool, packet->leg);
@@ -448,16 +463,31 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;
-    sender->leg_time = pinfo->rel_ts;
+    sender->leg_time = ft_now(pinfo);
 }
 
 static void
 watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
 {
-    if (sender->last_frame && milliseconds(&pinfo->rel_ts, &sender->last_time) > ft_media_gap_ms)
+    const nstime_t now = ft_now(pinfo);
+    if (sender->last_frame && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
         tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
-    sender->last_time = pinfo->rel_ts;
-    sender->last_frame = pinfo->num;
+    sender->last_time = ft_now(pinfo);
+    sender->last_frame = ft_frame_id(pinfo);
+}
+
+/* Media of a sender that is known on its way needs no judging. */
+static void
+resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
+{
+    ft_call *call = ft_call_quick(pinfo);
+
+    if (call && call->media_leg == packet->leg && knows_ssrc(call, rtp->ssrc) && packet->clue_count == 0) {
+        packet->call = call;
+        return;
+    }
+    ft_clue_number(pinfo, FT_CLUE_SSRC, UINT64_C(1) << 32 | rtp->ssrc);
+    ft_call_resolve(pinfo, true);
 }
 
 void
@@ -467,10 +497,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 
     if (!packet || !ft_learning(pinfo))
         return;
-    if (!packet->call)
-        packet->call = ft_call_of_packet(pinfo); /* media mostly runs on a flow whose call is known: the quick way */
-    if (!packet->call)
-        ft_call_open(pinfo, false);
+    resolve(pinfo, packet, rtp);
     if (!packet->call)
         return;
 
@@ -481,8 +508,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         stream->copies += copy;
         stream->packets += !copy;
         stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
-        stream->last_frame = pinfo->num;
-        stream->last_time = pinfo->rel_ts;
+        stream->last_frame = ft_frame_id(pinfo);
+        stream->last_time = ft_now(pinfo);
         count_sequence(stream, rtp->sequence);
     }
     ft_sender *sender = sender_of(pinfo, packet, &seen);

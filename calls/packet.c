@@ -19,6 +19,7 @@ ft_packet_begin(packet_info *pinfo)
 {
     ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
 
+    packet->frame = ft_frame_id(pinfo);
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
     packet->outer = ft_hand;
     ft_hand = (ft_packet_hand){ pinfo, packet };

@@ -7,7 +7,7 @@
 #ifndef FT_PACKET_H
 #define FT_PACKET_H
 
-#include "calls/types.h"
+#include "calls/frame.h"
 
 struct ft_flow;
 struct ft_leg;
@@ -24,7 +24,17 @@ extern ft_packet_hand ft_hand;
 
 #define FT_NO_PAYLOAD_TYPE 0xff
 
+#define FT_CLUE_LENGTH 16
+#define FT_MAX_CLUES_OF_PACKET 24
+
+/* What a packet brings that may tell its call (calls/resolve.h). */
+typedef struct {
+    uint8_t bytes[FT_CLUE_LENGTH];
+    uint8_t what;   /* ft_clue */
+} ft_packet_clue;
+
 typedef struct ft_packet {
+    uint32_t        frame;              /* id (calls/frame.h) */
     ft_kind         kind;               /* of the innermost content: the last dissector to set it wins */
     ft_generation   generation;
     ft_path         path;
@@ -33,15 +43,22 @@ typedef struct ft_packet {
     ft_endpoint     peer;               /* behind the relay, as this message itself names it; else the leg's is shown */
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
-    uint32_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
+    uint64_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
     uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
     uint8_t         depth;              /* ChannelData nesting */
+    bool            is_judged;          /* its call was resolved since the last clue */
+    uint8_t         clue_count;
+    struct ft_call *told_call;          /* the call that its request, or its allocation, is of; or NULL */
+    ft_packet_clue  clues[FT_MAX_CLUES_OF_PACKET];
+    bool            starts;             /* of the kind that a call begins with */
+    bool            begins_no_call;     /* like the relay's errors */
+    bool            seen_before;        /* the same datagram was seen at another place: nothing is learnt from it */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     ft_packet_hand  outer;              /* what was in hand before: a frame may have datagrams within datagrams */
 } ft_packet;
 
-/* A bit for each Apple attribute: 0x8001-0x800a, 0x8023 and 0x8024. */
-#define FT_ATTRIBUTE_BIT(type) (1u << ((type) >= 0x8020 ? (type) - 0x8020 + 16 : (type) - 0x8000))
+/* A bit for each attribute number from 0x8000 to 0x803f, where all of Apple's are. */
+#define FT_ATTRIBUTE_BIT(type) (UINT64_C(1) << ((type) & 0x3f))
 
 /* The record of the frame in hand, or NULL outside the front door. */
 static inline ft_packet *

@@ -5,13 +5,13 @@
 #include "calls/relay.h"
 #include "calls/evidence.h"
 #include "calls/limits.h"
+#include "calls/resolve.h"
 #include <epan/to_str.h>
 
 #define ECHO_WINDOW  1024 /* counters that a report is looked for in: reports come 0-101 ms after theirs */
 #define LINK_CHOICES 64   /* announcements of one link id that are looked through */
 #define LINKS_IN_USE 4    /* links that media of one direction may alternate between */
 #define LINK_IDLE_S  2    /* media back on a link after so long has moved again; before, it alternates */
-#define OFFER_QUIET_S 120 /* an address offered in a call so long silent may be somebody else's by now */
 
 unsigned ft_relay_channel = 0x6000;
 
@@ -36,7 +36,7 @@ ft_relay_direction(const packet_info *pinfo)
 
 /* ---- maps ---- */
 
-/* 8 bytes and a number: ties (the number is the ft_tie) and control messages (it is the counter). */
+/* 8 bytes and a number: keys (0) and control messages (the counter). */
 typedef struct {
     uint8_t bytes[8];
     unsigned number;
@@ -76,17 +76,11 @@ typedef struct control_message {
     struct control_message *earlier; /* the message of an earlier round of the counter */
 } control_message;
 
-typedef struct {
-    ft_call *call;
-    uint32_t mki_frame; /* of a key: its first RTP packet, or 0 */
-} tie_record;
-
 static wmem_map_t *relay_flows;    /* ft_flow -> relay_flow */
 static wmem_map_t *modes_of_calls; /* ft_call -> call_modes */
 static wmem_map_t *links;          /* link id -> wmem_array_t of known_link, in frame order */
 static wmem_map_t *controls;       /* short_key -> the newest control_message */
-static wmem_map_t *ties;           /* short_key -> tie_record */
-static wmem_map_t *offers;         /* ft_endpoint -> ft_call */
+static wmem_map_t *mki_frames;     /* short_key -> the frame of its first RTP packet */
 static unsigned sent_total, link_total, control_total;
 
 static unsigned
@@ -134,8 +128,7 @@ ft_relay_init(void)
     modes_of_calls = new_map(g_direct_hash, g_direct_equal);
     links = new_map(g_direct_hash, g_direct_equal);
     controls = new_map(short_key_hash, short_key_equal);
-    ties = new_map(short_key_hash, short_key_equal);
-    offers = new_map(ft_endpoint_hash, ft_endpoint_match);
+    mki_frames = new_map(short_key_hash, short_key_equal);
     register_init_routine(reset);
 }
 
@@ -163,14 +156,12 @@ relay_flow_of(packet_info *pinfo)
     return known;
 }
 
-/* then: of the capture's clock, as calls keep theirs. */
 static double
 seconds_since(const packet_info *pinfo, const nstime_t *then)
 {
-    nstime_t passed;
+    const nstime_t now = ft_now(pinfo);
 
-    nstime_delta(&passed, &pinfo->rel_ts, then);
-    return nstime_to_sec(&passed);
+    return ft_seconds(then, &now);
 }
 
 /* How many elements of an array in frame order come before (or_at: or at) the frame. Elements begin with
@@ -197,7 +188,7 @@ void
 ft_relay_count(packet_info *pinfo, uint16_t counter)
 {
     relay_flow *flow = relay_flow_of(pinfo);
-    const ft_relay_sent sent = { pinfo->num, counter, pinfo->abs_ts };
+    const ft_relay_sent sent = { ft_frame_id(pinfo), counter, ft_now(pinfo) };
 
     if (!flow || !ft_learning(pinfo))
         return;
@@ -215,7 +206,7 @@ const ft_relay_sent *
 ft_relay_counted(packet_info *pinfo, uint16_t counter)
 {
     const relay_flow *flow = relay_flow_of(pinfo);
-    const unsigned end = flow ? count_before(flow->sent, pinfo->num, false) : 0;
+    const unsigned end = flow ? count_before(flow->sent, ft_frame_id(pinfo), false) : 0;
 
     for (unsigned i = end; i-- > (end > ECHO_WINDOW ? end - ECHO_WINDOW : 0);) {
         const ft_relay_sent *sent = (const ft_relay_sent *)wmem_array_index(flow->sent, i);
@@ -232,9 +223,11 @@ ft_relay_counted(packet_info *pinfo, uint16_t counter)
 static const ft_call *
 call_before(packet_info *pinfo)
 {
-    const ft_flow *flow = flow_of(pinfo);
+    const ft_packet *packet = ft_packet_get(pinfo);
 
-    return flow ? ft_call_as_of(ft_call_of_flow(flow, pinfo->num - 1), pinfo->num - 1) : NULL;
+    if (!packet || !packet->leg)
+        return NULL;
+    return ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame - 1), packet->frame - 1);
 }
 
 /* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow
@@ -243,7 +236,7 @@ static const known_link *
 find_link(packet_info *pinfo, uint16_t id, bool or_here)
 {
     wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
-    const unsigned end = count_before(known, pinfo->num, or_here);
+    const unsigned end = count_before(known, ft_frame_id(pinfo), or_here);
     const ft_flow *flow = flow_of(pinfo);
     const ft_call *call = call_before(pinfo);
     const known_link *of_call = NULL;
@@ -252,7 +245,7 @@ find_link(packet_info *pinfo, uint16_t id, bool or_here)
         const known_link *candidate = (const known_link *)wmem_array_index(known, i);
         if (candidate->flow == flow)
             return candidate;
-        if (!of_call && call && ft_call_as_of(candidate->call, pinfo->num - 1) == call)
+        if (!of_call && call && ft_call_as_of(candidate->call, ft_frame_id(pinfo) - 1) == call)
             of_call = candidate;
     }
     return of_call;
@@ -294,7 +287,7 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
         return;
     }
     link_total++;
-    record.link.frame = pinfo->num;
+    record.link.frame = ft_frame_id(pinfo);
     record.call = ft_call_of_packet(pinfo);
     wmem_array_append_one(announcements_of(link->id), record);
 }
@@ -338,7 +331,7 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
     control_total++;
 
     control_message *message = wmem_new(wmem_file_scope(), control_message);
-    *message = (control_message){ pinfo->num, hash, newest };
+    *message = (control_message){ ft_frame_id(pinfo), hash, newest };
     wmem_map_insert(controls, newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key),
                     message);
 }
@@ -350,132 +343,59 @@ ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, uns
     control_message *newest = (control_message *)wmem_map_lookup(controls, &key);
     const control_message *known = newest;
 
-    while (known && known->frame > pinfo->num)
+    while (known && known->frame > ft_frame_id(pinfo))
         known = known->earlier;
     if (known && known->hash == hash)
-        return known->frame < pinfo->num ? known->frame : 0;
+        return known->frame < ft_frame_id(pinfo) ? known->frame : 0;
     if (ft_learning(pinfo) && flow_of(pinfo))
         remember_control(pinfo, &key, newest, hash);
     return 0;
 }
 
-/* ---- which flows are one call ---- */
+/* ---- keys ---- */
 
-/* Two running calls that may turn out to be one: not where each has signalling of its own. */
-static bool
-may_be_one(const ft_call *a, const ft_call *b)
+/* A key id of 2026 begins with roll and ratchet, and names its sender's participant id; a ratchet is no other key
+ * (published only). One of 2023 is the head of a random UUID, whose byte 6 is never zero. */
+static short_key
+identity_of(const uint8_t *key_id)
 {
-    return a->state != FT_CALL_ENDED && b->state != FT_CALL_ENDED && !(a->invite_frame && b->invite_frame);
-}
+    short_key key = make_key(key_id, 0);
 
-/* Brings the packet's flow and the call that the evidence names together, and returns the call that
- * results. What was known of a call that is over, or that can't be merged, goes over to the flow's own:
- * two calls never pull at one flow. */
-static ft_call *
-settle(packet_info *pinfo, ft_call *known)
-{
-    ft_call *own = ft_call_of_packet(pinfo);
-
-    known = (ft_call *)ft_call_as_of(known, pinfo->num);
-    if (known && known != own && (own ? may_be_one(known, own) : known->state != FT_CALL_ENDED))
-        ft_call_join(pinfo, known);
-    else if (!own)
-        ft_call_open(pinfo, false);
-    return ft_call_of_packet(pinfo);
-}
-
-static tie_record *
-new_tie(packet_info *pinfo, const short_key *key)
-{
-    if (wmem_map_size(ties) >= FT_MAX_TIES) {
-        ft_limit_met(pinfo);
-        return NULL;
-    }
-    tie_record *record = wmem_new0(wmem_file_scope(), tie_record);
-    wmem_map_insert(ties, wmem_memdup(wmem_file_scope(), key, sizeof *key), record);
-    return record;
-}
-
-static tie_record *
-tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes)
-{
-    static const uint8_t zeros[8] = { 0 };
-    const short_key key = make_key(bytes, what);
-
-    if (!ft_learning(pinfo) || !flow_of(pinfo) || memcmp(bytes, zeros, sizeof zeros) == 0)
-        return NULL; /* zeros are nobody's */
-
-    tie_record *record = (tie_record *)wmem_map_lookup(ties, &key);
-    if (!record)
-        record = new_tie(pinfo, &key);
-    if (record && (!record->call || record->call != ft_call_of_packet(pinfo)))
-        record->call = settle(pinfo, record->call);
-    return record;
+    if (key.bytes[0] == 0 && key.bytes[6] == 0)
+        key.bytes[1] = 0;
+    return key;
 }
 
 void
-ft_relay_tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes)
+ft_relay_key(packet_info *pinfo, const uint8_t *key_id)
 {
-    tie(pinfo, what, bytes);
+    const short_key key = identity_of(key_id);
+
+    ft_clue_bytes(pinfo, FT_CLUE_KEY, key.bytes, sizeof key.bytes);
 }
 
 void
 ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
 {
-    tie_record *record = tie(pinfo, FT_TIE_KEY, mki);
+    const short_key key = make_key(mki, 0);
 
-    if (record && !record->mki_frame)
-        record->mki_frame = pinfo->num;
+    ft_relay_key(pinfo, mki);
+    if (!ft_learning(pinfo) || !flow_of(pinfo) || wmem_map_contains(mki_frames, &key))
+        return;
+    if (wmem_map_size(mki_frames) >= FT_MAX_MKIS) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 uint32_t
 ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
 {
-    const short_key key = make_key(key_id, FT_TIE_KEY);
-    const tie_record *record = (const tie_record *)wmem_map_lookup(ties, &key);
+    const short_key key = make_key(key_id, 0);
+    const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(mki_frames, &key));
 
-    return record && record->mki_frame < pinfo->num ? record->mki_frame : 0;
-}
-
-void
-ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint)
-{
-    ft_call *call = ft_call_of_packet(pinfo);
-
-    if (!ft_learning(pinfo) || !call)
-        return;
-    if (wmem_map_contains(offers, endpoint)) {
-        wmem_map_insert(offers, endpoint, call); /* keeps the old key */
-        return;
-    }
-    if (wmem_map_size(offers) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return;
-    }
-    wmem_map_insert(offers, ft_endpoint_key(endpoint), call);
-}
-
-/* The running call that offered the address, or NULL. */
-static ft_call *
-offering_call(const packet_info *pinfo, const ft_endpoint *endpoint)
-{
-    ft_call *call = (ft_call *)ft_call_as_of((const ft_call *)wmem_map_lookup(offers, endpoint), pinfo->num);
-
-    return call && seconds_since(pinfo, &call->last_time) <= OFFER_QUIET_S ? call : NULL;
-}
-
-bool
-ft_relay_tie_address(packet_info *pinfo)
-{
-    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-
-    if (!ft_learning(pinfo) || !flow_of(pinfo))
-        return false;
-
-    ft_call *call = offering_call(pinfo, &source);
-    if (!call)
-        call = offering_call(pinfo, &destination);
-    return call && settle(pinfo, call);
+    return frame < ft_frame_id(pinfo) ? frame : 0;
 }
 
 /* ---- media: mode and links ---- */
@@ -555,7 +475,7 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 
     if (current && current->id != id && !alternates)
         tell_link_switch(pinfo, direction, current, id);
-    *entry = (used_link){ id, pinfo->num, pinfo->rel_ts };
+    *entry = (used_link){ id, ft_frame_id(pinfo), ft_now(pinfo) };
     flow->current[direction] = entry;
 }
 
@@ -579,7 +499,7 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 static void
 name_far_end(packet_info *pinfo, const call_modes *modes, const ft_relay_header *header)
 {
-    ft_call *call = ft_call_open(pinfo, false);
+    ft_call *call = ft_call_resolve(pinfo, false);
 
     if (!call)
         return;

@@ -94,32 +94,15 @@ const char *ft_relay_link_str(wmem_allocator_t *scope, const ft_relay_link *link
  * earlier, else 0. */
 uint32_t ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, unsigned hash);
 
-/* An RTP packet's MKI (16 bytes): remembers its first frame, and ties the packet's flow to the call of
- * that key. First pass (else a no-op). Cheap enough for each packet. */
+/* An RTP packet's MKI (16 bytes): remembers its first frame, and is a clue to the call. First pass (else a
+ * no-op). Cheap enough for each packet. */
 void ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki);
+
+/* A sender's key id (8 bytes, the first half of its MKI) as a clue to the call. First pass. */
+void ft_relay_key(packet_info *pinfo, const uint8_t *key_id);
 
 /* The first RTP packet whose MKI begins with these 8 bytes; 0 if none came before this frame. */
 uint32_t ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id);
-
-/* What two flows of one call have in common. All are 8 bytes that nobody else has by chance: random, or an
- * HMAC. */
-typedef enum {
-    FT_TIE_PARTICIPANT,     /* pseudonym of the other side on a relay session */
-    FT_TIE_KEY,             /* key id of a sender: the first half of its MKI */
-    FT_TIE_LINK_MESSAGE,    /* head of a link message's HMAC: the same message sent over two links */
-} ft_tie;
-
-/* Puts the packet's flow into the call that the same 8 bytes were seen in, or opens a call for them. First
- * pass. */
-void ft_relay_tie(packet_info *pinfo, ft_tie what, const uint8_t *bytes);
-
-/* An address that connection data offers for the direct path: whoever is met there is of this call. First
- * pass. */
-void ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint);
-
-/* Puts the flow of a direct packet into the call that offered either end's address, if any. True if so.
- * First pass. */
-bool ft_relay_tie_address(packet_info *pinfo);
 
 /* An RTP packet in the relay channel: raises mode_changed when the call goes from multiway (media named by
  * stream ids) to one-to-one (media named by link ids) or back, and path_switch when one direction's media

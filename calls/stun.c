@@ -1,42 +1,103 @@
 /* calls/stun.c
+ * What STUN and TURN tell: allocations and channels (their life: calls/channel.h), checks that get through or are lost,
+ * nominations, the relay's errors.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/stun.h"
-#include "calls/call.h"
 #include "calls/evidence.h"
 #include "calls/limits.h"
 #include "calls/relay.h"
+#include "calls/resolve.h"
 
 #define ALLOCATION_MISMATCH 437
-#define HOLE_PUNCH_WINDOW_S 30  /* checks unanswered for so long still count as "did not get through" */
+#define PARTICIPANT_GONE    601
+#define RELEASE_TIMEOUT_S   39.5 /* RFC 8489 6.2.1: a request that wasn't answered by then is given up */
+#define DIRECT_ALIVE_S      10   /* a direct path with media so lately outlives the relay */
+#define CHECK_LOST_S        0.5  /* a check repeated meanwhile and unanswered for so long is lost, not under way */
+#define HOLE_WINDOW_S       30   /* a loss longer ago tells nothing of the NAT */
 
-/* Checks of one direct flow that nobody has answered yet. */
-typedef struct {
-    unsigned unanswered;        /* requests since the last answer, repeats included */
-    uint32_t first_frame;
-    nstime_t first_time;
-    bool     open;              /* a check got through */
-} check_state;
+/* ---- allocations ---- */
 
-static wmem_map_t *checks_of; /* ft_leg -> check_state */
-
-void
-ft_stun_init(void)
+static ft_allocation *
+newest_allocation(const ft_flow *flow, bool released)
 {
-    checks_of = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    for (unsigned i = flow->allocations ? wmem_array_get_count(flow->allocations) : 0; i-- > 0;) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (released || !allocation->released)
+            return allocation;
+    }
+    return NULL;
 }
 
-/* ---- TURN ---- */
+/* The allocation that this request asks for again (after a 401, say), or NULL. */
+static ft_allocation *
+same_allocation(const ft_flow *flow, const ft_stun *stun)
+{
+    ft_allocation *newest = newest_allocation(flow, false);
+
+    if (newest && newest->has_token == stun->has_reservation_token &&
+        memcmp(newest->token, stun->token, sizeof newest->token) == 0)
+        return newest;
+    return NULL;
+}
+
+static ft_allocation *
+allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
+{
+    ft_allocation *allocation = same_allocation(flow, stun);
+
+    if (allocation)
+        return allocation;
+    if (!flow->allocations)
+        flow->allocations = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_allocation *), FEW);
+    if (wmem_array_get_count(flow->allocations) >= FT_MAX_LEGS_PER_FLOW) {
+        ft_limit_met(pinfo);
+        return newest_allocation(flow, true);
+    }
+    allocation = wmem_new0(wmem_file_scope(), ft_allocation);
+    allocation->flow = flow;
+    allocation->has_token = stun->has_reservation_token;
+    memcpy(allocation->token, stun->token, sizeof allocation->token);
+    wmem_array_append_one(flow->allocations, allocation);
+    return allocation;
+}
+
+/* A Refresh names none: what it releases is what the call that just ended had, else the newest. */
+static ft_allocation *
+allocation_to_release(const packet_info *pinfo, const ft_flow *flow)
+{
+    for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        const ft_call *call = ft_call_as_of(allocation->call, ft_frame_id(pinfo));
+        if (!allocation->released && call && call->state == FT_CALL_ENDED)
+            return allocation;
+    }
+    return newest_allocation(flow, false);
+}
 
 static void
-learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, bool is_retransmission)
+learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+                       bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
 
     ft_flow_set_server(packet->flow, &server);
     ft_device_learn(pinfo, &source);
-    ft_call_open(pinfo, !is_retransmission);
+    ft_allocation *allocation = allocate(pinfo, packet->flow, stun);
+    if (stun->has_reservation_token)
+        ft_clue_bytes(pinfo, FT_CLUE_RESERVATION, stun->token, sizeof stun->token);
+    else if (stun->has_xor_relayed)
+        ft_clue_number(pinfo, FT_CLUE_RELAYED, ft_endpoint_hash(&stun->relayed));
+    if (allocation && allocation->call)
+        ft_clue_call(pinfo, allocation->call);
+    ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
+    if (allocation)
+        allocation->call = call;
+    if (exchange) {
+        exchange->call = call;
+        exchange->allocation = allocation;
+    }
     if (stun->has_reservation_token && stun->has_xor_relayed)
         ft_event_add(pinfo, FT_EVENT_RESERVED_ALLOCATION, 0,
                      "Allocates the relay address %s that signalling reserved%s",
@@ -44,13 +105,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
                      stun->has_lifetime ? wmem_strdup_printf(pinfo->pool, ", for %u s", stun->lifetime) : "");
 }
 
-/* A channel that is bound again to its peer stays what it is, unless the relay refused it or was to release it. */
-static bool
-is_kept(const ft_leg *leg, const ft_endpoint *peer)
-{
-    return leg->setup_frame && !leg->released_frame && (leg->bound_frame || !leg->refused_frame) &&
-           ft_endpoint_equal(&leg->peer, peer);
-}
+/* ---- channels ---- */
 
 static ft_leg *
 newest_leg(const ft_flow *flow, uint16_t channel)
@@ -63,81 +118,184 @@ newest_leg(const ft_flow *flow, uint16_t channel)
     return NULL;
 }
 
-/* channel 0: all of the allocation's. */
-static void
-release_legs(packet_info *pinfo, ft_packet *packet, uint16_t channel, const char *what)
+/* A channel that is bound again to its peer stays what it is, unless it was released or refused, or there is another
+ * allocation since. */
+static bool
+is_kept(const ft_leg *leg, const ft_endpoint *peer, const ft_allocation *allocation)
 {
-    ft_flow *flow = packet->flow;
-
-    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
-        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (!leg->released_frame && (channel == 0 || leg->channel == channel))
-            leg->released_frame = pinfo->num;
-    }
-    ft_event_add(pinfo, FT_EVENT_RELAY_RELEASED, 0, "%s asks the relay to release the %s",
-                 ft_endpoint_str(pinfo->pool, ft_flow_client(flow)), what);
+    return leg->setup_frame && leg->allocation == allocation && ft_endpoint_equal(&leg->peer, peer) &&
+           (leg->state == FT_CHANNEL_ASKED || leg->state == FT_CHANNEL_BOUND);
 }
 
-/* The leg that the bind is for: a new one, where the channel's is for somebody else or no more. */
+/* Which allocation a bind is of isn't said: that of the channel to this peer, else the newest. */
+static ft_allocation *
+allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
+{
+    const ft_leg *leg = newest_leg(flow, stun->channel);
+    ft_allocation *newest = newest_allocation(flow, true);
+
+    if (leg && leg->allocation && !leg->allocation->released && ft_endpoint_equal(&leg->peer, &stun->peer) &&
+        newest && ft_call_as_of(newest->call, UINT32_MAX) != ft_call_as_of(leg->allocation->call, UINT32_MAX) &&
+        leg->state == FT_CHANNEL_BOUND)
+        return newest->released ? leg->allocation : newest;
+    return newest;
+}
+
 static void
-bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange)
+bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, ft_allocation *allocation)
 {
     ft_leg *leg = newest_leg(packet->flow, stun->channel);
 
     if (!stun->channel || stun->peer.addr.type == AT_NONE)
         return;
-    if (!leg || !is_kept(leg, &stun->peer))
+    if (!leg || !is_kept(leg, &stun->peer, allocation)) {
         leg = ft_leg_new(pinfo, packet->flow, stun->channel, &stun->peer);
+        if (leg)
+            leg->allocation = allocation;
+    }
     packet->limit_hit |= leg == NULL;
     if (exchange)
         exchange->leg = leg;
+    if (leg)
+        ft_channel_step(&leg->state, FT_CHANNEL_BIND_ASKED);
 }
 
 static void
-learn_channel_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange,
-                           bool is_retransmission)
+ask_release(packet_info *pinfo, ft_leg *leg)
+{
+    ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_ASKED);
+    leg->release_frame = ft_frame_id(pinfo);
+    leg->release_time = ft_now(pinfo);
+}
+
+/* Nothing more comes of a call whose relay was released while it had no direct path. */
+static void
+close_without_path(const packet_info *pinfo, ft_call *call)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    if (call && !call->closed &&
+        (nstime_is_zero(&call->direct_time) || ft_seconds(&call->direct_time, &now) > DIRECT_ALIVE_S))
+        ft_call_close(call);
+}
+
+static bool
+is_of_allocation(const ft_leg *leg, const ft_allocation *allocation)
+{
+    return leg->channel && (leg->allocation == allocation || !leg->allocation);
+}
+
+static void
+release_allocation(packet_info *pinfo, ft_packet *packet, ft_allocation *allocation)
+{
+    const ft_flow *flow = packet->flow;
+
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (is_of_allocation(leg, allocation) && leg->state != FT_CHANNEL_RELEASED)
+            ask_release(pinfo, leg);
+    }
+    if (allocation)
+        allocation->released = true;
+    close_without_path(pinfo, packet->call);
+}
+
+static void
+tell_release(packet_info *pinfo, const ft_packet *packet, const char *what)
+{
+    ft_event_add(pinfo, FT_EVENT_RELAY_RELEASED, 0, "%s asks the relay to release the %s",
+                 ft_endpoint_str(pinfo->pool, ft_flow_client(packet->flow)), what);
+}
+
+static void
+release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
+{
+    ft_leg *leg = newest_leg(packet->flow, stun->channel);
+
+    if (leg)
+        ask_release(pinfo, leg);
+    tell_release(pinfo, packet, wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
+}
+
+static void
+learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+                   bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
+    ft_allocation *allocation = allocation_of_bind(packet->flow, stun);
+    const bool releases = stun->has_lifetime && stun->lifetime == 0;
 
     ft_flow_set_server(packet->flow, &server);
     ft_device_learn(pinfo, &source);
-    ft_call *call = ft_call_open(pinfo, false);
-    if (stun->has_lifetime && stun->lifetime == 0) {
-        if (stun->channel)
-            release_legs(pinfo, packet, stun->channel,
-                         wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
-        return;
-    }
+    if (exchange && exchange->call)
+        ft_clue_call(pinfo, exchange->call);
+    else if (allocation)
+        ft_clue_call(pinfo, allocation->call);
+    ft_call *call = ft_call_resolve(pinfo, false);
+    if (exchange)
+        exchange->call = call;
     if (is_retransmission)
         ft_event_add(pinfo, FT_EVENT_CHANNEL_BIND_RETRANSMITTED, exchange ? exchange->request_frame : 0,
                      "Bind of channel 0x%04x to %s sent again", stun->channel,
                      ft_endpoint_str(pinfo->pool, &stun->peer));
-    bind_leg(pinfo, packet, stun, (ft_exchange *)exchange);
+    else if (releases && stun->channel)
+        release_channel(pinfo, packet, stun);
+    if (releases)
+        return;
+    if (!is_retransmission || (exchange && !exchange->leg))
+        bind_leg(pinfo, packet, stun, exchange, allocation);
     if (!call || stun->peer.addr.type == AT_NONE)
         return;
-    ft_call_expect(pinfo, call, &stun->peer);
-    if (call->remote.addr.type == AT_NONE)
-        call->remote = ft_endpoint_keep(&stun->peer);
+    ft_clue_expect(pinfo, call, FT_CLUE_PEER, &stun->peer);
+    ft_call_remote(call, &stun->peer, FT_REMOTE_BOUND);
 }
 
 static void
-learn_channel_bind_answer(const packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
+learn_bind_answer(packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
 {
-    if (stun->message_class == STUN_SUCCESS && !leg->bound_frame)
-        leg->bound_frame = pinfo->num;
-    else if (stun->message_class == STUN_ERROR && !leg->refused_frame)
-        leg->refused_frame = pinfo->num;
+    const bool success = stun->message_class == STUN_SUCCESS;
+
+    ft_channel_step(&leg->state, success ? FT_CHANNEL_BIND_DONE : FT_CHANNEL_BIND_REFUSED);
+    if (!success || leg->ready)
+        return;
+    leg->ready = true;
+    ft_event_add(pinfo, FT_EVENT_RELAY_READY, leg->setup_frame, "Channel 0x%04x to %s is bound", leg->channel,
+                 ft_endpoint_str(pinfo->pool, &leg->peer));
 }
 
 static void
-learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
+learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+                      bool is_retransmission)
 {
     const ft_endpoint server = ft_destination(pinfo);
+    const bool releases = stun->has_lifetime && stun->lifetime == 0;
+    ft_allocation *allocation = exchange && exchange->allocation ? exchange->allocation
+                                : releases ? allocation_to_release(pinfo, packet->flow)
+                                           : newest_allocation(packet->flow, false);
 
     ft_flow_set_server(packet->flow, &server);
-    ft_call_open(pinfo, false);
-    if (stun->has_lifetime && stun->lifetime == 0)
-        release_legs(pinfo, packet, 0, "allocation (Refresh with lifetime 0)");
+    if (allocation)
+        ft_clue_call(pinfo, allocation->call);
+    ft_call *call = ft_call_resolve(pinfo, false);
+    if (exchange) {
+        exchange->call = call;
+        exchange->allocation = allocation;
+    }
+    if (releases && !is_retransmission) {
+        release_allocation(pinfo, packet, allocation);
+        tell_release(pinfo, packet, "allocation (Refresh with lifetime 0)");
+    }
+}
+
+/* The relay has released what was asked for. */
+static void
+finish_release(const ft_flow *flow, const ft_allocation *allocation)
+{
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (is_of_allocation(leg, allocation) && leg->state == FT_CHANNEL_RELEASING)
+            ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
+    }
 }
 
 static void
@@ -146,19 +304,22 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, co
     const ft_endpoint server = ft_source(pinfo);
 
     ft_flow_set_server(packet->flow, &server);
-    ft_call_open(pinfo, false);
+    if (exchange)
+        ft_clue_call(pinfo, exchange->call);
+    ft_call_resolve(pinfo, false);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
-        learn_channel_bind_answer(pinfo, stun, exchange->leg);
+        learn_bind_answer(pinfo, stun, exchange->leg);
+    if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange)
+        finish_release(packet->flow, exchange->allocation);
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)
         ft_event_add(pinfo, FT_EVENT_ALLOCATION_MISMATCH, exchange ? exchange->request_frame : 0,
                      "The relay %s has no such allocation (437)", ft_endpoint_str(pinfo->pool, &server));
 }
 
 static void
-learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange,
-           bool is_retransmission)
+learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, bool is_retransmission)
 {
     if (stun->message_class != STUN_REQUEST) {
         if (stun->message_class != STUN_INDICATION)
@@ -167,13 +328,13 @@ learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_
     }
     switch (stun->method) {
     case STUN_ALLOCATE:
-        learn_allocate_request(pinfo, packet, stun, is_retransmission);
+        learn_allocate_request(pinfo, packet, stun, exchange, is_retransmission);
         break;
     case STUN_CHANNEL_BIND:
-        learn_channel_bind_request(pinfo, packet, stun, exchange, is_retransmission);
+        learn_bind_request(pinfo, packet, stun, exchange, is_retransmission);
         break;
     case STUN_REFRESH:
-        learn_refresh_request(pinfo, packet, stun);
+        learn_refresh_request(pinfo, packet, stun, exchange, is_retransmission);
         break;
     }
 }
@@ -201,55 +362,185 @@ ft_channel_used(packet_info *pinfo, const ft_leg *leg)
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
     guess_server(pinfo, packet->flow);
-    if (!leg)
+    if (!leg || packet->flow->client_learnt)
         return;
-    if (!packet->flow->client_learnt) {
-        ft_device_learn(pinfo, ft_flow_client(packet->flow));
-        packet->flow->client_learnt = true;
+    ft_device_learn(pinfo, ft_flow_client(packet->flow));
+    packet->flow->client_learnt = true;
+}
+
+/* The relay never answered the release; by now the device has given it up. */
+static void
+time_out_release(const packet_info *pinfo, ft_leg *leg)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    if (leg->state == FT_CHANNEL_RELEASING && ft_seconds(&leg->release_time, &now) > RELEASE_TIMEOUT_S)
+        ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
+}
+
+/* A relay of today has no bind: its first packet shows that it is there. */
+static void
+judge_modern_relay(packet_info *pinfo, const ft_packet *packet)
+{
+    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && packet->call && !packet->leg->ready) {
+        packet->leg->ready = true;
+        ft_event_add(pinfo, FT_EVENT_RELAY_READY, 0, "First packet in the relay's channel");
     }
-    ft_call_open(pinfo, false);
 }
 
 void
 ft_channel_judge(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_leg *leg = packet ? packet->leg : NULL;
+    ft_leg *leg = packet ? packet->leg : NULL;
 
-    if (!leg || !leg->channel || !ft_learning(pinfo))
+    if (!leg || !ft_learning(pinfo) || packet->seen_before)
         return;
-    if (leg->released_frame)
-        ft_event_add(pinfo, FT_EVENT_RELEASED_CHANNEL_USED, leg->released_frame,
-                     "Channel 0x%04x is used though frame %u released it", leg->channel, leg->released_frame);
-    else if (leg->setup_frame && !leg->bound_frame && !leg->refused_frame)
+    if (!leg->channel) {
+        judge_modern_relay(pinfo, packet);
+        return;
+    }
+    time_out_release(pinfo, leg);
+    const bool uplink = ft_flow_is_uplink(packet->flow, pinfo);
+    switch (ft_channel_step(&leg->state, uplink ? FT_CHANNEL_DATA_UP : FT_CHANNEL_DATA_DOWN)) {
+    case FT_CHANNEL_EARLY:
         ft_event_add(pinfo, FT_EVENT_EARLY_CHANNEL_DATA, leg->setup_frame,
-                     "Channel 0x%04x is used before the answer to its bind in frame %u", leg->channel, leg->setup_frame);
+                     "Channel 0x%04x is used before the answer to its bind in frame %u", leg->channel,
+                     ft_frame_number(leg->setup_frame));
+        break;
+    case FT_CHANNEL_USED_AFTER:
+        ft_event_add(pinfo, FT_EVENT_RELEASED_CHANNEL_USED, leg->release_frame,
+                     "Channel 0x%04x is used though frame %u released it", leg->channel,
+                     ft_frame_number(leg->release_frame));
+        break;
+    case FT_CHANNEL_FINE:
+        break;
+    }
 }
 
 /* ---- connectivity checks ---- */
 
-static check_state *
-checks(const ft_leg *leg)
-{
-    check_state *state = (check_state *)wmem_map_lookup(checks_of, leg);
+/* One transmission of a check. */
+typedef struct {
+    const ft_exchange *exchange;
+    bool     from_a;        /* by the end that the flow calls a */
+    bool     answered, repeated;
+    uint32_t frame;
+    nstime_t time;
+} sent_check;
 
-    if (!state) {
-        state = wmem_new0(wmem_file_scope(), check_state);
-        wmem_map_insert(checks_of, leg, state);
+#define SENT_CHECKS 16
+
+/* A pair's latest checks, either end's: a ring. */
+typedef struct {
+    sent_check sent[SENT_CHECKS];
+    unsigned   count;
+    bool       open;        /* one got through */
+} check_pair;
+
+static wmem_map_t *pairs; /* ft_leg -> check_pair */
+
+void
+ft_stun_init(void)
+{
+    pairs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+}
+
+static check_pair *
+pair_of(const ft_leg *leg)
+{
+    check_pair *pair = (check_pair *)wmem_map_lookup(pairs, leg);
+
+    if (!pair) {
+        pair = wmem_new0(wmem_file_scope(), check_pair);
+        wmem_map_insert(pairs, leg, pair);
     }
-    return state;
+    return pair;
 }
 
 static void
-tell_username(packet_info *pinfo, ft_call *call, const ft_stun *stun)
+remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange)
 {
-    if (!stun->has_binary_username || !call || call->username_told)
-        return;
-    call->username_told = true;
-    ft_event_add(pinfo, FT_EVENT_LEGACY_USERNAME, 0,
-                 "USERNAME is two binary candidate ids (%02X%02X%02X%02X for %02X%02X%02X%02X), as before RFC 5245",
-                 stun->username[10], stun->username[11], stun->username[12], stun->username[13],
-                 stun->username[0], stun->username[1], stun->username[2], stun->username[3]);
+    check_pair *pair = pair_of(packet->leg);
+    const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
+
+    for (unsigned i = 0; i < SENT_CHECKS; i++)
+        pair->sent[i].repeated |= pair->sent[i].frame && pair->sent[i].from_a == from_a;
+    pair->sent[pair->count++ % SENT_CHECKS] =
+        (sent_check){ exchange, from_a, false, false, ft_frame_id(pinfo), ft_now(pinfo) };
+}
+
+/* The transmission that got through: its stamp tells it from its repeats. */
+static uint32_t
+answered_frame(const ft_stun *stun, const ft_exchange *exchange)
+{
+    const ft_sent *sent = stun->has_timestamp ? ft_exchange_sent(exchange, stun->timestamp) : NULL;
+
+    if (sent)
+        return sent->frame;
+    return exchange ? exchange->last_request_frame : 0;
+}
+
+/* A check that never got an answer, as far as can be known now: its sender repeated it and waits for longer than answers
+ * take, or one that was sent later is the one that is answered. */
+static bool
+is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
+{
+    const nstime_t now = ft_now(pinfo);
+    const double age = ft_seconds(&check->time, &now);
+
+    if (!check->frame || check->answered || check == answered || age > HOLE_WINDOW_S)
+        return false;
+    if (check->from_a == answered->from_a)
+        return check->frame < answered->frame;
+    return check->repeated && age >= CHECK_LOST_S;
+}
+
+static void
+judge_hole(packet_info *pinfo, check_pair *pair, const sent_check *answered)
+{
+    unsigned lost = 0;
+    uint32_t first = UINT32_MAX;
+
+    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+        if (is_lost(pinfo, &pair->sent[i], answered)) {
+            lost++;
+            first = MIN(first, pair->sent[i].frame);
+        }
+    }
+    if (lost)
+        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered->frame,
+                     "The check in frame %u gets through after %u that did not since frame %u",
+                     ft_frame_number(answered->frame), lost, ft_frame_number(first));
+}
+
+static void
+learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+{
+    check_pair *pair = pair_of(packet->leg);
+    const uint32_t frame = answered_frame(stun, exchange);
+    sent_check *answered = NULL;
+
+    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+        if (frame && pair->sent[i].frame == frame)
+            answered = &pair->sent[i];
+    }
+    if (answered) {
+        answered->answered = true;
+        if (!pair->open)
+            judge_hole(pinfo, pair, answered);
+    }
+    pair->open = true;
+}
+
+static void
+tell_username(packet_info *pinfo, const ft_stun *stun)
+{
+    if (stun->has_binary_username)
+        ft_event_add(pinfo, FT_EVENT_LEGACY_USERNAME, 0,
+                     "USERNAME is two binary candidate ids (%02X%02X%02X%02X for %02X%02X%02X%02X), as before RFC 5245",
+                     stun->username[10], stun->username[11], stun->username[12], stun->username[13],
+                     stun->username[0], stun->username[1], stun->username[2], stun->username[3]);
 }
 
 static const char *
@@ -264,59 +555,51 @@ way_text(wmem_allocator_t *scope, const ft_packet *packet, packet_info *pinfo)
 }
 
 static void
-learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange,
-            bool is_retransmission)
+hand_in_clues(packet_info *pinfo, const ft_stun *stun)
 {
-    const ft_endpoint source = ft_source(pinfo);
-    ft_call *call = ft_call_open(pinfo, !is_retransmission);
+    if (stun->controlling || stun->controlled)
+        ft_clue_number(pinfo, FT_CLUE_TIE_BREAKER, stun->tie_breaker);
+    if (stun->has_binary_username) {
+        ft_clue_bytes(pinfo, FT_CLUE_CANDIDATE, stun->username, 8);
+        ft_clue_bytes(pinfo, FT_CLUE_CANDIDATE, stun->username + 10, 8);
+    }
+    for (unsigned i = 0; i < stun->candidate_call_count; i++)
+        ft_clue_number(pinfo, FT_CLUE_CANDIDATE_CALL, stun->candidate_calls[i]);
+    if (stun->has_link_id)
+        ft_clue_bytes(pinfo, FT_CLUE_LINK_ID, stun->link_id, sizeof stun->link_id);
+}
 
-    if (packet->path == FT_PATH_DIRECT)
-        ft_device_learn(pinfo, &source);
-    tell_username(pinfo, call, stun);
+static void
+tell_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+           bool is_retransmission)
+{
     if (stun->use_candidate) {
         ft_event *event = ft_event_add(pinfo, FT_EVENT_NOMINATED, 0, "Nominates the %s pair%s",
                                        packet->path == FT_PATH_RELAY ? "relayed" : "direct",
                                        is_retransmission ? " again" : "");
         if (exchange && !exchange->response_frame)
-            ((ft_exchange *)exchange)->event = event;
-    } else if (is_retransmission) {
+            exchange->event = event;
+    } else if (is_retransmission && !stun->is_cut) {
         ft_event_add(pinfo, FT_EVENT_BINDING_RETRANSMITTED, exchange ? exchange->request_frame : 0,
                      "Connectivity check sent again, %s", way_text(pinfo->pool, packet, pinfo));
     }
-    if (packet->path == FT_PATH_DIRECT && packet->leg) {
-        check_state *state = checks(packet->leg);
-        if (state->unanswered++ == 0) {
-            state->first_frame = pinfo->num;
-            state->first_time = pinfo->abs_ts;
-        }
-    }
 }
 
-/* The transmission that got through: its timestamp tells it from its repeats. */
-static uint32_t
-answered_frame(const ft_stun *stun, const ft_exchange *exchange)
-{
-    const ft_sent *sent = stun->has_timestamp ? ft_exchange_sent(exchange, stun->timestamp) : NULL;
-
-    if (sent)
-        return sent->frame;
-    return exchange ? exchange->request_frame : 0;
-}
-
-/* More than the check that is answered was waiting: earlier ones had been lost on the way. */
 static void
-judge_hole(packet_info *pinfo, check_state *state, uint32_t answered)
+learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, bool is_retransmission)
 {
-    nstime_t waited;
+    const ft_endpoint source = ft_source(pinfo);
 
-    nstime_delta(&waited, &pinfo->abs_ts, &state->first_time);
-    if (!state->open && state->unanswered > 1 && answered && answered != state->first_frame &&
-        nstime_to_sec(&waited) <= HOLE_PUNCH_WINDOW_S)
-        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered,
-                     "The check in frame %u gets through after %u that did not since frame %u", answered,
-                     state->unanswered - 1, state->first_frame);
-    state->open = true;
-    state->unanswered = 0;
+    hand_in_clues(pinfo, stun);
+    ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
+    if (exchange)
+        exchange->call = call;
+    if (packet->path == FT_PATH_DIRECT)
+        ft_device_learn(pinfo, &source);
+    tell_username(pinfo, stun);
+    tell_check(pinfo, packet, stun, exchange, is_retransmission);
+    if (packet->path == FT_PATH_DIRECT && packet->leg)
+        remember_check(pinfo, packet, exchange);
 }
 
 static void
@@ -324,17 +607,43 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, c
 {
     const ft_endpoint source = ft_source(pinfo);
 
-    ft_call *call = ft_call_open(pinfo, false);
-    if (exchange && exchange->event && exchange->response_frame == pinfo->num)
-        exchange->event->other_frame = pinfo->num;
-    if (packet->path != FT_PATH_DIRECT || !packet->leg)
+    if (exchange)
+        ft_clue_call(pinfo, exchange->call);
+    hand_in_clues(pinfo, stun);
+    ft_call *call = ft_call_resolve(pinfo, false);
+    if (exchange && exchange->event && exchange->response_frame == packet->frame)
+        exchange->event->other_frame = packet->frame;
+    if (packet->path != FT_PATH_DIRECT || !packet->leg || stun->message_class != STUN_SUCCESS)
         return;
     ft_device_learn(pinfo, &source);
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
-    if (call && call->remote.addr.type == AT_NONE && addresses_equal(&pinfo->dst, &call->local.addr) &&
-        !ft_endpoint_equal(&source, &call->local))
-        call->remote = ft_endpoint_keep(&source);
-    judge_hole(pinfo, checks(packet->leg), answered_frame(stun, exchange));
+    if (call && addresses_equal(&pinfo->dst, &call->local.addr) && !ft_endpoint_equal(&source, &call->local))
+        ft_call_remote(call, &source, FT_REMOTE_CHECKED);
+    ft_event_add(pinfo, FT_EVENT_DIRECT_READY, exchange ? exchange->request_frame : 0,
+                 "First direct check that is answered, %s", way_text(pinfo->pool, packet, pinfo));
+    learn_open_pair(pinfo, packet, stun, exchange);
+}
+
+/* ---- the relay's own words ---- */
+
+/* They start no call. What the capture has cut off isn't told. */
+static void
+learn_relay_error(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
+{
+    const char *reason = stun->error_reason ? stun->error_reason : "";
+
+    packet->begins_no_call = true;
+    packet->call = ft_call_of_packet(pinfo);
+    if (stun->error_code == 0)
+        return;
+    if (strcmp(reason, "Idle Client") == 0)
+        ft_event_add(pinfo, FT_EVENT_RELAY_IDLE, 0, "The relay reports error %u: %s", stun->error_code, reason);
+    else if (stun->error_code == PARTICIPANT_GONE)
+        ft_event_add(pinfo, FT_EVENT_PARTICIPANT_GONE, 0, "The relay can't find the participant (%u)",
+                     stun->error_code);
+    else
+        ft_event_add(pinfo, FT_EVENT_RELAY_ERROR, 0, "The relay reports error %u%s%s", stun->error_code,
+                     *reason ? ": " : "", reason);
 }
 
 void
@@ -344,16 +653,12 @@ ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchan
 
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
-    if (stun->method == STUN_BINDING && packet->path == FT_PATH_DIRECT)
-        ft_relay_tie_address(pinfo);
-    if (stun->method == STUN_RELAY_ERROR) {
-        ft_call_open(pinfo, false);
-        ft_event_add(pinfo, FT_EVENT_PARTICIPANT_GONE, 0, "The relay reports error %u", stun->error_code);
-    } else if (stun->method != STUN_BINDING) {
-        learn_turn(pinfo, packet, stun, exchange, is_retransmission);
-    } else if (stun->message_class == STUN_REQUEST) {
-        learn_check(pinfo, packet, stun, exchange, is_retransmission);
-    } else if (stun->message_class == STUN_SUCCESS) {
+    if (stun->method == STUN_RELAY_ERROR)
+        learn_relay_error(pinfo, packet, stun);
+    else if (stun->method != STUN_BINDING)
+        learn_turn(pinfo, packet, stun, (ft_exchange *)exchange, is_retransmission);
+    else if (stun->message_class == STUN_REQUEST)
+        learn_check(pinfo, packet, stun, (ft_exchange *)exchange, is_retransmission);
+    else if (stun->message_class != STUN_INDICATION)
         learn_check_answer(pinfo, packet, stun, exchange);
-    }
 }

@@ -27,6 +27,12 @@ typedef struct {
     bool        has_binary_username;    /* 20 bytes: two candidate ids */
     uint8_t     username[20];
     bool        controlling, controlled;
+    uint64_t    tie_breaker;            /* of either */
+    uint8_t     token[8];               /* RESERVATION-TOKEN */
+    uint32_t    candidate_calls[4];     /* distinct call ids in a candidate list; further ones are left out */
+    unsigned    candidate_call_count;
+    bool        is_cut;                 /* the capture lacks its end */
+    const char *error_reason;           /* of ERROR-CODE, in pinfo->pool; or NULL */
     bool        has_link_id;            /* 0x8008 of 16 bytes */
     uint8_t     link_id[16];
     bool        has_timestamp;

@@ -39,11 +39,11 @@ state_of(const ft_call *call)
 }
 
 static char *
-comment_of(wmem_allocator_t *scope, uint32_t frame, ft_path path)
+comment_of(packet_info *pinfo, ft_path path)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(scope, val_to_str_const(path, ft_path_vals, ""));
+    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, val_to_str_const(path, ft_path_vals, ""));
 
-    for (const ft_event *event = ft_events_of(frame); event; event = event->next)
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
         wmem_strbuf_append_printf(text, ", %s", ft_event_name(event->id));
     return wmem_strbuf_finalize(text);
 }
@@ -53,7 +53,7 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
 {
     const ft_call *call = packet->call;
 
-    if (!call || !have_tap_listener(voip_tap) || !(is_message(packet->kind) || pinfo->num == call->first_frame))
+    if (!call || !have_tap_listener(voip_tap) || !(is_message(packet->kind) || ft_frame_id(pinfo) == call->first_frame))
         return;
 
     voip_packet_info_t *told = wmem_new0(pinfo->pool, voip_packet_info_t);
@@ -66,6 +66,6 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
     told->call_comment = (char *)val_to_str_const(call->generation, ft_generation_vals, "");
     told->frame_label = (char *)val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
-    told->frame_comment = comment_of(pinfo->pool, pinfo->num, packet->path);
+    told->frame_comment = comment_of(pinfo, packet->path);
     tap_queue_packet(voip_tap, pinfo, told);
 }

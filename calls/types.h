@@ -63,6 +63,26 @@ ft_learning(const packet_info *pinfo)
     return !pinfo->fd->visited && !pinfo->flags.in_error_pkt;
 }
 
+/* The plugin's one clock: the frame's absolute time without the user's time shift. A time reference doesn't touch it. */
+static inline nstime_t
+ft_now(const packet_info *pinfo)
+{
+    nstime_t now;
+
+    nstime_delta(&now, &pinfo->abs_ts, &pinfo->fd->shift_offset);
+    return now;
+}
+
+/* Seconds from one time to a later one; 0 where the clock went back. */
+static inline double
+ft_seconds(const nstime_t *from, const nstime_t *to)
+{
+    nstime_t passed;
+
+    nstime_delta(&passed, to, from);
+    return MAX(nstime_to_sec(&passed), 0.0);
+}
+
 bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
 
 /* For wmem maps keyed by an ft_endpoint. */

@@ -51,7 +51,7 @@ static void
 count_payload_type(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
 {
     const ft_codec *codec =
-        ft_call_codec(packet->call, packet->generation, packet->payload_type, pinfo->num, NULL);
+        ft_call_codec(packet->call, packet->generation, packet->payload_type, packet->frame, NULL);
     char text[64];
 
     snprintf(text, sizeof text, "%u %s", packet->payload_type,
@@ -77,7 +77,7 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
                   tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
-    const ft_call *call = ft_call_as_of(packet->call, pinfo->num);
+    const ft_call *call = ft_call_as_of(packet->call, packet->frame);
 
     tick_stat_node(tree, ALL, 0, TRUE);
     count_value(tree, BY_KIND, packet->kind, ft_kind_vals);
@@ -88,7 +88,7 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     if (packet->kind == FT_KIND_RTP && packet->payload_type != FT_NO_PAYLOAD_TYPE)
         count_payload_type(tree, pinfo, packet);
     count_attributes(tree, packet->apple_attributes);
-    for (const ft_event *event = ft_events_of(pinfo->num); event; event = event->next)
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
         stats_tree_tick_pivot(tree, branch_nodes[BY_EVENT], ft_event_name(event->id));
     return TAP_PACKET_REDRAW;
 }

@@ -49,8 +49,8 @@ report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
     if (!wanted->filtered)
         return TAP_PACKET_DONT_REDRAW;
     /* A BYE may get an event by hindsight. */
-    if (packet->kind == FT_KIND_SIP || ft_events_of(pinfo->num))
-        g_hash_table_add(wanted->frames, GUINT_TO_POINTER(pinfo->num));
+    if (packet->kind == FT_KIND_SIP || ft_events_of(pinfo))
+        g_hash_table_add(wanted->frames, GUINT_TO_POINTER(packet->frame));
     if (packet->call)
         g_hash_table_add(wanted->calls, packet->call);
     return TAP_PACKET_REDRAW;
@@ -121,8 +121,8 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
     for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
         if (call->media_packets[path])
             wmem_strbuf_append_printf(text, "%s%s %u-%u", wmem_strbuf_get_len(text) ? ", " : "",
-                                      val_to_str_const(path, ft_path_vals, "?"), call->media_first[path],
-                                      call->media_last[path]);
+                                      val_to_str_const(path, ft_path_vals, "?"), ft_frame_number(call->media_first[path]),
+                                      ft_frame_number(call->media_last[path]));
     }
     return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
@@ -212,9 +212,10 @@ call_row(const report *wanted, const ft_call *call)
     return (table_row){ {
         wmem_strdup_printf(scope, "%u", call->number),
         val_to_str_const(call->generation, ft_generation_vals, "unknown"),
-        wmem_strdup_printf(scope, "%.3f", nstime_to_sec(&call->first_time)),
+        wmem_strdup_printf(scope, "%.3f", ft_since_start(&call->first_time)),
         wmem_strdup_printf(scope, "%.3f", duration(call)),
-        wmem_strdup_printf(scope, "%u-%u", call->first_frame, call->last_frame),
+        wmem_strdup_printf(scope, "%u-%u", ft_frame_number(call->first_frame),
+                           ft_frame_number(call->last_frame)),
         ft_endpoint_str(scope, &call->local),
         ft_endpoint_str(scope, &call->remote),
         ft_endpoint_str(scope, &call->offerer),
@@ -293,7 +294,7 @@ story(const report *wanted, const ft_call *call)
 static void
 print_event(const report *wanted, const ft_event *event, unsigned more, uint32_t last)
 {
-    printf("%8u %11.3f  %-7s %-27s %s", event->frame, nstime_to_sec(&event->time),
+    printf("%8u %11.3f  %-7s %-27s %s", ft_frame_number(event->frame), ft_since_start(&event->time),
            val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), printable(wanted->scope, event->text));
     if (more)
         printf(" (and %u more, to frame %u)", more, last);
@@ -309,7 +310,7 @@ print_story(const report *wanted, GPtrArray *events)
     for (unsigned i = 0; i < events->len; i++) {
         const ft_event *event = (const ft_event *)events->pdata[i];
         count[event->id]++;
-        last[event->id] = event->frame;
+        last[event->id] = ft_frame_number(event->frame);
     }
     for (unsigned i = 0; i < events->len; i++) {
         const ft_event *event = (const ft_event *)events->pdata[i];
@@ -360,7 +361,7 @@ print_timeline(const report *wanted)
         printf("\nCall %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->number,
                val_to_str_const(call->generation, ft_generation_vals, "unknown generation"),
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
-               call->first_frame, call->last_frame, duration(call), state_text(call),
+               ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), state_text(call),
                end_text(wanted->scope, call));
         print_far_end(wanted, call);
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
@@ -434,8 +435,8 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_string(json, "direction", stream->outgoing ? "out" : "in");
         json_codecs(json, wanted, call, stream);
         json_end(json, wanted, "sender", &stream->sender);
-        json_number(json, "first_frame", stream->first_frame);
-        json_number(json, "last_frame", stream->last_frame);
+        json_number(json, "first_frame", ft_frame_number(stream->first_frame));
+        json_number(json, "last_frame", ft_frame_number(stream->last_frame));
         json_number(json, "packets", stream->packets);
         json_number(json, "copies", stream->copies);
         json_number(json, "lost", lost_packets(stream));
@@ -473,8 +474,8 @@ json_paths(json_dumper *json, const ft_call *call)
         json_dumper_begin_object(json);
         json_string(json, "path", val_to_str_const(path, ft_path_vals, "?"));
         json_number(json, "packets", call->media_packets[path]);
-        json_number(json, "first_frame", call->media_first[path]);
-        json_number(json, "last_frame", call->media_last[path]);
+        json_number(json, "first_frame", ft_frame_number(call->media_first[path]));
+        json_number(json, "last_frame", ft_frame_number(call->media_last[path]));
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
@@ -490,14 +491,14 @@ json_events(json_dumper *json, const report *wanted, const ft_call *call)
     for (unsigned i = 0; i < events->len; i++) {
         const ft_event *event = (const ft_event *)events->pdata[i];
         json_dumper_begin_object(json);
-        json_number(json, "frame", event->frame);
-        json_seconds(json, "time", nstime_to_sec(&event->time));
+        json_number(json, "frame", ft_frame_number(event->frame));
+        json_seconds(json, "time", ft_since_start(&event->time));
         if (event->path != FT_PATH_UNKNOWN)
             json_string(json, "path", val_to_str_const(event->path, ft_path_vals, "?"));
         json_string(json, "event", ft_event_name(event->id));
         json_string(json, "text", event->text);
         if (event->other_frame)
-            json_number(json, "other_frame", event->other_frame);
+            json_number(json, "other_frame", ft_frame_number(event->other_frame));
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
@@ -510,17 +511,17 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_dumper_begin_object(json);
     json_number(json, "call", call->number);
     json_string(json, "generation", val_to_str_const(call->generation, ft_generation_vals, "unknown"));
-    json_seconds(json, "start", nstime_to_sec(&call->first_time));
+    json_seconds(json, "start", ft_since_start(&call->first_time));
     json_seconds(json, "duration", duration(call));
-    json_number(json, "first_frame", call->first_frame);
-    json_number(json, "last_frame", call->last_frame);
+    json_number(json, "first_frame", ft_frame_number(call->first_frame));
+    json_number(json, "last_frame", ft_frame_number(call->last_frame));
     json_number(json, "packets", call->packets);
     json_end(json, wanted, "local", &call->local);
     json_end(json, wanted, "remote", &call->remote);
     json_end(json, wanted, "offer_from", &call->offerer);
     json_string(json, "state", state_text(call));
     if (call->end_reason) {
-        json_number(json, "end_frame", call->end_frame);
+        json_number(json, "end_frame", ft_frame_number(call->end_frame));
         json_string(json, "end", call->end_reason);
     }
     if (call->restart_of)

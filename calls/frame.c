@@ -1,0 +1,154 @@
+/* calls/frame.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/frame.h"
+
+#include <epan/proto_data.h>
+
+#define RECORD_KEY 0
+
+/* From this number on, ids are larger by `dropped`. */
+typedef struct {
+    uint32_t number, dropped;
+} drop;
+
+static wmem_array_t *drops; /* of drop, in order of numbers; empty without a read filter */
+static uint32_t dropped;    /* packets so far */
+static uint32_t last_number;
+static int64_t last_offset; /* in the file: what tells two packets with one number apart */
+static nstime_t start;      /* of the capture; unset before the first frame */
+static int proto_frame;
+
+static void
+reset(void)
+{
+    drops = wmem_array_new(wmem_file_scope(), sizeof(drop));
+    dropped = last_number = 0;
+    last_offset = -1;
+    nstime_set_unset(&start);
+}
+
+void
+ft_frame_init(int proto)
+{
+    proto_frame = proto;
+    register_init_routine(reset);
+}
+
+static void
+note_drop(uint32_t number)
+{
+    const unsigned count = wmem_array_get_count(drops);
+    drop *last = count ? (drop *)wmem_array_index(drops, count - 1) : NULL;
+    const drop next = { number, ++dropped };
+
+    if (last && last->number == number)
+        *last = next;
+    else
+        wmem_array_append_one(drops, next);
+}
+
+/* The first pass knows no time reference, so its relative time is since the first frame. */
+static void
+note_start(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    nstime_delta(&start, &now, &pinfo->rel_ts);
+}
+
+double
+ft_since_start(const nstime_t *time)
+{
+    nstime_t passed;
+
+    nstime_delta(&passed, time, &start);
+    return nstime_to_sec(&passed);
+}
+
+void
+ft_frame_note(const packet_info *pinfo)
+{
+    if (pinfo->fd->visited || (pinfo->num == last_number && pinfo->fd->file_off == last_offset))
+        return;
+    if (pinfo->num == last_number)
+        note_drop(pinfo->num);
+    if (nstime_is_unset(&start))
+        note_start(pinfo);
+    last_number = pinfo->num;
+    last_offset = pinfo->fd->file_off;
+}
+
+/* The last entry whose key (number, or id) is at most this; NULL before the first. */
+static const drop *
+drop_before(uint32_t key, bool is_id)
+{
+    unsigned low = 0, high = wmem_array_get_count(drops);
+
+    while (low < high) {
+        const unsigned middle = low + (high - low) / 2;
+        const drop *entry = (const drop *)wmem_array_index(drops, middle);
+        if (entry->number + (is_id ? entry->dropped : 0) <= key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? (const drop *)wmem_array_index(drops, low - 1) : NULL;
+}
+
+uint32_t
+ft_frame_id(const packet_info *pinfo)
+{
+    ft_frame_note(pinfo);
+    if (dropped == 0)
+        return pinfo->num;
+    if (!pinfo->fd->visited)
+        return pinfo->num + dropped;
+
+    const drop *before = drop_before(pinfo->num, false);
+    return pinfo->num + (before ? before->dropped : 0);
+}
+
+/* An id whose number went on to a later packet is a dropped one's: the next entry's packets begin above it. */
+uint32_t
+ft_frame_number(uint32_t id)
+{
+    if (dropped == 0 || id == 0)
+        return id;
+
+    const drop *before = drop_before(id, true);
+    const uint32_t number = id - (before ? before->dropped : 0);
+    const unsigned next = before ? (unsigned)(before - (const drop *)wmem_array_get_raw(drops)) + 1 : 0;
+    const drop *after = next < wmem_array_get_count(drops) ? (const drop *)wmem_array_index(drops, next) : NULL;
+    return after && number >= after->number ? 0 : number;
+}
+
+proto_item *
+ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, int length, uint32_t id)
+{
+    const uint32_t number = ft_frame_number(id);
+    proto_item *item = number ? proto_tree_add_uint(tree, hf, tvb, offset, length, number) : NULL;
+
+    proto_item_set_generated(item);
+    return item;
+}
+
+ft_frame *
+ft_frame_get(packet_info *pinfo)
+{
+    return (ft_frame *)p_get_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY);
+}
+
+ft_frame *
+ft_frame_make(packet_info *pinfo)
+{
+    ft_frame *frame = ft_frame_get(pinfo);
+
+    if (frame || pinfo->fd->visited)
+        return frame;
+    frame = wmem_new0(wmem_file_scope(), ft_frame);
+    frame->id = ft_frame_id(pinfo);
+    p_add_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY, frame);
+    return frame;
+}

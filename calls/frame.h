@@ -1,0 +1,54 @@
+/* calls/frame.h
+ * Frames: a number of our own for each, and what is remembered of the few that have something to tell.
+ *
+ * Wireshark's frame numbers repeat while a read filter (-R) drops packets: the next packet bears the number again.
+ * An id here is the number plus the packets dropped so far, so ids never repeat and stand in the order of the file;
+ * without a read filter they are the numbers. All memory ("as of", links) is kept by id, and only what a user sees
+ * is a number. A dropped packet is known by the next one that bears its number.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_FRAME_H
+#define FT_FRAME_H
+
+#include "calls/types.h"
+
+struct ft_call;
+struct ft_event;
+
+/* What is remembered of a frame, for as long as the file is open. It hangs on the frame itself. */
+typedef struct ft_frame {
+    uint32_t         id;
+    struct ft_event *events;        /* in the order of recording; NULL if none */
+    struct ft_call  *call;          /* of a packet that isn't in its leg's call; else NULL */
+    struct ft_call  *prepared;      /* the call that a packet of Apple's servers went before, or NULL */
+    uint32_t         prepared_from; /* id of the frame that told it */
+    uint32_t         seen_before;   /* id of the frame that was this datagram's first copy, or 0 */
+    uint32_t         lost_before;   /* RTP packets of its stream missing before this one, as known here */
+} ft_frame;
+
+/* Must see each frame once at least, on the first pass, so that dropped ones are known. Cheap. */
+void ft_frame_note(const packet_info *pinfo);
+
+/* The frame's id. */
+uint32_t ft_frame_id(const packet_info *pinfo);
+
+/* The number to show for an id; 0 where that packet was dropped, or for id 0. */
+uint32_t ft_frame_number(uint32_t id);
+
+/* The link to a frame as a generated item; none where it is 0 or was dropped. */
+proto_item *ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, int length, uint32_t id);
+
+/* Seconds from the capture's first frame to a time of ft_now(); before it, negative. */
+double ft_since_start(const nstime_t *time);
+
+/* What is remembered of the frame in hand: NULL if nothing is. */
+ft_frame *ft_frame_get(packet_info *pinfo);
+
+/* The same, made where there is none (first pass only: NULL else). */
+ft_frame *ft_frame_make(packet_info *pinfo);
+
+/* Once, when the front door is registered; proto: whose per-frame data it is. */
+void ft_frame_init(int proto);
+
+#endif

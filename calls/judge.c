@@ -1,0 +1,88 @@
+/* calls/judge.c
+ *
+ *    equal clue that decides, of higher rank than any that contradicts?   SAME
+ *    a clue that decides contradicts?                                     OTHER
+ *    equal clue that is strong?                                           SAME
+ *    a strong clue contradicts (a new reservation)?                       OTHER
+ *    its way was this call's, and the call goes on?                       SAME
+ *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
+ *    addresses alone, one running call only, the other side alive?        SAME
+ *    else                                                                 UNKNOWN
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/judge.h"
+
+#define CLUE_ROW(id, strength, excludes, life, what) { strength, excludes, life, what },
+const ft_clue_row ft_clue_rows[FT_CLUE_COUNT] = { FT_CLUES(CLUE_ROW) };
+
+/* The bits of the clues of this strength whose value holds for so long. */
+static uint32_t
+clues_of(ft_strength strength, uint32_t bits, double age)
+{
+    uint32_t found = 0;
+
+    for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
+        const ft_clue_row *row = &ft_clue_rows[i];
+        if (row->strength == strength && (row->life == FT_FOREVER || age <= row->life))
+            found |= bits & FT_CLUE_BIT(i);
+    }
+    return found;
+}
+
+/* Those of them that contradict, if their row lets them. */
+static uint32_t
+contradictions(ft_strength strength, uint32_t bits)
+{
+    uint32_t found = 0;
+
+    for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
+        if (ft_clue_rows[i].strength == strength && ft_clue_rows[i].excludes)
+            found |= bits & FT_CLUE_BIT(i);
+    }
+    return found;
+}
+
+/* The lowest bit is the clue of the highest rank. */
+static bool
+outranks(uint32_t one, uint32_t other)
+{
+    const uint32_t lowest_of_one = one & (0 - one), lowest_of_other = other & (0 - other);
+
+    return one && (!other || lowest_of_one < lowest_of_other);
+}
+
+static ft_judgement
+by_leg(const ft_trial *trial)
+{
+    if (!trial->over || (!trial->starts && trial->age <= FT_QUIET_END_S))
+        return (ft_judgement){ FT_SAME, FT_LEG };
+    return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
+}
+
+static ft_judgement
+by_address(const ft_trial *trial)
+{
+    const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
+    const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
+
+    if (equal && trial->only && !trial->over && trial->far_age <= alive)
+        return (ft_judgement){ FT_SAME, FT_WEAK };
+    return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
+}
+
+ft_judgement
+ft_judge(const ft_trial *trial)
+{
+    static const ft_strength tellers[] = { FT_DECIDES, FT_STRONG };
+
+    for (unsigned i = 0; i < sizeof tellers / sizeof *tellers; i++) {
+        const uint32_t equal = clues_of(tellers[i], trial->equal, trial->age);
+        const uint32_t against = contradictions(tellers[i], trial->different);
+        if (outranks(equal, against))
+            return (ft_judgement){ FT_SAME, tellers[i] };
+        if (against)
+            return (ft_judgement){ FT_OTHER, tellers[i] };
+    }
+    return trial->on_leg ? by_leg(trial) : by_address(trial);
+}

@@ -1,0 +1,671 @@
+/* calls/resolve.c
+ *
+ *    clues of the packet --+
+ *    its way's call -------+--> the calls that may be meant --> the judge, one by one --> the strongest SAME,
+ *    its ends' calls ------+                                                              else a new call
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/resolve.h"
+
+#include "calls/limits.h"
+
+#define MAX_CANDIDATES 16   /* calls that one packet may be of; further ones aren't looked at */
+#define CALLS_OF_END   4    /* latest calls that an address is known of */
+#define KEY_QUIET_S    20   /* media of a way silent for so long: another key with another SSRC is another call's */
+#define SEQUENCE_STEP  3000 /* RFC 3550 A.1, MAX_DROPOUT: beyond, a sequence doesn't go on */
+
+/* ---- what is known of each value ---- */
+
+typedef struct {
+    uint8_t bytes[FT_CLUE_LENGTH];
+    ft_clue what;
+} value_key;
+
+typedef struct {
+    ft_call *call;
+    uint16_t sequence;  /* of an SSRC: the newest */
+    bool     has_sequence;
+} value_owner;
+
+/* An address's latest calls, newest first. */
+typedef struct {
+    ft_call *calls[CALLS_OF_END];
+} end_calls;
+
+/* Where an address counts: the same private address in another VLAN is somebody else's. */
+typedef struct {
+    ft_endpoint end;
+    uint32_t    vlan;
+    ft_clue     what;
+} end_key;
+
+static wmem_map_t *values; /* value_key -> value_owner */
+static wmem_map_t *ends;   /* end_key -> end_calls */
+
+static unsigned
+value_hash(const void *key)
+{
+    const value_key *value = (const value_key *)key;
+
+    return wmem_strong_hash(value->bytes, sizeof value->bytes) ^ value->what;
+}
+
+static gboolean
+value_equal(const void *one, const void *other)
+{
+    const value_key *x = (const value_key *)one, *y = (const value_key *)other;
+
+    return x->what == y->what && memcmp(x->bytes, y->bytes, sizeof x->bytes) == 0;
+}
+
+static unsigned
+end_hash(const void *key)
+{
+    const end_key *end = (const end_key *)key;
+
+    return ft_endpoint_hash(&end->end) ^ end->vlan << 8 ^ end->what;
+}
+
+static gboolean
+end_equal(const void *one, const void *other)
+{
+    const end_key *x = (const end_key *)one, *y = (const end_key *)other;
+
+    return x->what == y->what && x->vlan == y->vlan && ft_endpoint_equal(&x->end, &y->end);
+}
+
+void
+ft_resolve_init(void)
+{
+    values = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), value_hash, value_equal);
+    ends = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), end_hash, end_equal);
+}
+
+/* ---- clues of the packet in hand ---- */
+
+void
+ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned length)
+{
+    static const uint8_t zeros[FT_CLUE_LENGTH] = { 0 };
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    length = MIN(length, FT_CLUE_LENGTH);
+    if (!packet || !ft_learning(pinfo) || packet->clue_count >= FT_MAX_CLUES_OF_PACKET ||
+        memcmp(bytes, zeros, length) == 0)
+        return;
+
+    ft_packet_clue *clue = &packet->clues[packet->clue_count++];
+    memset(clue->bytes, 0, sizeof clue->bytes);
+    memcpy(clue->bytes, bytes, length);
+    clue->what = what;
+    packet->is_judged = false;
+}
+
+void
+ft_clue_number(packet_info *pinfo, ft_clue what, uint64_t value)
+{
+    ft_clue_bytes(pinfo, what, &value, sizeof value);
+}
+
+void
+ft_clue_call(packet_info *pinfo, ft_call *call)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !call || !ft_learning(pinfo))
+        return;
+    packet->told_call = (ft_call *)ft_call_as_of(call, packet->frame);
+    packet->is_judged = false;
+}
+
+static value_key
+key_of(const ft_packet_clue *clue)
+{
+    value_key key = { { 0 }, (ft_clue)clue->what };
+
+    memcpy(key.bytes, clue->bytes, sizeof key.bytes);
+    return key;
+}
+
+static value_owner *
+owner_of(const ft_packet_clue *clue)
+{
+    const value_key key = key_of(clue);
+
+    return (value_owner *)wmem_map_lookup(values, &key);
+}
+
+/* Where one value can have one call only, the first one keeps it; else the newest takes it over. */
+static void
+own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
+{
+    value_owner *owner = owner_of(clue);
+
+    if (!owner) {
+        if (wmem_map_size(values) >= FT_MAX_TIES) {
+            ft_limit_met(pinfo);
+            return;
+        }
+        const value_key key = key_of(clue);
+        owner = wmem_new0(wmem_file_scope(), value_owner);
+        wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
+        owner->call = call;
+    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES) {
+        owner->call = call;
+    }
+}
+
+void
+ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value)
+{
+    ft_packet_clue clue = { { 0 }, (uint8_t)what };
+
+    memcpy(clue.bytes, &value, sizeof value);
+    if (ft_learning(pinfo) && value)
+        own(pinfo, &clue, call);
+}
+
+/* ---- ends ---- */
+
+/* RFC 1918, RFC 6598, link-local; RFC 4193. */
+static bool
+is_private(const address *addr)
+{
+    if (addr->type == AT_IPv4) {
+        const uint8_t *b = (const uint8_t *)addr->data;
+        return b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
+               (b[0] == 100 && (b[1] & 0xc0) == 64) || (b[0] == 169 && b[1] == 254);
+    }
+    if (addr->type == AT_IPv6) {
+        const uint8_t *b = (const uint8_t *)addr->data;
+        return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+    }
+    return false;
+}
+
+static const end_calls *
+calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
+{
+    const end_key key = { *end, pinfo->vlan_id, what };
+
+    return (const end_calls *)wmem_map_lookup(ends, &key);
+}
+
+static end_calls *
+make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
+{
+    const end_key key = { ft_endpoint_keep(end), pinfo->vlan_id, what };
+
+    if (wmem_map_size(ends) >= 2 * FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    end_calls *made = wmem_new0(wmem_file_scope(), end_calls);
+    wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), made);
+    return made;
+}
+
+static void
+set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
+{
+    end_calls *known = (end_calls *)calls_of_end(pinfo, what, end);
+    unsigned at = 0;
+
+    if (end->addr.type == AT_NONE || (known && known->calls[0] == call))
+        return;
+    if (!known && (known = make_end(pinfo, what, end)) == NULL)
+        return;
+    ft_call_changes++;
+    while (at < CALLS_OF_END - 1 && known->calls[at] && known->calls[at] != call)
+        at++;
+    for (; at > 0; at--)
+        known->calls[at] = known->calls[at - 1];
+    known->calls[0] = call;
+}
+
+void
+ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
+{
+    if (ft_learning(pinfo) && call && !is_private(&end->addr))
+        set_call_of_end(pinfo, what, end, call);
+}
+
+/* The packet's ends: the device whose packet it is, and the other one. The relay is nobody's far end. */
+typedef struct {
+    ft_endpoint device, other;
+    bool        other_is_server;
+} packet_ends;
+
+static bool
+is_server(const ft_flow *flow, const ft_endpoint *end)
+{
+    return flow->server && ft_endpoint_equal(flow->server, end);
+}
+
+/* On the direct path the device is the end that has a call already, else the sender. */
+static packet_ends
+ends_of(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    const bool from_server = is_server(packet->flow, &source), to_server = is_server(packet->flow, &destination);
+
+    if (from_server || (!to_server && !calls_of_end(pinfo, FT_CLUE_DEVICE, &source) &&
+                        calls_of_end(pinfo, FT_CLUE_DEVICE, &destination)))
+        return (packet_ends){ destination, source, from_server };
+    return (packet_ends){ source, destination, to_server };
+}
+
+/* ---- trials ---- */
+
+typedef struct {
+    packet_info       *pinfo;
+    const ft_packet   *packet;
+    packet_ends        ends;
+    nstime_t           now;
+    bool               starts;
+    ft_call           *of_leg;
+    ft_call           *candidates[MAX_CANDIDATES];
+    unsigned           count;
+} inquiry;
+
+static void
+add_candidate(inquiry *q, ft_call *call)
+{
+    call = (ft_call *)ft_call_as_of(call, q->packet->frame);
+    if (!call || q->count >= MAX_CANDIDATES)
+        return;
+    for (unsigned i = 0; i < q->count; i++) {
+        if (q->candidates[i] == call)
+            return;
+    }
+    q->candidates[q->count++] = call;
+}
+
+static void
+add_calls_of_end(inquiry *q, ft_clue what, const ft_endpoint *end)
+{
+    const end_calls *known = calls_of_end(q->pinfo, what, end);
+
+    for (unsigned i = 0; known && i < CALLS_OF_END; i++)
+        add_candidate(q, known->calls[i]);
+}
+
+static ft_endpoint
+host_of(const ft_endpoint *device)
+{
+    return (ft_endpoint){ device->addr, 0 };
+}
+
+static void
+find_candidates(inquiry *q)
+{
+    const ft_endpoint host = host_of(&q->ends.device);
+
+    add_candidate(q, q->packet->told_call);
+    add_candidate(q, q->of_leg);
+    for (unsigned i = 0; i < q->packet->clue_count; i++) {
+        const value_owner *owner = owner_of(&q->packet->clues[i]);
+        add_candidate(q, owner ? owner->call : NULL);
+    }
+    add_calls_of_end(q, FT_CLUE_DEVICE, &q->ends.device);
+    if (!q->ends.other_is_server) {
+        add_calls_of_end(q, FT_CLUE_DEVICE, &q->ends.other);
+        add_calls_of_end(q, FT_CLUE_PEER, &q->ends.other);
+        add_calls_of_end(q, FT_CLUE_OFFER, &q->ends.other);
+    }
+    add_calls_of_end(q, FT_CLUE_PEER, &q->ends.device);
+    add_calls_of_end(q, FT_CLUE_OFFER, &q->ends.device);
+    if (q->packet->generation == FT_MODERN)
+        add_calls_of_end(q, FT_CLUE_HOST, &host);
+}
+
+static bool
+is_call_of_end(const inquiry *q, ft_clue what, const ft_endpoint *end, const ft_call *call)
+{
+    const end_calls *known = calls_of_end(q->pinfo, what, end);
+
+    for (unsigned i = 0; known && i < CALLS_OF_END; i++) {
+        if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
+            return true;
+    }
+    return false;
+}
+
+/* Which of the packet's addresses are the call's. */
+static uint32_t
+equal_ends(const inquiry *q, const ft_call *call)
+{
+    const ft_endpoint host = host_of(&q->ends.device);
+    const bool other = !q->ends.other_is_server;
+    uint32_t equal = 0;
+
+    if (is_call_of_end(q, FT_CLUE_DEVICE, &q->ends.device, call) ||
+        (other && is_call_of_end(q, FT_CLUE_DEVICE, &q->ends.other, call)))
+        equal |= FT_CLUE_BIT(FT_CLUE_DEVICE);
+    if (is_call_of_end(q, FT_CLUE_PEER, &q->ends.device, call) ||
+        (other && is_call_of_end(q, FT_CLUE_PEER, &q->ends.other, call)))
+        equal |= FT_CLUE_BIT(FT_CLUE_PEER);
+    if (is_call_of_end(q, FT_CLUE_OFFER, &q->ends.device, call) ||
+        (other && is_call_of_end(q, FT_CLUE_OFFER, &q->ends.other, call)))
+        equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
+    if (q->packet->generation == FT_MODERN && is_call_of_end(q, FT_CLUE_HOST, &host, call))
+        equal |= FT_CLUE_BIT(FT_CLUE_HOST);
+    return equal;
+}
+
+/* Who sends, as the tie-breakers are kept: behind a relay, whom the channel was bound to. */
+static ft_endpoint
+sender_of(const inquiry *q)
+{
+    const ft_endpoint source = ft_source(q->pinfo);
+
+    return q->packet->leg && is_server(q->packet->flow, &source) ? q->packet->leg->peer : source;
+}
+
+/* A call has two ICE agents, and each has one tie-breaker. */
+static bool
+has_another_tie_breaker(const inquiry *q, const ft_call *call)
+{
+    const ft_endpoint sender = sender_of(q);
+
+    if (call->tie_breaker_count >= FT_MAX_AGENTS)
+        return true;
+    for (unsigned i = 0; i < call->tie_breaker_count; i++) {
+        if (sender.addr.type != AT_NONE && ft_endpoint_equal(&call->tie_breakers[i].sender, &sender))
+            return true;
+    }
+    return false;
+}
+
+/* Another key where an SSRC goes on is a new key of the same call, and so is that of one more participant. It is another
+ * call's where it comes with another SSRC on another way, or on a way whose media ended. */
+static bool
+has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
+{
+    const ft_leg *leg = q->packet->leg;
+
+    if (call->keys == 0 || (equal & FT_CLUE_BIT(FT_CLUE_SSRC)))
+        return false;
+    if (q->of_leg != call)
+        return true;
+    return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
+}
+
+static bool
+contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
+{
+    switch (what) {
+    case FT_CLUE_CALL_ID:
+        return call->dialogs > 0 && !call->invites_again;
+    case FT_CLUE_TIE_BREAKER:
+        return has_another_tie_breaker(q, call);
+    case FT_CLUE_KEY:
+        return has_another_key(q, call, equal);
+    case FT_CLUE_RESERVATION:
+        return call->reservations > 0;
+    default:
+        return false;
+    }
+}
+
+static void
+compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
+{
+    const ft_packet *packet = q->packet;
+
+    if (packet->told_call == call)
+        trial->equal |= FT_CLUE_BIT(FT_CLUE_REQUEST);
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const value_owner *owner = owner_of(&packet->clues[i]);
+        if (owner && ft_call_as_of(owner->call, packet->frame) == call)
+            trial->equal |= FT_CLUE_BIT(packet->clues[i].what);
+    }
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const ft_clue what = (ft_clue)packet->clues[i].what;
+        if (!(trial->equal & FT_CLUE_BIT(what)) && contradicts(q, call, what, trial->equal))
+            trial->different |= FT_CLUE_BIT(what);
+    }
+}
+
+/* Whether no other running call has an address of the packet's. */
+static bool
+is_only(const inquiry *q, const ft_call *call)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        const ft_call *other = q->candidates[i];
+        if (other != call && !ft_call_is_over(q->pinfo, other) && equal_ends(q, other))
+            return false;
+    }
+    return true;
+}
+
+static ft_judgement
+try_call(const inquiry *q, const ft_call *call)
+{
+    ft_trial trial = { .equal = equal_ends(q, call),
+                       .on_leg = q->of_leg == call,
+                       .starts = q->starts,
+                       .over = ft_call_is_over(q->pinfo, call),
+                       .age = ft_seconds(&call->last_time, &q->now),
+                       .far_age = ft_seconds(&call->heard_time, &q->now) };
+
+    compare_clues(q, call, &trial);
+    trial.only = trial.equal && is_only(q, call);
+    return ft_judge(&trial);
+}
+
+/* ---- what follows ---- */
+
+/* Two whole calls are never one: each has a dialog, or two agents, or both senders' keys of its own. */
+static bool
+may_be_one(const ft_call *one, const ft_call *other)
+{
+    return !(one->dialogs && other->dialogs) && one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS &&
+           (one->keys < 2 || other->keys < 2);
+}
+
+static ft_call *
+merge(packet_info *pinfo, ft_call *one, ft_call *other)
+{
+    if (!may_be_one(one, other))
+        return one;
+    if (MAX(one->merges, other->merges) >= FT_MAX_MERGES) {
+        ft_limit_met(pinfo);
+        return one;
+    }
+    return ft_call_merge(pinfo, one, other);
+}
+
+/* The packet is of `call` for a strong reason; its way was another's that nothing speaks against: they are one. */
+static ft_call *
+reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned best)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        ft_call *met = q->candidates[i];
+        if (i == best || met == call || judged[i].verdict != FT_SAME || judged[i].strength < FT_LEG)
+            continue;
+        if (judged[best].strength < FT_DECIDES &&
+            (ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, met)))
+            continue;
+        call = merge(q->pinfo, call, met);
+    }
+    return call;
+}
+
+static void
+keep_tie_breaker(const inquiry *q, ft_call *call, const ft_packet_clue *clue)
+{
+    if (call->tie_breaker_count >= FT_MAX_AGENTS)
+        return;
+
+    const ft_endpoint sender = sender_of(q);
+    ft_tie_breaker *agent = &call->tie_breakers[call->tie_breaker_count++];
+    memcpy(&agent->value, clue->bytes, sizeof agent->value);
+    agent->sender = ft_endpoint_keep(&sender);
+}
+
+/* What the packet brought is the call's own from now on. */
+static void
+keep_clues(const inquiry *q, ft_call *call)
+{
+    for (unsigned i = 0; i < q->packet->clue_count; i++) {
+        const ft_packet_clue *clue = &q->packet->clues[i];
+        const value_owner *owner = owner_of(clue);
+        const bool is_new = !owner || ft_call_as_of(owner->call, q->packet->frame) != call;
+        const bool was_anybodys = owner != NULL;
+        own(q->pinfo, clue, call);
+        if (!is_new || was_anybodys)
+            continue;
+        if (clue->what == FT_CLUE_TIE_BREAKER)
+            keep_tie_breaker(q, call, clue);
+        call->keys += clue->what == FT_CLUE_KEY;
+        call->reservations += clue->what == FT_CLUE_RESERVATION;
+        if (clue->what == FT_CLUE_CALL_ID) {
+            call->dialogs++;
+            call->invites_again = false;
+        }
+    }
+}
+
+static void
+keep_ends(const inquiry *q, ft_call *call)
+{
+    const ft_endpoint host = host_of(&q->ends.device);
+
+    set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
+    set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
+    ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
+    if (!q->ends.other_is_server)
+        ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
+}
+
+/* The latest call that this device had, for call_restarted. */
+static const ft_call *
+call_before(const inquiry *q)
+{
+    const end_calls *known = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
+
+    return known ? ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
+}
+
+/* A packet that is of a call that is over leaves its way to the running one. Answers, and what goes by its allocation,
+ * say nothing of their way. */
+static bool
+takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
+{
+    if (!q->of_leg || q->of_leg == call)
+        return true;
+    if (q->packet->told_call == call && judged.strength == FT_DECIDES)
+        return false;
+    return !ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, q->of_leg);
+}
+
+/* Several running calls have the packet's addresses, so nothing tells; what begins a call begins one all the same. */
+static bool
+is_ambiguous(const inquiry *q)
+{
+    unsigned running = 0;
+
+    for (unsigned i = 0; i < q->count; i++)
+        running += !ft_call_is_over(q->pinfo, q->candidates[i]) && equal_ends(q, q->candidates[i]) != 0;
+    return running > 1 && !q->starts;
+}
+
+static ft_call *
+judge_all(inquiry *q)
+{
+    ft_judgement judged[MAX_CANDIDATES];
+    unsigned best = MAX_CANDIDATES;
+
+    for (unsigned i = 0; i < q->count; i++) {
+        judged[i] = try_call(q, q->candidates[i]);
+        if (judged[i].verdict == FT_SAME && (best == MAX_CANDIDATES || judged[i].strength > judged[best].strength))
+            best = i;
+    }
+    if (best == MAX_CANDIDATES) {
+        if (is_ambiguous(q))
+            return NULL;
+        ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, call_before(q));
+        if (fresh)
+            ft_call_put(q->pinfo, fresh, true);
+        return fresh;
+    }
+    const ft_judgement verdict = judged[best];
+    ft_call *call = verdict.strength > FT_LEG ? reconcile(q, q->candidates[best], judged, best) : q->candidates[best];
+    q->of_leg = (ft_call *)ft_call_as_of(q->of_leg, q->packet->frame);
+    ft_call_put(q->pinfo, call, takes_leg(q, call, verdict));
+    return call;
+}
+
+/* ---- the quick way ---- */
+
+static ft_call *
+settled_call(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+
+    if (heading == FT_ASTRAY || packet->flow->settled[heading].leg != packet->leg ||
+        packet->flow->settled[heading].as_of != ft_call_changes)
+        return NULL;
+    return packet->flow->settled[heading].call;
+}
+
+static void
+settle(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+
+    if (heading == FT_ASTRAY || packet->limit_hit)
+        return;
+    packet->flow->settled[heading].leg = packet->leg;
+    packet->flow->settled[heading].call = packet->call;
+    packet->flow->settled[heading].as_of = ft_call_changes;
+}
+
+ft_call *
+ft_call_quick(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_call *call = packet && packet->leg ? (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame),
+                                                                     packet->frame)
+                                          : NULL;
+
+    return call && !ft_call_is_over(pinfo, call) ? call : NULL;
+}
+
+ft_call *
+ft_call_resolve(packet_info *pinfo, bool starts)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->flow || !packet->leg)
+        return NULL;
+    if (!ft_learning(pinfo))
+        return packet->call ? packet->call : ft_call_of_packet(pinfo);
+    if (packet->is_judged)
+        return packet->call;
+    packet->is_judged = true;
+
+    const bool plain = packet->clue_count == 0 && !packet->told_call;
+    ft_call *settled = plain ? settled_call(pinfo, packet) : NULL;
+    if (settled && !ft_call_is_over(pinfo, settled))
+        return packet->call = settled;
+
+    const unsigned changes_before = ft_call_changes;
+    ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
+    if (!of_leg && packet->leg->allocation)
+        of_leg = packet->leg->allocation->call;
+    inquiry q = { .pinfo = pinfo, .packet = packet, .ends = ends_of(pinfo, packet), .now = ft_now(pinfo),
+                  .starts = starts, .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    find_candidates(&q);
+    ft_call *call = judge_all(&q);
+    if (call) {
+        keep_clues(&q, call);
+        keep_ends(&q, call);
+    }
+    packet->call = call;
+    if (plain && call && ft_call_changes == changes_before)
+        settle(pinfo, packet);
+    return call;
+}
