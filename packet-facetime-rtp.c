@@ -810,7 +810,7 @@ dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const
 
     if (rtp->has_key_id)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
-    call_stock(rtp_handle, tvb, pinfo, tree, packet, !is_parity);
+    call_stock(rtp_handle, tvb, pinfo, tree, packet, !is_parity && !packet->seen_before);
     if (is_parity) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "SRTP");
         col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",

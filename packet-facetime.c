@@ -29,6 +29,7 @@
 #include "ws-compat.h"
 
 #include "calls/call.h"
+#include "calls/copies.h"
 #include "calls/dialog.h"
 #include "calls/evidence.h"
 #include "calls/exchange.h"
@@ -67,6 +68,7 @@ static int hf_peer_ipv6 = -1;
 static int hf_peer_port = -1;
 static int hf_channel_setup_frame = -1;
 static int hf_media_setup_frame = -1;
+static int hf_seen_before = -1;
 static int hf_event = -1;
 static int hf_event_frame = -1;
 static int hf_media_gap = -1;
@@ -372,6 +374,8 @@ remember_limit(const packet_info *pinfo)
 static void
 show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
+    const ft_frame *frame = ft_frame_get(pinfo);
+
     if (packet->kind != FT_KIND_UNKNOWN) {
         proto_item_append_text(line, ": %s", val_to_str_const(packet->kind, ft_kind_vals, "?"));
         proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
@@ -389,6 +393,8 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     if (packet->leg && packet->path == FT_PATH_RELAY) {
         ft_show_frame(tree, hf_channel_setup_frame, tvb, 0, 0, packet->leg->setup_frame);
     }
+    if (frame)
+        ft_show_frame(tree, hf_seen_before, tvb, 0, 0, frame->seen_before);
     ft_show_frame(tree, hf_media_setup_frame, tvb, 0, 0, packet->media_setup_frame);
 }
 
@@ -488,7 +494,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
                           packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA && !packet->begins_no_call;
 
     if (!packet->call && own_call)
-        ft_call_resolve(pinfo, packet->kind == FT_KIND_QUIC && packet->starts);
+        ft_call_resolve(pinfo, packet->starts);
     if (!packet->call)
         packet->call = ft_call_of_packet(pinfo);
     ft_channel_judge(pinfo);
@@ -528,6 +534,7 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
     packet->generation = generation;
     packet->path = path;
     packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
+    ft_copies_judge(tvb, pinfo);
     TRY {
         dissect_with_record(shape, tvb, pinfo, tree, packet, shown);
     }
@@ -870,6 +877,9 @@ proto_register_facetime(void)
             NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
         { &hf_media_setup_frame, { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE,
             NULL, 0x0, "The SIP message whose SDP set this medium up", HFILL } },
+        { &hf_seen_before, { "Seen before in", "facetime.seen_before", FT_FRAMENUM, BASE_NONE,
+            FRAMENUM_TYPE(FT_FRAMENUM_DUP_ACK), 0x0,
+            "The same datagram, seen earlier at another capture point or by a mirror port", HFILL } },
         { &hf_event, { "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0,
             "Name of an event at this packet", HFILL } },
         { &hf_event_frame, { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
@@ -895,6 +905,7 @@ proto_register_facetime(void)
     ft_flow_init(facetime_handle);
     ft_exchange_init();
     ft_call_init();
+    ft_copies_init();
     ft_resolve_init();
     ft_dialog_init();
     ft_stun_init();

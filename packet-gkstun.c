@@ -1731,7 +1731,7 @@ note_packet(const stun_message *message, ft_packet *packet)
 /* The exchange of a request or an answer. USE-CANDIDATE comes with the transaction id of an earlier check:
  * such a request is no retransmission, and the timestamp that an answer echoes tells which of both it answers. */
 static const ft_exchange *
-find_exchange(const stun_message *message, bool *is_repeat)
+find_exchange(const stun_message *message, const ft_packet *packet, bool *is_repeat)
 {
     const ft_stun *facts = &message->facts;
 
@@ -1748,6 +1748,8 @@ find_exchange(const stun_message *message, bool *is_repeat)
                                                       facts->use_candidate, is_repeat);
     if (facts->has_timestamp)
         ft_exchange_stamp(message->pinfo, exchange, facts->timestamp);
+    if (packet->seen_before)
+        *is_repeat = false;
     return exchange;
 }
 
@@ -1780,7 +1782,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     if (!parse_message(&message, tvb, pinfo))
         return dissect_gkstun_fragment(tvb, pinfo, root);
     note_packet(&message, packet);
-    const ft_exchange *exchange = find_exchange(&message, &is_repeat);
+    const ft_exchange *exchange = find_exchange(&message, packet, &is_repeat);
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
 
     if (is_for_stock(&message) && show_by_stock(&message, root))

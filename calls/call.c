@@ -161,6 +161,7 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
     wmem_array_append_one(calls, call);
     call->number = wmem_array_get_count(calls);
+    call->capture_points = 1;
     call->generation = packet->generation;
     call->first_frame = packet->frame;
     call->first_time = call->last_time = call->heard_time = ft_now(pinfo);
@@ -435,6 +436,10 @@ ft_call_count(packet_info *pinfo)
 
     ft_call *call = packet->call;
     const nstime_t now = ft_now(pinfo);
+    if (packet->seen_before) {
+        call->capture_points = 2;
+        return;
+    }
     call->packets++;
     call->last_frame = packet->frame;
     if (nstime_cmp(&now, &call->last_time) > 0)

@@ -63,6 +63,7 @@ typedef struct ft_call {
     uint64_t      told;             /* events by id, that a row tells once or counts */
     const ft_leg *media_leg;        /* where its last RTP packet ran */
     uint32_t      packets;
+    unsigned      capture_points;   /* 2 where its datagrams were seen twice */
     uint32_t      media_packets[4]; /* by ft_path */
     uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
     const char   *mode;             /* modern: "multiway" or "one-to-one", as last seen; else NULL */

@@ -54,6 +54,8 @@ typedef struct ft_flow {
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
     struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2]; /* by direction (calls/resolve.c) */
+    struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
+    nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
 

@@ -24,6 +24,8 @@ typedef struct ft_frame {
     struct ft_call  *prepared;      /* the call that a packet of Apple's servers went before, or NULL */
     uint32_t         prepared_from; /* id of the frame that told it */
     uint32_t         seen_before;   /* id of the frame that was this datagram's first copy, or 0 */
+    bool             is_copy;       /* nothing was learnt from it */
+    struct ft_flow  *flow;          /* of a copy: the 5-tuple that is learnt from */
     uint32_t         lost_before;   /* RTP packets of its stream missing before this one, as known here */
 } ft_frame;
 

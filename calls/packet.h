@@ -67,6 +67,16 @@ ft_packet_get(const packet_info *pinfo)
     return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
 }
 
+/* True on the one pass that builds state; false on later passes, inside a packet that an ICMP error quotes, and for a
+ * datagram that was seen before. */
+static inline bool
+ft_learning(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return !pinfo->fd->visited && !pinfo->flags.in_error_pkt && !(packet && packet->seen_before);
+}
+
 /* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on every way out (FINALLY). */
 ft_packet *ft_packet_begin(packet_info *pinfo);
 

@@ -56,13 +56,6 @@ typedef struct {
     uint16_t port;
 } ft_endpoint;
 
-/* True on the one pass that builds state; false on later passes and inside a packet that an ICMP error quotes. */
-static inline bool
-ft_learning(const packet_info *pinfo)
-{
-    return !pinfo->fd->visited && !pinfo->flags.in_error_pkt;
-}
-
 /* The plugin's one clock: the frame's absolute time without the user's time shift. A time reference doesn't touch it. */
 static inline nstime_t
 ft_now(const packet_info *pinfo)

@@ -1,0 +1,176 @@
+/* calls/copies.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/copies.h"
+
+#include "calls/call.h"
+#include "calls/limits.h"
+#include <epan/ipproto.h>
+
+#define AT_ONCE_S     0.002 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
+#define COPY_S        0.05  /* copies with the same IP id */
+#define TWIN_S        60    /* a flow without a copy for so long is a flow of its own again: ports are used anew */
+#define SLOTS         4096  /* latest datagrams that are remembered, by their hash */
+#define COMPARED      64    /* first bytes that are compared */
+
+typedef struct {
+    uint32_t frame;
+    unsigned hash, length;
+    ft_flow *flow;
+    ft_endpoint source, destination;
+    nstime_t time;
+    uint16_t ip_id;         /* 0 where there is none */
+    uint8_t  bytes[COMPARED];
+} datagram;
+
+static datagram *slots;
+
+static void
+reset(void)
+{
+    slots = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
+}
+
+void
+ft_copies_init(void)
+{
+    register_init_routine(reset);
+}
+
+/* Of the IPv4 header without options in front of UDP's; 0 elsewhere (IPv6, fragments put together). */
+static uint16_t
+ip_id_of(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    tvbuff_t *frame = tvb_get_ds_tvb(tvb);
+    const int ip = tvb_raw_offset(tvb) - 8 - 20;
+
+    if (pinfo->src.type != AT_IPv4 || ip < 0 || tvb_get_uint8(frame, ip) != 0x45 ||
+        tvb_get_uint8(frame, ip + 9) != IP_PROTO_UDP || tvb_memeql(frame, ip + 12, (const uint8_t *)pinfo->src.data, 4))
+        return 0;
+    return tvb_get_ntohs(frame, ip + 4);
+}
+
+static void
+read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
+{
+    const unsigned compared = MIN(tvb_captured_length(tvb), COMPARED);
+
+    now->frame = ft_frame_id(pinfo);
+    now->length = tvb_reported_length(tvb);
+    now->flow = flow;
+    now->source = ft_source(pinfo);
+    now->destination = ft_destination(pinfo);
+    now->time = ft_now(pinfo);
+    now->ip_id = ip_id_of(tvb, pinfo);
+    memset(now->bytes, 0, sizeof now->bytes);
+    tvb_memcpy(tvb, now->bytes, 0, compared);
+    now->hash = wmem_strong_hash(now->bytes, compared) ^ now->length;
+}
+
+static bool
+is_same_way(const datagram *one, const datagram *other)
+{
+    return one->flow == other->flow && ft_endpoint_equal(&one->source, &other->source);
+}
+
+/* A NAT leaves one end as it is, 464XLAT changes the family of both. */
+static bool
+is_translated(const datagram *one, const datagram *other)
+{
+    return one->flow != other->flow && (ft_endpoint_equal(&one->source, &other->source) ||
+                                        ft_endpoint_equal(&one->destination, &other->destination) ||
+                                        one->source.addr.type != other->source.addr.type);
+}
+
+static bool
+is_copy(const datagram *now, const datagram *before)
+{
+    const double passed = ft_seconds(&before->time, &now->time);
+    const bool has_ids = now->ip_id && before->ip_id;
+
+    if (!before->frame || before->hash != now->hash || before->length != now->length ||
+        memcmp(before->bytes, now->bytes, sizeof now->bytes) != 0)
+        return false;
+    if ((now->ip_id || before->ip_id) && now->source.addr.type == before->source.addr.type &&
+        now->ip_id != before->ip_id)
+        return false;
+    return passed <= (has_ids ? COPY_S : AT_ONCE_S) && (is_same_way(now, before) || is_translated(now, before));
+}
+
+static void
+remember(const datagram *now)
+{
+    datagram *slot = &slots[now->hash % SLOTS];
+
+    *slot = *now;
+    slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
+    slot->destination = ft_endpoint_equal(&now->destination, &now->flow->b) ? now->flow->b : now->flow->a;
+}
+
+static void
+note_copy(packet_info *pinfo, ft_packet *packet, uint32_t first)
+{
+    ft_frame *frame = ft_frame_make(pinfo);
+
+    frame->seen_before = first;
+    frame->flow = packet->flow;
+    frame->is_copy = packet->seen_before;
+}
+
+/* The flow of the packet is another's twin: that one is learnt from, whichever copy comes first. */
+static void
+follow_twin(ft_packet *packet, const datagram *now)
+{
+    ft_flow *flow = packet->flow;
+
+    if (!flow->twin || ft_seconds(&flow->twin_time, &now->time) > TWIN_S)
+        return;
+    packet->flow = flow->twin;
+    packet->seen_before = true;
+}
+
+static void
+learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
+{
+    datagram *before = &slots[now->hash % SLOTS];
+    const bool copy = is_copy(now, before);
+    ft_flow *flow = packet->flow;
+
+    if (copy && is_translated(now, before) && !flow->twin && before->flow->twin != flow) {
+        flow->twin = before->flow;
+        ft_call_changes++;
+    }
+    if (copy && flow->twin)
+        flow->twin_time = now->time;
+    if (copy && before->flow->twin == flow)
+        before->flow->twin_time = now->time;
+    follow_twin(packet, now);
+    if (copy && before->flow == flow)
+        packet->seen_before = true;
+    if (copy || packet->seen_before)
+        note_copy(pinfo, packet, copy ? before->frame : 0);
+    if (!copy)
+        remember(now);
+}
+
+void
+ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+    datagram now;
+
+    if (!packet || !packet->flow || pinfo->flags.in_error_pkt)
+        return;
+    if (pinfo->fd->visited) {
+        const ft_frame *frame = ft_frame_get(pinfo);
+        packet->seen_before = frame && frame->is_copy;
+        if (packet->seen_before)
+            packet->flow = frame->flow;
+    } else {
+        read_datagram(tvb, pinfo, packet->flow, &now);
+        learn_copy(pinfo, packet, &now);
+    }
+    if (packet->seen_before && packet->leg)
+        packet->leg = &packet->flow->direct;
+}

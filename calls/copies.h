@@ -1,0 +1,25 @@
+/* calls/copies.h
+ * Seen more than once: a mirror port, both sides of a NAT, 464XLAT bring the same datagram again within milliseconds.
+ * One of both is learnt from; the other one is shown and left at that (ft_packet.seen_before): it is no retransmission,
+ * no second path, no second stream.
+ *
+ *    same ends, same bytes, at once              the later one is the copy
+ *    one end (or family) other, same bytes       the flow that came first is the call's, the other one its twin
+ *
+ * A retransmission has another IP id, and comes after a retransmission's time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_COPIES_H
+#define FT_COPIES_H
+
+#include "calls/flow.h"
+
+/* Judges the packet in hand, once its flow is known: sets seen_before, and flow to that of the first copy. Later passes
+ * find what the first one found. */
+void ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo);
+
+/* Once, when the front door is registered. */
+void ft_copies_init(void);
+
+#endif
