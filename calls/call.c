@@ -252,7 +252,8 @@ merge_identity(ft_call *elder, const ft_call *younger)
         elder->tie_breakers[elder->tie_breaker_count++] = younger->tie_breakers[i];
     elder->dialogs += younger->dialogs;
     elder->keys += younger->keys;
-    elder->reservations += younger->reservations;
+    for (unsigned i = 0; i < younger->reservations && elder->reservations < FT_MAX_AGENTS; i++)
+        elder->reserved_by[elder->reservations++] = younger->reserved_by[i];
     elder->invites_again |= younger->invites_again;
 }
 

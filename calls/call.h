@@ -78,7 +78,8 @@ typedef struct ft_call {
     unsigned      tie_breaker_count;
     ft_tie_breaker tie_breakers[FT_MAX_AGENTS]; /* of the ICE agents that were seen */
     unsigned      keys;             /* key ids of media senders */
-    unsigned      reservations;     /* tokens of allocations */
+    unsigned      reservations;     /* devices that hold an allocation with a token, of the call's two */
+    ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */
     nstime_t      direct_time;      /* of the last media on the direct path; zero before */
     bool          closed;           /* nothing more belongs to it without a clue of its own */

@@ -7,6 +7,7 @@
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    addresses alone, one running call only, the other side alive?        SAME
+ *    ... is over, and the packet begins nothing?                          SAME
  *    else                                                                 UNKNOWN
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -66,7 +67,7 @@ by_address(const ft_trial *trial)
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
 
-    if (equal && trial->only && !trial->over && trial->far_age <= alive)
+    if (equal && trial->only && (trial->over ? !trial->starts : trial->far_age <= alive))
         return (ft_judgement){ FT_SAME, FT_WEAK };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }

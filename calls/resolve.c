@@ -392,6 +392,17 @@ has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
     return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
 }
 
+/* A device has one allocation a call; the other end's is its own. */
+static bool
+has_reservation(const inquiry *q, const ft_call *call)
+{
+    for (unsigned i = 0; i < call->reservations; i++) {
+        if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
+            return true;
+    }
+    return call->reservations >= FT_MAX_AGENTS;
+}
+
 static bool
 contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
 {
@@ -403,7 +414,7 @@ contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
     case FT_CLUE_KEY:
         return has_another_key(q, call, equal);
     case FT_CLUE_RESERVATION:
-        return call->reservations > 0;
+        return has_reservation(q, call);
     default:
         return false;
     }
@@ -520,7 +531,8 @@ keep_clues(const inquiry *q, ft_call *call)
         if (clue->what == FT_CLUE_TIE_BREAKER)
             keep_tie_breaker(q, call, clue);
         call->keys += clue->what == FT_CLUE_KEY;
-        call->reservations += clue->what == FT_CLUE_RESERVATION;
+        if (clue->what == FT_CLUE_RESERVATION && call->reservations < FT_MAX_AGENTS)
+            call->reserved_by[call->reservations++] = ft_endpoint_keep(&q->ends.device);
         if (clue->what == FT_CLUE_CALL_ID) {
             call->dialogs++;
             call->invites_again = false;

@@ -14,7 +14,8 @@
 #define PARTICIPANT_GONE    601
 #define RELEASE_TIMEOUT_S   39.5 /* RFC 8489 6.2.1: a request that wasn't answered by then is given up */
 #define DIRECT_ALIVE_S      10   /* a direct path with media so lately outlives the relay */
-#define CHECK_LOST_S        0.5  /* a check repeated meanwhile and unanswered for so long is lost, not under way */
+#define CHECK_LOST_S        0.2  /* a check repeated meanwhile and unanswered for so long, and for twice the time of its
+                                   repetition, is lost, not under way */
 #define HOLE_WINDOW_S       30   /* a loss longer ago tells nothing of the NAT */
 
 /* ---- allocations ---- */
@@ -61,6 +62,23 @@ allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
     memcpy(allocation->token, stun->token, sizeof allocation->token);
     wmem_array_append_one(flow->allocations, allocation);
     return allocation;
+}
+
+/* Where no Allocate was captured: the call of the newest channel, one that ended first. */
+static ft_call *
+call_of_channels(const packet_info *pinfo, const ft_flow *flow)
+{
+    const uint32_t frame = ft_frame_id(pinfo);
+    ft_call *newest = NULL;
+
+    for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
+        const ft_leg *leg = *(const ft_leg **)wmem_array_index(flow->legs, i);
+        ft_call *call = (ft_call *)ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+        if (call && call->state == FT_CALL_ENDED && leg->state != FT_CHANNEL_RELEASED)
+            return call;
+        newest = newest ? newest : call;
+    }
+    return newest;
 }
 
 /* A Refresh names none: what it releases is what the call that just ended had, else the newest. */
@@ -229,8 +247,8 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, f
     ft_device_learn(pinfo, &source);
     if (exchange && exchange->call)
         ft_clue_call(pinfo, exchange->call);
-    else if (allocation)
-        ft_clue_call(pinfo, allocation->call);
+    else
+        ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange)
         exchange->call = call;
@@ -274,8 +292,7 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
                                            : newest_allocation(packet->flow, false);
 
     ft_flow_set_server(packet->flow, &server);
-    if (allocation)
-        ft_clue_call(pinfo, allocation->call);
+    ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange) {
         exchange->call = call;
@@ -424,7 +441,8 @@ ft_channel_judge(packet_info *pinfo)
 typedef struct {
     const ft_exchange *exchange;
     bool     from_a;        /* by the end that the flow calls a */
-    bool     answered, repeated;
+    bool     answered;
+    double   repeated;      /* seconds until its sender checked again, 0 before */
     uint32_t frame;
     nstime_t time;
 } sent_check;
@@ -464,10 +482,14 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
     check_pair *pair = pair_of(packet->leg);
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
 
-    for (unsigned i = 0; i < SENT_CHECKS; i++)
-        pair->sent[i].repeated |= pair->sent[i].frame && pair->sent[i].from_a == from_a;
-    pair->sent[pair->count++ % SENT_CHECKS] =
-        (sent_check){ exchange, from_a, false, false, ft_frame_id(pinfo), ft_now(pinfo) };
+    const nstime_t now = ft_now(pinfo);
+
+    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+        sent_check *check = &pair->sent[i];
+        if (check->frame && check->from_a == from_a && check->repeated == 0)
+            check->repeated = ft_seconds(&check->time, &now);
+    }
+    pair->sent[pair->count++ % SENT_CHECKS] = (sent_check){ exchange, from_a, false, 0, ft_frame_id(pinfo), now };
 }
 
 /* The transmission that got through: its stamp tells it from its repeats. */
@@ -493,7 +515,7 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
         return false;
     if (check->from_a == answered->from_a)
         return check->frame < answered->frame;
-    return check->repeated && age >= CHECK_LOST_S;
+    return check->repeated > 0 && age >= MAX(CHECK_LOST_S, 2 * check->repeated);
 }
 
 static void
