@@ -28,8 +28,11 @@ def datagram(source, destination, message, **changes):
 
 
 def check(source, destination):
-    ends = [stun.Candidate(number, end, number) for number, end in ((1, destination), (2, source))]
-    return datagram(source, destination, stun.binding_request(stun.legacy_txid(1, rng), *ends, True, 5, 0x10000))
+    """Of an ICE agent of its own."""
+    ids = rng.sample(range(1, 1 << 31), 2)
+    ends = [stun.Candidate(number, end, number) for number, end in zip(ids, (destination, source))]
+    return datagram(source, destination, stun.binding_request(stun.legacy_txid(1, rng), *ends, True, rng.getrandbits(32),
+                                                              0x10000))
 
 
 def goes_on(frames, seconds=5):
@@ -405,13 +408,16 @@ def test_who_offers(tshark, make_capture, tmp_path, offer):
 @pytest.mark.parametrize("snap", [120, 200, 230])
 @pytest.mark.parametrize("end", ["BYE", 603])
 def test_calls_end_where_the_headers_are_cut(tshark, make_capture, snap, end):
-    """Of the headers To, From, Call-ID, CSeq some or all are missing; the start line and Via are there."""
+    """Of the headers To, From, Call-ID, CSeq some or all are missing; the start line and Via are there. That it's FaceTime,
+    a check has proved before."""
     last = [TAKEN, (CALLER, "ACK", 1), DONE, DONE, THANKS] if end == "BYE" else [(CALLEE, "INVITE", 1, 603), (CALLER, "ACK", 1)]
-    capture = make_capture(goes_on(snapped(exchange(dialog(), ASKED, RANG, *last), snap)))
-    names = events(tshark, capture, *STORY, "bye_unanswered")
-    assert names.pop(len(last) + 3) == ["call_started"]
-    assert names == ({1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_answered"], 5: ["call_ended"]} if end == "BYE" else
-                     {1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_ended"]})
+    messages = snapped(exchange(dialog(), ASKED, RANG, *last, begin=0.1), snap)
+    capture = make_capture(goes_on([check(A, B)._replace(time=0), *messages]))
+    names = events(tshark, capture, *STORY, "bye_retransmitted", "bye_unanswered")
+    assert names.pop(len(messages) + 2) == ["call_started"]
+    begin = {1: ["call_started"], 2: ["invite"], 3: ["ringing"]}
+    assert names == {**begin, **({4: ["call_answered"], 6: ["call_ended"], 7: ["bye_retransmitted"]} if end == "BYE" else
+                                 {4: ["call_ended"]})}
 
 
 @pytest.mark.parametrize("refused", ["another", "same dialog", "CANCEL"])
