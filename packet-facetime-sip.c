@@ -50,6 +50,7 @@
 #include "calls/event.h"
 #include "calls/evidence.h"
 #include "calls/media.h"
+#include "calls/text.h"
 #include "sdp_inflate/sdp_inflate.h"
 
 /* clang-format off */
@@ -259,7 +260,7 @@ piece_number(piece_t piece, uint64_t max, uint64_t *number)
 
 /* clang-format off */
 enum {
-    FROM, CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
+    VIA, TO, FROM, CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
 };
 
 /* The headers that are looked at, with their compact names (RFC 3261 7.3.3). */
@@ -267,6 +268,8 @@ static const struct {
     const char *name;
     char        compact;
 } sip_headers[HEADER_COUNT] = {
+    [VIA]              = { "Via", 'v' },
+    [TO]               = { "To", 't' },
     [FROM]             = { "From", 'f' },
     [CALL_ID]          = { "Call-ID", 'i' },
     [CSEQ]             = { "CSeq", 0 },
@@ -291,6 +294,7 @@ typedef struct {
     const char *method; /* of the request line, or of CSeq in an answer; "" where neither tells */
     unsigned status;    /* 0 for a request */
     uint32_t cseq;
+    bool has_cseq;
     sip_header_t header[HEADER_COUNT];
     int body_offset;     /* -1 where the header has no end */
     int body_length;     /* captured bytes, at most Content-Length */
@@ -324,10 +328,10 @@ find_header(tvbuff_t *tvb, int offset, int name_length)
 static const char *
 header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
 {
-    char *text = (char *)tvb_get_string_enc(pool, tvb, offset, MIN(length, SIP_MAX_VALUE), ENC_UTF_8);
-    char *out = text;
+    const int looked_at = MIN(length, SIP_MAX_VALUE);
+    char *text = (char *)tvb_memdup(pool, tvb, offset, (size_t)looked_at), *out = text;
 
-    for (const char *in = text; *in; in++) {
+    for (const char *in = text; in < text + looked_at; in++) {
         if (!g_ascii_isspace(*in))
             *out++ = *in;
         else if (out > text && out[-1] != ' ')
@@ -335,8 +339,7 @@ header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
     }
     if (out > text && out[-1] == ' ')
         out--;
-    *out = '\0';
-    return text;
+    return ft_text_keep(pool, text, (size_t)(out - text), SIP_MAX_VALUE);
 }
 
 static void
@@ -422,7 +425,8 @@ parse_cseq(wmem_allocator_t *pool, sip_message_t *sip)
 
     rest = (piece_t){ value, 0, (int)strlen(value) };
     digits = piece_split(&rest, ' ');
-    if (piece_number(digits, UINT32_MAX, &number))
+    sip->has_cseq = piece_number(digits, UINT32_MAX, &number);
+    if (sip->has_cseq)
         sip->cseq = (uint32_t)number;
     if (sip->status)
         sip->method = wmem_strndup(pool, rest.text, (size_t)rest.length);
@@ -653,7 +657,8 @@ add_payload_type(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 static proto_item *
 add_text(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 {
-    return proto_tree_add_item(tree, hf, sdp->tvb, value.offset, value.length, ENC_UTF_8);
+    return proto_tree_add_string(tree, hf, sdp->tvb, value.offset, value.length,
+                                 ft_text_keep(sdp->pinfo->pool, value.text, (size_t)value.length, SDP_MAX_LENGTH));
 }
 
 static void
@@ -1149,7 +1154,7 @@ collect_rtpmap(sdp_t *sdp, sdp_media_t *media, piece_t value)
         return;
     media->rtpmap[payload_type].payload_type = (uint8_t)payload_type;
     media->rtpmap[payload_type].name =
-        (const char *)tvb_get_string_enc(sdp->pinfo->pool, sdp->tvb, name.offset, name.length, ENC_UTF_8);
+        ft_text_keep(sdp->pinfo->pool, name.text, (size_t)name.length, FT_MAX_CODEC_NAME);
     media->rtpmap[payload_type].clock_rate = piece_number(rate, UINT32_MAX, &hertz) ? (uint32_t)hertz : 0;
 }
 
@@ -1210,8 +1215,7 @@ show_lines(sdp_t *sdp, bool all)
 
         if (text.length == 0 || (!line && !all && !is_cut))
             continue;
-        sdp->line_item = proto_tree_add_item(sdp->tree, hf_facetime_sdp_line, sdp->tvb, text.offset,
-                                             text.length, ENC_UTF_8);
+        sdp->line_item = add_text(sdp, sdp->tree, hf_facetime_sdp_line, text);
         proto_item_set_text(sdp->line_item, "%s",
                             tvb_format_text(sdp->pinfo->pool, sdp->tvb, text.offset, text.length));
         if (is_cut)
@@ -1525,48 +1529,67 @@ add_viceroy(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
                               name + strlen("Viceroy "));
 }
 
+static proto_item *
+add_body_text(packet_info *pinfo, tvbuff_t *body, proto_tree *tree, int hf, int length)
+{
+    return proto_tree_add_string(tree, hf, body, 0, length,
+                          ft_text_keep(pinfo->pool, tvb_get_ptr(body, 0, length), (size_t)length, SDP_MAX_LENGTH));
+}
+
 /* "PING", or "key:value" */
 static void
-add_text_message(tvbuff_t *body, proto_tree *tree)
+add_text_message(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 {
     const int length = (int)tvb_captured_length(body);
     int colon = tvb_find_uint8(body, 0, length, ':');
-    proto_item *item = proto_tree_add_item(tree, hf_facetime_sip_text, body, 0, length, ENC_UTF_8);
+    proto_item *item = add_body_text(pinfo, body, tree, hf_facetime_sip_text, length);
 
     if (length == 4 && tvb_strneql(body, 0, "PING", 4) == 0)
         proto_item_append_text(item, " (heartbeat)");
     else if (colon > 0)
-        proto_tree_add_item(tree, hf_facetime_sip_notice, body, 0, colon, ENC_UTF_8);
+        add_body_text(pinfo, body, tree, hf_facetime_sip_notice, colon);
+}
+
+/* What stands behind name in a header's value, up to one of ends; "" where it doesn't. */
+static const char *
+parameter(wmem_allocator_t *pool, const char *value, const char *name, const char *ends)
+{
+    const char *found = strstr(value, name);
+
+    return found ? wmem_strndup(pool, found + strlen(name), strcspn(found + strlen(name), ends)) : "";
 }
 
 /* "1021" <sip:user@192.0.2.1:16402>;tag=527520767: "527520767" */
 static const char *
-from_tag(wmem_allocator_t *pool, const sip_message_t *sip)
+tag_of(wmem_allocator_t *pool, const sip_header_t *party)
 {
-    static const char name[] = ";tag=";
-    const char *value = whole_value(&sip->header[FROM]), *uri_end = strrchr(value, '>');
-    const char *tag = strstr(uri_end ? uri_end : value, name);
+    const char *value = whole_value(party), *uri_end = strrchr(value, '>');
 
-    if (!tag)
-        return "";
-    tag += strlen(name);
-    return wmem_strndup(pool, tag, strcspn(tag, "; "));
+    return parameter(pool, uri_end ? uri_end : value, ";tag=", "; ");
 }
 
-/* Many messages were captured only as far as some header before Call-ID: their flow tells the call. */
-static void
-learn_dialog(packet_info *pinfo, const sip_message_t *sip)
+static ft_sdp_presence
+sdp_presence(const sip_message_t *sip)
 {
-    const char *call_id = whole_value(&sip->header[CALL_ID]);
+    if (sip->body_offset < 0)
+        return FT_SDP_UNKNOWN;
+    return sip->body_kind == BODY_SDP ? FT_SDP_THERE : FT_SDP_NONE;
+}
 
-    if (!*call_id)
-        return;
-    ft_sip_learn(pinfo, &(ft_sip){ .method = sip->method,
-                                   .status = sip->status,
-                                   .call_id = call_id,
-                                   .from_tag = from_tag(pinfo->pool, sip),
-                                   .cseq = sip->cseq,
-                                   .reason = sip->header[REASON].value });
+/* What memory is told. Many messages were captured only as far as some header before Call-ID. */
+static ft_sip
+message_to_learn(packet_info *pinfo, const sip_message_t *sip)
+{
+    return (ft_sip){ .method = sip->method,
+                     .status = sip->status,
+                     .call_id = whole_value(&sip->header[CALL_ID]),
+                     .from_tag = tag_of(pinfo->pool, &sip->header[FROM]),
+                     .to_tag = tag_of(pinfo->pool, &sip->header[TO]),
+                     .via_branch = parameter(pinfo->pool, whole_value(&sip->header[VIA]), ";branch=", "; ,"),
+                     .cseq = sip->cseq,
+                     .has_cseq = sip->has_cseq,
+                     .sdp = sdp_presence(sip),
+                     .reason = sip->header[REASON].value };
 }
 
 static void
@@ -1601,7 +1624,7 @@ add_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_mess
 
 static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *sip_tree, proto_item *item,
-             const sip_message_t *sip)
+             const sip_message_t *sip, const ft_sip *learnt)
 {
     body_t body;
 
@@ -1616,12 +1639,12 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *si
     if (!body.tvb)
         return;
     if (sip->body_kind == BODY_SDP) {
-        tap_sdp(body.tvb, pinfo, sip->status ? "answer" : "offer");
+        tap_sdp(body.tvb, pinfo, ft_sip_is_offer(pinfo, learnt) ? "offer" : "answer");
         dissect_sdp_text(body.tvb, pinfo, tree, body.whole, body.trusted);
     } else if (sip->body_kind == BODY_SKE)
         proto_tree_add_item(sip_tree, hf_facetime_sip_ske_data, body.tvb, 0, -1, ENC_NA);
     else if (sip->body_kind == BODY_TEXT)
-        add_text_message(body.tvb, sip_tree);
+        add_text_message(body.tvb, pinfo, sip_tree);
 }
 
 /* Stock SIP sees the body too only where it is neither compressed, nor SDP, nor a key exchange. */
@@ -1643,7 +1666,8 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     if (!parse_sip(pinfo->pool, tvb, &sip))
         return 0;
     ft_call_dissector(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
-    learn_dialog(pinfo, &sip);
+    const ft_sip learnt = message_to_learn(pinfo, &sip);
+    ft_sip_learn(pinfo, &learnt);
 
     item = proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA);
     sip_tree = proto_item_add_subtree(item, ett_facetime_sip);
@@ -1651,7 +1675,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     add_viceroy(tvb, sip_tree, &sip.header[USER_AGENT]);
     add_ske_sequence(tvb, pinfo, sip_tree, &sip.header[SKE_SEQ]);
     add_reason(tvb, sip_tree, &sip.header[REASON]);
-    dissect_body(tvb, pinfo, tree, sip_tree, item, &sip);
+    dissect_body(tvb, pinfo, tree, sip_tree, item, &sip, &learnt);
     add_trailing(tvb, pinfo, sip_tree, &sip);
     return (int)tvb_captured_length(tvb);
 }

@@ -809,6 +809,7 @@ dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 
     const bool device = ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
 
+    ft_dialog_goes_on(pinfo);
     if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
         return dissect_http_check(tvb, pinfo, tree);
     if (pinfo->ptype == PT_UDP && device && (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT))

@@ -139,7 +139,7 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *
 {
     ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
                  val_to_str_const(packet->kind, ft_kind_vals, "packet"), ft_endpoint_str(pinfo->pool, &call->local));
-    if (last && last->end_frame && !last->bye_answer_frame &&
+    if (last && last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
         ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S) {
         call->restart_of = (ft_call *)last;
         ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
@@ -281,6 +281,7 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     if (!elder->invite_frame) {
         elder->invite_frame = younger->invite_frame;
         elder->answer_frame = younger->answer_frame;
+        elder->was_answered |= younger->was_answered;
         elder->offerer = younger->offerer;
         elder->state = MAX(elder->state, younger->state);
     }

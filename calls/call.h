@@ -23,6 +23,11 @@ typedef struct {
 
 typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED } ft_call_state;
 
+/* How a call ended, where signalling says so. Only one that was hung up may have broken off. */
+typedef enum {
+    FT_OUTCOME_NONE, FT_OUTCOME_HUNG_UP, FT_OUTCOME_DECLINED, FT_OUTCOME_BUSY, FT_OUTCOME_CANCELLED, FT_OUTCOME_FAILED
+} ft_call_outcome;
+
 /* One SSRC as seen at one device. */
 typedef struct ft_stream {
     uint32_t    ssrc;
@@ -58,7 +63,9 @@ typedef struct ft_call {
     ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
     uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;
-    ft_endpoint   offerer;          /* who sent the INVITE: not the caller's mark */
+    ft_endpoint   offerer;          /* who sent the SDP offer: not the caller's mark */
+    bool          was_answered;     /* in this file, or before it began: an INVITE would have changed the call */
+    ft_call_outcome outcome;
     const char   *end_reason;       /* NULL while it runs */
     uint64_t      told;             /* events by id, that a row tells once or counts */
     const ft_leg *media_leg;        /* where its last RTP packet ran */

@@ -7,37 +7,88 @@
 #include "calls/limits.h"
 #include "calls/resolve.h"
 
+#define BYE_ANSWER_S    4   /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
+#define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
+
+/* Where and when something was said that only later packets can settle. */
+typedef struct {
+    ft_frame *frame;    /* NULL: nothing was */
+    nstime_t  time;
+    ft_path   path;
+} moment;
+
 /* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and where both sides of a
  * relay are in the capture, one BYE is seen twice. */
 typedef struct sip_bye {
-    unsigned  sender;           /* hash of the tag in From: a stranger's text isn't kept */
-    uint32_t  cseq;
+    uint32_t  sender;           /* hash of the tag in From: a stranger's text isn't kept */
+    uint32_t  cseq, via;
+    bool      has_cseq;
     const ft_flow *flow;
     struct sip_bye *first;      /* where this BYE was seen first: itself, or on another 5-tuple */
     uint32_t  first_frame;
-    ft_frame *last;
-    nstime_t  last_time;
-    ft_path   last_path;
+    moment    last;
     unsigned  copies;
     bool      answered;         /* of the first */
     bool      judged;           /* hindsight was here */
     struct sip_bye *next;
 } sip_bye;
 
-/* One SIP dialog, by its Call-ID. */
-typedef struct {
+/* One SIP dialog: by its Call-ID, or, where no message of it has one, by the leg. */
+typedef struct sip_dialog {
     ft_call *call;              /* as of first_frame: later merges are looked up */
     uint32_t first_frame;
+    bool     has_call_id;
+    ft_transactions transactions;
+    moment   last_word;         /* the CANCEL, or the answer that asks for the INVITE again */
+    unsigned last_status;       /* of that answer */
     sip_bye *byes;              /* in order of their first frames */
+    struct sip_dialog *next;    /* made before this one */
 } sip_dialog;
 
-static wmem_map_t *dialogs; /* Call-ID -> sip_dialog */
+static wmem_map_t *dialogs;     /* Call-ID -> sip_dialog */
+static wmem_map_t *latest_at;   /* ft_leg, or ft_flow, -> its latest sip_dialog */
+static sip_dialog *newest;      /* of all */
+static unsigned dialog_total;
+static nstime_t latest_time;    /* of a packet */
+
+static void
+reset(void)
+{
+    newest = NULL;
+    dialog_total = 0;
+    nstime_set_zero(&latest_time);
+}
 
 void
 ft_dialog_init(void)
 {
     dialogs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_str_hash, g_str_equal);
+    latest_at = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    register_init_routine(reset);
     register_postseq_cleanup_routine(ft_dialog_hindsight);
+}
+
+void
+ft_dialog_goes_on(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    if (nstime_cmp(&now, &latest_time) > 0)
+        latest_time = now;
+}
+
+static bool
+goes_on_for(const nstime_t *since, int seconds)
+{
+    return ft_seconds(since, &latest_time) >= seconds;
+}
+
+static moment
+this_moment(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return (moment){ ft_frame_make(pinfo), ft_now(pinfo), packet->path };
 }
 
 static ft_call *
@@ -46,80 +97,115 @@ call_as_of(const sip_dialog *dialog, uint32_t frame)
     return (ft_call *)ft_call_as_of(dialog->call, frame);
 }
 
-/* Without a CSeq nothing tells which answer is the BYE's. */
-static void
-judge(void *key _U_, void *value, void *user_data _U_)
-{
-    const sip_dialog *dialog = (const sip_dialog *)value;
+/* ---- which dialog, which call ---- */
 
-    for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
-        if (bye->judged || bye->answered || bye->first != bye || bye->cseq == 0)
-            continue;
-        bye->judged = true;
-        ft_event_add_at(bye->last, &bye->last_time, call_as_of(dialog, UINT32_MAX), bye->last_path,
-                        FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
-                        bye->copies, bye->copies == 1 ? "" : "s");
-    }
+/* 0 for no text. */
+static uint32_t
+hash_of(const char *text)
+{
+    return *text ? MAX(g_str_hash(text), 1) : 0;
 }
 
-void
-ft_dialog_hindsight(void)
+/* The dialog's call, with the packet and its flow in it; NULL over a bound. This alone decides which call it is. */
+static ft_call *
+call_of_dialog(packet_info *pinfo, sip_dialog *dialog, bool is_invite)
 {
-    wmem_map_foreach(dialogs, judge, NULL);
+    ft_clue_number(pinfo, FT_CLUE_CALL_ID, (uintptr_t)dialog);
+    ft_call *call = ft_call_resolve(pinfo, is_invite);
+    if (!dialog->call)
+        dialog->call = call;
+    return dialog->call ? call_as_of(dialog, ft_frame_id(pinfo)) : NULL;
+}
+
+/* What a message without Call-ID has to do with: its channel, or its direct path. NULL where there is no memory of it. */
+static const void *
+way_of(const ft_packet *packet)
+{
+    return packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
+}
+
+static sip_dialog *
+latest_dialog_at(const void *way)
+{
+    return way ? (sip_dialog *)wmem_map_lookup(latest_at, way) : NULL;
 }
 
 static sip_dialog *
 new_dialog(packet_info *pinfo, const ft_sip *sip)
 {
-    if (wmem_map_size(dialogs) >= FT_MAX_CALLS) {
+    if (dialog_total >= FT_MAX_CALLS) {
         ft_limit_met(pinfo);
         return NULL;
     }
-    /* An INVITE of another dialog while the last call runs is a call of its own; any other first sight of a dialog
-     * belongs to what goes on. */
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
-    ft_clue_number(pinfo, FT_CLUE_CALL_ID, (uintptr_t)dialog);
-    ft_call *call = ft_call_resolve(pinfo, strcmp(sip->method, "INVITE") == 0 && sip->status == 0);
-    if (!call)
+    if (!call_of_dialog(pinfo, dialog, strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag))
         return NULL;
-
+    dialog_total++;
     dialog->first_frame = ft_frame_id(pinfo);
-    dialog->call = call;
-    wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
+    dialog->next = newest;
+    newest = dialog;
     return dialog;
 }
 
-static void
-learn_invite(packet_info *pinfo, const ft_packet *packet, ft_call *call)
+/* The latest dialog on the way, while it is of the call that the way is in. Once its call is over, an INVITE is of
+ * another. */
+static sip_dialog *
+dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
-    ft_endpoint offerer = ft_source(pinfo);
+    sip_dialog *dialog = latest_dialog_at(way_of(ft_packet_get(pinfo)));
 
-    if (call->invite_frame)
-        return;
-    /* Out of a relay channel, the sender is who is behind it. */
-    if (packet->flow && packet->flow->server && packet->leg && ft_endpoint_equal(packet->flow->server, &offerer))
-        offerer = packet->leg->peer;
-    call->invite_frame = ft_frame_id(pinfo);
-    call->state = MAX(call->state, FT_CALL_RINGING);
-    call->offerer = ft_endpoint_keep(&offerer);
+    if (!dialog || call_as_of(dialog, ft_frame_id(pinfo)) != ft_call_of_packet(pinfo))
+        return NULL;
+    if (*sip->call_id && dialog->has_call_id)
+        return NULL;
+    if (call_as_of(dialog, ft_frame_id(pinfo))->state == FT_CALL_ENDED &&
+        (*sip->call_id || (message->method == FT_SIP_INVITE && !message->status)))
+        return NULL;
+    return dialog;
 }
+
+static sip_dialog *
+dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
+{
+    const void *way = way_of(ft_packet_get(pinfo));
+    sip_dialog *dialog = *sip->call_id ? (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id) : NULL;
+
+    if (!dialog)
+        dialog = dialog_of_way(pinfo, sip, message);
+    if (!dialog)
+        dialog = new_dialog(pinfo, sip);
+    if (!dialog)
+        return NULL;
+    if (*sip->call_id && !dialog->has_call_id) {
+        dialog->has_call_id = true;
+        wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
+    }
+    if (way)
+        wmem_map_insert(latest_at, way, dialog);
+    return dialog;
+}
+
+/* ---- BYE ---- */
 
 /* The same BYE, on whatever 5-tuple; or an answer to it. */
 static bool
-is_of_bye(const ft_sip *sip, const sip_bye *bye)
+is_of_bye(const ft_sip_message *message, const sip_bye *bye)
 {
-    return sip->cseq == bye->cseq && g_str_hash(sip->from_tag) == bye->sender;
+    if (message->has_cseq && bye->has_cseq)
+        return message->cseq == bye->cseq && message->from_tag == bye->sender;
+    return message->via && message->via == bye->via;
 }
 
 /* What is kept of the BYE in hand as seen on its 5-tuple. NULL over the bound. */
 static sip_bye *
-keep_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const ft_sip *sip)
+keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
 {
+    const ft_packet *packet = ft_packet_get(pinfo);
     sip_bye **end = &dialog->byes, *first = NULL;
     unsigned count = 0;
 
     for (; *end; end = &(*end)->next, count++) {
-        if (!is_of_bye(sip, *end))
+        if (!is_of_bye(message, *end))
             continue;
         if ((*end)->flow == packet->flow)
             return *end;
@@ -130,8 +216,10 @@ keep_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const 
         return NULL;
     }
     *end = wmem_new0(wmem_file_scope(), sip_bye);
-    (*end)->sender = g_str_hash(sip->from_tag);
-    (*end)->cseq = sip->cseq;
+    (*end)->sender = message->from_tag;
+    (*end)->cseq = message->cseq;
+    (*end)->via = message->via;
+    (*end)->has_cseq = message->has_cseq;
     (*end)->flow = packet->flow;
     (*end)->first = first ? first : *end;
     (*end)->first_frame = ft_frame_id(pinfo);
@@ -139,95 +227,323 @@ keep_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, const 
 }
 
 static void
-learn_bye(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
 {
-    sip_bye *bye = keep_bye(pinfo, packet, dialog, sip);
+    sip_bye *bye = keep_bye(pinfo, dialog, message);
 
-    ft_call_end(pinfo, call, wmem_strdup_printf(pinfo->pool, "BYE%s%s", sip->reason ? ", " : "",
-                                                sip->reason ? sip->reason : ""));
     if (!bye)
         return;
     bye->copies++;
-    bye->last = ft_frame_make(pinfo);
-    bye->last_time = ft_now(pinfo);
-    bye->last_path = packet->path;
+    bye->last = this_moment(pinfo);
     if (bye->first_frame != ft_frame_id(pinfo))
         ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame, "BYE of frame %u sent again (copy %u)",
                      bye->first_frame, bye->copies);
 }
 
 static void
-learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip_message *message)
 {
-    if (!call->bye_answer_frame)
-        call->bye_answer_frame = ft_frame_id(pinfo);
+    bool is_answer = message->has_method && message->method == FT_SIP_BYE;
+
+    if (message->status < 200 || (message->has_method && !is_answer))
+        return;
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
-        if (is_of_bye(sip, bye))
-            bye->answered = true;
+        if (is_of_bye(message, bye))
+            bye->answered = is_answer = true;
+    }
+    if (is_answer && !call->bye_answer_frame)
+        call->bye_answer_frame = ft_frame_id(pinfo);
+}
+
+/* ---- what a verdict does ---- */
+
+/* Out of a relay channel, the sender is who is behind it. */
+static ft_endpoint
+sender_of(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_endpoint source = ft_source(pinfo);
+
+    if (packet->flow && packet->flow->server && packet->leg && ft_endpoint_equal(packet->flow->server, &source))
+        return packet->leg->peer;
+    return source;
+}
+
+/* SIP that goes directly knows the far end: who isn't the device. */
+static void
+learn_remote(packet_info *pinfo, ft_call *call)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    if (ft_packet_get(pinfo)->path != FT_PATH_DIRECT)
+        return;
+    if (ft_endpoint_equal(&source, &call->local))
+        ft_call_remote(call, &destination, FT_REMOTE_SIGNALLED);
+    else if (ft_endpoint_equal(&destination, &call->local))
+        ft_call_remote(call, &source, FT_REMOTE_SIGNALLED);
+}
+
+/* Who offers media: the first INVITE that has SDP, or who answers one that has none. What would change a call isn't asked:
+ * who began may be the other end. */
+static void
+learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip_message *message)
+{
+    const bool is_answer = ft_sip_answers_invite(&dialog->transactions, message);
+
+    if (call->offerer.addr.type != AT_NONE || call->answer_frame || message->sdp != FT_SDP_THERE)
+        return;
+    if ((message->method == FT_SIP_INVITE && !message->status && !message->to_tag) ||
+        (is_answer && ft_sip_offers(&dialog->transactions, message))) {
+        const ft_endpoint offerer = sender_of(pinfo);
+        call->offerer = ft_endpoint_keep(&offerer);
     }
 }
 
-/* Once a call is answered, an INVITE is about changing it: that this is refused, or taken back, ends nothing. */
+/* A call that ended when an INVITE was refused goes on: another INVITE of its dialog follows, or another of the ends that
+ * the INVITE reached answers it. */
 static void
-learn_invite_answer(packet_info *pinfo, ft_call *call, const ft_sip *sip)
+reopen(ft_call *call)
+{
+    if (call->outcome == FT_OUTCOME_NONE || call->outcome == FT_OUTCOME_HUNG_UP || call->state != FT_CALL_ENDED)
+        return;
+    call->state = FT_CALL_RINGING;
+    call->outcome = FT_OUTCOME_NONE;
+    call->end_frame = 0;
+    call->end_reason = NULL;
+    call->closed = false;
+    ft_call_changes++;
+}
+
+static void
+tell_invite(packet_info *pinfo, ft_call *call, ft_sip_verdict verdict)
+{
+    if (verdict == FT_SIP_SAYS_REINVITE) {
+        ft_event_add(pinfo, FT_EVENT_INVITE, 0, "INVITE that would change call %u", call->number);
+        return;
+    }
+    reopen(call);
+    if (call->invite_frame) {
+        ft_event_add(pinfo, FT_EVENT_INVITE, call->invite_frame, "INVITE once more for call %u", call->number);
+        return;
+    }
+    call->invite_frame = ft_frame_id(pinfo);
+    call->state = MAX(call->state, FT_CALL_RINGING);
+    ft_event_add(pinfo, FT_EVENT_INVITE, 0, "INVITE of call %u", call->number);
+}
+
+static void
+tell_answered(packet_info *pinfo, ft_call *call)
 {
     if (call->answer_frame)
         return;
-    if (sip->status >= 300) {
-        ft_call_end(pinfo, call, wmem_strdup_printf(pinfo->pool, "INVITE answered %u", sip->status));
-        return;
-    }
+    reopen(call);
     call->answer_frame = ft_frame_id(pinfo);
     call->state = MAX(call->state, FT_CALL_ANSWERED);
     ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered", call->number);
 }
 
+/* Once a call is answered, only a BYE ends it. */
 static void
-learn_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+end_call(packet_info *pinfo, ft_call *call, ft_call_outcome outcome, const char *reason)
 {
-    if (sip->status < 200)
+    if (call->state == FT_CALL_ENDED || (call->answer_frame && outcome != FT_OUTCOME_HUNG_UP))
         return;
-    if (strcmp(sip->method, "BYE") == 0)
-        learn_bye_answer(pinfo, dialog, call, sip);
-    else if (strcmp(sip->method, "INVITE") == 0)
-        learn_invite_answer(pinfo, call, sip);
+    call->outcome = outcome;
+    ft_call_end(pinfo, call, reason);
+}
+
+static const char *
+refusal_text(wmem_allocator_t *scope, unsigned status)
+{
+    return wmem_strdup_printf(scope, "INVITE answered %u", status);
+}
+
+static const char *
+bye_text(wmem_allocator_t *scope, const ft_sip *sip)
+{
+    return wmem_strdup_printf(scope, "BYE%s%s", sip->reason ? ", " : "", sip->reason ? sip->reason : "");
 }
 
 static void
-learn_request(packet_info *pinfo, const ft_packet *packet, sip_dialog *dialog, ft_call *call, const ft_sip *sip)
+remember_last_word(packet_info *pinfo, sip_dialog *dialog, unsigned status)
 {
-    if (strcmp(sip->method, "INVITE") == 0)
-        learn_invite(pinfo, packet, call);
-    else if (strcmp(sip->method, "BYE") == 0)
-        learn_bye(pinfo, packet, dialog, call, sip);
-    else if (strcmp(sip->method, "CANCEL") == 0 && !call->answer_frame)
-        ft_call_end(pinfo, call, "CANCEL");
+    dialog->last_word = this_moment(pinfo);
+    dialog->last_status = status;
+}
+
+static void
+act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip, ft_sip_verdict verdict)
+{
+    switch (verdict) {
+    case FT_SIP_SAYS_INVITE:
+    case FT_SIP_SAYS_INVITE_AGAIN:
+    case FT_SIP_SAYS_REINVITE:
+        tell_invite(pinfo, call, verdict);
+        break;
+    case FT_SIP_SAYS_RINGING:
+        ft_event_add(pinfo, FT_EVENT_RINGING, call->invite_frame, "Call %u rings", call->number);
+        break;
+    case FT_SIP_SAYS_ANSWERED:
+        tell_answered(pinfo, call);
+        break;
+    case FT_SIP_SAYS_REPEAT:
+        call->invites_again = true;
+        remember_last_word(pinfo, dialog, sip->status);
+        break;
+    case FT_SIP_SAYS_CANCELLING:
+        remember_last_word(pinfo, dialog, sip->status);
+        break;
+    case FT_SIP_SAYS_DECLINED:
+        end_call(pinfo, call, FT_OUTCOME_DECLINED, refusal_text(pinfo->pool, sip->status));
+        break;
+    case FT_SIP_SAYS_BUSY:
+        end_call(pinfo, call, FT_OUTCOME_BUSY, refusal_text(pinfo->pool, sip->status));
+        break;
+    case FT_SIP_SAYS_CANCELLED:
+        end_call(pinfo, call, FT_OUTCOME_CANCELLED, dialog->last_word.frame ? "CANCEL" : refusal_text(pinfo->pool, sip->status));
+        break;
+    case FT_SIP_SAYS_FAILED:
+        end_call(pinfo, call, FT_OUTCOME_FAILED, refusal_text(pinfo->pool, sip->status));
+        break;
+    case FT_SIP_SAYS_ENDED:
+        end_call(pinfo, call, FT_OUTCOME_HUNG_UP, bye_text(pinfo->pool, sip));
+        break;
+    default: /* says nothing of the call as a whole */
+        break;
+    }
+}
+
+/* ---- hindsight ---- */
+
+/* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. */
+static void
+judge_byes(const sip_dialog *dialog)
+{
+    for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
+        if (bye->judged || bye->answered || bye->first != bye || !(bye->has_cseq || bye->via) ||
+            !goes_on_for(&bye->last.time, BYE_ANSWER_S))
+            continue;
+        bye->judged = true;
+        ft_event_add_at(bye->last.frame, &bye->last.time, call_as_of(dialog, UINT32_MAX), bye->last.path,
+                        FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
+                        bye->copies, bye->copies == 1 ? "" : "s");
+    }
+}
+
+/* A CANCEL that nothing crossed has ended the call; and so has an answer that asked for the INVITE again, in vain. */
+static void
+judge_last_word(const sip_dialog *dialog)
+{
+    const ft_sip_verdict verdict = ft_sip_last_word(&dialog->transactions);
+    ft_call *call = call_as_of(dialog, UINT32_MAX);
+
+    if (verdict == FT_SIP_SAYS_NOTHING || !dialog->last_word.frame || call->state == FT_CALL_ENDED || call->was_answered)
+        return;
+    if (verdict == FT_SIP_SAYS_FAILED && !goes_on_for(&dialog->last_word.time, INVITE_REPEAT_S))
+        return;
+    call->state = FT_CALL_ENDED;
+    call->outcome = verdict == FT_SIP_SAYS_FAILED ? FT_OUTCOME_FAILED : FT_OUTCOME_CANCELLED;
+    call->end_frame = dialog->last_word.frame->id;
+    call->end_time = dialog->last_word.time;
+    call->end_reason = verdict == FT_SIP_SAYS_FAILED ? refusal_text(wmem_file_scope(), dialog->last_status) : "CANCEL";
+    ft_event_add_at(dialog->last_word.frame, &call->end_time, call, dialog->last_word.path, FT_EVENT_CALL_ENDED, 0,
+                    "Call %u ends: %s", call->number, call->end_reason);
+}
+
+void
+ft_dialog_hindsight(void)
+{
+    for (const sip_dialog *dialog = newest; dialog; dialog = dialog->next) {
+        judge_byes(dialog);
+        judge_last_word(dialog);
+    }
+}
+
+/* ---- a message ---- */
+
+static ft_sip_method
+method_of(const char *name)
+{
+    static const struct { const char *name; ft_sip_method method; } methods[] = {
+        { "INVITE", FT_SIP_INVITE }, { "ACK", FT_SIP_ACK }, { "CANCEL", FT_SIP_CANCEL }, { "BYE", FT_SIP_BYE },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    }
+    return FT_SIP_OTHER;
+}
+
+static ft_sip_message
+message_of(const ft_sip *sip)
+{
+    return (ft_sip_message){
+        .method = method_of(sip->method), .has_method = *sip->method != '\0', .status = sip->status,
+        .cseq = sip->cseq, .has_cseq = sip->has_cseq, .via = hash_of(sip->via_branch),
+        .from_tag = hash_of(sip->from_tag), .to_tag = hash_of(sip->to_tag), .sdp = sip->sdp,
+    };
+}
+
+/* Where the dialog begins in this packet, media that came before was of a call that was answered before. */
+static bool
+is_in_call(const packet_info *pinfo, const sip_dialog *dialog, const ft_call *call)
+{
+    return dialog->first_frame == ft_frame_id(pinfo) && !call->invite_frame &&
+           call->media_packets[FT_PATH_RELAY] + call->media_packets[FT_PATH_DIRECT] > 0;
+}
+
+static void
+learn(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_message *message)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+    ft_call *call = packet->call;
+
+    message->in_call = is_in_call(pinfo, dialog, call);
+    const ft_sip_verdict verdict = ft_sip_judge(&dialog->transactions, message);
+    if (dialog->transactions.full)
+        ft_limit_met(pinfo);
+    call->was_answered |= dialog->transactions.answered;
+    learn_remote(pinfo, call);
+    learn_offer(pinfo, dialog, call, message);
+    act(pinfo, dialog, call, sip, verdict);
+    if (message->method == FT_SIP_BYE && !message->status)
+        learn_bye(pinfo, dialog, message);
+    else if (message->status)
+        learn_bye_answer(pinfo, dialog, call, message);
 }
 
 void
 ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
 {
     ft_packet *packet = ft_packet_get(pinfo);
+    ft_sip_message message = message_of(sip);
 
     if (!packet || pinfo->flags.in_error_pkt)
         return;
-
-    sip_dialog *dialog = (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
     if (!ft_learning(pinfo)) {
-        if (dialog && dialog->first_frame <= ft_frame_id(pinfo))
-            packet->call = call_as_of(dialog, ft_frame_id(pinfo));
+        const sip_dialog *known = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
+        if (known && known->first_frame <= ft_frame_id(pinfo))
+            packet->call = call_as_of(known, ft_frame_id(pinfo));
         return;
     }
-    if (!dialog)
-        dialog = new_dialog(pinfo, sip);
+
+    sip_dialog *dialog = dialog_of(pinfo, sip, &message);
     if (!dialog)
         return;
-    packet->call = call_as_of(dialog, ft_frame_id(pinfo));
-    ft_clue_number(pinfo, FT_CLUE_CALL_ID, (uintptr_t)dialog);
-    ft_call_resolve(pinfo, false);
-    packet->call = call_as_of(dialog, ft_frame_id(pinfo));
-    if (sip->status)
-        learn_answer(pinfo, dialog, packet->call, sip);
-    else
-        learn_request(pinfo, packet, dialog, packet->call, sip);
+    packet->call = call_of_dialog(pinfo, dialog, false);
+    learn(pinfo, dialog, sip, &message);
+}
+
+bool
+ft_sip_is_offer(packet_info *pinfo, const ft_sip *sip)
+{
+    static const ft_transactions none;
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_sip_message message = message_of(sip);
+    const sip_dialog *dialog = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
+
+    if (!dialog && packet)
+        dialog = latest_dialog_at(way_of(packet));
+    return ft_sip_offers(dialog ? &dialog->transactions : &none, &message);
 }

@@ -42,6 +42,8 @@ typedef enum {
     X(FT_EVENT_NONSTANDARD_SDP, "nonstandard_sdp", PI_CHAT, FT_EACH, "SDP departs from RFC 8866 in Apple's way") \
     X(FT_EVENT_BYE_RETRANSMITTED, "bye_retransmitted", PI_NOTE, FT_EACH, "BYE sent again") \
     X(FT_EVENT_BYE_UNANSWERED, "bye_unanswered", PI_WARN, FT_EACH, "BYE never answered") \
+    X(FT_EVENT_INVITE, "invite", PI_CHAT, FT_EACH, "SIP INVITE") \
+    X(FT_EVENT_RINGING, "ringing", PI_CHAT, FT_ONCE_A_CALL, "The other end rings") \
     X(FT_EVENT_CALL_STARTED, "call_started", PI_CHAT, FT_ONCE_A_CALL, "Call started") \
     X(FT_EVENT_CALL_ANSWERED, "call_answered", PI_CHAT, FT_ONCE_A_CALL, "Call answered") \
     X(FT_EVENT_CALL_ENDED, "call_ended", PI_CHAT, FT_ONCE_A_CALL, "Call ended") \

@@ -10,6 +10,8 @@
 #define FT_MAX_FLOWS            32768   /* claimed 5-tuples in a file; later ones are decoded without memory */
 #define FT_MAX_CALLS            16384   /* calls in a file; later ones get no number */
 #define FT_MAX_BYES_PER_DIALOG  8       /* BYEs of one dialog, times the 5-tuples they are seen on; later ones aren't followed */
+#define FT_MAX_INVITES_PER_DIALOG 16    /* INVITEs of one dialog; later ones aren't followed */
+#define FT_MAX_BRANCHES_PER_DIALOG 8    /* ends that one INVITE reached; later ones aren't told apart */
 #define FT_MAX_FLOW_MOVES       131072  /* moves of 5-tuples into a call or another; beyond, they stay in their last */
 #define FT_MAX_MERGES           16      /* calls into calls into one call; beyond, they stay two */
 #define FT_MAX_LEGS             65536   /* channels (binds) in a file; later ones have no peer */

@@ -8,7 +8,6 @@
 #include "calls/resolve.h"
 
 #define WINDOW          128     /* sequence numbers in which a copy is looked for */
-#define MAX_CODEC_NAME  32      /* bytes of it that are kept */
 #define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
 
 unsigned ft_media_gap_ms = 2000;
@@ -133,7 +132,7 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
         medium->codecs = (ft_codec *)wmem_memdup(wmem_file_scope(), medium->codecs,
                                                  medium->codec_count * sizeof *medium->codecs);
         for (unsigned j = 0; j < medium->codec_count; j++)
-            medium->codecs[j].name = wmem_strndup(wmem_file_scope(), medium->codecs[j].name, MAX_CODEC_NAME);
+            medium->codecs[j].name = wmem_strdup(wmem_file_scope(), medium->codecs[j].name);
     }
     wmem_array_append_one(packet->call->sdps, record);
 }

@@ -11,10 +11,12 @@
 /* One payload type as SDP gives it; name and rate from a=rtpmap, or from Apple's own table where the line is missing. */
 typedef struct {
     uint8_t     payload_type;
-    const char *name;
+    const char *name;           /* fit to be shown (calls/text.h), at most FT_MAX_CODEC_NAME bytes */
     uint32_t    clock_rate;
     bool        inferred;       /* of the table, where nothing in FaceTime's traffic ties the codec to the number */
 } ft_codec;
+
+#define FT_MAX_CODEC_NAME 32    /* bytes */
 
 struct ft_call;
 

@@ -28,7 +28,7 @@ state_of(const ft_call *call)
 {
     switch (call->state) {
     case FT_CALL_ENDED:
-        return call->answer_frame || call->generation == FT_MODERN ? VOIP_COMPLETED : VOIP_REJECTED;
+        return call->was_answered || call->generation == FT_MODERN ? VOIP_COMPLETED : VOIP_REJECTED;
     case FT_CALL_ANSWERED:
         return VOIP_IN_CALL;
     case FT_CALL_RINGING:

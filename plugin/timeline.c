@@ -78,26 +78,10 @@ wants_call(const report *wanted, const ft_call *call)
 
 /* ---- what a call is, in words ---- */
 
-/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
-static const char *
-printable(wmem_allocator_t *scope, const char *text)
-{
-    wmem_strbuf_t *clean = wmem_strbuf_new(scope, "");
-    char *valid = g_utf8_make_valid(text, -1);
-
-    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
-        const gunichar c = g_utf8_get_char(at);
-        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c));
-        wmem_strbuf_append_unichar(clean, shown ? c : 0xfffd);
-    }
-    g_free(valid);
-    return wmem_strbuf_get_str(clean);
-}
-
 static const char *
 state_text(const ft_call *call)
 {
-    if (call->answer_frame)
+    if (call->was_answered)
         return "answered";
     if (call->invite_frame)
         return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
@@ -107,9 +91,9 @@ state_text(const ft_call *call)
 }
 
 static const char *
-end_text(wmem_allocator_t *scope, const ft_call *call)
+end_text(const ft_call *call)
 {
-    return call->end_reason ? printable(scope, call->end_reason) : "not in this file";
+    return call->end_reason ? call->end_reason : "not in this file";
 }
 
 /* "relay 175-279, direct 301-5780": first and last frame of media by path. */
@@ -222,7 +206,7 @@ call_row(const report *wanted, const ft_call *call)
         state_text(call),
         paths_text(scope, call),
         media_text(wanted, call),
-        end_text(scope, call),
+        end_text(call),
     } };
 }
 
@@ -292,17 +276,17 @@ story(const report *wanted, const ft_call *call)
 }
 
 static void
-print_event(const report *wanted, const ft_event *event, unsigned more, uint32_t last)
+print_event(const ft_event *event, unsigned more, uint32_t last)
 {
     printf("%8u %11.3f  %-7s %-27s %s", ft_frame_number(event->frame), ft_since_start(&event->time),
-           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), printable(wanted->scope, event->text));
+           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
     if (more)
         printf(" (and %u more, to frame %u)", more, last);
     printf("\n");
 }
 
 static void
-print_story(const report *wanted, GPtrArray *events)
+print_story(GPtrArray *events)
 {
     unsigned count[FT_EVENT_COUNT] = { 0 }, told[FT_EVENT_COUNT] = { 0 };
     uint32_t last[FT_EVENT_COUNT] = { 0 };
@@ -315,9 +299,9 @@ print_story(const report *wanted, GPtrArray *events)
     for (unsigned i = 0; i < events->len; i++) {
         const ft_event *event = (const ft_event *)events->pdata[i];
         if (count[event->id] <= MANY)
-            print_event(wanted, event, 0, 0);
+            print_event(event, 0, 0);
         else if (told[event->id]++ == 0)
-            print_event(wanted, event, count[event->id] - 1, last[event->id]);
+            print_event(event, count[event->id] - 1, last[event->id]);
     }
 }
 
@@ -362,10 +346,10 @@ print_timeline(const report *wanted)
                val_to_str_const(call->generation, ft_generation_vals, "unknown generation"),
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
                ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), state_text(call),
-               end_text(wanted->scope, call));
+               end_text(call));
         print_far_end(wanted, call);
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
-        print_story(wanted, events);
+        print_story(events);
         g_ptr_array_free(events, TRUE);
     }
 }

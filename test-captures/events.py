@@ -6,6 +6,7 @@ leaves the frame open. The rules are an opinion of their own: they share nothing
 """
 
 MEDIA_GAP = 2.0     # seconds without RTP of a sender; no capture has a silence between 1 and 3 seconds
+BYE_ANSWER = 4.0    # seconds within which a BYE is answered: T2 of RFC 3261, by which it is sent again
 
 
 class _Call:
@@ -13,6 +14,7 @@ class _Call:
         self.username_seen = self.answered = self.ended = False
         self.legs, self.heard = {}, {}
         self.pairs_open, self.last_bye, self.bye_answered = set(), None, False
+        self.invites, self.rang = set(), False
 
 
 def _ends(frame):
@@ -120,6 +122,13 @@ def _in_call(cap, frame, call, checks):
 
 
 def _dialog(frame, sip, call):
+    asked = sip["method"] == "INVITE" and sip["status"] is None
+    if asked and (sip["call_id"], sip["cseq"]) not in call.invites:
+        call.invites.add((sip["call_id"], sip["cseq"]))
+        frame["events"].append("invite")
+    if sip["method"] == "INVITE" and sip["status"] == 180 and not call.rang:
+        call.rang = True
+        frame["events"].append("ringing")
     if sip["method"] == "INVITE" and sip["status"] == 200 and not call.answered:
         call.answered = True
         frame["events"].append("call_answered")
@@ -170,12 +179,17 @@ def _hole(cap, frame, stun, checks):
             frame["may"].append("hole_punched")
 
 
+def _goes_on(cap, number):
+    """Whether the capture lasts until an answer to this frame's BYE would have come."""
+    return max(frame["time"] for frame in cap.truth.values()) - cap.truth[number]["time"] >= BYE_ANSWER
+
+
 def _at_the_end(cap, number, call):
     frames = [f for f in cap.truth.values() if f["call"] == number]
     if number in cap.start_open:
         for frame in frames:
             frame["may"].append("call_started")
-    if call.last_bye and not call.bye_answered:
+    if call.last_bye and not call.bye_answered and _goes_on(cap, call.last_bye):
         cap.truth[call.last_bye]["events"].append("bye_unanswered")
         for frame in frames:
             if frame["number"] != call.last_bye and (frame.get("sip") or {}).get("method") == "BYE":

@@ -144,6 +144,22 @@ def byes_per_dialog(most):
         yield udp(DEVICE, CLIENT, b"SIP/2.0 200 OK\r\n" + bye.partition(b"\r\n")[2]), False
 
 
+def invites_per_dialog(most):
+    """INVITEs with new numbers; what answers the first goes on being told."""
+    for i in itertools.count(1):
+        yield udp(CLIENT, DEVICE, sip_message("INVITE", 0, i)), i > most
+        yield udp(DEVICE, CLIENT, b"SIP/2.0 100 Trying\r\n" + sip_message("INVITE", 0, 1).partition(b"\r\n")[2]), False
+
+
+def branches_per_dialog(most):
+    """One INVITE, and ever new ends that ring."""
+    invite = sip_message("INVITE", 0, 1)
+    yield udp(CLIENT, DEVICE, invite), False
+    for i in itertools.count(1):
+        ringing = b"SIP/2.0 180 Ringing\r\n" + invite.partition(b"\r\n")[2]
+        yield udp(DEVICE, CLIENT, ringing.replace(b":16402>\r\nFrom", b":16402>;tag=b%d\r\nFrom" % i)), i > most
+
+
 def flow_moves(most):
     """Two calls' messages by turns on one flow; the second began when the first had been silent for long."""
     yield udp(CLIENT, DEVICE, sip_message("INVITE", 0, 1)), False
@@ -364,6 +380,8 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, calls, "facetime.kind == \"sip\" && sip.Call-ID"),
     ("CALLS", dialogs, "facetime.kind == \"sip\" && sip.Call-ID"),
     (None, byes_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
+    (None, invites_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
+    (None, branches_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
     (None, flow_moves, "facetime.kind == \"sip\" && facetime.call"),
     (None, merges, "facetime.call && stun.id"),
     (None, legs, "facetime.kind == \"turn\" && stun.id || stun.channel && data"),

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """SIP dialogs: which call a message belongs to, and what it says of the call."""
 
+import json
+import pathlib
 import random
+import shutil
 
 import pytest
 
 from support import Datagram
 from wire import sip, stun
 
-A, B, C, D = ((f"10.0.0.{host}", 16402) for host in range(1, 5))
+A, B, C, D, E, F = ((f"10.0.0.{host}", 16402) for host in range(1, 7))
 RELAY, RELAYED = ("17.0.2.9", 16385), ("17.0.2.9", 30000)   # the latter is what B sees of A
 TICKET = bytes(20)
 BYES = "bye_retransmitted", "bye_unanswered", "call_ended"
@@ -25,8 +28,17 @@ def datagram(source, destination, message, **changes):
 
 
 def check(source, destination):
-    ends = [stun.Candidate(number, end, number) for number, end in ((1, destination), (2, source))]
-    return datagram(source, destination, stun.binding_request(stun.legacy_txid(1, rng), *ends, True, 5, 0x10000))
+    """Of an ICE agent of its own."""
+    ids = rng.sample(range(1, 1 << 31), 2)
+    ends = [stun.Candidate(number, end, number) for number, end in zip(ids, (destination, source))]
+    return datagram(source, destination, stun.binding_request(stun.legacy_txid(1, rng), *ends, True, rng.getrandbits(32),
+                                                              0x10000))
+
+
+def goes_on(frames, seconds=5):
+    """The capture goes on so long after its last SIP message: check of other devices."""
+    timed = [frame._replace(time=0.01 * n if frame.time is None else frame.time) for n, frame in enumerate(frames)]
+    return [*timed, check(E, F)._replace(time=timed[-1].time + seconds)]
 
 
 def allocate(client):
@@ -104,12 +116,12 @@ def test_no_call_id_is_no_dialog(tshark, make_capture, call_id):
 
 
 def test_a_cseq_that_the_capture_ends_in_is_none(tshark, make_capture):
-    """Cut between the digits of "CSeq: 12 BYE": nobody can say whether this BYE was answered, or sent before."""
+    """Cut between the digits of "CSeq: 12 BYE": its Via tells whether it was answered, half a number doesn't."""
     talk = dialog()
     bye = bytes(talk.request("BYE", "caller", 12))
     cut = bye.index(b"CSeq: 12") + len(b"CSeq: 1")
-    capture = make_capture([*answered(talk), datagram(A, B, bye, snap=cut),
-                            datagram(B, A, talk.response(200, "BYE", "callee", 12))])
+    capture = make_capture(goes_on([*answered(talk), datagram(A, B, bye, snap=cut),
+                                    datagram(B, A, talk.response(200, "BYE", "callee", 12))]))
     assert events(tshark, capture, *BYES) == {4: ["call_ended"]}
 
 
@@ -134,7 +146,7 @@ def test_what_only_the_end_tells_goes_to_the_call_that_is_left(tshark, make_capt
     invite, bye = (datagram(B, C, talk.request(method, "caller", n)) for n, method in enumerate(("INVITE", "BYE"), 1))
     for packets, story in (([allocate(A)[0], invite, check(A, B), bye], "Call 1 ends"),
                            ([allocate(A)[0], invite, bye, check(A, B)], "Call 2 ends")):
-        lines = tshark.lines(make_capture(packets), "-q", "-z", "facetime,timeline")
+        lines = tshark.lines(make_capture(goes_on(packets)), "-q", "-z", "facetime,timeline")
         ended = [n for n, line in enumerate(lines) if story in line]
         unanswered = [n for n, line in enumerate(lines) if "1 BYE and no answer" in line]
         headers = [n for n, line in enumerate(lines) if line.startswith("Call ")]
@@ -161,30 +173,30 @@ def test_both_hang_up_at_once(tshark, make_capture, callee_cseq, answers):
         expected[4] = ["call_ended", "bye_unanswered"]
     if "caller" not in answers:
         expected[5] = ["bye_unanswered"]
-    assert events(tshark, make_capture(packets), *BYES) == expected
+    assert events(tshark, make_capture(goes_on(packets)), *BYES) == expected
 
 
 def test_a_bye_sent_again(tshark, make_capture):
     """By one end and, in between, by the other."""
     talk = dialog()
     mine, theirs = datagram(A, B, talk.request("BYE", "caller", 2)), datagram(B, A, talk.request("BYE", "callee", 2))
-    capture = make_capture([*answered(talk), mine, theirs, mine, theirs, theirs])
+    capture = make_capture(goes_on([*answered(talk), mine, theirs, mine, theirs, theirs]))
     assert events(tshark, capture, *BYES) == {4: ["call_ended"], 6: ["bye_retransmitted", "bye_unanswered"],
                                               7: ["bye_retransmitted"], 8: ["bye_retransmitted", "bye_unanswered"]}
     rows = tshark.rows(capture, "facetime.event.bye_retransmitted", "facetime.event.bye_unanswered", "_ws.expert.message",
                        two_pass=True)
     said = [[text for text in row["_ws.expert.message"] if "BYE" in text and "ends" not in text] for row in rows]
-    assert said[5:] == [["BYE of frame 4 sent again (copy 2)", "2 BYEs and no answer"],
-                        ["BYE of frame 5 sent again (copy 2)"],
-                        ["BYE of frame 5 sent again (copy 3)", "3 BYEs and no answer"]]
+    assert said[5:8] == [["BYE of frame 4 sent again (copy 2)", "2 BYEs and no answer"],
+                         ["BYE of frame 5 sent again (copy 2)"],
+                         ["BYE of frame 5 sent again (copy 3)", "3 BYEs and no answer"]]
 
 
 def test_another_bye_is_not_the_same_sent_again(tshark, make_capture):
     """The next request has the next number (RFC 3261, 12.2.1.1), and the answer to it is not the first one's."""
     talk = dialog()
-    capture = make_capture([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
-                            datagram(A, B, talk.request("BYE", "caller", 3)),
-                            datagram(B, A, talk.response(200, "BYE", "callee", 3))])
+    capture = make_capture(goes_on([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
+                                    datagram(A, B, talk.request("BYE", "caller", 3)),
+                                    datagram(B, A, talk.response(200, "BYE", "callee", 3))]))
     assert events(tshark, capture, *BYES) == {4: ["call_ended", "bye_unanswered"]}
 
 
@@ -192,8 +204,8 @@ def test_another_bye_is_not_the_same_sent_again(tshark, make_capture):
 def test_what_answers_a_bye(tshark, make_capture, status, is_answer, monkeypatch):
     monkeypatch.setitem(sip.REASONS, 481, "Call/Transaction Does Not Exist")
     talk = dialog()
-    capture = make_capture([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
-                            datagram(B, A, talk.response(status, "BYE", "callee", 2))])
+    capture = make_capture(goes_on([*answered(talk), datagram(A, B, talk.request("BYE", "caller", 2)),
+                                    datagram(B, A, talk.response(status, "BYE", "callee", 2))]))
     assert events(tshark, capture, "bye_unanswered") == ({} if is_answer else {4: ["bye_unanswered"]})
 
 
@@ -216,12 +228,197 @@ def test_both_sides_of_a_relay(tshark, make_capture, answer):
         capture = make_capture(packets + back(talk.response(200, "BYE", "callee", 2)))
         assert events(tshark, capture, *BYES) == {11: ["call_ended"]}
     else:
-        capture = make_capture(packets + forth(bye))
+        capture = make_capture(goes_on(packets + forth(bye)))
         assert events(tshark, capture, *BYES) == {
             11: ["call_ended"], 13: ["bye_retransmitted", "bye_unanswered"], 14: ["bye_retransmitted"]}
 
 
 # --- what ends a call ----------------------------------------------------------------------------------------------
+
+STORY = "invite", "ringing", "call_started", "call_restarted", "call_answered", "call_ended"
+
+
+def told(tshark, capture):
+    """The story of SIP: {frame: events}, the same on both passes."""
+    return events(tshark, capture, *STORY)
+
+
+def the_call(tshark, capture):
+    call, = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    return call
+
+
+def exchange(talk, *messages, gap=0.1, begin=0):
+    """Datagrams of (sender, method, cseq) or (sender, method, cseq, status); each end is where the dialog says."""
+    def one(n, sender, method, cseq, status=None):
+        sip.REASONS.setdefault(status, "Because")
+        source, destination = talk.ends[sender], talk.ends[sip.OTHER[sender]]
+        message = talk.response(status, method, sender, cseq) if status else talk.request(method, sender, cseq)
+        return datagram(source, destination, message, time=begin + gap * n)
+    return [one(n, *message) for n, message in enumerate(messages)]
+
+
+def with_to_tag(talk, frame):
+    """An INVITE within the dialog knows whom it talks to."""
+    sender = "caller" if (frame.src, frame.sport) == talk.ends["caller"] else "callee"
+    other = sip.OTHER[sender]
+    party = talk._party(other, False).encode()
+    return frame._replace(payload=frame.payload.replace(b"t: " + party, b"t: " + talk._party(other, True).encode(), 1))
+
+
+CALLER, CALLEE = "caller", "callee"
+ASKED, RANG = (CALLER, "INVITE", 1), (CALLEE, "INVITE", 1, 180)
+TAKEN, DONE, THANKS = (CALLEE, "INVITE", 1, 200), (CALLER, "BYE", 9), (CALLEE, "BYE", 9, 200)
+
+
+def test_a_call_rings_once(tshark, make_capture):
+    capture = make_capture(exchange(dialog(), ASKED, (CALLEE, "INVITE", 1, 100), RANG, RANG, ASKED, TAKEN, TAKEN, DONE, THANKS))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 3: ["ringing"], 6: ["call_answered"], 8: ["call_ended"]}
+    call = the_call(tshark, capture)
+    assert (call["state"], call["remote"], call["end"], call["end_frame"]) == ("answered", "10.0.0.2:16402", "BYE", 8)
+
+
+@pytest.mark.parametrize("status", [302, 401, 407, 415, 491])
+def test_an_invite_to_be_repeated(tshark, make_capture, status):
+    """RFC 3261 8.1.3: the INVITE comes again in the same dialog, with the next number. It's one call, and it lasts."""
+    capture = make_capture(exchange(
+        dialog(), ASKED, (CALLEE, "INVITE", 1, status), (CALLER, "ACK", 1), (CALLER, "INVITE", 2), (CALLEE, "INVITE", 2, 180),
+        (CALLEE, "INVITE", 1, status), (CALLEE, "INVITE", 2, 200), DONE, THANKS))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 4: ["invite"], 5: ["ringing"], 7: ["call_answered"],
+                                     8: ["call_ended"]}
+    assert the_call(tshark, capture)["state"] == "answered"
+
+
+@pytest.mark.parametrize("seconds", [5, 40])
+def test_an_invite_that_was_not_repeated(tshark, make_capture, seconds):
+    """Whether it will be, a capture that ends soon can't tell."""
+    capture = make_capture(goes_on(exchange(dialog(), ASKED, (CALLEE, "INVITE", 1, 407), (CALLER, "ACK", 1)), seconds))
+    call = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))[0]
+    assert (call["state"], call.get("end"), call.get("end_frame")) == (
+        ("not answered", "INVITE answered 407", 2) if seconds == 40 else ("ringing", None, None))
+
+
+@pytest.mark.parametrize("status", [404, 480, 486, 487, 500, 600, 603])
+def test_a_refusal_ends_the_call(tshark, make_capture, status):
+    capture = make_capture(exchange(dialog(), ASKED, RANG, (CALLEE, "INVITE", 1, status), (CALLEE, "INVITE", 1, status),
+                                    (CALLER, "ACK", 1)))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_ended"]}
+    call = the_call(tshark, capture)
+    assert (call["state"], call["end"], call["remote"]) == ("not answered", f"INVITE answered {status}", "10.0.0.2:16402")
+
+
+@pytest.mark.parametrize("status", [486, 487, 500, 603])
+@pytest.mark.parametrize("end", ["refused", "CANCEL"])
+def test_nothing_broke_so_nothing_is_restarted(tshark, make_capture, status, end):
+    """Declined, busy, cancelled, failed: who calls again a second later repeats nothing that broke off."""
+    first, second = dialog(), dialog()
+    how = [(CALLER, "CANCEL", 1), (CALLEE, "CANCEL", 1, 200)] if end == "CANCEL" else []
+    packets = exchange(first, ASKED, *how, (CALLEE, "INVITE", 1, status), (CALLER, "ACK", 1))
+    packets += exchange(second, ASKED, TAKEN, begin=1)
+    names = told(tshark, make_capture(packets))
+    assert names[len(packets) - 1] == ["call_started", "invite"]
+    assert sum(found.count("call_restarted") for found in names.values()) == 0
+
+
+def test_a_call_that_broke_off_is_restarted(tshark, make_capture):
+    packets = exchange(dialog(), ASKED, TAKEN, DONE) + exchange(dialog(), ASKED, begin=6)
+    assert told(tshark, make_capture(packets))[4] == ["call_started", "call_restarted", "invite"]
+
+
+@pytest.mark.parametrize("messages, answered, ended", [
+    ([(CALLER, "CANCEL", 1), TAKEN, (CALLEE, "CANCEL", 1, 200)], 3, 6),     # they cross
+    ([(CALLER, "CANCEL", 1), (CALLEE, "CANCEL", 1, 200), TAKEN], 4, 6),
+    ([TAKEN, (CALLER, "CANCEL", 1), (CALLEE, "CANCEL", 1, 481)], 2, 6),     # too late
+])
+def test_a_cancel_that_crosses_the_answer_loses(tshark, make_capture, messages, answered, ended):
+    capture = make_capture(exchange(dialog(), ASKED, *messages, (CALLER, "ACK", 1), DONE, THANKS))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], answered: ["call_answered"], ended: ["call_ended"]}
+    call = the_call(tshark, capture)
+    assert (call["state"], call["end"]) == ("answered", "BYE")
+
+
+def test_a_cancel_ends_the_call(tshark, make_capture):
+    capture = make_capture(exchange(dialog(), ASKED, RANG, (CALLER, "CANCEL", 1), (CALLEE, "CANCEL", 1, 200),
+                                    (CALLEE, "INVITE", 1, 487), (CALLER, "ACK", 1)))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 5: ["call_ended"]}
+    assert the_call(tshark, capture)["end"] == "CANCEL"
+
+
+@pytest.mark.parametrize("status", [408, 481, 486, 487, 488, 491, 500, 603])
+def test_a_change_refused_in_mid_call(tshark, make_capture, status):
+    """The capture begins in mid-call, with an INVITE that knows its other end."""
+    talk = dialog()
+    invite, *rest = exchange(talk, (CALLEE, "INVITE", 7), (CALLER, "INVITE", 7, status), (CALLEE, "ACK", 7), DONE, THANKS)
+    capture = make_capture([with_to_tag(talk, invite), *rest])
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 4: ["call_ended"]}
+    call = the_call(tshark, capture)
+    assert (call["state"], call["end"], call["remote"], call.get("offer_from")) == ("answered", "BYE", "10.0.0.1:16402", None)
+
+
+def test_both_change_the_call_at_once(tshark, make_capture):
+    capture = make_capture(exchange(
+        dialog(), ASKED, TAKEN, (CALLER, "INVITE", 2), (CALLEE, "INVITE", 2), (CALLER, "INVITE", 2, 491),
+        (CALLEE, "INVITE", 2, 491), (CALLEE, "INVITE", 3), (CALLER, "INVITE", 3, 200), DONE, THANKS))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["call_answered"], 3: ["invite"], 4: ["invite"],
+                                     7: ["invite"], 9: ["call_ended"]}
+
+
+def test_two_ends_answer(tshark, make_capture):
+    """An INVITE that reached two phones: a BYE ends what it is between, the last one the call."""
+    talk = dialog()
+    other = dialog()
+    other.call_id, other.tags, other.branches = talk.call_id, {**other.tags, CALLER: talk.tags[CALLER]}, talk.branches
+    packets = exchange(talk, ASKED, RANG, TAKEN) + exchange(other, RANG, TAKEN, begin=1)
+    packets += exchange(other, (CALLER, "BYE", 2), (CALLEE, "BYE", 2, 200), begin=2) + exchange(talk, DONE, THANKS, begin=3)
+    capture = make_capture(packets)
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_answered"], 8: ["call_ended"]}
+
+
+def test_a_bye_before_the_answer(tshark, make_capture):
+    capture = make_capture(exchange(dialog(), ASKED, RANG, (CALLER, "BYE", 2), (CALLEE, "BYE", 2, 200), (CALLEE, "INVITE", 1, 487)))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_ended"]}
+    assert the_call(tshark, capture)["state"] == "not answered"
+
+
+@pytest.mark.parametrize("seconds, is_known", [(3.9, False), (4.1, True)])
+def test_a_bye_is_unanswered_where_an_answer_could_have_come(tshark, make_capture, seconds, is_known):
+    capture = make_capture(goes_on(exchange(dialog(), ASKED, TAKEN, DONE), seconds))
+    assert events(tshark, capture, "bye_unanswered") == ({3: ["bye_unanswered"]} if is_known else {})
+
+
+@pytest.mark.parametrize("offer", ["INVITE", "200"])
+def test_who_offers(tshark, make_capture, tmp_path, offer):
+    """RFC 3261 13.2.1: the offer is in the INVITE, or in the answer to one without; then ACK has the answer."""
+    talk = dialog()
+    first, second = (sip.Body(sip.sdp(sip.OFFER_2015, end, 1, 2), "application/sdp", "zlib") for end in (A, B))
+    bodies = (first, second, None) if offer == "INVITE" else (None, first, second)
+    capture = make_capture([datagram(A, B, talk.request("INVITE", CALLER, 1, bodies[0])),
+                            datagram(B, A, talk.response(200, "INVITE", CALLEE, 1, bodies[1])),
+                            datagram(A, B, talk.request("ACK", CALLER, 1, bodies[2]))])
+    call = the_call(tshark, capture)
+    assert (call["offer_from"], call["remote"]) == ("10.0.0.1:16402" if offer == "INVITE" else "10.0.0.2:16402", "10.0.0.2:16402")
+    folder = pathlib.Path(tshark.home) / f"offer-{offer}"
+    for two_pass in (False, True):
+        tshark.text(capture, "-q", "--export-objects", f"facetime-sdp,{folder}", two_pass=two_pass)
+        assert sorted(file.name for file in folder.iterdir()) == (
+            ["frame-1-offer.sdp", "frame-2-answer.sdp"] if offer == "INVITE" else ["frame-2-offer.sdp", "frame-3-answer.sdp"])
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("snap", [120, 200, 230])
+@pytest.mark.parametrize("end", ["BYE", 603])
+def test_calls_end_where_the_headers_are_cut(tshark, make_capture, snap, end):
+    """Of the headers To, From, Call-ID, CSeq some or all are missing; the start line and Via are there. That it's FaceTime,
+    a check has proved before."""
+    last = [TAKEN, (CALLER, "ACK", 1), DONE, DONE, THANKS] if end == "BYE" else [(CALLEE, "INVITE", 1, 603), (CALLER, "ACK", 1)]
+    messages = snapped(exchange(dialog(), ASKED, RANG, *last, begin=0.1), snap)
+    capture = make_capture(goes_on([check(A, B)._replace(time=0), *messages]))
+    names = events(tshark, capture, *STORY, "bye_retransmitted", "bye_unanswered")
+    assert names.pop(len(messages) + 2) == ["call_started"]
+    begin = {1: ["call_started"], 2: ["invite"], 3: ["ringing"]}
+    assert names == {**begin, **({4: ["call_answered"], 6: ["call_ended"], 7: ["bye_retransmitted"]} if end == "BYE" else
+                                 {4: ["call_ended"]})}
+
 
 @pytest.mark.parametrize("refused", ["another", "same dialog", "CANCEL"])
 def test_an_answered_call_is_not_ended_by_a_change_refused(tshark, make_capture, refused):

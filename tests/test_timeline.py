@@ -483,9 +483,11 @@ def test_text_of_strangers_moves_no_cursor(tshark, strange, report):
 
 @pytest.mark.parametrize("report", ["calls", "timeline"])
 def test_text_of_strangers_is_valid_json(tshark, strange, report):
-    """support reads bytes that aren't UTF-8 as \\xNN, which no JSON has."""
+    """What doesn't print is U+FFFD, wherever it is shown. support reads bytes that aren't UTF-8 as \\xNN."""
     call, = json.loads(tshark.text(strange, "-q", "-z", f"facetime,{report},json"))
-    assert call["end"].startswith("BYE, " + REASON) and call["end"].endswith('\ufffd\ufffd"')
+    printed = "".join(char if char.isprintable() else "\ufffd" for char in REASON)
+    assert call["end"] == "BYE, " + printed + '\ufffd\ufffd"'
+    assert tshark.values(strange, "facetime_sip.reason") == [printed + '\ufffd\ufffd"']
 
 
 # --- session 5 of the report, told unasked -------------------------------------------------------------------------

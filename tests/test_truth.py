@@ -29,7 +29,7 @@ KNOWN_EVENTS = {
     "binding_retransmitted", "early_channel_data", "relay_released", "released_channel_used", "legacy_username",
     "nominated", "hole_punched", "peer_unreachable", "path_switch", "media_on_both_paths", "media_gap",
     "nonstandard_sdp", "bye_retransmitted", "bye_unanswered", "call_started", "call_answered", "call_ended",
-    "call_restarted"}
+    "call_restarted", "invite", "ringing"}
 
 pytestmark = pytest.mark.parametrize("name", generate.CAPTURES)
 

@@ -1,0 +1,40 @@
+/* calls/text.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/text.h"
+
+#define REPLACEMENT 0xfffd
+
+static gunichar
+shown_as(gunichar character)
+{
+    return character == ' ' || (g_unichar_isprint(character) && !g_unichar_isspace(character)) ? character : REPLACEMENT;
+}
+
+/* The character at these bytes, and how many it takes. Bytes that are none count one by one. */
+static gunichar
+next_character(const char *bytes, size_t length, size_t *taken)
+{
+    const gunichar character = bytes[0] ? g_utf8_get_char_validated(bytes, (gssize)length) : 0;
+    const bool is_one = character != (gunichar)-1 && character != (gunichar)-2;
+
+    *taken = is_one && character ? (size_t)g_unichar_to_utf8(character, NULL) : 1;
+    return is_one ? shown_as(character) : REPLACEMENT;
+}
+
+char *
+ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most)
+{
+    const char *at = (const char *)bytes;
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+    size_t taken;
+
+    for (; length > 0; at += taken, length -= taken) {
+        const gunichar character = next_character(at, length, &taken);
+        if (wmem_strbuf_get_len(text) + (size_t)g_unichar_to_utf8(character, NULL) > most)
+            break;
+        wmem_strbuf_append_unichar(text, character);
+    }
+    return wmem_strbuf_finalize(text);
+}
