@@ -180,8 +180,10 @@ def _hole(cap, frame, stun, checks):
 
 
 def _goes_on(cap, number):
-    """Whether the capture lasts until an answer to this frame's BYE would have come."""
-    return max(frame["time"] for frame in cap.truth.values()) - cap.truth[number]["time"] >= BYE_ANSWER
+    """Whether the capture lasts until an answer to the BYE whose last copy this frame is would have come."""
+    end, last = max(frame["time"] for frame in cap.truth.values()), cap.truth[number]
+    first = cap.truth[last.get("retransmission_of", number)]
+    return end - first["time"] >= BYE_ANSWER and end - last["time"] >= BYE_ANSWER / 2
 
 
 def _at_the_end(cap, number, call):
