@@ -54,6 +54,7 @@ void proto_reg_handoff_facetime_rtp(void);
 #define FIXED_HEADER_LENGTH 12
 #define MKI_LENGTH          16
 #define TRAILER_LENGTH      (MKI_LENGTH + 4)
+#define DIGEST_LENGTH       16  /* bytes of a payload that tell copies from other packets */
 
 static int proto_facetime_rtp = -1;
 
@@ -133,7 +134,7 @@ static dissector_handle_t rtcp_handle;
 
 /* ---- payload types ---- */
 
-enum { MEDIA_UNKNOWN, MEDIA_AUDIO, MEDIA_VIDEO };
+enum { MEDIA_UNKNOWN = FT_MEDIUM_UNKNOWN, MEDIA_AUDIO = FT_MEDIUM_AUDIO, MEDIA_VIDEO = FT_MEDIUM_VIDEO };
 
 /* What a payload type carries. */
 static const uint8_t media_of[128] = {
@@ -989,6 +990,32 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
 
 /* ---- the dissectors ---- */
 
+/* What makes two packets with one number the same. The payload is encrypted: its first bytes tell as much as all. */
+static uint32_t
+digest(tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const unsigned captured = tvb_captured_length(tvb), payload = MIN(rtp->payload, captured);
+    const unsigned end = MIN(rtp->payload_end, captured);
+    const unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
+    const uint8_t *bytes = length ? tvb_get_ptr(tvb, (int)payload, (int)length) : NULL;
+    uint32_t hash = (rtp->fixed.timestamp ^ (rtp->payload_end - rtp->payload)) * 0x9e3779b1u;
+
+    for (unsigned i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * 0x01000193u; /* FNV-1a */
+    return hash;
+}
+
+static void
+learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
+{
+    ft_rtp seen = rtp->fixed;
+
+    seen.medium = (ft_medium)rtp->media;
+    seen.digest = digest(tvb, rtp);
+    seen.key = rtp->has_key_id ? tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH) : NULL;
+    ft_rtp_learn(pinfo, &seen);
+}
+
 static void
 learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp)
 {
@@ -997,7 +1024,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rt
     if (rtp->has_key_id)
         ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH));
     if (!(rtp->fec && rtp->is_parity))
-        ft_rtp_learn(pinfo, &rtp->fixed);
+        learn_media(tvb, pinfo, rtp);
     if (rtp->has_frame_info || rtp->fec || hides_frame(rtp))
         check_stream(pinfo, packet, tvb, rtp);
 }
@@ -1021,6 +1048,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < FIXED_HEADER_LENGTH) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
+        ft_rtp_cut(pinfo);
     } else {
         learn(tvb, pinfo, packet, &rtp);
         packet->payload_type = rtp.fixed.payload_type;

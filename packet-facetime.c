@@ -72,6 +72,7 @@ static int hf_seen_before = -1;
 static int hf_event = -1;
 static int hf_event_frame = -1;
 static int hf_media_gap = -1;
+static int hf_lost_before = -1;
 
 static int ett_facetime = -1;
 static int ett_event = -1;
@@ -396,6 +397,9 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     if (frame)
         ft_show_frame(tree, hf_seen_before, tvb, 0, 0, frame->seen_before);
     ft_show_frame(tree, hf_media_setup_frame, tvb, 0, 0, packet->media_setup_frame);
+    const ft_frame *known = ft_frame_get(pinfo);
+    if (packet->kind == FT_KIND_RTP && known && known->lost_before)
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_lost_before, tvb, 0, 0, known->lost_before));
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -885,6 +889,9 @@ proto_register_facetime(void)
             "Name of an event at this packet", HFILL } },
         { &hf_event_frame, { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
             "The frame that the event's text speaks of", HFILL } },
+        { &hf_lost_before, { "Lost before", "facetime.lost_before", FT_UINT32, BASE_DEC, NULL, 0x0,
+            "RTP packets of this stream missing before this one, as known at this packet; a late one isn't taken back",
+            HFILL } },
         { &hf_media_gap, { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
             "How long a sender's media was silent before this packet", HFILL } },
     };

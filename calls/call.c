@@ -236,6 +236,9 @@ static void
 merge_media_counts(ft_call *elder, const ft_call *younger)
 {
     elder->packets += younger->packets;
+    elder->media_told |= younger->media_told;
+    for (unsigned side = 0; side < G_N_ELEMENTS(elder->one_way_told); side++)
+        elder->one_way_told[side] |= younger->one_way_told[side];
     for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
         elder->media_packets[path] += younger->media_packets[path];
         if (younger->media_first[path] &&

@@ -8,6 +8,7 @@
 
 #include "calls/event.h"
 #include "calls/flow.h"
+#include "calls/sequence.h"
 
 /* What names the far end, the better the later: a channel may lead to the peer's NAT, an offer to its home network. */
 typedef enum { FT_REMOTE_UNKNOWN, FT_REMOTE_SENT_TO, FT_REMOTE_OFFERED, FT_REMOTE_BOUND, FT_REMOTE_SIGNALLED,
@@ -28,31 +29,48 @@ typedef enum {
     FT_OUTCOME_NONE, FT_OUTCOME_HUNG_UP, FT_OUTCOME_DECLINED, FT_OUTCOME_BUSY, FT_OUTCOME_CANCELLED, FT_OUTCOME_FAILED
 } ft_call_outcome;
 
-/* One SSRC as seen at one device. */
+#define FT_MAX_WAYS_PER_STREAM 8
+
+/* One SSRC in one direction, over all ways: its direction survives a change of the device's address or the peer's. */
 typedef struct ft_stream {
     uint32_t    ssrc;
     uint64_t    payload_types[2];   /* a bit for each that was seen */
     bool        outgoing;           /* the device sends it */
+    bool        cut_since;          /* since its last packet, the capture kept media packets without their header */
+    bool        is_cut;             /* ... and numbers were missing then: how many were lost isn't known */
     ft_endpoint sender;             /* as first seen: the datagram's source, or the peer behind the channel */
+    struct ft_sender *by;           /* NULL over FT_MAX_STREAMS_PER_CALL */
     uint32_t    first_frame, last_frame;
-    nstime_t    last_time;
+    nstime_t    first_time, last_time; /* of ft_now(): earliest and latest */
     uint32_t    packets;            /* distinct RTP packets */
-    uint32_t    copies;             /* packets seen again, on any path */
-    uint32_t    base_sequence;
-    uint32_t    highest_sequence;   /* extended by wraps (RFC 3550 A.1) */
-    struct ft_window *window;       /* of the latest sequence numbers; private to media.c */
+    uint32_t    copies;             /* packets sent again, on any path */
+    uint32_t    seen_twice;         /* datagrams that the capture has twice */
+    ft_leg     *ways[FT_MAX_WAYS_PER_STREAM]; /* in order of use; later ones count as the last */
+    unsigned    way_count;
+    ft_sequence sequence;           /* losses, reordering */
 } ft_stream;
 
-/* One end's media as seen at one device: where it goes, and when it was last heard. */
+/* Who sends media: known by its key, and by the SSRCs that it sends, whatever addresses it has. */
 typedef struct ft_sender {
-    ft_endpoint device;             /* where it is seen */
     bool        outgoing;           /* the device itself sends */
+    bool        has_key;
+    uint8_t     key[8];             /* newest, the first bytes of the key id */
+    ft_endpoint device;             /* the device's end of the way in use */
+    ft_endpoint source;             /* where its packets come from, on the way in use */
     ft_leg     *leg;                /* the way in use */
     ft_leg     *other_leg;          /* the way before */
     nstime_t    leg_time, other_time; /* last media on each */
-    nstime_t    last_time;
+    nstime_t    first_time, last_time; /* of ft_now(): the first packet's, and the latest */
     uint32_t    last_frame;
+    struct ft_sender *other_view;   /* the same one in the other direction, where both ends are in the capture; or NULL */
 } ft_sender;
+
+/* A silence of one side that the other side's packets showed. */
+typedef struct {
+    struct ft_frame *frame;         /* the first of these */
+    nstime_t         time;
+    uint32_t         since_frame;
+} ft_silence;
 
 typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
@@ -73,6 +91,10 @@ typedef struct ft_call {
     unsigned      capture_points;   /* 2 where its datagrams were seen twice */
     uint32_t      media_packets[4]; /* by ft_path */
     uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
+    uint8_t       media_told;       /* first_media: a bit for each direction and medium */
+    bool          one_way_told[2];  /* one_way_media of the far end, of the device */
+    ft_silence    silence[2];       /* of the far end, of the device */
+    bool          silence_judged;   /* at the capture's end */
     const char   *mode;             /* modern: "multiway" or "one-to-one", as last seen; else NULL */
     wmem_array_t *participants;     /* modern: of uint8_t[8], pseudonyms of who is at the far end; NULL if none */
     wmem_array_t *links;            /* modern: of uint16_t, relay links that carried media; NULL if none */

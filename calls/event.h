@@ -38,6 +38,9 @@ typedef enum {
     X(FT_EVENT_SOCKET_CLOSED, "socket_closed", PI_CHAT, FT_COUNTED, "The device says that its own port is closed") \
     X(FT_EVENT_PATH_SWITCH, "path_switch", PI_NOTE, FT_EACH, "Media moved to another path") \
     X(FT_EVENT_MEDIA_ON_BOTH_PATHS, "media_on_both_paths", PI_NOTE, FT_COUNTED, "RTP packet sent on two paths") \
+    X(FT_EVENT_FIRST_MEDIA, "first_media", PI_CHAT, FT_EACH, "First media of its direction and medium") \
+    X(FT_EVENT_ONE_WAY_MEDIA, "one_way_media", PI_WARN, FT_EACH, "Media in one direction only") \
+    X(FT_EVENT_HANDOVER, "handover", PI_NOTE, FT_EACH, "Device goes on at another address") \
     X(FT_EVENT_MEDIA_GAP, "media_gap", PI_WARN, FT_EACH, "Silence in the media") \
     X(FT_EVENT_NONSTANDARD_SDP, "nonstandard_sdp", PI_CHAT, FT_EACH, "SDP departs from RFC 8866 in Apple's way") \
     X(FT_EVENT_BYE_RETRANSMITTED, "bye_retransmitted", PI_NOTE, FT_EACH, "BYE sent again") \

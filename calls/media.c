@@ -7,8 +7,8 @@
 #include "calls/limits.h"
 #include "calls/resolve.h"
 
-#define WINDOW          128     /* sequence numbers in which a copy is looked for */
 #define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
+#define ONE_WAY_MS      5000    /* media for so long, and none from the other side */
 
 unsigned ft_media_gap_ms = 2000;
 ws_bool ft_accept_bare_media = TRUE;
@@ -52,11 +52,6 @@ typedef struct {
     unsigned       count;
 } ft_sdp_record;
 
-/* The latest sequence numbers of a stream, and which way each took. */
-typedef struct ft_window {
-    struct { ft_leg *leg; uint32_t frame; uint16_t sequence; } slots[WINDOW];
-} ft_window;
-
 static unsigned stream_total, codec_total;
 
 static void
@@ -69,6 +64,36 @@ void
 ft_media_init(void)
 {
     register_init_routine(reset);
+    register_postseq_cleanup_routine(ft_media_hindsight);
+}
+
+/* ---- times and addresses ---- */
+
+/* From one time to a later one; a clock that went back passed none, and so does a frame without a time. */
+static double
+milliseconds(const nstime_t *later, const nstime_t *earlier)
+{
+    nstime_t passed;
+
+    if (nstime_is_zero(later) || nstime_is_zero(earlier))
+        return 0;
+    nstime_delta(&passed, later, earlier);
+    return MAX(nstime_to_msec(&passed), 0.0);
+}
+
+/* A stamp that is early by mistake makes nothing older. */
+static void
+keep_latest(nstime_t *latest, const nstime_t *now)
+{
+    if (nstime_cmp(now, latest) > 0)
+        *latest = *now;
+}
+
+static void
+keep_endpoint(ft_endpoint *kept, const ft_endpoint *endpoint)
+{
+    if (!ft_endpoint_equal(kept, endpoint))
+        *kept = ft_endpoint_keep(endpoint);
 }
 
 /* ---- codecs ---- */
@@ -223,13 +248,60 @@ ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user)
 
 /* Where this packet's media is seen, and who sends it. */
 typedef struct {
-    ft_endpoint device;
-    ft_endpoint sender;
+    ft_endpoint device;     /* the end that the call is seen at */
+    ft_endpoint sender;     /* the datagram's source, or the peer behind the channel; AT_NONE where a relay doesn't tell */
     bool        outgoing;
 } observation;
 
+static ft_stream *
+find_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+
+    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
+        if (streams[i]->ssrc == ssrc && streams[i]->outgoing == outgoing)
+            return streams[i];
+    }
+    return NULL;
+}
+
+/* True where any sender of the call was last seen at this end as the device's. */
+static bool
+is_device(const ft_call *call, const address *end)
+{
+    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        if (addresses_equal(&senders[i]->device.addr, end))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the device sends this packet of the direct path. Its first address tells; where neither end has that, the
+ * device moved or is seen from outside a NAT: a stream keeps its direction. */
+static bool
+is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
+{
+    const bool from_local = addresses_equal(&pinfo->src, &call->local.addr);
+    const bool to_local = addresses_equal(&pinfo->dst, &call->local.addr);
+
+    if (from_local != to_local)
+        return from_local;
+    if (from_local) /* both ends on one host */
+        return pinfo->srcport == call->local.port || pinfo->destport != call->local.port;
+
+    const bool known_out = find_stream(call, ssrc, true) != NULL;
+    const bool known_in = find_stream(call, ssrc, false) != NULL;
+    if (known_out != known_in)
+        return known_out;
+    if (addresses_equal(&pinfo->src, &call->remote.addr) != addresses_equal(&pinfo->dst, &call->remote.addr))
+        return addresses_equal(&pinfo->dst, &call->remote.addr);
+    return is_device(call, &pinfo->src) || !is_device(call, &pinfo->dst);
+}
+
 static observation
-observe(packet_info *pinfo, const ft_packet *packet)
+observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const ft_endpoint *client = packet->flow ? ft_flow_client(packet->flow) : NULL;
@@ -237,13 +309,13 @@ observe(packet_info *pinfo, const ft_packet *packet)
     if (packet->path == FT_PATH_RELAY && client) {
         const bool outgoing = ft_endpoint_equal(client, &source);
         ft_endpoint far_end = packet->leg ? packet->leg->peer : source;
-        if (far_end.addr.type == AT_NONE && packet->call) /* a modern relay doesn't name who is behind it */
+        if (far_end.addr.type == AT_NONE) /* a modern relay doesn't name who is behind it */
             far_end = packet->call->remote;
         return (observation){ *client, outgoing ? source : far_end, outgoing };
     }
-    if (packet->call && addresses_equal(&destination.addr, &packet->call->local.addr))
-        return (observation){ destination, source, false };
-    return (observation){ source, source, true };
+    if (is_outgoing(pinfo, packet->call, ssrc))
+        return (observation){ source, source, true };
+    return (observation){ destination, source, false };
 }
 
 /* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then it is who media is sent
@@ -251,54 +323,38 @@ observe(packet_info *pinfo, const ft_packet *packet)
 static void
 meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream)
 {
-    ft_call *call = packet->call;
-    const bool is_known = call->remote.addr.type != AT_NONE;
+    const ft_endpoint destination = ft_destination(pinfo);
+    const bool is_direct = packet->path == FT_PATH_DIRECT;
 
-    if (!stream->outgoing && (packet->path == FT_PATH_DIRECT || (!is_known && packet->leg))) {
-        ft_call_remote(call, &stream->sender, FT_REMOTE_MET);
-    } else if (!is_known && packet->path == FT_PATH_DIRECT &&
-               addresses_equal(&stream->sender.addr, &call->local.addr)) {
-        const ft_endpoint destination = ft_destination(pinfo);
-        ft_call_remote(call, &destination, FT_REMOTE_SENT_TO);
-    }
+    if (!stream->outgoing)
+        ft_call_remote(packet->call, &stream->sender, is_direct ? FT_REMOTE_MET : FT_REMOTE_BOUND);
+    else if (is_direct)
+        ft_call_remote(packet->call, &destination, FT_REMOTE_SENT_TO);
 }
 
 static ft_stream *
 stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observation *seen)
 {
     wmem_array_t *streams = packet->call->streams;
+    ft_stream *stream = find_stream(packet->call, rtp->ssrc, seen->outgoing);
 
-    for (unsigned i = wmem_array_get_count(streams); i-- > 0;) {
-        ft_stream *stream = *(ft_stream **)wmem_array_index(streams, i);
-        if (stream->ssrc == rtp->ssrc && stream->outgoing == seen->outgoing)
-            return stream;
-    }
+    if (stream)
+        return stream;
     if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL || stream_total >= FT_MAX_STREAMS) {
         packet->limit_hit = true;
         return NULL;
     }
     stream_total++;
 
-    ft_stream *stream = wmem_new0(wmem_file_scope(), ft_stream);
+    stream = wmem_new0(wmem_file_scope(), ft_stream);
     stream->ssrc = rtp->ssrc;
     stream->outgoing = seen->outgoing;
     stream->sender = ft_endpoint_keep(&seen->sender);
     stream->first_frame = ft_frame_id(pinfo);
-    stream->base_sequence = stream->highest_sequence = rtp->sequence;
-    stream->window = wmem_new0(wmem_file_scope(), ft_window);
+    stream->first_time = stream->last_time = ft_now(pinfo);
     wmem_array_append_one(streams, stream);
     meet_remote(pinfo, packet, stream);
     return stream;
-}
-
-/* Extends the sequence number by the wraps so far, as RFC 3550 A.1 does. */
-static void
-count_sequence(ft_stream *stream, uint16_t sequence)
-{
-    const int16_t step = (int16_t)(sequence - (uint16_t)stream->highest_sequence);
-
-    if (step > 0)
-        stream->highest_sequence += (uint32_t)step;
 }
 
 static bool
@@ -307,71 +363,285 @@ is_relayed(const ft_leg *leg)
     return leg && (leg != &leg->flow->direct || leg->flow->server);
 }
 
-/* True for a packet that was seen before; the event says where, when that was another way. */
-static bool
-is_copy(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
+/* The number of a way among the stream's; those beyond the last that is told apart share its number. */
+static uint8_t
+way_of(ft_stream *stream, ft_leg *leg)
 {
-    ft_window *window = stream->window;
-    const unsigned slot = rtp->sequence % WINDOW;
+    unsigned way = 0;
 
-    if (window->slots[slot].frame && window->slots[slot].sequence == rtp->sequence) {
-        if (window->slots[slot].leg != packet->leg)
-            ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, window->slots[slot].frame,
-                         "RTP sequence number %u was already sent %s in frame %u", rtp->sequence,
-                         is_relayed(window->slots[slot].leg) ? "over the relay" : "directly",
-                         window->slots[slot].frame);
+    while (way < stream->way_count && stream->ways[way] != leg)
+        way++;
+    if (way == stream->way_count && way < FT_MAX_WAYS_PER_STREAM)
+        stream->ways[stream->way_count++] = leg;
+    return (uint8_t)MIN(way, FT_MAX_WAYS_PER_STREAM - 1);
+}
+
+/* A copy that took another way than the packet it repeats; the same way twice tells nothing. */
+static void
+watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8_t way, ft_sequence_mark *mark)
+{
+    if (mark->way == way && !mark->on_several)
+        return;
+    ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, mark->frame,
+                 "RTP sequence number %u was already sent %s in frame %u", sequence,
+                 is_relayed(stream->ways[mark->way]) ? "over the relay" : "directly", mark->frame);
+    *mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, true };
+}
+
+/* A gap in which the capture kept packets without their numbers isn't known to be a loss. */
+static void
+tell_missing(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
+{
+    if (told->missing && stream->cut_since)
+        stream->is_cut = true;
+    else if (told->missing)
+        ft_frame_make(pinfo)->lost_before += told->missing;
+    if (told->verdict != FT_SEQUENCE_UNPROVEN)
+        stream->cut_since = false;
+}
+
+/* True where the packet is a copy of an earlier one. */
+static bool
+count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
+{
+    const ft_sequence_packet told = ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest);
+    const uint8_t way = way_of(stream, packet->leg);
+    const nstime_t now = ft_now(pinfo);
+
+    stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
+    stream->last_frame = ft_frame_id(pinfo);
+    keep_latest(&stream->last_time, &now);
+    if (ft_has_time(pinfo) && nstime_cmp(&now, &stream->first_time) < 0)
+        stream->first_time = now;
+    if (told.verdict == FT_SEQUENCE_COPY) {
+        stream->copies++;
+        watch_copy(pinfo, stream, rtp->sequence, way, told.mark);
         return true;
     }
-    window->slots[slot].frame = ft_frame_id(pinfo);
-    window->slots[slot].sequence = rtp->sequence;
-    window->slots[slot].leg = packet->leg;
+    *told.mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, false };
+    stream->packets++;
+    tell_missing(pinfo, stream, &told);
     return false;
 }
 
+/* ---- senders: who they are ---- */
+
+/* The sender that is known by its key, or, while it shows none, by where its packets come from; in a legacy call, which
+ * has one sender at each end, by the device's socket too. */
 static bool
-knows_ssrc(const ft_call *call, uint32_t ssrc)
+is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp, const observation *seen)
 {
-    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
-        if ((*(const ft_stream **)wmem_array_index(call->streams, i))->ssrc == ssrc)
-            return true;
-    }
-    return false;
-}
-
-/* ---- senders: switches and gaps ---- */
-
-static double
-milliseconds(const nstime_t *later, const nstime_t *earlier)
-{
-    nstime_t passed;
-
-    nstime_delta(&passed, later, earlier);
-    return nstime_to_msec(&passed);
+    if (sender->outgoing != seen->outgoing)
+        return false;
+    if (rtp->key && sender->has_key)
+        return memcmp(rtp->key, sender->key, FT_KEY_LENGTH) == 0;
+    return ft_endpoint_equal(&sender->source, &seen->sender) ||
+           (packet->generation == FT_LEGACY && ft_endpoint_equal(&sender->device, &seen->device));
 }
 
 static ft_sender *
-sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+find_sender(const ft_packet *packet, const ft_rtp *rtp, const observation *seen)
 {
-    wmem_array_t *senders = packet->call->senders;
+    ft_sender **senders = (ft_sender **)wmem_array_get_raw(packet->call->senders);
 
-    for (unsigned i = 0; i < wmem_array_get_count(senders); i++) {
-        ft_sender *sender = *(ft_sender **)wmem_array_index(senders, i);
-        if (sender->outgoing == seen->outgoing && ft_endpoint_equal(&sender->device, &seen->device))
-            return sender;
+    for (unsigned i = wmem_array_get_count(packet->call->senders); i-- > 0;) {
+        if (is_sender(senders[i], packet, rtp, seen))
+            return senders[i];
     }
-    if (wmem_array_get_count(senders) >= FT_MAX_STREAMS_PER_CALL) {
+    return NULL;
+}
+
+static ft_sender *
+new_sender(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+{
+    if (wmem_array_get_count(packet->call->senders) >= FT_MAX_STREAMS_PER_CALL) {
         ft_limit_met(pinfo);
         return NULL;
     }
 
     ft_sender *sender = wmem_new0(wmem_file_scope(), ft_sender);
-    sender->device = ft_endpoint_keep(&seen->device);
     sender->outgoing = seen->outgoing;
+    sender->device = ft_endpoint_keep(&seen->device);
+    sender->source = ft_endpoint_keep(&seen->sender);
     sender->leg = packet->leg;
-    sender->last_time = sender->leg_time = ft_now(pinfo);
-    wmem_array_append_one(senders, sender);
+    sender->first_time = sender->last_time = sender->leg_time = ft_now(pinfo);
+    wmem_array_append_one(packet->call->senders, sender);
     return sender;
 }
+
+/* Whose packets are seen at both ends has a sender in each direction. */
+static void
+tie_views(const ft_call *call, const ft_stream *stream)
+{
+    const ft_stream *view = find_stream(call, stream->ssrc, !stream->outgoing);
+
+    if (!view || !view->by)
+        return;
+    view->by->other_view = stream->by;
+    stream->by->other_view = view->by;
+}
+
+/* Who sends the stream: as before, whatever address or key it has now. NULL over FT_MAX_STREAMS_PER_CALL. */
+static ft_sender *
+sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp, const observation *seen)
+{
+    if (!stream->by) {
+        stream->by = find_sender(packet, rtp, seen);
+        if (!stream->by)
+            stream->by = new_sender(pinfo, packet, seen);
+        if (!stream->by)
+            return NULL;
+        tie_views(packet->call, stream);
+    }
+    if (rtp->key && !(stream->by->has_key && memcmp(stream->by->key, rtp->key, FT_KEY_LENGTH) == 0)) {
+        stream->by->has_key = true;
+        memcpy(stream->by->key, rtp->key, FT_KEY_LENGTH);
+    }
+    return stream->by;
+}
+
+/* Whoever sends media through a modern relay isn't named. */
+static const char *
+sender_name(packet_info *pinfo, const observation *seen)
+{
+    return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
+}
+
+/* ---- senders: silence ---- */
+
+/* The last packet of a sender, at whichever end it was seen. */
+static const ft_sender *
+last_heard(const ft_sender *sender)
+{
+    const ft_sender *other = sender->other_view;
+
+    return other && nstime_cmp(&other->last_time, &sender->last_time) > 0 ? other : sender;
+}
+
+/* Of the senders in a direction the one that was heard last; NULL where none was. */
+static const ft_sender *
+newest_sender(const ft_call *call, bool outgoing)
+{
+    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
+    const ft_sender *newest = NULL;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        if (senders[i]->outgoing == outgoing &&
+            (!newest || nstime_cmp(&senders[i]->last_time, &newest->last_time) > 0))
+            newest = senders[i];
+    }
+    return newest;
+}
+
+/* The side of the call that has been silent for too long, else NULL. */
+static const ft_sender *
+silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
+{
+    const ft_sender *newest = newest_sender(call, outgoing);
+    const nstime_t now = ft_now(pinfo);
+
+    return newest && milliseconds(&now, &last_heard(newest)->last_time) > ft_media_gap_ms ? last_heard(newest) : NULL;
+}
+
+const char *
+ft_silence_text(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = silent_side(pinfo, call, false);
+    const nstime_t now = ft_now(pinfo);
+
+    if (!peer)
+        return "";
+    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
+                              milliseconds(&now, &peer->last_time) / 1000, peer->last_frame);
+}
+
+static void
+set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
+{
+    if (event)
+        nstime_delta(&event->length, to, from);
+}
+
+static void
+tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
+                            milliseconds(&now, &sender->last_time) / 1000, sender->last_frame),
+               &sender->last_time, &now);
+}
+
+void
+ft_media_ended(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = silent_side(pinfo, call, false), *own = silent_side(pinfo, call, true);
+
+    if (peer)
+        tell_gap(pinfo, peer, "No media from the peer");
+    else if (own)
+        tell_gap(pinfo, own, "No media from the device");
+}
+
+/* The first packet after a silence. What comes after the call's end ends none. */
+static void
+watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const observation *seen)
+{
+    const ft_sender *last = last_heard(sender);
+    const nstime_t now = ft_now(pinfo);
+
+    if (last->last_frame && !packet->call->end_frame && milliseconds(&now, &last->last_time) > ft_media_gap_ms)
+        tell_gap(pinfo, last, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
+    keep_latest(&sender->last_time, &now);
+    sender->last_frame = ft_frame_id(pinfo);
+}
+
+/* The first packet of one side that shows the other side silent: where it is told, if the silence lasts to the
+ * capture's end. */
+static void
+watch_other_side(packet_info *pinfo, ft_call *call, bool other)
+{
+    const ft_sender *silent = call->end_frame ? NULL : silent_side(pinfo, call, other);
+    ft_silence *silence = &call->silence[other];
+
+    if (!silent || silence->since_frame == silent->last_frame)
+        return;
+    silence->frame = ft_frame_make(pinfo);
+    silence->time = ft_now(pinfo);
+    silence->since_frame = silent->last_frame;
+}
+
+/* The capture ends, and one side has been silent while the other went on. */
+static void
+judge_silence(ft_call *call, bool outgoing)
+{
+    const ft_sender *silent = newest_sender(call, outgoing), *other = newest_sender(call, !outgoing);
+    const ft_silence *silence = &call->silence[outgoing];
+
+    if (!silent || !other || !silence->frame || silence->since_frame != last_heard(silent)->last_frame)
+        return;
+    silent = last_heard(silent);
+    set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
+                               silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
+                               outgoing ? "device" : "peer",
+                               milliseconds(&other->last_time, &silent->last_time) / 1000, silent->last_frame),
+               &silent->last_time, &other->last_time);
+}
+
+void
+ft_media_hindsight(void)
+{
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        ft_call *call = ft_call_by_number(number);
+        if (call->merged_into || call->end_frame || call->silence_judged)
+            continue;
+        call->silence_judged = true;
+        judge_silence(call, false);
+        judge_silence(call, true);
+    }
+}
+
+/* ---- senders: ways ---- */
 
 static const char *
 way_name(wmem_allocator_t *scope, const ft_leg *leg)
@@ -383,96 +653,94 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
     return is_relayed(leg) ? "the relay" : "the direct path";
 }
 
-/* The far end, as seen at the device that packet->call calls local, when it has been silent for long; else NULL. */
-static const ft_sender *
-silent_peer(packet_info *pinfo, const ft_call *call)
+/* A modern device has a socket for each way: another port is another socket there, another address is another network. */
+static bool
+has_moved(const ft_sender *sender, const ft_packet *packet, const observation *seen)
 {
-    const nstime_t now = ft_now(pinfo);
-    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
-        const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
-        if (!sender->outgoing && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
-            return sender;
-    }
-    return NULL;
-}
-
-const char *
-ft_silence_text(packet_info *pinfo, const ft_call *call)
-{
-    const nstime_t now = ft_now(pinfo);
-    const ft_sender *peer = silent_peer(pinfo, call);
-
-    if (!peer)
-        return "";
-    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              milliseconds(&now, &peer->last_time) / 1000, peer->last_frame);
+    return !addresses_equal(&sender->device.addr, &seen->device.addr) ||
+           (sender->device.port != seen->device.port && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
 static void
-tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
+tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet, const ft_stream *stream,
+            const observation *seen)
 {
-    const nstime_t now = ft_now(pinfo);
-    nstime_t silence;
-
-    nstime_delta(&silence, &now, &sender->last_time);
-    ft_event *event = ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
-                                   nstime_to_sec(&silence), sender->last_frame);
-    if (event)
-        event->length = silence;
-}
-
-void
-ft_media_ended(packet_info *pinfo, const ft_call *call)
-{
-    const ft_sender *peer = silent_peer(pinfo, call);
-
-    if (peer)
-        tell_gap(pinfo, peer, "No media from the peer");
-}
-
-/* Whoever sends media through a modern relay isn't named. */
-static const char *
-sender_name(packet_info *pinfo, const observation *seen)
-{
-    return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
-}
-
-static void
-watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
-{
-    const nstime_t now = ft_now(pinfo);
-    if (packet->leg == sender->leg) {
-        sender->leg_time = ft_now(pinfo);
-        return;
-    }
-    const bool in_use = packet->leg == sender->other_leg &&
-                        milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
-    if (in_use && !left) {
-        sender->other_time = ft_now(pinfo);
-        return;
-    }
     const char *from = way_name(pinfo->pool, sender->leg), *to = way_name(pinfo->pool, packet->leg);
     const ft_endpoint destination = ft_destination(pinfo);
+
     if (strcmp(from, to) == 0) /* of several */
         to = wmem_strdup_printf(pinfo->pool, "another, to %s", ft_endpoint_str(pinfo->pool, &destination));
     ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s%s",
                  sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
-    sender->other_leg = sender->leg;
-    sender->other_time = sender->leg_time;
-    sender->leg = packet->leg;
-    sender->leg_time = ft_now(pinfo);
+    if (sender->outgoing && (stream->way_count > 1 || sender->has_key) && has_moved(sender, packet, seen))
+        ft_event_add(pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
+                     ft_endpoint_str(pinfo->pool, &seen->device), ft_endpoint_str(pinfo->pool, &sender->device));
+}
+
+/* A packet that was met on another way of the same kind first is the same datagram, seen again (both sides of a NAT). */
+static bool
+moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
+{
+    return copy && is_relayed(sender->leg) == is_relayed(packet->leg);
 }
 
 static void
-watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
+watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream, const observation *seen, bool copy)
+{
+    ft_sender *sender = stream->by;
+    const nstime_t now = ft_now(pinfo);
+
+    if (packet->leg == sender->leg) {
+        keep_latest(&sender->leg_time, &now);
+        return;
+    }
+    if (moves_nothing(sender, packet, copy))
+        return;
+
+    const bool in_use = packet->leg == sender->other_leg &&
+                        milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool left = milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
+    if (in_use && !left) {
+        keep_latest(&sender->other_time, &now);
+        return;
+    }
+    tell_switch(pinfo, sender, packet, stream, seen);
+    sender->other_leg = sender->leg;
+    sender->other_time = sender->leg_time;
+    sender->leg = packet->leg;
+    sender->leg_time = now;
+    keep_endpoint(&sender->device, &seen->device);
+    keep_endpoint(&sender->source, &seen->sender);
+}
+
+/* ---- what a call's first media tells ---- */
+
+static void
+tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const observation *seen)
+{
+    const unsigned bit = 1u << (2 * seen->outgoing + (rtp->medium == FT_MEDIUM_VIDEO));
+
+    if (rtp->medium == FT_MEDIUM_UNKNOWN || (call->media_told & bit))
+        return;
+    call->media_told |= (uint8_t)bit;
+    ft_event_add(pinfo, FT_EVENT_FIRST_MEDIA, 0, "First %s from the %s",
+                 rtp->medium == FT_MEDIUM_VIDEO ? "video" : "audio", seen->outgoing ? "device" : "peer");
+}
+
+/* The capture must have shown that it sees the other side's packets at all. */
+static void
+watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 {
     const nstime_t now = ft_now(pinfo);
-    if (sender->last_frame && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
-        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
-    sender->last_time = ft_now(pinfo);
-    sender->last_frame = ft_frame_id(pinfo);
+
+    if (call->one_way_told[sender->outgoing] || milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
+        newest_sender(call, !sender->outgoing) || (sender->outgoing && nstime_is_zero(&call->heard_time)))
+        return;
+    call->one_way_told[sender->outgoing] = true;
+    ft_event_add(pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %.1f s, none from the %s so far",
+                 sender->outgoing ? "device" : "peer", milliseconds(&now, &sender->first_time) / 1000,
+                 sender->outgoing ? "peer" : "device");
 }
 
 /* Media of a sender that is known on its way needs no judging. */
@@ -481,12 +749,30 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
 {
     ft_call *call = ft_call_quick(pinfo);
 
-    if (call && call->media_leg == packet->leg && knows_ssrc(call, rtp->ssrc) && packet->clue_count == 0) {
+    if (call && call->media_leg == packet->leg && (find_stream(call, rtp->ssrc, true) || find_stream(call, rtp->ssrc, false)) && packet->clue_count == 0) {
         packet->call = call;
         return;
     }
     ft_clue_number(pinfo, FT_CLUE_SSRC, UINT64_C(1) << 32 | rtp->ssrc);
     ft_call_resolve(pinfo, true);
+}
+
+void
+ft_rtp_cut(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo) || packet->seen_before)
+        return;
+    ft_call_resolve(pinfo, true);
+    if (!packet->call)
+        return;
+
+    const bool outgoing = observe(pinfo, packet, 0).outgoing;
+    for (unsigned i = 0; i < wmem_array_get_count(packet->call->streams); i++) {
+        ft_stream *stream = *(ft_stream **)wmem_array_index(packet->call->streams, i);
+        stream->cut_since |= stream->outgoing == outgoing;
+    }
 }
 
 void
@@ -500,20 +786,23 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
 
-    const observation seen = observe(pinfo, packet);
-    ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
-    if (stream) {
-        const bool copy = is_copy(pinfo, stream, packet, rtp);
-        stream->copies += copy;
-        stream->packets += !copy;
-        stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
-        stream->last_frame = ft_frame_id(pinfo);
-        stream->last_time = ft_now(pinfo);
-        count_sequence(stream, rtp->sequence);
+    const observation seen = observe(pinfo, packet, rtp->ssrc);
+    if (packet->seen_before) {
+        ft_stream *known = find_stream(packet->call, rtp->ssrc, seen.outgoing);
+        if (known)
+            known->seen_twice++;
+        return;
     }
-    ft_sender *sender = sender_of(pinfo, packet, &seen);
+    ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
+    if (!stream)
+        return;
+    tell_first_media(pinfo, packet->call, rtp, &seen);
+    const bool copy = count_packet(pinfo, stream, packet, rtp);
+    ft_sender *sender = sender_of(pinfo, packet, stream, rtp, &seen);
     if (sender) {
-        watch_switch(pinfo, sender, packet, &seen);
-        watch_return(pinfo, sender, &seen);
+        watch_switch(pinfo, packet, stream, &seen, copy);
+        watch_return(pinfo, packet, sender, &seen);
+        watch_one_way(pinfo, packet->call, sender);
+        watch_other_side(pinfo, packet->call, !sender->outgoing);
     }
 }

@@ -55,16 +55,27 @@ uint32_t ft_media_newest_sdp(packet_info *pinfo);
 typedef void (*ft_codec_visitor)(const ft_codec *codec, void *user);
 void ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user);
 
+typedef enum { FT_MEDIUM_UNKNOWN, FT_MEDIUM_AUDIO, FT_MEDIUM_VIDEO } ft_medium;
+
+#define FT_KEY_LENGTH 8     /* bytes of a 16-byte key id that tell senders apart */
+
 typedef struct {
-    uint32_t ssrc;
-    uint32_t timestamp;
-    uint16_t sequence;
-    uint8_t  payload_type;
-    bool     marker;
+    uint32_t       ssrc;
+    uint32_t       timestamp;
+    uint16_t       sequence;
+    uint8_t        payload_type;
+    bool           marker;
+    ft_medium      medium;      /* of the payload type */
+    uint32_t       digest;      /* of timestamp and payload: two packets of one number with one digest are copies */
+    const uint8_t *key;         /* the first FT_KEY_LENGTH bytes of the sender's key id, NULL where it shows none */
 } ft_rtp;
 
-/* An RTP packet of the packet in hand: streams, path switches, copies on another path, gaps. First pass only. */
+/* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path, gaps, losses. What was
+ * seen before (packet->seen_before) is counted as that and teaches nothing. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
+
+/* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss. First pass only. */
+void ft_rtp_cut(packet_info *pinfo);
 
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
  * pinfo->pool. */
@@ -72,6 +83,9 @@ const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);
 
 /* The call's end also ends a silence: media_gap on this packet. First pass. */
 void ft_media_ended(packet_info *pinfo, const struct ft_call *call);
+
+/* The capture's end does, too, where one side went on. When all packets were seen; again is harmless. */
+void ft_media_hindsight(void);
 
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
 extern unsigned ft_media_gap_ms;

@@ -56,6 +56,13 @@ typedef struct {
     uint16_t port;
 } ft_endpoint;
 
+/* False of the few frames that no file format gave a time; ft_now() is zero there. */
+static inline bool
+ft_has_time(const packet_info *pinfo)
+{
+    return pinfo->presence_flags & PINFO_HAS_TS;
+}
+
 /* The plugin's one clock: the frame's absolute time without the user's time shift. A time reference doesn't touch it. */
 static inline nstime_t
 ft_now(const packet_info *pinfo)

@@ -114,9 +114,7 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
 static uint32_t
 lost_packets(const ft_stream *stream)
 {
-    const uint32_t expected = stream->highest_sequence - stream->base_sequence + 1;
-
-    return expected > stream->packets ? expected - stream->packets : 0;
+    return ft_sequence_count(&stream->sequence).lost;
 }
 
 /* As the stream's last packet shows it. */
@@ -162,7 +160,9 @@ media_text(const report *wanted, const ft_call *call)
         wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
         for (unsigned j = 0; j < codecs->len; j++)
             wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
-        wmem_strbuf_append_printf(text, " %u -%u", stream->packets, lost_packets(stream));
+        wmem_strbuf_append_printf(text, " %u", stream->packets);
+        if (!stream->is_cut)
+            wmem_strbuf_append_printf(text, " -%u", lost_packets(stream));
         g_ptr_array_free(codecs, TRUE);
     }
     return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
@@ -407,6 +407,17 @@ json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const 
     g_ptr_array_free(codecs, TRUE);
 }
 
+/* null where the capture's cut packets hide how many. */
+static void
+json_losses(json_dumper *json, const ft_stream *stream)
+{
+    json_dumper_set_member_name(json, "lost");
+    if (stream->is_cut)
+        json_dumper_value_anyf(json, "null");
+    else
+        json_dumper_value_anyf(json, "%u", lost_packets(stream));
+}
+
 static void
 json_streams(json_dumper *json, const report *wanted, const ft_call *call)
 {
@@ -423,7 +434,7 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_number(json, "last_frame", ft_frame_number(stream->last_frame));
         json_number(json, "packets", stream->packets);
         json_number(json, "copies", stream->copies);
-        json_number(json, "lost", lost_packets(stream));
+        json_losses(json, stream);
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
@@ -552,6 +563,7 @@ report_draw(void *data)
     report *wanted = (report *)data;
 
     ft_dialog_hindsight();
+    ft_media_hindsight();
     follow_merges(wanted);
     wanted->scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
     if (wanted->json)

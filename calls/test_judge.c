@@ -1,0 +1,140 @@
+/* calls/test_judge.c
+ * The judge, by the design's own words: each clue alone, each pair of clues against each other, and the stories.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/judge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* after what it needs */
+#include <cmocka.h>
+
+#define BIT(clue) FT_CLUE_BIT(FT_CLUE_##clue)
+
+static void
+expect(ft_trial trial, ft_verdict verdict, ft_strength strength)
+{
+    const ft_judgement judged = ft_judge(&trial);
+
+    assert_int_equal(judged.verdict, verdict);
+    assert_int_equal(judged.strength, strength);
+}
+
+/* What the design says of each clue: how strong, and whether another value means another call. */
+static const struct {
+    ft_clue     clue;
+    ft_strength strength;
+    bool        excludes;
+} design[] = {
+    { FT_CLUE_CALL_ID, FT_DECIDES, true },          { FT_CLUE_TIE_BREAKER, FT_DECIDES, true },
+    { FT_CLUE_KEY, FT_DECIDES, true },              { FT_CLUE_LINK_MESSAGE, FT_DECIDES, false },
+    { FT_CLUE_CANDIDATE_CALL, FT_STRONG, false },   { FT_CLUE_CANDIDATE, FT_STRONG, false },
+    { FT_CLUE_RESERVATION, FT_STRONG, true },       { FT_CLUE_PARTICIPANT, FT_STRONG, false },
+    { FT_CLUE_SSRC, FT_STRONG, false },             { FT_CLUE_DEVICE, FT_WEAK, false },
+    { FT_CLUE_PEER, FT_WEAK, false },
+};
+#define CLUES (sizeof design / sizeof *design)
+
+static void
+test_each_clue_alone(void **unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < CLUES; i++) {
+        const uint32_t bit = FT_CLUE_BIT(design[i].clue);
+        if (design[i].strength == FT_WEAK) {
+            expect((ft_trial){ .equal = bit, .only = true }, FT_SAME, FT_WEAK);
+            expect((ft_trial){ .equal = bit, .only = false }, FT_UNKNOWN, FT_NOTHING);
+            continue;
+        }
+        expect((ft_trial){ .equal = bit }, FT_SAME, design[i].strength);
+        if (design[i].excludes)
+            expect((ft_trial){ .different = bit }, FT_OTHER, design[i].strength);
+        else
+            expect((ft_trial){ .different = bit }, FT_UNKNOWN, FT_NOTHING);
+    }
+}
+
+/* Neither the leg nor addresses outweigh what tells; and no number of strong clues outweighs one that decides. */
+static void
+test_what_contradicts_outweighs_the_way(void **unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < CLUES; i++) {
+        if (!design[i].excludes)
+            continue;
+        expect((ft_trial){ .different = FT_CLUE_BIT(design[i].clue), .on_leg = true,
+                           .equal = BIT(DEVICE) | BIT(PEER), .only = true }, FT_OTHER, design[i].strength);
+    }
+    expect((ft_trial){ .different = BIT(TIE_BREAKER), .equal = BIT(CANDIDATE) | BIT(SSRC) | BIT(PARTICIPANT) },
+           FT_OTHER, FT_DECIDES);
+    expect((ft_trial){ .different = BIT(RESERVATION), .equal = BIT(TIE_BREAKER) }, FT_SAME, FT_DECIDES);
+}
+
+static void
+test_each_pair_that_decides(void **unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
+        for (unsigned j = 0; j < FT_CLUE_COUNT; j++) {
+            if (i == j || ft_clue_rows[i].strength != FT_DECIDES || ft_clue_rows[j].strength != FT_DECIDES ||
+                !ft_clue_rows[j].excludes)
+                continue;
+            expect((ft_trial){ .equal = FT_CLUE_BIT(i), .different = FT_CLUE_BIT(j) }, i < j ? FT_SAME : FT_OTHER,
+                   FT_DECIDES);
+        }
+    }
+}
+
+static void
+test_the_way(void **unused)
+{
+    (void)unused;
+    expect((ft_trial){ .on_leg = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .starts = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .over = true, .age = 2 }, FT_SAME, FT_LEG);             /* its tail */
+    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
+}
+
+static void
+test_addresses(void **unused)
+{
+    (void)unused;
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 60 }, FT_SAME, FT_WEAK);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 60, .starts = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 5, .starts = true }, FT_SAME, FT_WEAK);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .age = 121, .far_age = 121 }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(PEER), .only = true, .over = true, .starts = true }, FT_UNKNOWN, FT_NOTHING);
+}
+
+static void
+test_an_ssrc_holds_for_30_seconds(void **unused)
+{
+    (void)unused;
+    expect((ft_trial){ .equal = BIT(SSRC), .age = 29 }, FT_SAME, FT_STRONG);
+    expect((ft_trial){ .equal = BIT(SSRC), .age = 31 }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(KEY), .age = 86400 }, FT_SAME, FT_DECIDES);
+}
+
+static void
+test_nothing_tells_nothing(void **unused)
+{
+    (void)unused;
+    expect((ft_trial){ .only = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .starts = true }, FT_UNKNOWN, FT_NOTHING);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_clue_alone),        cmocka_unit_test(test_what_contradicts_outweighs_the_way),
+        cmocka_unit_test(test_each_pair_that_decides), cmocka_unit_test(test_the_way),
+        cmocka_unit_test(test_addresses),              cmocka_unit_test(test_an_ssrc_holds_for_30_seconds),
+        cmocka_unit_test(test_nothing_tells_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
