@@ -13,8 +13,7 @@
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *    |            encrypted payload ...                              |
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *    |            key id of the sender (MKI): a v4 UUID, 16 bytes    |  modern calls only
- *    |                               0                               |
+ *    |            key id of the sender (MKI), and what follows it    |  modern calls only: calls/trailer.h
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Audio and video number their flags differently; the payload type tells which of them it is. Extension
@@ -38,6 +37,7 @@
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/relay.h"
+#include "calls/trailer.h"
 
 #include <epan/conversation.h>
 #include <epan/dissectors/packet-rtcp.h>
@@ -52,8 +52,6 @@ void proto_register_facetime_rtp(void);
 void proto_reg_handoff_facetime_rtp(void);
 
 #define FIXED_HEADER_LENGTH 12
-#define MKI_LENGTH          16
-#define TRAILER_LENGTH      (MKI_LENGTH + 4)
 
 static int proto_facetime_rtp = -1;
 
@@ -63,7 +61,13 @@ static int hf_profile = -1;
 static int hf_control_info = -1;
 static int hf_unparsed = -1;
 static int hf_mki = -1;
+static int hf_mki_participant = -1;
 static int hf_mki_end = -1;
+static int hf_short_mki = -1;
+static int hf_short_mki_roll = -1;
+static int hf_short_mki_ratchet = -1;
+static int hf_rollover = -1;
+static int hf_auth_tag = -1;
 
 static int hf_audio_timing = -1;
 static int hf_audio_connection = -1;
@@ -113,6 +117,7 @@ static int ett_facetime_rtp = -1;
 static int ett_extension = -1;
 static int ett_profile = -1;
 static int ett_fec = -1;
+static int ett_mki = -1;
 
 static expert_field ei_short_header = EI_INIT;
 static expert_field ei_bad_extension = EI_INIT;
@@ -127,6 +132,7 @@ static expert_field ei_fec_length = EI_INIT;
 static expert_field ei_fec_list = EI_INIT;
 static expert_field ei_stream_mismatch = EI_INIT;
 static expert_field ei_retransmitted = EI_INIT;
+static expert_field ei_ratchet_changed = EI_INIT;
 
 static dissector_handle_t rtp_handle;
 static dissector_handle_t rtcp_handle;
@@ -231,7 +237,7 @@ typedef struct {
     unsigned        known_end;      /* of the fields that were understood */
     unsigned        payload;
     unsigned        payload_end;
-    bool            has_key_id;
+    ft_trailer      trailer;
     bool            has_frame_info;
     uint16_t        packets_in_frame;
     uint16_t        frame_sequence;
@@ -245,20 +251,6 @@ typedef struct {
 
 #define FEC_LENGTH_MASK 0x07ff
 #define FEC_LIST        6           /* offset in a parity packet's FEC header */
-
-/* A v4 UUID (RFC 4122) and a zero word at the very end. */
-static bool
-has_key_id(tvbuff_t *tvb, unsigned payload)
-{
-    const unsigned length = tvb_reported_length(tvb);
-
-    if (tvb_captured_length(tvb) < length || length < payload + TRAILER_LENGTH)
-        return false;
-
-    const unsigned mki = length - TRAILER_LENGTH;
-    return (tvb_get_uint8(tvb, mki + 6) & 0xf0) == 0x40 && (tvb_get_uint8(tvb, mki + 8) & 0xc0) == 0x80 &&
-           tvb_get_ntohl(tvb, mki + MKI_LENGTH) == 0;
-}
 
 /* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
 static unsigned
@@ -377,6 +369,13 @@ fits(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
     return false;
 }
 
+static void
+take_trailer(rtp_packet *rtp, ft_trailer trailer)
+{
+    rtp->trailer = trailer;
+    rtp->payload_end -= trailer.length;
+}
+
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
 static void
 parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
@@ -408,10 +407,32 @@ parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
         fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
         parse_extension(tvb, generation, rtp);
     }
-    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY && has_key_id(tvb, rtp->payload)) {
-        rtp->has_key_id = true;
-        rtp->payload_end -= TRAILER_LENGTH;
-    }
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY)
+        take_trailer(rtp, ft_trailer_read(tvb, rtp->payload));
+}
+
+/* How long the authentication tag of such media is, where it has one. */
+static unsigned
+tag_length_of(const rtp_packet *rtp)
+{
+    static const uint8_t lengths[] = { 0, FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
+
+    return lengths[rtp->media];
+}
+
+/* The trailer that only the sender's other packets tell. Media in a relay's stream is a group's: it has no tag. A
+ * word that ends a packet is a mark; two bytes are none in a call of which nothing is known. */
+static void
+settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation, const ft_relay_header *relay,
+               rtp_packet *rtp)
+{
+    const bool may_be_tagged = generation == FT_MODERN && !(relay && relay->has_stream);
+
+    if (rtp->damage == HEADER_SHORT || rtp->damage == EXTENSION_BEYOND || generation == FT_LEGACY)
+        return;
+    rtp->payload_end += rtp->trailer.length;
+    take_trailer(rtp, ft_trailer_settle(pinfo, tvb, rtp->payload, &rtp->fixed, &rtp->trailer, may_be_tagged,
+                                        tag_length_of(rtp)));
 }
 
 #define PROFILE_FEC 0x0004  /* of a video extension */
@@ -808,7 +829,7 @@ dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const
 {
     const bool is_parity = rtp->fec && rtp->is_parity;
 
-    if (rtp->has_key_id)
+    if (rtp->trailer.length)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
     call_stock(rtp_handle, tvb, pinfo, tree, packet, !is_parity);
     if (is_parity) {
@@ -918,7 +939,7 @@ show_damage(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_packe
         expert_add_info(pinfo, item, &ei_cut_short);
     else if (rtp->damage != SOUND)
         expert_add_info(pinfo, item, experts[rtp->damage]);
-    else if (generation == FT_MODERN && !rtp->has_key_id &&
+    else if (generation == FT_MODERN && !rtp->trailer.length &&
              tvb_captured_length(tvb) == tvb_reported_length(tvb))
         expert_add_info(pinfo, item, &ei_no_key_id);
 }
@@ -938,6 +959,9 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
                                relay->stream, stream);
     if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
         expert_add_info(pinfo, item, &ei_retransmitted);
+    if (rtp->trailer.previous)
+        expert_add_info_format(pinfo, item, &ei_ratchet_changed, "The sender's key id was 0x%04x, and is 0x%04x",
+                               rtp->trailer.previous, rtp->trailer.short_mki);
     if (!rtp->fec || (rtp->damage != SOUND && rtp->damage != BYTES_LEFT))
         return;
     for (unsigned i = 0; i < rtp->fec_count; i++)
@@ -945,7 +969,7 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
     if (rtp->is_parity && rtp->fec_length != longest)
         expert_add_info_format(pinfo, item, &ei_fec_length,
                                "FEC length %u is not the longest of its list, %u", rtp->fec_length, longest);
-    if (!rtp->is_parity && rtp->has_key_id && rtp->fec_length != payload_length)
+    if (!rtp->is_parity && rtp->trailer.length && rtp->fec_length != payload_length)
         expert_add_info_format(pinfo, item, &ei_fec_length, "FEC length %u is not the payload's, %u",
                                rtp->fec_length, payload_length);
 }
@@ -971,6 +995,45 @@ show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_pac
                                found->fec_sequence, found->fec_sent, found->fec_listed);
 }
 
+/* A UUID, or the participant in two halves. */
+static void
+show_long_trailer(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const int mki = (int)rtp->payload_end;
+    proto_item *item = proto_tree_add_item(tree, hf_mki, tvb, mki, FT_MKI_LENGTH, ENC_BIG_ENDIAN);
+    uint8_t participant[8];
+
+    if (rtp->trailer.form == FT_TRAILER_NAMED) {
+        proto_tree *subtree = proto_item_add_subtree(item, ett_mki);
+        tvb_memcpy(tvb, participant, mki + 2, 4);
+        tvb_memcpy(tvb, participant + 4, mki + 7, 4);
+        proto_tree_add_bytes_with_length(subtree, hf_mki_participant, tvb, mki + 2, 9, participant,
+                                         sizeof participant);
+    }
+    proto_tree_add_item(tree, hf_mki_end, tvb, mki + FT_MKI_LENGTH, 4, ENC_BIG_ENDIAN);
+}
+
+static void
+show_short_trailer(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    int offset = (int)rtp->payload_end;
+    proto_tree *mki = proto_item_add_subtree(
+        proto_tree_add_item(tree, hf_short_mki, tvb, offset, FT_SHORT_MKI_LENGTH, ENC_BIG_ENDIAN), ett_mki);
+
+    proto_tree_add_item(mki, hf_short_mki_roll, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(mki, hf_short_mki_ratchet, tvb, offset + 1, 1, ENC_BIG_ENDIAN);
+    offset += FT_SHORT_MKI_LENGTH;
+    if (rtp->trailer.form == FT_TRAILER_GROUP) {
+        proto_tree_add_item(tree, hf_mki_end, tvb, offset, 4, ENC_BIG_ENDIAN);
+        return;
+    }
+    if (rtp->trailer.has_rollover) {
+        proto_tree_add_item(tree, hf_rollover, tvb, offset, 4, ENC_BIG_ENDIAN);
+        offset += 4;
+    }
+    proto_tree_add_item(tree, hf_auth_tag, tvb, offset, rtp->trailer.tag_length, ENC_NA);
+}
+
 static proto_item *
 show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec)
 {
@@ -980,22 +1043,25 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
     show_codec(subtree, tvb, codec);
     if (rtp->extension)
         show_extension(subtree, tvb, rtp);
-    if (rtp->has_key_id) {
-        proto_tree_add_item(subtree, hf_mki, tvb, rtp->payload_end, MKI_LENGTH, ENC_BIG_ENDIAN);
-        proto_tree_add_item(subtree, hf_mki_end, tvb, rtp->payload_end + MKI_LENGTH, 4, ENC_BIG_ENDIAN);
-    }
+    if (ft_trailer_is_short(&rtp->trailer))
+        show_short_trailer(subtree, tvb, rtp);
+    else if (rtp->trailer.length)
+        show_long_trailer(subtree, tvb, rtp);
     return item;
 }
 
 /* ---- the dissectors ---- */
 
 static void
-learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp)
+learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_relay_header *relay)
 {
     if (!ft_learning(pinfo))
         return;
-    if (rtp->has_key_id)
-        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH));
+    if (ft_trailer_is_short(&rtp->trailer))
+        ft_short_mki_seen(pinfo, rtp->trailer.short_mki,
+                          relay && relay->has_participant ? relay->participant : NULL);
+    else if (rtp->trailer.length)
+        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH));
     if (!(rtp->fec && rtp->is_parity))
         ft_rtp_learn(pinfo, &rtp->fixed);
     if (rtp->has_frame_info || rtp->fec || hides_frame(rtp))
@@ -1016,13 +1082,14 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         return (int)tvb_captured_length(tvb);
 
     parse_rtp(tvb, packet->generation, &rtp);
-    if (rtp.has_key_id)
+    settle_trailer(pinfo, tvb, packet->generation, relay, &rtp);
+    if (rtp.trailer.length)
         packet->generation = FT_MODERN;
     if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < FIXED_HEADER_LENGTH) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
     } else {
-        learn(tvb, pinfo, packet, &rtp);
+        learn(tvb, pinfo, packet, &rtp, relay);
         packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
@@ -1136,6 +1203,51 @@ agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
     return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
 }
 
+/* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
+static bool
+is_plain(tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND && rtp->media != MEDIA_UNKNOWN &&
+           (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
+}
+
+/* For the relay's header: is this media? */
+static bool
+look_at_rtp(tvbuff_t *tvb, ft_rtp_look *look)
+{
+    rtp_packet rtp;
+
+    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    *look = (ft_rtp_look){ .fixed = rtp.fixed, .trailer = rtp.trailer, .is_plain = is_plain(tvb, &rtp),
+                           .version = rtp.extension ? rtp.profile >> 14 : 0,
+                           .is_cut = tvb_captured_length(tvb) < tvb_reported_length(tvb) };
+    look->extension_fits =
+        rtp.damage == SOUND && (rtp.form == EXTENSION_AUDIO || rtp.form == EXTENSION_VIDEO);
+    if (look->is_plain && !rtp.trailer.length && rtp.media != MEDIA_UNKNOWN) {
+        const ft_trailer tagged =
+            ft_trailer_read_tagged(tvb, rtp.payload, rtp.fixed.sequence, tag_length_of(&rtp));
+        if (tagged.length && ft_mki_is_fresh(tagged.short_mki))
+            look->trailer = tagged;
+    }
+    return rtp.damage != HEADER_SHORT;
+}
+
+/* Today's media without a relay's header: the extension that only FaceTime has and the 16 bytes of a key id prove
+ * it; the shorter trailers, and media without an extension, by several packets that agree. */
+static bool
+proves_modern(tvbuff_t *tvb, packet_info *pinfo)
+{
+    ft_rtp_look look;
+
+    if (!look_at_rtp(tvb, &look) || !look.is_plain || !look.trailer.length)
+        return false;
+    if (look.trailer.form == FT_TRAILER_UUID && look.extension_fits)
+        return true;
+    if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
+        return false;
+    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
+}
+
 /* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
  * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
  * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a
@@ -1149,14 +1261,14 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 
     if (!ft_accept_bare_media || !(from_device || to_device))
         return false;
-    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
-        rtp.media == MEDIA_UNKNOWN)
-        return false;
-    if (rtp.has_key_id) {
+    if (proves_modern(tvb, pinfo)) {
         *generation = FT_MODERN;
         return true;
     }
+    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
+        rtp.media == MEDIA_UNKNOWN || rtp.trailer.length)
+        return false;
     if (!(from_device || ft_is_server_port(pinfo->srcport)) ||
         !(to_device || ft_is_server_port(pinfo->destport)))
         return false;
@@ -1198,9 +1310,30 @@ proto_register_facetime_rtp(void)
         { &hf_mki,
           { "Key id (MKI)", "facetime_rtp.mki", FT_GUID, BASE_NONE, NULL, 0,
             "Which key encrypts the payload: one random UUID for each sender and call", HFILL } },
+        { &hf_mki_participant,
+          { "Participant", "facetime_rtp.mki.participant", FT_BYTES, BASE_NONE, NULL, 0,
+            "Participant id that a key id of 2026 names (published, unverified)", HFILL } },
         { &hf_mki_end,
           { "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0,
-            "Word behind the key id: zero in every packet seen, meaning unknown", HFILL } },
+            "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; meaning unknown",
+            HFILL } },
+        { &hf_short_mki,
+          { "Key id (short MKI)", "facetime_rtp.short_mki", FT_UINT16, BASE_HEX, NULL, 0,
+            "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte key id "
+            "(published; checked on five datagrams)", HFILL } },
+        { &hf_short_mki_roll,
+          { "Roll", "facetime_rtp.short_mki.roll", FT_UINT16, BASE_DEC, NULL, 0xfff0,
+            "Number of the sender's key: 1 when fresh (published, unverified)", HFILL } },
+        { &hf_short_mki_ratchet,
+          { "Ratchet", "facetime_rtp.short_mki.ratchet", FT_UINT8, BASE_DEC, NULL, 0x0f,
+            "How often the key was ratcheted on (published, unverified)", HFILL } },
+        { &hf_rollover,
+          { "Roll-over counter", "facetime_rtp.rollover", FT_UINT32, BASE_DEC, NULL, 0,
+            "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call of 2026 "
+            "(published, unverified)", HFILL } },
+        { &hf_auth_tag,
+          { "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0,
+            "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)", HFILL } },
 
         { &hf_audio_ecn,
           { "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800,
@@ -1329,7 +1462,7 @@ proto_register_facetime_rtp(void)
           { "Source length", "facetime_rtp.fec.source_length", FT_UINT16, BASE_DEC, NULL, 0,
             "Payload length of one source packet, in their order", HFILL } },
     };
-    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec };
+    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec, &ett_mki };
     static ei_register_info ei[] = {
         { &ei_short_header,
           { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header", EXPFILL } },
@@ -1348,7 +1481,7 @@ proto_register_facetime_rtp(void)
           { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form", EXPFILL } },
         { &ei_no_key_id,
           { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
-            "No 16-byte key id at the end: newer builds are said to send less (unverified)", EXPFILL } },
+            "No key id at the end of a form that is known", EXPFILL } },
         { &ei_frame_incomplete,
           { "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE,
             "Packets of the frame don't add up at its marker", EXPFILL } },
@@ -1365,6 +1498,9 @@ proto_register_facetime_rtp(void)
             "Stream id doesn't match the SSRC", EXPFILL } },
         { &ei_retransmitted,
           { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay", EXPFILL } },
+        { &ei_ratchet_changed,
+          { "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT, "The sender goes on with another key",
+            EXPFILL } },
     };
 
     proto_facetime_rtp = proto_register_protocol("FaceTime RTP", "FaceTime RTP", "facetime_rtp");
@@ -1381,6 +1517,8 @@ proto_register_facetime_rtp(void)
     codec_tables =
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset_counts);
+    ft_trailer_init();
+    ft_rtp_look_register(look_at_rtp);
 }
 
 void
