@@ -54,6 +54,7 @@ void proto_reg_handoff_facetime_rtp(void);
 #define FIXED_HEADER_LENGTH 12
 
 static int proto_facetime_rtp = -1;
+static int proto_stock_rtp = -1;
 
 static int hf_codec = -1;
 static int hf_version = -1;
@@ -793,6 +794,45 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
         leg->media_config = MAX(setup_frame_of(packet, sdp_frame), 1);
 }
 
+/* Stock RTP keeps what it found out about a packet with the frame, under its only key: it would take a datagram's
+ * further packets for the first. Theirs is kept here, and put in the first one's place while they are shown. */
+#define STOCK_KEY     0
+#define CHAINED_STOCK 0x80000000u /* of our own keys, with the packet's offset */
+
+static void *
+exchange_stock(packet_info *pinfo, void *data)
+{
+    void *before = p_get_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY);
+
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY);
+    if (data)
+        p_add_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY, data);
+    return before;
+}
+
+/* What is to be put back after stock has had this packet; NULL for the first one of a datagram. */
+static void *
+set_first_aside(packet_info *pinfo, tvbuff_t *tvb)
+{
+    const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
+    void *own = p_get_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp, key);
+
+    if (!own && !(ft_learning(pinfo) &&
+                  p_get_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY)))
+        return NULL;
+    return exchange_stock(pinfo, own);
+}
+
+static void
+put_first_back(packet_info *pinfo, tvbuff_t *tvb, void *first)
+{
+    const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
+    void *own = exchange_stock(pinfo, first);
+
+    if (own && ft_learning(pinfo))
+        p_add_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp, key, own);
+}
+
 /* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC parity packets
  * aren't tapped: they repeat the sequence number of a source packet, and would count in stock's streams as
  * packets more than were sent. Stock taps nothing, and leaves the columns alone, where an error report quotes
@@ -809,6 +849,7 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
     copy_address_shallow(&pinfo->net_src, &source_name.address);
     copy_address_shallow(&pinfo->net_dst, &destination_name.address);
     pinfo->flags.in_error_pkt = !tapped;
+    void *first = handle == rtp_handle ? set_first_aside(pinfo, tvb) : NULL;
     TRY {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
@@ -816,6 +857,8 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
     FINALLY {
+        if (first)
+            put_first_back(pinfo, tvb, first);
         pinfo->flags.in_error_pkt = false;
         copy_address_shallow(&pinfo->net_src, &source);
         copy_address_shallow(&pinfo->net_dst, &destination);
@@ -1525,6 +1568,7 @@ void
 proto_reg_handoff_facetime_rtp(void)
 {
     rtp_handle = find_dissector_add_dependency("rtp", proto_facetime_rtp);
+    proto_stock_rtp = proto_get_id_by_filter_name("rtp");
     rtcp_handle = find_dissector_add_dependency("rtcp", proto_facetime_rtp);
     ft_evidence_register(FT_SHAPE_RTP, prove_rtp);
 }

@@ -1468,7 +1468,7 @@ proto_register_quickrelay(void)
     };
     static ei_register_info ei[] = {
         { &ei_quickrelay_bad_length,
-          { "quickrelay.bad_length", PI_MALFORMED, PI_ERROR, "A length or count doesn't fit the packet",
+          { "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, "A length or count doesn't fit the packet",
             EXPFILL } },
         { &ei_quickrelay_bad_hbh,
           { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop messages are",
@@ -1482,7 +1482,7 @@ proto_register_quickrelay(void)
           { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known",
             EXPFILL } },
         { &ei_quickrelay_broken_chain,
-          { "quickrelay.broken_chain", PI_MALFORMED, PI_WARN,
+          { "quickrelay.broken_chain", PI_PROTOCOL, PI_WARN,
             "The datagram's further packets can't be taken apart", EXPFILL } },
         { &ei_quickrelay_long_chain,
           { "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, "More packets in a datagram than are taken apart",
