@@ -696,10 +696,13 @@ parse_chain(tvbuff_t *tvb, const relay_header *first, int end, relay_chain *chai
 
 /* ---- evidence: a TURN channel that others number 0x6000 must not pass ---- */
 
-/* The key id's trailer, and besides it the stream id or FaceTime's extension. Without these, or where no word ends
- * the packet, several packets must agree. */
+/* Headers that bring next to nothing, which random bytes hardly do. */
+#define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
+
+/* The key id's trailer, and besides it the stream id or FaceTime's extension. Audio of 2023 between links may have
+ * neither: there ports and a plain header do. Else, or where no word ends the packet, several packets must agree. */
 static bool
-proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
+proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length, bool ports_agree)
 {
     const uint16_t stream = value_of(tvb, header, FIELD_STREAM);
     ft_rtp_look look;
@@ -714,10 +717,12 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
         return false;
 
     const uint16_t low = (uint16_t)look.fixed.ssrc;
-    const bool stream_fits =
-        header->offset[FIELD_STREAM] && (stream == low || stream == (uint16_t)(low + 1));
-    return stream_fits || look.extension_fits ||
-           ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, false);
+    if (header->offset[FIELD_STREAM] && (stream == low || stream == (uint16_t)(low + 1)))
+        return true;
+    if (look.extension_fits ||
+        (look.trailer.form == FT_TRAILER_UUID && ports_agree && !(header->flags & ~PLAIN_FLAGS)))
+        return true;
+    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, false);
 }
 
 static bool
@@ -732,7 +737,7 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
     case BODY_HBH:
         return proves_hbh(tvb, header->end, length);
     case BODY_RTP:
-        return proves_rtp(tvb, pinfo, header, length);
+        return proves_rtp(tvb, pinfo, header, length, ports_agree);
     case BODY_CONTROL:
         return ports_agree && length > CONTROL_HEADER;
     case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
