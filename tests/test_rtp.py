@@ -601,9 +601,9 @@ def test_lengths_that_lie(tshark, make_capture):
 
 
 def chained(*bodies):
-    """Packets in one datagram, each with its length in front [unverified form]."""
-    rest = b"".join(struct.pack("!H", len(body)) + body for body in bodies[1:])
-    return relayed(bodies[0] + rest, f"0080 {len(bodies[0]):04x}")
+    """Packets in one datagram, each behind a count of no streams, and but for the last its length."""
+    middle = b"".join(b"\x00" + struct.pack("!H", len(body)) + body for body in bodies[1:-1])
+    return relayed(bodies[0] + middle + b"\x00" + bodies[-1], f"0080 {len(bodies[0]):04x}")
 
 
 @pytest.mark.parametrize("two_pass", [False, True])
