@@ -1406,8 +1406,8 @@ look_at_rtp(tvbuff_t *tvb, ft_rtp_look *look)
     return rtp.damage != HEADER_SHORT;
 }
 
-/* Today's media without a relay's header: the extension that only FaceTime has and the 16 bytes of a key id prove
- * it; the shorter trailers, and media without an extension, by several packets that agree. */
+/* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers of 2026 by several
+ * packets that agree. */
 static bool
 proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 {
@@ -1415,7 +1415,7 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 
     if (!look_at_rtp(tvb, &look) || !look.is_plain || !look.trailer.length)
         return false;
-    if (look.trailer.form == FT_TRAILER_UUID && look.extension_fits)
+    if (look.trailer.form == FT_TRAILER_UUID)
         return true;
     if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
         return false;
