@@ -37,6 +37,7 @@
 #include "calls/exchange.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
+#include "calls/trailer.h"
 #include <epan/expert.h>
 #include <epan/to_str.h>
 
@@ -118,6 +119,7 @@ static int hf_control_type = -1;
 static int hf_control_key_id = -1;
 static int hf_control_counter = -1;
 static int hf_control_ciphertext = -1;
+static int hf_control_participant = -1;
 static int hf_control_mki_frame = -1;
 static int hf_control_retransmission_of = -1;
 
@@ -704,17 +706,45 @@ dissect_facetime_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void 
 
 /* ---- control messages ---- */
 
+/* The first RTP packet of the key: of 2026 that one begins with the key id's two bytes alone, so the same sender's
+ * must be meant. */
+static uint32_t
+media_of_key(packet_info *pinfo, const uint8_t *key_id, const ft_relay_header *relay)
+{
+    const uint32_t frame = ft_relay_mki_frame(pinfo, key_id);
+
+    if (frame || !ft_key_id_is_named(key_id))
+        return frame;
+    return ft_short_mki_frame(pinfo, (uint16_t)(key_id[0] << 8 | key_id[1]),
+                              relay && relay->has_participant ? relay->participant : NULL);
+}
+
+/* A key id of 2026 names its sender: four bytes of the participant id, and the first of the other four. */
 static void
-learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item)
+show_named(tvbuff_t *tvb, proto_tree *tree, const uint8_t *key_id)
+{
+    uint8_t participant[5];
+
+    if (!ft_key_id_is_named(key_id))
+        return;
+    memcpy(participant, key_id + 2, 4);
+    participant[4] = key_id[7];
+    proto_tree_add_bytes_with_length(tree, hf_control_participant, tvb, 4, 6, participant, sizeof participant);
+}
+
+static void
+learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item,
+              const ft_relay_header *relay)
 {
     const uint8_t *key_id = tvb_get_ptr(tvb, 2, KEY_ID_LENGTH);
     const int length = tvb_captured_length_remaining(tvb, CONTROL_HEADER);
     const uint8_t *ciphertext = tvb_get_ptr(tvb, CONTROL_HEADER, length);
-    const uint32_t mki_frame = ft_relay_mki_frame(pinfo, key_id);
+    const uint32_t mki_frame = media_of_key(pinfo, key_id, relay);
     const uint32_t first =
         ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
 
     ft_relay_key(pinfo, key_id);
+    show_named(tvb, tree, key_id);
     ft_show_frame(tree, hf_control_mki_frame, tvb, 0, 0, mki_frame);
     ft_show_frame(tree, hf_control_retransmission_of, tvb, 0, 0, first);
     if (first)
@@ -723,7 +753,7 @@ learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *i
 }
 
 static int
-dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *data _U_)
+dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *data)
 {
     const int length = tvb_reported_length(tvb);
 
@@ -745,7 +775,7 @@ dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, vo
     proto_tree_add_item(tree, hf_control_key_id, tvb, 2, KEY_ID_LENGTH, ENC_NA);
     proto_tree_add_item(tree, hf_control_counter, tvb, 10, 1, ENC_NA);
     col_append_fstr(pinfo->cinfo, COL_INFO, " %u", tvb_get_uint8(tvb, 10));
-    learn_control(tvb, pinfo, tree, item);
+    learn_control(tvb, pinfo, tree, item, (const ft_relay_header *)data);
     proto_tree_add_item(tree, hf_control_ciphertext, tvb, CONTROL_HEADER, -1, ENC_NA);
     return tvb_captured_length(tvb);
 }
@@ -774,6 +804,10 @@ register_control(void)
         { &hf_control_ciphertext,
           { "Ciphertext", "facetime_control.ciphertext", FT_BYTES, BASE_NONE, NULL, 0,
             "Encrypted message and its tag (SFrame, as others' clients tell)", HFILL } },
+        { &hf_control_participant,
+          { "Participant", "facetime_control.participant", FT_BYTES, BASE_NONE, NULL, 0,
+            "The first five bytes of the sender's participant id, which key ids of 2026 name (published, "
+            "unverified)", HFILL } },
         { &hf_control_mki_frame,
           { "First RTP of this key", "facetime_control.mki_frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
             "The first RTP packet of the sender: its MKI begins with the key id", HFILL } },

@@ -13,8 +13,7 @@
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *    |            encrypted payload ...                              |
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *    |            key id of the sender (MKI): a v4 UUID, 16 bytes    |  modern calls only
- *    |                               0                               |
+ *    |            key id of the sender (MKI), and what follows it    |  modern calls only: calls/trailer.h
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Audio and video number their flags differently; the payload type tells which of them it is. Extension
@@ -38,6 +37,7 @@
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/relay.h"
+#include "calls/trailer.h"
 
 #include <epan/conversation.h>
 #include <epan/dissectors/packet-rtcp.h>
@@ -52,11 +52,12 @@ void proto_register_facetime_rtp(void);
 void proto_reg_handoff_facetime_rtp(void);
 
 #define FIXED_HEADER_LENGTH 12
-#define MKI_LENGTH          16
-#define TRAILER_LENGTH      (MKI_LENGTH + 4)
 #define DIGEST_LENGTH       16  /* bytes of a payload that tell copies from other packets */
+#define BIT_RATE_UNIT       100 /* bit/s, of the words that tell one */
 
 static int proto_facetime_rtp = -1;
+static int proto_facetime_rtcp = -1;
+static int proto_stock_rtp = -1;
 
 static int hf_codec = -1;
 static int hf_version = -1;
@@ -64,7 +65,13 @@ static int hf_profile = -1;
 static int hf_control_info = -1;
 static int hf_unparsed = -1;
 static int hf_mki = -1;
+static int hf_mki_participant = -1;
 static int hf_mki_end = -1;
+static int hf_short_mki = -1;
+static int hf_short_mki_roll = -1;
+static int hf_short_mki_ratchet = -1;
+static int hf_rollover = -1;
+static int hf_auth_tag = -1;
 
 static int hf_audio_timing = -1;
 static int hf_audio_connection = -1;
@@ -103,6 +110,13 @@ static int hf_video_packets_in_frame = -1;
 static int hf_video_frame_sequence = -1;
 static int hf_video_probe = -1;
 
+static int hf_rctl_media_time = -1;
+static int hf_rctl_idle = -1;
+static int hf_rctl_clock = -1;
+static int hf_rctl_received = -1;
+static int hf_rctl_target = -1;
+static int hf_ltr_timestamp = -1;
+
 static int hf_fec_index = -1;
 static int hf_fec_parity = -1;
 static int hf_fec_tag = -1;
@@ -114,6 +128,8 @@ static int ett_facetime_rtp = -1;
 static int ett_extension = -1;
 static int ett_profile = -1;
 static int ett_fec = -1;
+static int ett_mki = -1;
+static int ett_facetime_rtcp = -1;
 
 static expert_field ei_short_header = EI_INIT;
 static expert_field ei_bad_extension = EI_INIT;
@@ -128,6 +144,7 @@ static expert_field ei_fec_length = EI_INIT;
 static expert_field ei_fec_list = EI_INIT;
 static expert_field ei_stream_mismatch = EI_INIT;
 static expert_field ei_retransmitted = EI_INIT;
+static expert_field ei_ratchet_changed = EI_INIT;
 
 static dissector_handle_t rtp_handle;
 static dissector_handle_t rtcp_handle;
@@ -232,7 +249,7 @@ typedef struct {
     unsigned        known_end;      /* of the fields that were understood */
     unsigned        payload;
     unsigned        payload_end;
-    bool            has_key_id;
+    ft_trailer      trailer;
     bool            has_frame_info;
     uint16_t        packets_in_frame;
     uint16_t        frame_sequence;
@@ -246,20 +263,6 @@ typedef struct {
 
 #define FEC_LENGTH_MASK 0x07ff
 #define FEC_LIST        6           /* offset in a parity packet's FEC header */
-
-/* A v4 UUID (RFC 4122) and a zero word at the very end. */
-static bool
-has_key_id(tvbuff_t *tvb, unsigned payload)
-{
-    const unsigned length = tvb_reported_length(tvb);
-
-    if (tvb_captured_length(tvb) < length || length < payload + TRAILER_LENGTH)
-        return false;
-
-    const unsigned mki = length - TRAILER_LENGTH;
-    return (tvb_get_uint8(tvb, mki + 6) & 0xf0) == 0x40 && (tvb_get_uint8(tvb, mki + 8) & 0xc0) == 0x80 &&
-           tvb_get_ntohl(tvb, mki + MKI_LENGTH) == 0;
-}
 
 /* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
 static unsigned
@@ -378,6 +381,13 @@ fits(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
     return false;
 }
 
+static void
+take_trailer(rtp_packet *rtp, ft_trailer trailer)
+{
+    rtp->trailer = trailer;
+    rtp->payload_end -= trailer.length;
+}
+
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
 static void
 parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
@@ -409,10 +419,32 @@ parse_rtp(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
         fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
         parse_extension(tvb, generation, rtp);
     }
-    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY && has_key_id(tvb, rtp->payload)) {
-        rtp->has_key_id = true;
-        rtp->payload_end -= TRAILER_LENGTH;
-    }
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY)
+        take_trailer(rtp, ft_trailer_read(tvb, rtp->payload));
+}
+
+/* How long the authentication tag of such media is, where it has one. */
+static unsigned
+tag_length_of(const rtp_packet *rtp)
+{
+    static const uint8_t lengths[] = { 0, FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
+
+    return lengths[rtp->media];
+}
+
+/* The trailer that only the sender's other packets tell. Media in a relay's stream is a group's: it has no tag. A
+ * word that ends a packet is a mark; two bytes are none in a call of which nothing is known. */
+static void
+settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation, const ft_relay_header *relay,
+               rtp_packet *rtp)
+{
+    const bool may_be_tagged = generation == FT_MODERN && !(relay && relay->has_stream);
+
+    if (rtp->damage == HEADER_SHORT || rtp->damage == EXTENSION_BEYOND || generation == FT_LEGACY)
+        return;
+    rtp->payload_end += rtp->trailer.length;
+    take_trailer(rtp, ft_trailer_settle(pinfo, tvb, rtp->payload, &rtp->fixed, &rtp->trailer, may_be_tagged,
+                                        tag_length_of(rtp)));
 }
 
 #define PROFILE_FEC 0x0004  /* of a video extension */
@@ -773,6 +805,45 @@ set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
         leg->media_config = MAX(setup_frame_of(packet, sdp_frame), 1);
 }
 
+/* Stock RTP keeps what it found out about a packet with the frame, under its only key: it would take a datagram's
+ * further packets for the first. Theirs is kept here, and put in the first one's place while they are shown. */
+#define STOCK_KEY     0
+#define CHAINED_STOCK 0x80000000u /* of our own keys, with the packet's offset */
+
+static void *
+exchange_stock(packet_info *pinfo, void *data)
+{
+    void *before = p_get_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY);
+
+    p_remove_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY);
+    if (data)
+        p_add_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY, data);
+    return before;
+}
+
+/* What is to be put back after stock has had this packet; NULL for the first one of a datagram. */
+static void *
+set_first_aside(packet_info *pinfo, tvbuff_t *tvb)
+{
+    const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
+    void *own = p_get_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp, key);
+
+    if (!own && !(ft_learning(pinfo) &&
+                  p_get_proto_data(wmem_file_scope(), pinfo, proto_stock_rtp, STOCK_KEY)))
+        return NULL;
+    return exchange_stock(pinfo, own);
+}
+
+static void
+put_first_back(packet_info *pinfo, tvbuff_t *tvb, void *first)
+{
+    const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
+    void *own = exchange_stock(pinfo, first);
+
+    if (own && ft_learning(pinfo))
+        p_add_proto_data(wmem_file_scope(), pinfo, proto_facetime_rtp, key, own);
+}
+
 /* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC parity packets
  * aren't tapped: they repeat the sequence number of a source packet, and would count in stock's streams as
  * packets more than were sent. Stock taps nothing, and leaves the columns alone, where an error report quotes
@@ -789,6 +860,7 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
     copy_address_shallow(&pinfo->net_src, &source_name.address);
     copy_address_shallow(&pinfo->net_dst, &destination_name.address);
     pinfo->flags.in_error_pkt = !tapped;
+    void *first = handle == rtp_handle ? set_first_aside(pinfo, tvb) : NULL;
     TRY {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
@@ -796,6 +868,8 @@ call_stock(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_t
         show_exception(tvb, pinfo, tree, EXCEPT_CODE, GET_MESSAGE);
     }
     FINALLY {
+        if (first)
+            put_first_back(pinfo, tvb, first);
         pinfo->flags.in_error_pkt = false;
         copy_address_shallow(&pinfo->net_src, &source);
         copy_address_shallow(&pinfo->net_dst, &destination);
@@ -809,7 +883,7 @@ dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const
 {
     const bool is_parity = rtp->fec && rtp->is_parity;
 
-    if (rtp->has_key_id)
+    if (rtp->trailer.length)
         tvb = tvb_new_subset_length(tvb, 0, (int)rtp->payload_end);
     call_stock(rtp_handle, tvb, pinfo, tree, packet, !is_parity && !packet->seen_before);
     if (is_parity) {
@@ -919,7 +993,7 @@ show_damage(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_packe
         expert_add_info(pinfo, item, &ei_cut_short);
     else if (rtp->damage != SOUND)
         expert_add_info(pinfo, item, experts[rtp->damage]);
-    else if (generation == FT_MODERN && !rtp->has_key_id &&
+    else if (generation == FT_MODERN && !rtp->trailer.length &&
              tvb_captured_length(tvb) == tvb_reported_length(tvb))
         expert_add_info(pinfo, item, &ei_no_key_id);
 }
@@ -939,6 +1013,9 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
                                relay->stream, stream);
     if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
         expert_add_info(pinfo, item, &ei_retransmitted);
+    if (rtp->trailer.previous)
+        expert_add_info_format(pinfo, item, &ei_ratchet_changed, "The sender's key id was 0x%04x, and is 0x%04x",
+                               rtp->trailer.previous, rtp->trailer.short_mki);
     if (!rtp->fec || (rtp->damage != SOUND && rtp->damage != BYTES_LEFT))
         return;
     for (unsigned i = 0; i < rtp->fec_count; i++)
@@ -946,7 +1023,7 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
     if (rtp->is_parity && rtp->fec_length != longest)
         expert_add_info_format(pinfo, item, &ei_fec_length,
                                "FEC length %u is not the longest of its list, %u", rtp->fec_length, longest);
-    if (!rtp->is_parity && rtp->has_key_id && rtp->fec_length != payload_length)
+    if (!rtp->is_parity && rtp->trailer.length && rtp->fec_length != payload_length)
         expert_add_info_format(pinfo, item, &ei_fec_length, "FEC length %u is not the payload's, %u",
                                rtp->fec_length, payload_length);
 }
@@ -972,6 +1049,45 @@ show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_pac
                                found->fec_sequence, found->fec_sent, found->fec_listed);
 }
 
+/* A UUID, or the participant in two halves. */
+static void
+show_long_trailer(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const int mki = (int)rtp->payload_end;
+    proto_item *item = proto_tree_add_item(tree, hf_mki, tvb, mki, FT_MKI_LENGTH, ENC_BIG_ENDIAN);
+    uint8_t participant[8];
+
+    if (rtp->trailer.form == FT_TRAILER_NAMED) {
+        proto_tree *subtree = proto_item_add_subtree(item, ett_mki);
+        tvb_memcpy(tvb, participant, mki + 2, 4);
+        tvb_memcpy(tvb, participant + 4, mki + 7, 4);
+        proto_tree_add_bytes_with_length(subtree, hf_mki_participant, tvb, mki + 2, 9, participant,
+                                         sizeof participant);
+    }
+    proto_tree_add_item(tree, hf_mki_end, tvb, mki + FT_MKI_LENGTH, 4, ENC_BIG_ENDIAN);
+}
+
+static void
+show_short_trailer(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    int offset = (int)rtp->payload_end;
+    proto_tree *mki = proto_item_add_subtree(
+        proto_tree_add_item(tree, hf_short_mki, tvb, offset, FT_SHORT_MKI_LENGTH, ENC_BIG_ENDIAN), ett_mki);
+
+    proto_tree_add_item(mki, hf_short_mki_roll, tvb, offset, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(mki, hf_short_mki_ratchet, tvb, offset + 1, 1, ENC_BIG_ENDIAN);
+    offset += FT_SHORT_MKI_LENGTH;
+    if (rtp->trailer.form == FT_TRAILER_GROUP) {
+        proto_tree_add_item(tree, hf_mki_end, tvb, offset, 4, ENC_BIG_ENDIAN);
+        return;
+    }
+    if (rtp->trailer.has_rollover) {
+        proto_tree_add_item(tree, hf_rollover, tvb, offset, 4, ENC_BIG_ENDIAN);
+        offset += 4;
+    }
+    proto_tree_add_item(tree, hf_auth_tag, tvb, offset, rtp->trailer.tag_length, ENC_NA);
+}
+
 static proto_item *
 show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_codec *codec)
 {
@@ -981,10 +1097,10 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
     show_codec(subtree, tvb, codec);
     if (rtp->extension)
         show_extension(subtree, tvb, rtp);
-    if (rtp->has_key_id) {
-        proto_tree_add_item(subtree, hf_mki, tvb, rtp->payload_end, MKI_LENGTH, ENC_BIG_ENDIAN);
-        proto_tree_add_item(subtree, hf_mki_end, tvb, rtp->payload_end + MKI_LENGTH, 4, ENC_BIG_ENDIAN);
-    }
+    if (ft_trailer_is_short(&rtp->trailer))
+        show_short_trailer(subtree, tvb, rtp);
+    else if (rtp->trailer.length)
+        show_long_trailer(subtree, tvb, rtp);
     return item;
 }
 
@@ -1012,17 +1128,21 @@ learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
 
     seen.medium = (ft_medium)rtp->media;
     seen.digest = digest(tvb, rtp);
-    seen.key = rtp->has_key_id ? tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH) : NULL;
+    if (rtp->trailer.length && !ft_trailer_is_short(&rtp->trailer))
+        seen.key = tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH);
     ft_rtp_learn(pinfo, &seen);
 }
 
 static void
-learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp)
+learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_relay_header *relay)
 {
     if (!ft_learning(pinfo))
         return;
-    if (rtp->has_key_id)
-        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, MKI_LENGTH));
+    if (ft_trailer_is_short(&rtp->trailer))
+        ft_short_mki_seen(pinfo, rtp->trailer.short_mki,
+                          relay && relay->has_participant ? relay->participant : NULL);
+    else if (rtp->trailer.length)
+        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH));
     if (!(rtp->fec && rtp->is_parity))
         learn_media(tvb, pinfo, rtp);
     if (rtp->has_frame_info || rtp->fec || hides_frame(rtp))
@@ -1043,14 +1163,15 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         return (int)tvb_captured_length(tvb);
 
     parse_rtp(tvb, packet->generation, &rtp);
-    if (rtp.has_key_id)
+    settle_trailer(pinfo, tvb, packet->generation, relay, &rtp);
+    if (rtp.trailer.length)
         packet->generation = FT_MODERN;
     if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < FIXED_HEADER_LENGTH) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
         ft_rtp_cut(pinfo);
     } else {
-        learn(tvb, pinfo, packet, &rtp);
+        learn(tvb, pinfo, packet, &rtp, relay);
         packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
@@ -1065,16 +1186,137 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     return (int)tvb_captured_length(tvb);
 }
 
-/* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. */
+/* ---- RTCP: APP packets of Apple's media stack ----
+ *
+ *   | 2, subtype 0 | 204 | length | SSRC | name 4 | body |
+ *
+ *   RCTL:         85 00 00 04 | media time 2 | 0 4 | idle ms 2 | clock 2 | 0 2 | received 2 | target 2, in 100 bit/s
+ *   00 00 00 05:  RTP timestamp 4 of the long-term reference frame that is acknowledged
+ *
+ * Published; the first one's words are those of the audio extension with profile 0x8500. */
+
+#define RTCP_APP         204
+#define APP_HEADER       12
+#define APP_NAME         8      /* offset */
+#define NAME_RCTL        0x5243544c
+#define NAME_LTR         0x00000005
+#define RCTL_HEAD        0x85000004
+#define RCTL_LENGTH      (APP_HEADER + 20)
+
+/* The APP packet at this offset of the names that are known: its name, else 0. Whole packets only. */
+static uint32_t
+known_app(tvbuff_t *tvb, int offset, int length)
+{
+    if (tvb_captured_length_remaining(tvb, offset) < length || length < APP_HEADER ||
+        tvb_get_uint8(tvb, offset + 1) != RTCP_APP)
+        return 0;
+
+    const uint32_t name = tvb_get_ntohl(tvb, offset + APP_NAME);
+    if (name == NAME_RCTL && length == RCTL_LENGTH && tvb_get_ntohl(tvb, offset + APP_HEADER) == RCTL_HEAD)
+        return name;
+    return name == NAME_LTR && length == APP_HEADER + 4 ? name : 0;
+}
+
+static void
+show_rctl(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset)
+{
+    const unsigned target = tvb_get_ntohs(tvb, offset + 30) * BIT_RATE_UNIT;
+
+    proto_tree_add_item(tree, hf_rctl_media_time, tvb, offset + 16, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_rctl_idle, tvb, offset + 22, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_rctl_clock, tvb, offset + 24, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_rctl_received, tvb, offset + 28, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_uint(tree, hf_rctl_target, tvb, offset + 30, 2, target);
+    col_append_fstr(pinfo->cinfo, COL_INFO, ", rate control: target %u bit/s", target);
+}
+
+static void
+show_app(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset, int length, uint32_t name)
+{
+    proto_item *item = proto_tree_add_item(tree, proto_facetime_rtcp, tvb, offset, length, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtcp);
+
+    if (name == NAME_RCTL) {
+        proto_item_append_text(item, ": rate control");
+        show_rctl(subtree, tvb, pinfo, offset);
+        return;
+    }
+    proto_item_append_text(item, ": long-term reference acknowledged");
+    proto_tree_add_item(subtree, hf_ltr_timestamp, tvb, offset + APP_HEADER, 4, ENC_BIG_ENDIAN);
+    col_append_fstr(pinfo->cinfo, COL_INFO, ", long-term reference %u acknowledged",
+                    tvb_get_ntohl(tvb, offset + APP_HEADER));
+}
+
+/* The header of an APP packet, in stock's fields. Stock shows its name as a text, and calls one that isn't an error. */
+static void
+show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
+{
+    static const struct {
+        const char *field;
+        int         offset, length;
+    } fields[] = {
+        { "rtcp.version", 0, 1 },    { "rtcp.padding", 0, 1 }, { "rtcp.app.subtype", 0, 1 }, { "rtcp.pt", 1, 1 },
+        { "rtcp.length", 2, 2 },     { "rtcp.senderssrc", 4, 4 },
+    };
+    proto_item *item =
+        proto_tree_add_item(tree, proto_get_id_by_filter_name("rtcp"), tvb, offset, length, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtcp);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
+        const int hf = proto_registrar_get_id_byname(fields[i].field);
+        if (hf > 0)
+            proto_tree_add_item(subtree, hf, tvb, offset + fields[i].offset, fields[i].length, ENC_BIG_ENDIAN);
+    }
+}
+
+/* How long the RTCP packet at this offset is: to the end where its length doesn't fit. */
+static int
+rtcp_length(tvbuff_t *tvb, int offset)
+{
+    const int left = (int)tvb_reported_length_remaining(tvb, offset);
+    const int length =
+        tvb_captured_length_remaining(tvb, offset) >= 4 ? 4 + 4 * tvb_get_ntohs(tvb, offset + 2) : left;
+
+    return length > left ? left : length;
+}
+
+/* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. Stock gets it
+ * in the pieces between packets with a name that it takes for an error. */
 static int
 dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    const int end = (int)tvb_reported_length(tvb);
     ft_packet *packet = ft_packet_get(pinfo);
+    int piece = 0;
 
-    if (packet) {
-        packet->media_setup_frame = ft_media_newest_sdp(pinfo);
-        set_up_media(pinfo, packet, packet->media_setup_frame);
-        call_stock(rtcp_handle, tvb, pinfo, tree, packet, true);
+    if (!packet)
+        return (int)tvb_captured_length(tvb);
+    packet->media_setup_frame = ft_media_newest_sdp(pinfo);
+    set_up_media(pinfo, packet, packet->media_setup_frame);
+    for (int offset = 0; offset < end;) {
+        const int length = rtcp_length(tvb, offset);
+        const bool is_ltr = known_app(tvb, offset, length) == NAME_LTR;
+        const bool is_last = offset + length >= end;
+        const int piece_end = is_ltr ? offset : offset + length;
+        if ((is_ltr || is_last) && piece_end > piece)
+            call_stock(rtcp_handle, tvb_new_subset_length(tvb, piece, piece_end - piece), pinfo, tree, packet,
+                       true);
+        if (is_ltr) {
+            if (offset == 0) {
+                col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTCP");
+                col_set_str(pinfo->cinfo, COL_INFO, "Application specific");
+            }
+            show_app_header(tree, tvb, offset, length);
+            piece = offset + length;
+        }
+        offset += length;
+    }
+    for (int offset = 0; offset < end;) {
+        const int length = rtcp_length(tvb, offset);
+        const uint32_t name = known_app(tvb, offset, length);
+        if (name)
+            show_app(tree, tvb, pinfo, offset, length, name);
+        offset += length;
     }
     return (int)tvb_captured_length(tvb);
 }
@@ -1164,6 +1406,51 @@ agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
     return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
 }
 
+/* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
+static bool
+is_plain(tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND && rtp->media != MEDIA_UNKNOWN &&
+           (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
+}
+
+/* For the relay's header: is this media? */
+static bool
+look_at_rtp(tvbuff_t *tvb, ft_rtp_look *look)
+{
+    rtp_packet rtp;
+
+    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    *look = (ft_rtp_look){ .fixed = rtp.fixed, .trailer = rtp.trailer, .is_plain = is_plain(tvb, &rtp),
+                           .version = rtp.extension ? rtp.profile >> 14 : 0,
+                           .is_cut = tvb_captured_length(tvb) < tvb_reported_length(tvb) };
+    look->extension_fits =
+        rtp.damage == SOUND && (rtp.form == EXTENSION_AUDIO || rtp.form == EXTENSION_VIDEO);
+    if (look->is_plain && !rtp.trailer.length && rtp.media != MEDIA_UNKNOWN) {
+        const ft_trailer tagged =
+            ft_trailer_read_tagged(tvb, rtp.payload, rtp.fixed.sequence, tag_length_of(&rtp));
+        if (tagged.length && ft_mki_is_fresh(tagged.short_mki))
+            look->trailer = tagged;
+    }
+    return rtp.damage != HEADER_SHORT;
+}
+
+/* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers of 2026 by several
+ * packets that agree. */
+static bool
+proves_modern(tvbuff_t *tvb, packet_info *pinfo)
+{
+    ft_rtp_look look;
+
+    if (!look_at_rtp(tvb, &look) || !look.is_plain || !look.trailer.length)
+        return false;
+    if (look.trailer.form == FT_TRAILER_UUID)
+        return true;
+    if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
+        return false;
+    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
+}
+
 /* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
  * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
  * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a
@@ -1177,14 +1464,14 @@ prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 
     if (!ft_accept_bare_media || !(from_device || to_device))
         return false;
-    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
-        rtp.media == MEDIA_UNKNOWN)
-        return false;
-    if (rtp.has_key_id) {
+    if (proves_modern(tvb, pinfo)) {
         *generation = FT_MODERN;
         return true;
     }
+    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
+        rtp.media == MEDIA_UNKNOWN || rtp.trailer.length)
+        return false;
     if (!(from_device || ft_is_server_port(pinfo->srcport)) ||
         !(to_device || ft_is_server_port(pinfo->destport)))
         return false;
@@ -1201,6 +1488,13 @@ static void
 reset_counts(void)
 {
     finding_total = set_up_total = 0;
+}
+
+/* Bandwidth, in the unit that it is sent in. */
+static void
+format_bit_rate(char *text, uint32_t value)
+{
+    snprintf(text, ITEM_LABEL_LENGTH, "%u (%u bit/s)", value, value * BIT_RATE_UNIT);
 }
 
 void
@@ -1226,9 +1520,30 @@ proto_register_facetime_rtp(void)
         { &hf_mki,
           { "Key id (MKI)", "facetime_rtp.mki", FT_GUID, BASE_NONE, NULL, 0,
             "Which key encrypts the payload: one random UUID for each sender and call", HFILL } },
+        { &hf_mki_participant,
+          { "Participant", "facetime_rtp.mki.participant", FT_BYTES, BASE_NONE, NULL, 0,
+            "Participant id that a key id of 2026 names (published, unverified)", HFILL } },
         { &hf_mki_end,
           { "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0,
-            "Word behind the key id: zero in every packet seen, meaning unknown", HFILL } },
+            "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; meaning unknown",
+            HFILL } },
+        { &hf_short_mki,
+          { "Key id (short MKI)", "facetime_rtp.short_mki", FT_UINT16, BASE_HEX, NULL, 0,
+            "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte key id "
+            "(published; checked on five datagrams)", HFILL } },
+        { &hf_short_mki_roll,
+          { "Roll", "facetime_rtp.short_mki.roll", FT_UINT16, BASE_DEC, NULL, 0xfff0,
+            "Number of the sender's key: 1 when fresh (published, unverified)", HFILL } },
+        { &hf_short_mki_ratchet,
+          { "Ratchet", "facetime_rtp.short_mki.ratchet", FT_UINT8, BASE_DEC, NULL, 0x0f,
+            "How often the key was ratcheted on (published, unverified)", HFILL } },
+        { &hf_rollover,
+          { "Roll-over counter", "facetime_rtp.rollover", FT_UINT32, BASE_DEC, NULL, 0,
+            "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call of 2026 "
+            "(published, unverified)", HFILL } },
+        { &hf_auth_tag,
+          { "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0,
+            "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)", HFILL } },
 
         { &hf_audio_ecn,
           { "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800,
@@ -1276,8 +1591,10 @@ proto_register_facetime_rtp(void)
           { "Video loss", "facetime_rtp.audio.video.loss", FT_UINT16, BASE_DEC, NULL, 0x003f,
             "Video packets lost (inferred)", HFILL } },
         { &hf_audio_bandwidth,
-          { "Bandwidth estimate", "facetime_rtp.audio.bandwidth", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bandwidth that the receiver estimates, unit unknown (inferred)", HFILL } },
+          { "Bandwidth estimate", "facetime_rtp.audio.bandwidth", FT_UINT16, BASE_CUSTOM,
+            CF_FUNC(format_bit_rate), 0,
+            "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, unverified)",
+            HFILL } },
         { &hf_audio_ect,
           { "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0,
             "Packets received with an ECN-capable mark (not seen, unverified)", HFILL } },
@@ -1357,7 +1674,28 @@ proto_register_facetime_rtp(void)
           { "Source length", "facetime_rtp.fec.source_length", FT_UINT16, BASE_DEC, NULL, 0,
             "Payload length of one source packet, in their order", HFILL } },
     };
-    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec };
+    static hf_register_info rtcp_hf[] = {
+        { &hf_rctl_media_time,
+          { "Media time", "facetime_rtcp.rctl.media_time", FT_UINT16, BASE_DEC, NULL, 0,
+            "Media time that the sender of this report last received (published, unverified)", HFILL } },
+        { &hf_rctl_idle,
+          { "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0,
+            "Milliseconds since then (published, unverified)", HFILL } },
+        { &hf_rctl_clock,
+          { "Clock", "facetime_rtcp.rctl.clock", FT_UINT16, BASE_DEC, NULL, 0,
+            "Clock of the sender of this report (published, unverified)", HFILL } },
+        { &hf_rctl_received,
+          { "Packets received", "facetime_rtcp.rctl.received", FT_UINT16, BASE_DEC, NULL, 0,
+            "Published, unverified", HFILL } },
+        { &hf_rctl_target,
+          { "Target bit rate", "facetime_rtcp.rctl.target", FT_UINT32, BASE_DEC, NULL, 0,
+            "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, unverified)", HFILL } },
+        { &hf_ltr_timestamp,
+          { "Long-term reference", "facetime_rtcp.ltr.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
+            "RTP timestamp of the long-term reference frame that is acknowledged (published, unverified)",
+            HFILL } },
+    };
+    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec, &ett_mki, &ett_facetime_rtcp };
     static ei_register_info ei[] = {
         { &ei_short_header,
           { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header", EXPFILL } },
@@ -1376,7 +1714,7 @@ proto_register_facetime_rtp(void)
           { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form", EXPFILL } },
         { &ei_no_key_id,
           { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
-            "No 16-byte key id at the end: newer builds are said to send less (unverified)", EXPFILL } },
+            "No key id at the end of a form that is known", EXPFILL } },
         { &ei_frame_incomplete,
           { "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE,
             "Packets of the frame don't add up at its marker", EXPFILL } },
@@ -1393,10 +1731,15 @@ proto_register_facetime_rtp(void)
             "Stream id doesn't match the SSRC", EXPFILL } },
         { &ei_retransmitted,
           { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay", EXPFILL } },
+        { &ei_ratchet_changed,
+          { "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT, "The sender goes on with another key",
+            EXPFILL } },
     };
 
     proto_facetime_rtp = proto_register_protocol("FaceTime RTP", "FaceTime RTP", "facetime_rtp");
     proto_register_field_array(proto_facetime_rtp, hf, G_N_ELEMENTS(hf));
+    proto_facetime_rtcp = proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");
+    proto_register_field_array(proto_facetime_rtcp, rtcp_hf, G_N_ELEMENTS(rtcp_hf));
     proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
     expert_register_field_array(expert_register_protocol(proto_facetime_rtp), ei, G_N_ELEMENTS(ei));
     register_dissector("facetime_rtp", dissect_facetime_rtp, proto_facetime_rtp);
@@ -1409,12 +1752,15 @@ proto_register_facetime_rtp(void)
     codec_tables =
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset_counts);
+    ft_trailer_init();
+    ft_rtp_look_register(look_at_rtp);
 }
 
 void
 proto_reg_handoff_facetime_rtp(void)
 {
     rtp_handle = find_dissector_add_dependency("rtp", proto_facetime_rtp);
+    proto_stock_rtp = proto_get_id_by_filter_name("rtp");
     rtcp_handle = find_dissector_add_dependency("rtcp", proto_facetime_rtp);
     ft_evidence_register(FT_SHAPE_RTP, prove_rtp);
 }

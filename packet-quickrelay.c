@@ -12,18 +12,30 @@
  *
  *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 | priority 1 |
  *   probe group 2 | session version 1 | packet length 2 | counter 2 or stats 12 | link 2 |
- *   n 1, n secondary links 2 each | session state 1
+ *   n 1, n secondary links 2 each | session state 1 | transition streams 2 each
  *
  *   stats:  echoed counter 2 | clock 2 | hold 2 | received 2 | sent 2 | bandwidth 2
  *
- * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What no capture
- * shows is told by others' clients of 2026 alone; such forms carry the expert info quickrelay.unverified.
+ * With the packet length, a datagram holds more packets (2026). Each has a head of its own, and a length where
+ * yet another one follows:
+ *
+ *   full:     f1 f2 and optional fields, with the same participant | priority 1 or none | length 2 or none
+ *   stream:   stream 2                                             | priority 1 or none | length 2 or none
+ *   count:    n 1 (below 10 hex), n secondary streams 2 each       | priority 1 or none | length 2 or none
+ *
+ * Nothing in a head says which of these it has: what makes the rest of the datagram parse to its end, with
+ * bodies that show themselves to be whole, decides.
+ *
+ * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What has been
+ * published of 2026 alone carries the expert info quickrelay.unverified; chains were checked on one real datagram.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/evidence.h"
+#include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
+#include "calls/trailer.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
 
@@ -32,9 +44,7 @@ void proto_reg_handoff_quickrelay(void);
 
 #define CHANNEL_HEADER 4  /* channel number, length */
 #define FIXED_HEADER   6  /* and the two bytes of flags */
-#define MAX_CHAIN      64 /* packets that one datagram is taken apart into */
 #define RTP_HEADER     12
-#define MKI_TRAILER    20 /* of an RTP packet: a 16-byte MKI, a version 4 UUID, and a zero word */
 #define LINK_HEADER    20 /* of a link message */
 #define CONTROL_HEADER 11 /* of a control message */
 #define HMAC_TLV       24 /* the last one of a link message */
@@ -47,14 +57,15 @@ void proto_reg_handoff_quickrelay(void);
     X(1, 0x20, LINK, link, "Link", "The id of a relay link follows") \
     X(1, 0x10, UNKNOWN, unknown, "Unknown", "Never seen set") \
     X(1, 0x08, TRANSITION, transition, "Transition streams", \
-      "Streams change over (name from others' clients); brings no field in the captures of 2023") \
+      "Streams change over (name from others' clients); brings no field in the captures of 2023, ids of " \
+      "streams in 2026 (published, unverified)") \
     X(1, 0x04, STATS, stats, "Stats", "The relay's report follows") \
     X(1, 0x02, COUNTER, counter, "Counter", "A packet counter follows, or stands first in the report") \
     X(1, 0x01, UNFILTERED, unfiltered, "Not filtered by priority", \
       "Opts out of the relay's priority filter (name from others' clients, inferred)")
 #define RELAY_FLAGS2(X) \
     X(2, 0x80, LENGTH, length, "Packet length", \
-      "The packet's length follows: more packets are chained behind; unverified") \
+      "The packet's length follows: more packets are chained behind") \
     X(2, 0x40, COUNTED, counted, "Counted", "Counts in the totals of the relay's reports") \
     X(2, 0x20, VERSION, version, "Session version", "The version of the session info follows") \
     X(2, 0x10, PROBE, probe, "Probe group", "A probe group id follows") \
@@ -114,7 +125,11 @@ static int hf_quickrelay_link_frame = -1;
 static int hf_quickrelay_secondary_links = -1;
 static int hf_quickrelay_secondary_link = -1;
 static int hf_quickrelay_state = -1;
+static int hf_quickrelay_transition_count = -1;
+static int hf_quickrelay_transition_stream = -1;
+static int hf_quickrelay_chain = -1;
 static int hf_quickrelay_chained = -1;
+static int hf_quickrelay_undecided = -1;
 static int hf_quickrelay_hbh = -1;
 static int hf_quickrelay_hbh_iv = -1;
 static int hf_quickrelay_hbh_ciphertext = -1;
@@ -143,6 +158,8 @@ static expert_field ei_quickrelay_bad_hbh = EI_INIT;
 static expert_field ei_quickrelay_unverified = EI_INIT;
 static expert_field ei_quickrelay_unknown_bit = EI_INIT;
 static expert_field ei_quickrelay_unparsed_body = EI_INIT;
+static expert_field ei_quickrelay_broken_chain = EI_INIT;
+static expert_field ei_quickrelay_long_chain = EI_INIT;
 
 static dissector_handle_t link_handle;
 static dissector_handle_t control_handle;
@@ -169,6 +186,7 @@ typedef enum {
     FIELD_PARTICIPANT,
     FIELD_BASE_STREAM,
     FIELD_PRIORITY,
+    FIELD_TRANSITION_COUNT,
     FIELD_PROBE,
     FIELD_VERSION,
     FIELD_LENGTH,
@@ -177,14 +195,22 @@ typedef enum {
     FIELD_LINK,
     FIELD_LINKS,
     FIELD_STATE,
+    FIELD_TRANSITION,
     FIELD_COUNT
 } relay_field_id;
+
+/* Where the bits leave open what they bring: as in 2023 (0), or as published of 2026. */
+enum {
+    READ_PRIORITY_OF_STREAM = 1, /* a priority only beside a stream id */
+    READ_TRANSITION = 2,         /* ids of streams behind the header, their number in the priority's place */
+};
 
 /* A header taken apart: made of captured bytes alone, without tree or state, for evidence and dissection
  * alike. */
 typedef struct {
     uint16_t flags; /* flags1 in the high byte, flags2 in the low one */
     uint16_t attributes;
+    unsigned reading; /* READ_... */
     int offset[FIELD_COUNT]; /* 0: absent */
     int length[FIELD_COUNT];
     int end;     /* where the body begins, or where the header runs out of bytes */
@@ -199,6 +225,7 @@ static void show_list(tvbuff_t *, packet_info *, proto_tree *, const relay_heade
 static void show_attr(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
+static void show_transition(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 
 /* One row a field: the bits that bring it and those that keep it away, its bytes (of a list: of one
  * element, after a byte with their number), how it is shown, and its name where captures haven't shown it
@@ -220,12 +247,14 @@ static const relay_field relay_fields[FIELD_COUNT] = {
     [FIELD_PARTICIPANT] = { FLAG_PARTICIPANT, 0, 0, 0, 8, false,
                             &hf_quickrelay_participant, show_number, NULL },
     [FIELD_BASE_STREAM] = { FLAG_ATTR, 0, FT_RELAY_ATTR_DOWNLINK, FT_RELAY_ATTR_LINK, 2, false,
-                            &hf_quickrelay_base_stream, show_number, "base layer stream id" },
+                            &hf_quickrelay_base_stream, show_number, NULL },
     [FIELD_PRIORITY] = { FLAG_PRIORITY, 0, 0, 0, 1, false, &hf_quickrelay_priority, show_number, NULL },
+    [FIELD_TRANSITION_COUNT] = { FLAG_TRANSITION | FLAG_PRIORITY, 0, 0, 0, 1, false,
+                                 &hf_quickrelay_transition_count, show_number, "count of transition streams" },
     [FIELD_PROBE] = { FLAG_PROBE, 0, 0, 0, 2, false, &hf_quickrelay_probe_group, show_number, NULL },
     [FIELD_VERSION] = { FLAG_VERSION, 0, 0, 0, 1, false, &hf_quickrelay_session_version, show_number, NULL },
     [FIELD_LENGTH] = { FLAG_LENGTH, 0, 0, 0, 2, false,
-                       &hf_quickrelay_packet_length, show_number, "packet length" },
+                       &hf_quickrelay_packet_length, show_number, NULL },
     [FIELD_COUNTER] = { FLAG_COUNTER, FLAG_STATS, 0, 0, 2, false, &hf_quickrelay_counter, show_number, NULL },
     [FIELD_STATS] = { FLAG_STATS, 0, 0, 0, 12, false, &hf_quickrelay_stats, show_stats, NULL },
     [FIELD_LINK] = { FLAG_LINK, 0, 0, 0, 2, false, &hf_quickrelay_link, show_link, NULL },
@@ -233,6 +262,8 @@ static const relay_field relay_fields[FIELD_COUNT] = {
                       &hf_quickrelay_secondary_link, show_list, "secondary links" },
     [FIELD_STATE] = { FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false,
                       &hf_quickrelay_state, show_number, NULL },
+    [FIELD_TRANSITION] = { FLAG_TRANSITION, 0, 0, 0, 0, false,
+                           &hf_quickrelay_transition_stream, show_transition, "transition streams" },
 };
 /* clang-format on */
 
@@ -240,9 +271,26 @@ static bool
 has_field(const relay_header *header, relay_field_id id)
 {
     const relay_field *row = &relay_fields[id];
+    const bool has_transition = (header->reading & READ_TRANSITION) && (header->flags & FLAG_TRANSITION);
 
+    if ((id == FIELD_TRANSITION || id == FIELD_TRANSITION_COUNT) && !has_transition)
+        return false;
+    if (id == FIELD_PRIORITY &&
+        (has_transition || ((header->reading & READ_PRIORITY_OF_STREAM) && !(header->flags & FLAG_STREAM))))
+        return false;
     return (header->flags & row->flags_set) == row->flags_set && !(header->flags & row->flags_clear) &&
            (header->attributes & row->attr_set) == row->attr_set && !(header->attributes & row->attr_clear);
+}
+
+#define TRANSITION_STREAMS 8 /* ids where no count is sent */
+
+/* One id more than the count says. */
+static int
+transition_size(tvbuff_t *tvb, const relay_header *header)
+{
+    const int count = header->offset[FIELD_TRANSITION_COUNT];
+
+    return 2 * (count ? tvb_get_uint8(tvb, count) + 1 : TRANSITION_STREAMS);
 }
 
 /* Takes the field up if it is there; false where the bytes run out. */
@@ -257,6 +305,8 @@ parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
         return true;
     if (row->is_list)
         size = left > 0 ? 1 + tvb_get_uint8(tvb, header->end) * row->size : 1;
+    if (id == FIELD_TRANSITION)
+        size = transition_size(tvb, header);
     if (size > left) {
         header->missing = size;
         return false;
@@ -281,14 +331,6 @@ parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
 }
 
 #define ALL_FIELDS ((1U << FIELD_COUNT) - 1)
-
-/* A whole datagram's header. It needs at least FIXED_HEADER captured bytes. */
-static bool
-parse_header(tvbuff_t *tvb, relay_header *header)
-{
-    *header = (relay_header){ .flags = tvb_get_ntohs(tvb, CHANNEL_HEADER), .end = FIXED_HEADER };
-    return parse_fields(tvb, header, ALL_FIELDS);
-}
 
 /* ---- the body: what it is ---- */
 
@@ -318,7 +360,7 @@ classify_body(tvbuff_t *tvb, int offset, int length, uint16_t attributes)
     return length >= RTP_HEADER ? BODY_RTP : BODY_UNKNOWN;
 }
 
-/* ---- evidence: a TURN channel that others number 0x6000 must not pass ---- */
+/* ---- bodies that show themselves to be whole ---- */
 
 static bool
 proves_link(tvbuff_t *tvb, int offset, int length)
@@ -337,20 +379,367 @@ proves_hbh(tvbuff_t *tvb, int offset, int length)
            tvb_get_ntohs(tvb, offset + 14) == 0x1210 && tvb_get_ntohs(tvb, offset + 32) == 0x1a10;
 }
 
-/* The MKI trailer: a version 4 UUID and a zero word at the end of every RTP packet of 2023 (5366 of 5366). */
 static bool
-proves_rtp(tvbuff_t *tvb, int offset, int length)
+proves_rtcp(tvbuff_t *tvb, int offset, int length)
 {
-    const int mki = offset + length - MKI_TRAILER;
+    const int end = offset + length;
 
-    return length >= RTP_HEADER + MKI_TRAILER && tvb_get_uint8(tvb, mki + 6) >> 4 == 4 &&
-           tvb_get_uint8(tvb, mki + 8) >> 6 == 2 && tvb_get_ntohl(tvb, mki + 16) == 0;
+    while (end - offset >= 4) {
+        const uint8_t type = tvb_get_uint8(tvb, offset + 1);
+        if (tvb_get_uint8(tvb, offset) >> 6 != 2 || type < 192 || type > 223)
+            return false;
+        offset += 4 + 4 * tvb_get_ntohs(tvb, offset + 2);
+    }
+    return offset == end;
+}
+
+/* How much speaks for a body where the header's reading puts it. */
+typedef enum { GRADE_NONE, GRADE_UNKNOWN, GRADE_KNOWN, GRADE_SURE } body_grade;
+
+/* The trailer shows where an RTP packet ends; a tag is no mark, so it takes the extension of such media too. */
+static body_grade
+grade_rtp(tvbuff_t *tvb, int offset, int length)
+{
+    ft_rtp_look look;
+
+    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, offset, length), &look) || !look.is_plain)
+        return GRADE_UNKNOWN;
+    if (look.trailer.length == 0 ||
+        (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2)))
+        return GRADE_KNOWN;
+    return GRADE_SURE;
+}
+
+static body_grade
+grade_body(tvbuff_t *tvb, const relay_header *header, int length)
+{
+    const int offset = header->end;
+    const bool is_whole = tvb_captured_length_remaining(tvb, offset) >= length;
+    bool is_sure = false;
+
+    switch (classify_body(tvb, offset, length, header->attributes)) {
+    case BODY_LINK:
+        is_sure = is_whole && proves_link(tvb, offset, length);
+        break;
+    case BODY_HBH:
+        is_sure = is_whole && proves_hbh(tvb, offset, length);
+        break;
+    case BODY_CONTROL:
+        is_sure = length > CONTROL_HEADER;
+        break;
+    case BODY_RTCP:
+        is_sure = is_whole && proves_rtcp(tvb, offset, length);
+        break;
+    case BODY_RTP:
+        return grade_rtp(tvb, offset, length);
+    case BODY_EMPTY:
+        break;
+    default:
+        return GRADE_UNKNOWN;
+    }
+    return is_sure ? GRADE_SURE : GRADE_KNOWN;
+}
+
+/* ---- readings of a header ---- */
+
+static uint16_t
+value_of(tvbuff_t *tvb, const relay_header *header, relay_field_id id)
+{
+    return header->offset[id] ? tvb_get_ntohs(tvb, header->offset[id]) : 0;
+}
+
+#define READINGS (READ_PRIORITY_OF_STREAM | READ_TRANSITION)
+
+/* Whether bits of this header can be read in this way. */
+static bool
+is_open_to(uint16_t flags, unsigned reading)
+{
+    if ((reading & READ_TRANSITION) && !(flags & FLAG_TRANSITION))
+        return false;
+    return !(reading & READ_PRIORITY_OF_STREAM) || ((flags & FLAG_PRIORITY) && !(flags & FLAG_STREAM));
+}
+
+/* The bytes of the body behind a whole header: as its packet length says, else to the end. */
+static int
+length_told(tvbuff_t *tvb, const relay_header *header, int end)
+{
+    return header->offset[FIELD_LENGTH] ? value_of(tvb, header, FIELD_LENGTH) : end - header->end;
+}
+
+static body_grade
+grade_reading(tvbuff_t *tvb, const relay_header *header, int end)
+{
+    const int length = header->end <= end ? length_told(tvb, header, end) : 0;
+
+    return header->end > end || length > end - header->end ? GRADE_NONE : grade_body(tvb, header, length);
+}
+
+/* A whole datagram's header, read as in 2023 unless another reading makes more of the body. It needs at least
+ * FIXED_HEADER captured bytes. False where the header is cut. */
+static bool
+parse_header(tvbuff_t *tvb, int end, relay_header *header)
+{
+    const uint16_t flags = tvb_get_ntohs(tvb, CHANNEL_HEADER);
+    body_grade best = GRADE_NONE;
+    bool is_whole = false;
+
+    for (unsigned reading = 0; reading <= READINGS && best < GRADE_SURE; reading++) {
+        relay_header other = { .flags = flags, .reading = reading, .end = FIXED_HEADER };
+        if (!is_open_to(flags, reading))
+            continue;
+        const bool fits = parse_fields(tvb, &other, ALL_FIELDS);
+        if (reading == 0) {
+            *header = other;
+            is_whole = fits;
+            if (!(flags & FLAG_TRANSITION) && !is_open_to(flags, READ_PRIORITY_OF_STREAM))
+                break; /* nothing to choose */
+        }
+        const body_grade grade = fits ? grade_reading(tvb, &other, end) : GRADE_NONE;
+        if (grade > best) {
+            best = grade;
+            *header = other;
+            is_whole = true;
+        }
+    }
+    return is_whole;
+}
+
+/* Where the packet ends: where ChannelData says, or before, if the datagram is shorter. */
+static int
+packet_end(tvbuff_t *tvb)
+{
+    return MIN(CHANNEL_HEADER + (int)tvb_get_ntohs(tvb, 2), (int)tvb_reported_length(tvb));
+}
+
+/* ---- several packets in a datagram ---- */
+
+typedef struct {
+    relay_header header;
+    int          start;
+    int          length; /* of the body */
+} chain_packet;
+
+typedef struct {
+    unsigned     count;
+    int          rest; /* where the bytes begin that nothing was made of */
+    chain_packet packets[FT_MAX_CHAIN];
+} relay_chain;
+
+#define MAX_CHAIN_TRIALS 512 /* heads that one datagram is tried with */
+
+typedef struct {
+    tvbuff_t    *tvb;
+    int          end;
+    unsigned     trials;
+    relay_chain  tried;
+    relay_chain *best; /* the longest that was found so far */
+} chain_search;
+
+/* What a head may have; a number counts through all of it. The bits come in the order of likelihood. */
+enum {
+    WITHOUT_LENGTH = 1,
+    WITHOUT_PRIORITY = 2,
+    READING_SHIFT = 2, /* READ_... */
+    COMPACT = 16,
+    CHAIN_FORMS = COMPACT + (WITHOUT_LENGTH | WITHOUT_PRIORITY) + 1
+};
+
+/* A full header again: it names the participant of the first. */
+static bool
+parse_full_again(const chain_search *search, unsigned reading, relay_header *header)
+{
+    tvbuff_t *tvb = search->tvb;
+    const relay_header *first = &search->tried.packets[0].header;
+
+    if (!first->offset[FIELD_PARTICIPANT] || tvb_captured_length_remaining(tvb, header->end) < 2)
+        return false;
+    header->flags = tvb_get_ntohs(tvb, header->end);
+    header->reading = reading;
+    header->end += 2;
+    if ((header->flags & FLAG_LENGTH) || !(header->flags & FLAG_PARTICIPANT) ||
+        !is_open_to(header->flags, reading) || !parse_fields(tvb, header, ALL_FIELDS))
+        return false;
+    return tvb_memeql(tvb, header->offset[FIELD_PARTICIPANT],
+                      tvb_get_ptr(tvb, first->offset[FIELD_PARTICIPANT], 8), 8) == 0;
+}
+
+#define COUNT_BELOW 0x10 /* a first byte that counts secondary streams; no stream id begins so */
+
+/* Stream ids alone. */
+static bool
+parse_compact(const chain_search *search, unsigned reading, relay_header *header)
+{
+    if (reading != 0 || tvb_captured_length_remaining(search->tvb, header->end) < 2)
+        return false;
+
+    const bool is_count = tvb_get_uint8(search->tvb, header->end) < COUNT_BELOW;
+    header->flags = is_count ? FLAG_STREAMS : FLAG_STREAM;
+    return parse_field(search->tvb, header, is_count ? FIELD_STREAMS : FIELD_STREAM);
+}
+
+/* Adds a field that no bit announces. */
+static bool
+take_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
+{
+    const int size = relay_fields[id].size;
+
+    if (tvb_captured_length_remaining(tvb, header->end) < size)
+        return false;
+    header->offset[id] = header->end;
+    header->length[id] = size;
+    header->end += size;
+    return true;
+}
+
+#define MAX_PRIORITY 127
+
+static bool
+may_have_priority(const relay_header *header)
+{
+    const bool is_base_layer = (header->attributes & FT_RELAY_ATTR_DOWNLINK) && (header->flags & FLAG_UNFILTERED) &&
+                               !(header->flags & FLAG_COUNTED);
+
+    return !(header->flags & FLAG_PRIORITY) && !is_base_layer;
 }
 
 static bool
-proves_body(tvbuff_t *tvb, const relay_header *header, bool ports_agree)
+parse_own_priority(tvbuff_t *tvb, relay_header *header)
 {
-    const int length = tvb_reported_length_remaining(tvb, header->end);
+    if (!may_have_priority(header) || !take_field(tvb, header, FIELD_PRIORITY))
+        return false;
+
+    return tvb_get_uint8(tvb, header->offset[FIELD_PRIORITY]) - 1U < MAX_PRIORITY;
+}
+
+/* A length begins with two zero bits: RTP and control don't. */
+static bool
+parse_own_length(tvbuff_t *tvb, relay_header *header)
+{
+    return take_field(tvb, header, FIELD_LENGTH) && value_of(tvb, header, FIELD_LENGTH) >> 14 == 0;
+}
+
+/* The packet at this offset, if it can have this form. */
+static bool
+parse_chained(const chain_search *search, int offset, unsigned form, chain_packet *packet)
+{
+    relay_header *header = &packet->header;
+    const unsigned reading = form >> READING_SHIFT & READINGS;
+
+    *packet = (chain_packet){ .header = { .end = offset }, .start = offset };
+    if (!(form & COMPACT ? parse_compact : parse_full_again)(search, reading, header))
+        return false;
+    if (!(form & WITHOUT_PRIORITY) && !parse_own_priority(search->tvb, header))
+        return false;
+    if (!(form & WITHOUT_LENGTH) && !parse_own_length(search->tvb, header))
+        return false;
+    packet->length = length_told(search->tvb, header, search->end);
+    return packet->length > 0 && packet->length <= search->end - header->end;
+}
+
+/* A body that the capture cut can't show that it is whole: then it is enough that it is one. */
+static bool
+is_credible(const chain_search *search, const chain_packet *packet)
+{
+    const body_grade grade = grade_body(search->tvb, &packet->header, packet->length);
+
+    return grade == GRADE_SURE ||
+           (grade == GRADE_KNOWN &&
+            packet->header.end + packet->length > (int)tvb_captured_length(search->tvb));
+}
+
+static void
+keep_best(chain_search *search, int rest)
+{
+    if (search->tried.count < search->best->count)
+        return;
+    *search->best = search->tried;
+    search->best->rest = rest;
+}
+
+/* Whether what begins at this offset parses to the datagram's end, or as far as it is taken apart or captured. */
+static bool
+search_chain(chain_search *search, int offset) // NOLINT(misc-no-recursion): FT_MAX_CHAIN deep
+{
+    keep_best(search, offset);
+    if (offset >= MIN(search->end, (int)tvb_captured_length(search->tvb)) || search->tried.count == FT_MAX_CHAIN)
+        return true;
+    for (unsigned form = 0; form < CHAIN_FORMS; form++) {
+        chain_packet *packet = &search->tried.packets[search->tried.count];
+        if (!parse_chained(search, offset, form, packet))
+            continue;
+        if (++search->trials > MAX_CHAIN_TRIALS)
+            return false;
+        if (!is_credible(search, packet))
+            continue;
+        search->tried.count++;
+        if (search_chain(search, packet->header.end + packet->length))
+            return true;
+        search->tried.count--;
+    }
+    return false;
+}
+
+/* Takes a datagram apart, from its whole first header on. What is broken from the first packet on has none. */
+static void
+parse_chain(tvbuff_t *tvb, const relay_header *first, int end, relay_chain *chain)
+{
+    chain_search search = { .tvb = tvb, .end = end, .best = chain };
+    const int length = length_told(tvb, first, end);
+
+    chain->count = 0;
+    chain->rest = first->end;
+    if (length == 0 || length > end - first->end)
+        return;
+    search.tried.packets[0] = (chain_packet){ .header = *first, .length = length };
+    search.tried.count = 1;
+    search_chain(&search, first->end + length);
+}
+
+/* ---- evidence: a TURN channel that others number 0x6000 must not pass ---- */
+
+/* Headers that bring next to nothing, which random bytes hardly do. */
+#define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
+
+/* The key id's trailer, and besides it the stream id or FaceTime's extension. Audio of 2023 between links may have
+ * neither: there ports and a plain header do. Else, or where no word ends the packet, several packets must agree. */
+static bool
+proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length, bool ports_agree)
+{
+    const uint16_t stream = value_of(tvb, header, FIELD_STREAM);
+    ft_rtp_look look;
+
+    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
+        !look.trailer.length)
+        return false;
+    if (look.trailer.form == FT_TRAILER_TAGGED)
+        return look.extension_fits && look.version == 2 &&
+               ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, true);
+    if (look.trailer.form == FT_TRAILER_GROUP && !ft_mki_is_fresh(look.trailer.short_mki))
+        return false;
+
+    const uint16_t low = (uint16_t)look.fixed.ssrc;
+    if (header->offset[FIELD_STREAM] && (stream == low || stream == (uint16_t)(low + 1)))
+        return true;
+    if (look.extension_fits ||
+        (look.trailer.form == FT_TRAILER_UUID && ports_agree && !(header->flags & ~PLAIN_FLAGS)))
+        return true;
+    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, false);
+}
+
+/* A control message's key id is the head of an MKI: of a UUID, which has its version there, or of one of 2026. */
+static bool
+has_key_id(tvbuff_t *tvb, int control)
+{
+    const uint8_t *key_id = tvb_get_ptr(tvb, control + 2, 8);
+
+    return key_id[6] >> 4 == 4 || (ft_key_id_is_named(key_id) && ft_mki_is_fresh(tvb_get_ntohs(tvb, control + 2)));
+}
+
+static bool
+proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
+{
+    const bool ports_agree = (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+                             (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
 
     switch (classify_body(tvb, header->end, length, header->attributes)) {
     case BODY_LINK:
@@ -358,9 +747,9 @@ proves_body(tvbuff_t *tvb, const relay_header *header, bool ports_agree)
     case BODY_HBH:
         return proves_hbh(tvb, header->end, length);
     case BODY_RTP:
-        return proves_rtp(tvb, header->end, length);
+        return proves_rtp(tvb, pinfo, header, length, ports_agree);
     case BODY_CONTROL:
-        return ports_agree && length > CONTROL_HEADER;
+        return ports_agree && length > CONTROL_HEADER && has_key_id(tvb, header->end);
     case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
         return ports_agree && (header->flags == (FLAG_COUNTER | FLAG_COUNTED | FLAG_STREAM) ||
                                header->flags == (FLAG_STATS | FLAG_COUNTER));
@@ -369,8 +758,27 @@ proves_body(tvbuff_t *tvb, const relay_header *header, bool ports_agree)
     }
 }
 
-/* Only forms that captures have shown prove anything; they are whole, so all of the packet must have been
- * captured. */
+/* Of several packets, all must be whole, and one of them prove the flow. A control message has too little to show
+ * for a form that no capture of ours has. */
+static bool
+proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
+{
+    const int end = (int)tvb_reported_length(tvb);
+    relay_chain chain;
+
+    parse_chain(tvb, header, end, &chain);
+    if (chain.count < 2 || chain.rest != end || grade_reading(tvb, header, end) != GRADE_SURE)
+        return false;
+    for (unsigned i = 0; i < chain.count; i++) {
+        const chain_packet *packet = &chain.packets[i];
+        if (classify_body(tvb, packet->header.end, packet->length, packet->header.attributes) != BODY_CONTROL &&
+            proves_body(tvb, pinfo, &packet->header, packet->length))
+            return true;
+    }
+    return false;
+}
+
+/* Only whole packets prove anything, so all of the packet must have been captured. */
 static bool
 quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -379,14 +787,12 @@ quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 
     if (length < FIXED_HEADER || tvb_captured_length(tvb) < length ||
         !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)) || tvb_get_ntohs(tvb, 2) != length - CHANNEL_HEADER ||
-        !parse_header(tvb, &header))
+        !parse_header(tvb, (int)length, &header))
         return false;
-    if ((header.flags & (FLAG_LINKS | FLAG_UNKNOWN | FLAG_LENGTH)) || (header.attributes & ~KNOWN_ATTRS))
+    if ((header.flags & (FLAG_LINKS | FLAG_UNKNOWN)) || (header.attributes & ~KNOWN_ATTRS))
         return false;
-
-    const bool ports_agree = (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
-                             (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
-    if (!proves_body(tvb, &header, ports_agree))
+    if (!(header.flags & FLAG_LENGTH ? proves_chain(tvb, pinfo, &header)
+                                     : proves_body(tvb, pinfo, &header, (int)length - header.end)))
         return false;
     *generation = FT_MODERN;
     return true;
@@ -438,6 +844,14 @@ show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_heade
         else
             proto_tree_add_item(subtree, *relay_fields[id].hf, tvb, at, 2, ENC_BIG_ENDIAN);
     }
+}
+
+static void
+show_transition(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header,
+                relay_field_id id)
+{
+    for (int at = header->offset[id]; at < header->offset[id] + header->length[id]; at += 2)
+        proto_tree_add_item(tree, *relay_fields[id].hf, tvb, at, 2, ENC_BIG_ENDIAN);
 }
 
 static void
@@ -513,6 +927,15 @@ check_bits(packet_info *pinfo, proto_item *item, const relay_header *header)
                                header->attributes & ~KNOWN_ATTRS);
 }
 
+static void
+show_flags(proto_tree *tree, tvbuff_t *tvb, int offset)
+{
+    proto_tree_add_bitmask(tree, tvb, offset, hf_quickrelay_flags1, ett_quickrelay_flags1, flags1_bits,
+                           ENC_BIG_ENDIAN);
+    proto_tree_add_bitmask(tree, tvb, offset + 1, hf_quickrelay_flags2, ett_quickrelay_flags2, flags2_bits,
+                           ENC_BIG_ENDIAN);
+}
+
 static proto_tree *
 show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_header *header)
 {
@@ -522,10 +945,7 @@ show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_hea
     if (tree) {
         proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
         proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
-        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER, hf_quickrelay_flags1, ett_quickrelay_flags1,
-                               flags1_bits, ENC_BIG_ENDIAN);
-        proto_tree_add_bitmask(tree, tvb, CHANNEL_HEADER + 1, hf_quickrelay_flags2, ett_quickrelay_flags2,
-                               flags2_bits, ENC_BIG_ENDIAN);
+        show_flags(tree, tvb, CHANNEL_HEADER);
     }
     show_fields(tvb, pinfo, tree, header);
     check_bits(pinfo, item, header);
@@ -534,27 +954,23 @@ show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_hea
 
 /* ---- bodies ---- */
 
-static uint16_t
-value_of(tvbuff_t *tvb, const relay_header *header, relay_field_id id)
-{
-    return header->offset[id] ? tvb_get_ntohs(tvb, header->offset[id]) : 0;
-}
-
-/* What the dissectors of bodies are told of the header. */
+/* What the dissectors of bodies are told of the header. The participant of a datagram's first packet is that of the
+ * others too. */
 static ft_relay_header
-told_of(tvbuff_t *tvb, const relay_header *header)
+told_of(tvbuff_t *tvb, const relay_header *header, const relay_header *first)
 {
+    const int participant = first->offset[FIELD_PARTICIPANT];
     ft_relay_header told = {
         .attributes = header->attributes,
         .has_stream = header->offset[FIELD_STREAM] != 0,
         .has_link = header->offset[FIELD_LINK] != 0,
         .stream = value_of(tvb, header, FIELD_STREAM),
         .link = value_of(tvb, header, FIELD_LINK),
-        .has_participant = header->offset[FIELD_PARTICIPANT] != 0,
+        .has_participant = participant != 0,
     };
 
     if (told.has_participant)
-        tvb_memcpy(tvb, told.participant, header->offset[FIELD_PARTICIPANT], sizeof told.participant);
+        tvb_memcpy(tvb, told.participant, participant, sizeof told.participant);
     return told;
 }
 
@@ -642,13 +1058,13 @@ static const struct {
 };
 /* clang-format on */
 
-/* root: where the body's own protocol goes; tree: ours. */
+/* root: where the body's own protocol goes; tree: ours. first: the header of the datagram's first packet. */
 static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
-             const relay_header *header, int length)
+             const relay_header *header, const relay_header *first, int length)
 {
     const relay_body what = classify_body(tvb, header->end, length, header->attributes);
-    ft_relay_header told = told_of(tvb, header);
+    ft_relay_header told = told_of(tvb, header, first);
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (length == 0) {
@@ -671,61 +1087,6 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
         show_unparsed(body, pinfo, tree, header);
     else if (!call_dissector_only(*bodies[what].handle, body, pinfo, root, &told))
         call_data_dissector(body, pinfo, root);
-}
-
-/* ---- chained packets [unverified] ---- */
-
-#define CHAINED_FIELDS (1U << FIELD_STREAM | 1U << FIELD_STREAMS | 1U << FIELD_PRIORITY)
-
-/* The length of the body that begins at header->end: as its packet length says, else to the end. */
-static int
-body_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header, int end)
-{
-    const int left = end - header->end;
-    const int length = header->offset[FIELD_LENGTH] ? value_of(tvb, header, FIELD_LENGTH) : left;
-
-    if (length > left)
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
-                               "Packet length %d, but %d bytes are left", length, left);
-    return MIN(length, left);
-}
-
-/* The header of a chained packet: those fields that the first packet's flags bring, and a length where yet
- * another packet follows. The last one has none: what stands there instead is the body, whose first bytes
- * (RTP, control) are far more than any length that fits. */
-static bool
-parse_chained(tvbuff_t *tvb, relay_header *header, int end)
-{
-    if (header->flags & FLAG_STREAM) /* either one stream or a list of them */
-        header->flags &= ~FLAG_STREAMS;
-    if (!parse_fields(tvb, header, CHAINED_FIELDS) || header->end > end)
-        return false;
-    return end - header->end < 2 || tvb_get_ntohs(tvb, header->end) > end - header->end - 2 ||
-           parse_field(tvb, header, FIELD_LENGTH);
-}
-
-/* What stands behind a packet with a length. Others' clients send so; no capture has shown it. */
-static void
-dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
-              const relay_header *first, int offset, int end)
-{
-    for (unsigned i = 1; offset < end; i++) {
-        relay_header header = { .flags = first->flags, .end = offset };
-        proto_item *item =
-            proto_tree_add_item(tree, hf_quickrelay_chained, tvb, offset, end - offset, ENC_NA);
-        proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_chained);
-        expert_add_info_format(pinfo, item, &ei_quickrelay_unverified, "Unverified form: chained packet");
-        if (i >= MAX_CHAIN || !parse_chained(tvb, &header, end)) {
-            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length,
-                                   "Chained packets that can't be taken apart");
-            return;
-        }
-        const int length = body_length(tvb, pinfo, subtree, &header, end);
-        proto_item_set_len(item, header.end + length - offset);
-        show_fields(tvb, pinfo, subtree, &header);
-        dissect_body(tvb, pinfo, root, subtree, &header, length);
-        offset = header.end + length;
-    }
 }
 
 /* ---- the packet ---- */
@@ -775,9 +1136,123 @@ summarize(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
         col_set_str(pinfo->cinfo, COL_INFO, "Empty");
 }
 
-/* Where the packet ends: where ChannelData says, or before, if the datagram is shorter. */
-static int
-packet_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+/* ---- the packets of a datagram ---- */
+
+/* What comes of a datagram as a whole: RTP if any of its packets is, else what the first is. */
+typedef struct {
+    ft_kind     kind;
+    uint8_t     payload_type;
+    uint32_t    media_setup_frame;
+    const char *protocol; /* of the column */
+} chain_summary;
+
+static void
+summarize_packet(packet_info *pinfo, unsigned index, chain_summary *summary)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const char *protocol = col_get_text(pinfo->cinfo, COL_PROTOCOL);
+
+    if (!packet || (index > 0 && (summary->kind == FT_KIND_RTP || packet->kind != FT_KIND_RTP)))
+        return;
+    *summary = (chain_summary){ packet->kind, packet->payload_type, packet->media_setup_frame,
+                                protocol ? wmem_strdup(pinfo->pool, protocol) : NULL };
+}
+
+static void
+set_summary(packet_info *pinfo, const chain_summary *summary)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet)
+        return;
+    packet->kind = summary->kind;
+    packet->payload_type = summary->payload_type;
+    packet->media_setup_frame = summary->media_setup_frame;
+    if (summary->protocol)
+        col_add_str(pinfo->cinfo, COL_PROTOCOL, summary->protocol);
+}
+
+static void
+show_index(proto_tree *tree, tvbuff_t *tvb, const chain_packet *packet, unsigned index)
+{
+    proto_item_set_generated(proto_tree_add_uint(tree, hf_quickrelay_chain, tvb, packet->start,
+                                                 packet->header.end - packet->start, index));
+}
+
+/* The head of a further packet. */
+static proto_tree *
+show_chained(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const chain_packet *packet, unsigned index)
+{
+    const relay_header *header = &packet->header;
+    proto_item *item = proto_tree_add_item(tree, hf_quickrelay_chained, tvb, packet->start,
+                                           header->end + packet->length - packet->start, ENC_NA);
+    proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_chained);
+
+    show_index(subtree, tvb, packet, index);
+    if (header->offset[FIELD_PARTICIPANT]) { /* a full header again */
+        show_flags(subtree, tvb, packet->start);
+        check_bits(pinfo, item, header);
+    }
+    show_fields(tvb, pinfo, subtree, header);
+    return subtree;
+}
+
+/* Bytes that no head and no body can be made of, or that are too many packets to take apart. */
+static void
+show_rest(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_chain *chain, int end)
+{
+    if (chain->rest >= end)
+        return;
+
+    const bool is_long = chain->count == FT_MAX_CHAIN;
+    proto_item *item =
+        proto_tree_add_item(tree, hf_quickrelay_undecided, tvb, chain->rest, end - chain->rest, ENC_NA);
+    if (is_long)
+        expert_add_info_format(pinfo, item, &ei_quickrelay_long_chain,
+                               "More than %u packets in a datagram: the rest is not taken apart", FT_MAX_CHAIN);
+    else
+        expert_add_info(pinfo, item, &ei_quickrelay_broken_chain);
+}
+
+/* A datagram whose first header tells the length of its packet. Whatever stock does with Info, what a packet says
+ * there stays. */
+static void
+dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree, const relay_header *first,
+              int end)
+{
+    const ft_packet *known = ft_packet_get(pinfo);
+    chain_summary summary = { .kind = known ? known->kind : FT_KIND_DATA };
+    relay_chain chain;
+
+    parse_chain(tvb, first, end, &chain);
+    if (chain.count == 0) {
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Packet length %d, but %d bytes are left",
+                               length_told(tvb, first, end), end - first->end);
+        col_set_str(pinfo->cinfo, COL_INFO, "Broken chain");
+    }
+    for (unsigned i = 0; i < chain.count; i++) {
+        const chain_packet *packet = &chain.packets[i];
+        proto_tree *own = i == 0 ? tree : show_chained(tvb, pinfo, tree, packet, i);
+        if (i == 0 && chain.count > 1)
+            show_index(tree, tvb, packet, i);
+        if (i > 0) {
+            col_append_str(pinfo->cinfo, COL_INFO, " | ");
+            col_set_fence(pinfo->cinfo, COL_INFO);
+            learn(tvb, pinfo, &packet->header);
+        }
+        dissect_body(tvb, pinfo, root, own, &packet->header, first, packet->length);
+        summarize_packet(pinfo, i, &summary);
+    }
+    if (chain.count > 0)
+        set_summary(pinfo, &summary);
+    show_rest(tvb, pinfo, tree, &chain, end);
+}
+
+/* ---- the datagram ---- */
+
+/* ChannelData's length, where it isn't the datagram's. */
+static void
+check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     const int told = CHANNEL_HEADER + tvb_get_ntohs(tvb, 2);
     const int there = tvb_reported_length(tvb);
@@ -787,7 +1262,6 @@ packet_end(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
                                told - CHANNEL_HEADER, there - CHANNEL_HEADER);
     if (told < there)
         proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, told, there - told, ENC_NA);
-    return MIN(told, there);
 }
 
 /* The header ran out of bytes: either the packet lies, or the capture kept too little of it (then
@@ -833,7 +1307,8 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
     if (tvb_captured_length(tvb) < FIXED_HEADER)
         return dissect_without_flags(tvb, pinfo, root);
 
-    const bool is_whole = parse_header(tvb, &header);
+    const int end = packet_end(tvb);
+    const bool is_whole = parse_header(tvb, end, &header);
     learn(tvb, pinfo, &header);
     proto_tree *tree = show_header(tvb, pinfo, root, &header);
     if (!is_whole) {
@@ -841,18 +1316,18 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         return tvb_reported_length(tvb);
     }
 
-    const int end = packet_end(tvb, pinfo, tree);
+    check_length(tvb, pinfo, tree);
     if (header.end > end) {
         col_set_str(pinfo->cinfo, COL_INFO, "Header runs past the packet's length");
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
                                "The header runs past the packet's length");
-        return tvb_reported_length(tvb);
+    } else if (header.flags & FLAG_LENGTH) {
+        dissect_chain(tvb, pinfo, root, tree, &header, end);
+    } else {
+        if (header.end == end)
+            summarize(tvb, pinfo, &header);
+        dissect_body(tvb, pinfo, root, tree, &header, &header, end - header.end);
     }
-    const int length = body_length(tvb, pinfo, tree, &header, end);
-    if (length == 0)
-        summarize(tvb, pinfo, &header);
-    dissect_body(tvb, pinfo, root, tree, &header, length);
-    dissect_chain(tvb, pinfo, root, tree, &header, header.end + length, end);
     return tvb_reported_length(tvb);
 }
 
@@ -900,7 +1375,7 @@ proto_register_quickrelay(void)
             "downlink one", HFILL } },
         { &hf_quickrelay_base_stream,
           { "Base layer stream", "quickrelay.base_stream", FT_UINT16, BASE_HEX, NULL, 0,
-            "Stream id of the base layer; unverified", HFILL } },
+            "Stream id of the base layer (published; checked on one datagram)", HFILL } },
         { &hf_quickrelay_priority,
           { "Priority", "quickrelay.priority", FT_UINT8, BASE_DEC, NULL, 0,
             "Priority of the channel: 1 or 127 in every capture (meaning inferred)", HFILL } },
@@ -912,7 +1387,8 @@ proto_register_quickrelay(void)
             "Version of the session info that the relay holds: it never falls within a session", HFILL } },
         { &hf_quickrelay_packet_length,
           { "Packet length", "quickrelay.packet_length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes of this packet's body, others being chained behind it; unverified", HFILL } },
+            "Bytes of this packet's body, others being chained behind it (published; checked on one datagram)",
+            HFILL } },
         { &hf_quickrelay_counter,
           { "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0,
             "Packet counter of the device, echoed in the relay's report", HFILL } },
@@ -965,7 +1441,19 @@ proto_register_quickrelay(void)
             "State of the session at the relay: 0 in every capture", HFILL } },
         { &hf_quickrelay_chained,
           { "Chained packet", "quickrelay.chained", FT_NONE, BASE_NONE, NULL, 0,
-            "A further packet in the same datagram; unverified", HFILL } },
+            "A further packet in the same datagram (published; checked on one datagram)", HFILL } },
+        { &hf_quickrelay_chain,
+          { "Packet of the datagram", "quickrelay.chain", FT_UINT8, BASE_DEC, NULL, 0,
+            "Number of this packet in its datagram, from 0; where a datagram has several", HFILL } },
+        { &hf_quickrelay_undecided,
+          { "Not taken apart", "quickrelay.undecided", FT_BYTES, BASE_NONE, NULL, 0,
+            "What of a datagram of several packets can't be told apart", HFILL } },
+        { &hf_quickrelay_transition_count,
+          { "Transition streams", "quickrelay.transition_stream.count", FT_UINT8, BASE_DEC, NULL, 0,
+            "One less than the ids of streams that follow the header; unverified", HFILL } },
+        { &hf_quickrelay_transition_stream,
+          { "Transition stream", "quickrelay.transition_stream", FT_UINT16, BASE_HEX, NULL, 0,
+            "Id of a stream behind the header; unverified", HFILL } },
         { &hf_quickrelay_hbh,
           { "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0,
             "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each precedes "
@@ -995,7 +1483,7 @@ proto_register_quickrelay(void)
     };
     static ei_register_info ei[] = {
         { &ei_quickrelay_bad_length,
-          { "quickrelay.bad_length", PI_MALFORMED, PI_ERROR, "A length or count doesn't fit the packet",
+          { "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, "A length or count doesn't fit the packet",
             EXPFILL } },
         { &ei_quickrelay_bad_hbh,
           { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop messages are",
@@ -1007,6 +1495,12 @@ proto_register_quickrelay(void)
           { "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit", EXPFILL } },
         { &ei_quickrelay_unparsed_body,
           { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known",
+            EXPFILL } },
+        { &ei_quickrelay_broken_chain,
+          { "quickrelay.broken_chain", PI_PROTOCOL, PI_WARN,
+            "The datagram's further packets can't be taken apart", EXPFILL } },
+        { &ei_quickrelay_long_chain,
+          { "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, "More packets in a datagram than are taken apart",
             EXPFILL } },
     };
 

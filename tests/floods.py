@@ -28,7 +28,7 @@ TICKET, ID, MKI = bytes(20), bytes(12), bytes.fromhex("8223ac978cc7488da6ea86b60
 ETHERNET = bytes.fromhex("020000000002 020000000001 0800")
 HTTP_CHECK = b"GET /connectivity.txt HTTP/1.1\r\nHost: static.ess.apple.com\r\n\r\n"
 ORIGIN = "v=0\r\no=GKVoiceChatService 0 0 IN IP4 10.0.0.1\r\ns=mobile\r\nt=0 0\r\n"
-CHAIN = 64      # bodies in a datagram
+CHAIN = 16      # bodies in a datagram
 
 
 def ip(protocol, source, destination, transport):
@@ -96,11 +96,14 @@ def relayed(body, **header):
     return udp(MODERN_PHONE, MODERN_RELAY, modern.relay(body, **header))
 
 
+STREAM = 0x1001     # a first byte below 10 would count streams
+
+
 def chained(bodies):
     """One datagram with all of them: each but the last says how long its body is."""
     *first, last = bodies
-    content = b"".join(struct.pack("!HH", 1, len(body)) + body for body in first)
-    return relayed(content[4:] + struct.pack("!H", 1) + last, stream=1, length=len(first[0]))
+    content = b"".join(struct.pack("!HH", STREAM, len(body)) + body for body in first)
+    return relayed(content[4:] + struct.pack("!H", STREAM) + last, stream=STREAM, length=len(first[0]))
 
 
 def in_chains(bodies, most):
@@ -374,6 +377,12 @@ def ties(most):
     return in_chains((control(1 + i, 7, i) for i in itertools.count()), most)
 
 
+def short_keys(most):
+    """One sender of 2026 whose key id changes with each packet."""
+    return in_chains((struct.pack("!BBHIIHI", 0x80, 104, i & 0xFFFF, 480 * i, STREAM, 0x10 + i % 0xFFF0, 0x20)
+                      for i in itertools.count()), most)
+
+
 # What it is called -> (the bound, the flood, a display filter: what is shown of each packet, those beyond too)
 FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bound, flood, shown in [
     (None, flows, "facetime.kind == \"snatmap\" && snatmap.nonce"),
@@ -410,6 +419,7 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, relay_counters, "facetime.kind == \"quickrelay\" && quickrelay.counter"),
     (None, relay_links, "facetime.kind == \"link\" && facetime_link.interface"),
     (None, control_messages, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.counter"),
+    (None, short_keys, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.short_mki"),
     (None, ties, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.key_id"),
 ]}
 

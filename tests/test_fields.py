@@ -51,7 +51,8 @@ def contract():
 def test_the_copy_is_true(contract):
     if not ORIGINAL.is_file():
         pytest.skip("the original list isn't here")
-    assert contract == read(ORIGINAL)
+    first, second = read(ORIGINAL), read(ORIGINAL.with_name("fields-2.txt"))
+    assert first.items() <= contract.items() <= {**first, **second}.items()
 
 
 def test_every_name_is_registered(contract, own_fields):

@@ -2,6 +2,9 @@
 """The relay header: every field where its bits say, what it makes of the body, and what it remembers."""
 
 import collections
+import os
+import random
+import re
 import struct
 
 import pytest
@@ -16,7 +19,8 @@ MKI = bytes.fromhex("8223ac978cc7488da6ea86b60e6b56c5")         # of the Wi-Fi c
 PEER_MKI = bytes.fromhex("988f5763f04b41cabbe93c28c7414192")    # and of the other side
 PARTICIPANT = bytes.fromhex("959a7033b7526469")
 
-EXPERTS = ("bad_length", "bad_hbh", "unverified", "unknown_bit", "unparsed_body")
+EXPERTS = ("bad_length", "bad_hbh", "unverified", "unknown_bit", "unparsed_body", "broken_chain",
+           "long_chain")
 KINDS = {"rtp": "4", "rtcp": "5", "quickrelay": "8", "control": "9", "link": "10", "hbh": "11", "data": "14"}
 
 # Mask of each bit, in the order of the header's description.
@@ -405,7 +409,7 @@ def test_each_attribute_alone(make_capture, tshark):
 
 
 def test_forms_no_capture_has_shown_say_so(make_capture, tshark):
-    unverified = ["4000 01 5812", "8000 0010 abcd", f"0080 {len(rtp()):04x}"]
+    unverified = ["4000 01 5812", "0808 0012345678", "0800" + "1234" * 8]
     capture = make_capture([PROOF, *(up(packet(h, rtp())) for h in unverified)])
     assert experts(tshark, capture) == [set(), *({"unverified"} for _ in unverified)]
 
@@ -428,19 +432,160 @@ def test_chained_packets(make_capture, tshark):
     assert row["rtp.ssrc"] == ["0x11112222", "0x33334444"] and row["facetime_control.counter"] == ["9"]
     assert values(row)["stream"] == [0x2222, 0x4444, 0x6666] and values(row)["priority"] == [1, 2, 3]
     assert values(row)["packet_length"] == [len(bodies[0]), len(bodies[1])]
-    assert experts(tshark, capture)[1] == {"unverified"}
+    assert experts(tshark, capture)[1] == set()
 
 
 def test_chains_that_lie(make_capture, tshark):
     body = rtp()
-    lies = [(packet("0080 ffff", body), {"bad_length", "unverified"}),          # longer than the datagram
+    lies = [(packet("0080 ffff", body), {"bad_length", "broken_chain"}),        # longer than the datagram
             # half a stream id
-            (packet(f"0081 2222 {len(body):04x}", body + b"\x00"), {"bad_length", "unverified"}),
-            (packet(f"0080 {len(body):04x}", body + b"\x00"), {"unparsed_body", "unverified"}),
-            (packet("0080 0000", b"\x00" * 300), {"bad_length", "unverified"})]    # a long chain of nothing
+            (packet(f"0081 2222 {len(body):04x}", body + b"\x00"), {"broken_chain"}),
+            (packet(f"0080 {len(body):04x}", body + b"\x00"), {"broken_chain"}),
+            (packet("0080 0000", b"\x00" * 300), {"bad_length", "broken_chain"})]  # a long chain of nothing
     capture = make_capture([PROOF, *(up(data) for data, _ in lies)])
     assert experts(tshark, capture)[1:] == [expected for _, expected in lies]
-    assert tshark.values(capture, "rtp.ssrc") == ["0xada4493f"] * 3
+    assert tshark.values(capture, "rtp.ssrc") == ["0xada4493f"] * 2
+
+
+# ---- several packets in a datagram (2026)
+
+WHO = "5ccd81a924fad363"
+
+
+def group(ssrc, sequence, payload_type=100, mki=0x0010, payload=bytes(range(60, 120)), profile=0x4000):
+    """RTP of a group: with the multiway extension, or none (profile None), and a short trailer."""
+    extension = b"" if profile is None else struct.pack("!HH", profile, 0)
+    return (struct.pack("!BBHII", 0x80 | (0x10 if extension else 0), payload_type, sequence, 480 * sequence, ssrc) +
+            extension + payload + struct.pack("!HI", mki, 0x20))
+
+
+def head(text, body, last=False):
+    """A further packet: a head, its length unless it is the last, its body."""
+    return bytes.fromhex(text) + (b"" if last else struct.pack("!H", len(body))) + body
+
+
+AUDIO = group(0x06B19899, 7, payload_type=104, profile=None)
+LOW, HIGH = group(0x12D37EA3, 8, payload_type=123), group(0x15CB819D, 9)
+FIRST = f"00cd 9899 {WHO} 7f"
+OTHERS = {
+    "full, base layer, no priority": f"8104 0010 {WHO} 202c",
+    "full, base layer, priority": f"8144 0010 {WHO} 202c 01",
+    "full, stream and secondary streams": f"0047 819d 02 c6a0 cb94 {WHO} 01",
+    "full, priority bit and stream": f"004d 819d {WHO} 01",
+    "full, priority bit without a stream or byte": f"000c {WHO}",
+    "stream, priority": "819d 01", "stream": "819d", "stream that looks like a length": "1f9d",
+    "count, priority": "03 cd62 de0d 501f 01", "count": "05 e47c 3c3a 4256 06b7 e47d", "count of none": "00 01",
+}
+
+
+@pytest.mark.parametrize("middle", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("last", OTHERS.values(), ids=OTHERS)
+def test_chain_heads(middle, last, make_capture, tshark):
+    """Each head between others, with and without a length."""
+    data = packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + head(middle, HIGH) + head(last, LOW, last=True))
+    capture = make_capture([down(data)])
+    fields = ("rtp.ssrc", "rtp.seq", "quickrelay.chain", "facetime_rtp.short_mki", "_ws.expert.message")
+    row = tshark.rows(capture, *fields)[0]
+    assert row["rtp.ssrc"] == ["0x06b19899", "0x15cb819d", "0x12d37ea3"] and row["rtp.seq"] == ["7", "9", "8"]
+    assert row["quickrelay.chain"] == ["0", "1", "2"] and row["facetime_rtp.short_mki"] == ["0x0010"] * 3
+    assert experts(tshark, capture) == [set()] and row == tshark.rows(capture, *fields, two_pass=True)[0]
+
+
+@pytest.mark.parametrize("kind, first, body", [("control", "00c4 " + WHO, control(9)),
+                                               ("link", f"8084 0030 {WHO}", LINK)])
+def test_a_datagram_is_rtp_if_any_of_it_is(kind, first, body, make_capture, tshark):
+    alone = packet(f"{first} {len(body):04x}", body + head("819d 01", body, last=True))
+    mixed = packet(f"{first} {len(body):04x}", body + head("819d 01", HIGH, last=True))
+    capture = make_capture([PROOF, down(mixed), down(alone)])
+    assert kinds(tshark, capture)[1] == [KINDS["rtp"]]
+    assert kinds(tshark, capture)[2] == [KINDS[kind]]
+    info = tshark.rows(capture, "_ws.col.Info", "_ws.col.Protocol")[1]
+    assert " | PT=" in info["_ws.col.Info"][0] and info["_ws.col.Protocol"] == ["SRTP"]
+
+
+BROKEN = {"length beyond the end": head("819d 01 7000", HIGH, last=True),
+          "length of nothing": head("819d 01 0000", HIGH, last=True),
+          "cut in the RTP header": head("819d 01", HIGH, last=True)[:8],
+          "cut in the list": bytes.fromhex("09 0102 03"), "cut in the body": head("819d 01", HIGH, last=True)[:-3],
+          "another participant": head("8104 0010 0102030405060708 202c", HIGH, last=True),
+          "no known body": head("819d 01", b"\xfa\xce" + bytes(40), last=True)}
+
+
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN)
+def test_broken_chain(rest, make_capture, tshark):
+    """What precedes the break is shown; the rest is bytes."""
+    middle = head("819d 01", HIGH)
+    capture = make_capture([PROOF, down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + middle + rest))])
+    row = tshark.rows(capture, "rtp.ssrc", "quickrelay.undecided")[1]
+    assert row["rtp.ssrc"] == ["0x06b19899", "0x15cb819d"] and row["quickrelay.undecided"] == [rest.hex()]
+    assert experts(tshark, capture)[1] == {"broken_chain"}
+
+
+def test_more_packets_than_are_taken_apart(make_capture, tshark):
+    bodies = [group(0x15CB819D, n) for n in range(1, 30)]
+    rest = b"".join(head("819d 01", body) for body in bodies[1:-1]) + head("819d 01", bodies[-1], last=True)
+    capture = make_capture([down(packet(f"00cd 819d {WHO} 01 {len(bodies[0]):04x}", bodies[0] + rest))])
+    assert tshark.values(capture, "rtp.seq") == [str(n) for n in range(1, 17)]
+    assert experts(tshark, capture) == [{"long_chain"}]
+    assert re.search(r"0x15CB819D\s+HEVC\s+16\b", tshark.text(capture, "-q", "-z", "rtp,streams"))
+
+
+def test_hostile_chain(make_capture, tshark):
+    """Whatever could be a head in many ways costs no more than so many trials."""
+    capture = make_capture([PROOF] + [down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + filling * (1400 // len(filling))))
+                            for filling in (b"\x00", b"\x01", b"\x10\x01\x00\x01", b"\x00\x01\x00\x02@\x0f",
+                                            head("00 01", control(1)))])
+    assert tshark.values(capture, "rtp.ssrc") == ["0x06b19899"] * 5
+
+
+def test_transition_streams(make_capture, tshark):
+    """As in 2023 nothing behind them; as published, a count in the priority's place, or eight."""
+    headers = [f"084d 819d {WHO} 01", f"084d 819d {WHO} 02 ccee 62bb 9dcf",
+               f"0845 819d {WHO} " + "c69a " * 8]
+    capture = make_capture([down(packet(h, HIGH)) for h in headers])
+    assert tshark.values(capture, "rtp.seq") == ["9"] * 3
+    assert [len(row["quickrelay.transition_stream"]) for row in
+            tshark.rows(capture, "quickrelay.transition_stream")] == [0, 3, 8]
+
+
+def test_priority_without_a_stream(make_capture, tshark):
+    """A byte in 2023, none as published of 2026."""
+    capture = make_capture([PROOF, down(packet("0048 01", HIGH)), down(packet("0048", HIGH))])
+    assert tshark.values(capture, "rtp.seq") == ["9"] * 2 and tshark.values(capture, "quickrelay.priority") == ["1"]
+
+
+def test_group_media_proves_itself(make_capture, tshark):
+    """With the stream id of its SSRC or an extension that fits; else several packets must agree."""
+    def alone(header, body):
+        return tshark.frames(make_capture([down(packet(header, body))]), "facetime")
+    assert alone("0041 9899", AUDIO) == [1] and alone("0041 989a", AUDIO) == [1] and alone("0040", HIGH) == [1]
+    assert alone("0041 1234", AUDIO) == [] and alone("0040", AUDIO) == []
+    assert alone("0041 9899", AUDIO[:-6] + bytes.fromhex("002000000020")) == []
+    several = make_capture([down(packet("0040", group(5, n, payload_type=104, profile=None))) for n in range(5)])
+    for two_pass in (False, True):
+        assert tshark.frames(several, "facetime", two_pass=two_pass) == [3, 4, 5]
+
+
+RANDOM_DATAGRAMS = int(os.environ.get("FACETIME_RANDOM_DATAGRAMS", "100000"))
+
+
+def with_trailers(count):
+    """Random bytes on Apple's ports that end as media of 2026 does; half are ChannelData of the relay's channel."""
+    rng = random.Random("trailers")
+    for n in range(count):
+        body = rng.randbytes(rng.randint(1, 200))
+        body += rng.choice((bytes.fromhex("001000000020"), bytes.fromhex("001100000020"),
+                            b"\x00\x10" + rng.randbytes(4), b"\x00\x10" + rng.randbytes(10)))
+        if n % 4:
+            body = struct.pack("!HH", 0x6000, len(body)) + body
+        phone = ("10.1.1.1", 16393 + n % 3)
+        yield up(body, phone) if n & 8 else down(body, phone)
+
+
+def test_random_bytes_with_a_trailer_prove_nothing(make_capture, tshark):
+    """All on three 5-tuples, which together prove nothing either. A million:
+    FACETIME_RANDOM_DATAGRAMS=1000000."""
+    assert tshark.frames(make_capture(list(with_trailers(RANDOM_DATAGRAMS))), "quickrelay || facetime_rtp") == []
 
 
 # ---- bodies

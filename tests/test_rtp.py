@@ -601,9 +601,9 @@ def test_lengths_that_lie(tshark, make_capture):
 
 
 def chained(*bodies):
-    """Packets in one datagram, each with its length in front [unverified form]."""
-    rest = b"".join(struct.pack("!H", len(body)) + body for body in bodies[1:])
-    return relayed(bodies[0] + rest, f"0080 {len(bodies[0]):04x}")
+    """Packets in one datagram, each behind a count of no streams, and but for the last its length."""
+    middle = b"".join(b"\x00" + struct.pack("!H", len(body)) + body for body in bodies[1:-1])
+    return relayed(bodies[0] + middle + b"\x00" + bodies[-1], f"0080 {len(bodies[0]):04x}")
 
 
 @pytest.mark.parametrize("two_pass", [False, True])
@@ -617,6 +617,119 @@ def test_chained_packets_have_their_own_findings(tshark, make_capture, two_pass)
               for layer in packet.iterfind("proto[@name='facetime_rtp']")]
              for packet in tshark.pdml(capture, two_pass=two_pass)]
     assert found == [[set()], [set(), {"frame_incomplete"}], [{"frame_gap"}, set()]]
+
+
+# ---- trailers of 2026 ----
+
+NAMED = bytes.fromhex("0010 6eeaba8a 00 8cbed8c9 0000000000")
+
+
+def tagged(sequence, mki=0x0010, payload_type=AAC_ELD, ssrc=SSRC, rollover=3, profile=0x8100, tag=None):
+    """One-to-one RTP: a roll-over counter in one packet of 128, then the tag: 4 bytes, of video 10."""
+    tag = bytes(range(0xA0, 0xA0 + (10 if payload_type == HEVC else 4))) if tag is None else tag
+    words = bytes(12) if profile == 0x8100 else b""
+    counter = struct.pack("!I", rollover) if sequence & 0x7F == 0 else b""
+    return rtp(payload_type, sequence, 480 * sequence, ssrc, mki=b"", profile=profile, words=words) + \
+        struct.pack("!H", mki) + counter + tag
+
+
+def grouped(sequence, mki=0x0010, ssrc=SSRC, payload_type=AAC_ELD):
+    return rtp(payload_type, sequence, 480 * sequence, ssrc, mki=b"") + struct.pack("!HI", mki, 0x20)
+
+
+TRAILER = tuple(f"facetime_rtp.{name}" for name in ("short_mki", "rollover", "auth_tag", "mki", "mki.participant"))
+
+
+def trailers(tshark, capture, **how):
+    return [tuple(",".join(row[name]) for name in TRAILER) for row in tshark.rows(capture, *TRAILER, **how)]
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_trailers_of_both_generations(tshark, make_capture, two_pass):
+    capture = make_capture([
+        PROOF, direct(tagged(1)), direct(tagged(128)), direct(tagged(65408, rollover=0xFFFFFFFF)),
+        direct(tagged(2, payload_type=HEVC, profile=0x8000)), direct(tagged(0, payload_type=HEVC, profile=0x8000)),
+        relayed(grouped(5), f"0041 {SSRC & 0xFFFF:04x}"), direct(rtp(sequence=9, mki=NAMED))])
+    audio, video = "a0a1a2a3", "a0a1a2a3a4a5a6a7a8a9"
+    assert trailers(tshark, capture, two_pass=two_pass)[1:] == [
+        ("0x0010", "", audio, "", ""), ("0x0010", "3", audio, "", ""), ("0x0010", "4294967295", audio, "", ""),
+        ("0x0010", "", video, "", ""), ("0x0010", "3", video, "", ""), ("0x0010", "", "", "", ""),
+        ("", "", "", "00106eea-ba8a-008c-bed8-c90000000000", "6eeaba8a8cbed8c9")]
+    lengths = [len(row["srtp.enc_payload"][0]) // 2 for row in tshark.rows(capture, "srtp.enc_payload")]
+    assert lengths == [40] * 8      # what stock takes for the payload ends before the trailer
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_ratchets(tshark, make_capture, two_pass):
+    """A sender goes on with another key: told once, and not of a packet that was overtaken."""
+    bodies = [tagged(1), tagged(2), tagged(4, 0x0011), tagged(3, 0x0010), tagged(5, 0x0011), tagged(6, 0x0020),
+              tagged(7, 0x0020), tagged(8, 0x0010, ssrc=5)]
+    capture = make_capture([PROOF, *map(direct, bodies)])
+    assert tshark.frames(capture, "facetime_rtp.ratchet_changed", two_pass=two_pass) == [4, 7]
+    assert tshark.values(capture, "facetime_rtp.short_mki") == \
+        ["0x0010", "0x0010", "0x0011", "0x0010", "0x0011", "0x0020", "0x0020", "0x0010"]
+    fields = ("facetime_rtp.short_mki.roll", "facetime_rtp.short_mki.ratchet")
+    assert [tshark.values(capture, name)[5] for name in fields] == ["2", "0"]
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_what_only_a_second_packet_bears_out(tshark, make_capture, two_pass):
+    """A key that has rolled often looks like nothing, until the sender shows it again."""
+    bodies = [tagged(1, 0x7770), tagged(2, 0x7770), tagged(3, 0x1234), tagged(4, 0x7771), tagged(1, 0x4321, ssrc=7)]
+    capture = make_capture([PROOF, *map(direct, bodies)])
+    assert [mki for mki, *_ in trailers(tshark, capture, two_pass=two_pass)][1:] == \
+        ["", "0x7770", "", "0x7771", ""]
+
+
+def test_no_tag_in_a_stream_of_a_group(tshark, make_capture):
+    capture = make_capture([PROOF, direct(tagged(1)), relayed(tagged(1), f"0041 {SSRC & 0xFFFF:04x}")])
+    assert trailers(tshark, capture)[1][0] == "0x0010"
+    assert experts(tshark, make_capture([relayed(grouped(n), f"0041 {SSRC & 0xFFFF:04x}") for n in (1, 2)] +
+                                        [relayed(tagged(3), f"0041 {SSRC & 0xFFFF:04x}")])) == \
+        [set(), set(), {"no_key_id"}]
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+@pytest.mark.parametrize("wrap", [direct, relayed], ids=["direct", "relay"])
+def test_tagged_media_prove_a_flow_together(tshark, make_capture, wrap, two_pass):
+    """From the third on, of whichever of the sender's streams; not where their key ids differ."""
+    bodies = [tagged(1), tagged(9, payload_type=HEVC, ssrc=5, profile=0x8000), tagged(2), tagged(3)]
+    assert tshark.frames(make_capture([wrap(b) for b in bodies]), "facetime_rtp", two_pass=two_pass) == [3, 4]
+    differ = [tagged(n, 0x0010 + n % 2) for n in range(1, 7)]
+    assert tshark.frames(make_capture([wrap(b) for b in differ]), "facetime_rtp", two_pass=two_pass) == []
+
+
+# ---- RTCP of Apple's media stack ----
+
+def app(name, body, ssrc=SSRC):
+    return struct.pack("!BBHI", 0x80, 204, 2 + len(body) // 4, ssrc) + name + body
+
+
+RCTL = app(b"RCTL", struct.pack("!IHIHHHHH", 0x85000004, 291, 0, 7, 19035, 0, 345, 60000))
+LTR = app(bytes.fromhex("00000005"), bytes.fromhex("12345678"))
+GOODBYE = struct.pack("!BBHI", 0x81, 203, 1, SSRC)
+
+
+@pytest.mark.parametrize("wire, expected", [(RCTL, (1, 0)), (LTR, (0, 1)), (LTR + RCTL + GOODBYE, (1, 1)),
+                                            (GOODBYE + LTR, (0, 1)), (RCTL + LTR + LTR, (1, 2))])
+def test_rtcp_of_apples_stack(tshark, make_capture, wire, expected):
+    """Decoded, wherever in a compound packet, and no error is called where there is none."""
+    capture = make_capture([PROOF, direct(wire)])
+    row = tshark.rows(capture, "facetime_rtcp.rctl.target", "facetime_rtcp.ltr.timestamp",
+                      "facetime_rtcp.rctl.media_time", "facetime_rtcp.rctl.received", "rtcp.pt")[1]
+    assert row["facetime_rtcp.rctl.target"] == ["6000000"] * expected[0]
+    assert row["facetime_rtcp.ltr.timestamp"] == [str(0x12345678)] * expected[1]
+    assert row["facetime_rtcp.rctl.media_time"] == ["291"] * expected[0]
+    assert row["facetime_rtcp.rctl.received"] == ["345"] * expected[0]
+    assert len(row["rtcp.pt"]) == sum(expected) + wire.count(GOODBYE)
+    assert tshark.count(capture, "frame.number == 2 && _ws.expert.severity >= 0x600000 && facetime_rtcp") == 0
+
+
+def test_other_app_packets_are_stocks(tshark, make_capture):
+    """Another name, another length, another head: nothing is made of them."""
+    capture = make_capture([PROOF, direct(app(b"QRST", bytes(20))), direct(app(b"RCTL", bytes(20))),
+                            direct(RCTL[:-4]), direct(app(bytes.fromhex("00000005"), bytes(8)))])
+    assert tshark.count(capture, "facetime_rtcp") == 0 and tshark.count(capture, "rtcp") == 4
 
 
 # ---- proof: media without signalling ----

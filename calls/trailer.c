@@ -1,0 +1,423 @@
+/* calls/trailer.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/trailer.h"
+#include "calls/limits.h"
+
+#define END_WORD_LENGTH   4
+#define END_WORD_2026     0x00000020
+#define ROLLOVER_LENGTH   4
+#define ROLLOVER_INTERVAL 0x7f  /* mask of the sequence numbers that bring the roll-over counter */
+#define NAMED_GAP         6     /* offset of the zero between the halves of a participant id */
+#define NAMED_END         11    /* from here on an MKI of 2026 is zeros */
+#define AGREEING_PACKETS  3
+
+/* ---- what the bytes tell ---- */
+
+static uint16_t
+head_of(const uint8_t *mki)
+{
+    return (uint16_t)(mki[0] << 8 | mki[1]);
+}
+
+static bool
+is_uuid(const uint8_t *mki)
+{
+    return (mki[6] & 0xf0) == 0x40 && (mki[8] & 0xc0) == 0x80;
+}
+
+bool
+ft_key_id_is_named(const uint8_t *key_id)
+{
+    return head_of(key_id) >> 4 != 0 && key_id[NAMED_GAP] == 0;
+}
+
+static bool
+is_named(const uint8_t *mki)
+{
+    static const uint8_t zeros[FT_MKI_LENGTH - NAMED_END] = { 0 };
+
+    return ft_mki_is_fresh(head_of(mki)) && mki[NAMED_GAP] == 0 &&
+           memcmp(mki + NAMED_END, zeros, sizeof zeros) == 0 && memcmp(mki + 2, zeros, 4) != 0;
+}
+
+static ft_trailer
+read_long(const uint8_t *mki, uint32_t end_word)
+{
+    const ft_trailer none = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+    const unsigned length = FT_MKI_LENGTH + END_WORD_LENGTH;
+
+    if (end_word == 0 && is_uuid(mki))
+        return (ft_trailer){ FT_TRAILER_UUID, length, 0, false, 0, 0 };
+    if ((end_word == 0 || end_word == END_WORD_2026) && is_named(mki))
+        return (ft_trailer){ FT_TRAILER_NAMED, length, head_of(mki), false, 0, 0 };
+    return none;
+}
+
+ft_trailer
+ft_trailer_read(tvbuff_t *tvb, unsigned payload)
+{
+    ft_trailer trailer = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+    const unsigned end = tvb_reported_length(tvb);
+
+    if (tvb_captured_length(tvb) < end || end < payload + FT_SHORT_MKI_LENGTH + END_WORD_LENGTH)
+        return trailer;
+
+    const uint32_t end_word = tvb_get_ntohl(tvb, (int)(end - END_WORD_LENGTH));
+    const unsigned mki = end - END_WORD_LENGTH - FT_MKI_LENGTH;
+    if (end >= payload + FT_MKI_LENGTH + END_WORD_LENGTH)
+        trailer = read_long(tvb_get_ptr(tvb, (int)mki, FT_MKI_LENGTH), end_word);
+    if (trailer.form != FT_TRAILER_NONE || end_word != END_WORD_2026)
+        return trailer;
+    trailer.short_mki = tvb_get_ntohs(tvb, (int)(end - END_WORD_LENGTH - FT_SHORT_MKI_LENGTH));
+    if (trailer.short_mki >> 4 == 0) /* no key has rolled less than once */
+        return trailer;
+    trailer.form = FT_TRAILER_GROUP;
+    trailer.length = FT_SHORT_MKI_LENGTH + END_WORD_LENGTH;
+    return trailer;
+}
+
+ft_trailer
+ft_trailer_read_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length)
+{
+    ft_trailer trailer = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+    const bool has_rollover = (sequence & ROLLOVER_INTERVAL) == 0;
+    const unsigned length = FT_SHORT_MKI_LENGTH + (has_rollover ? ROLLOVER_LENGTH : 0) + tag_length;
+    const unsigned end = tvb_reported_length(tvb);
+
+    if (tvb_captured_length(tvb) < end || end < payload + length)
+        return trailer;
+    return (ft_trailer){ FT_TRAILER_TAGGED, length, tvb_get_ntohs(tvb, (int)(end - length)), has_rollover,
+                         (uint8_t)tag_length, 0 };
+}
+
+/* ---- what is remembered of a sender ---- */
+
+typedef struct {
+    const ft_flow *flow;
+    ft_heading     heading;
+    uint32_t       ssrc;
+} sender_key;
+
+/* What a packet brought that the ones before it hadn't. */
+typedef struct {
+    uint32_t frame;
+    uint32_t offset;        /* of the packet in its frame: a datagram may hold several */
+    uint16_t short_mki;
+    uint16_t sequence;
+    uint8_t  tag_length;
+    bool     is_accepted;   /* false: one packet had this in the key id's place; a second one bears it out */
+} sender_key_id;
+
+/* The participant is zeros where a header names none. */
+typedef struct {
+    const ft_flow *flow;
+    ft_heading     heading;
+    uint16_t       short_mki;
+    uint8_t        participant[8];
+} media_key;
+
+typedef struct {
+    ft_endpoint source, destination;
+} ends_key;
+
+typedef struct {
+    unsigned key;
+    uint32_t ssrc;
+    unsigned agreeing;      /* packets */
+    uint32_t last_frame;
+    uint32_t proven_frame;  /* the packet that made them enough, 0 before */
+} agreement;
+
+static wmem_map_t *senders;      /* sender_key -> wmem_array_t of sender_key_id, in frame order */
+static wmem_map_t *media_frames; /* media_key -> the first frame */
+static wmem_map_t *agreements;   /* ends_key -> agreement */
+static unsigned key_id_total;
+
+static unsigned
+sender_hash(const void *key)
+{
+    const sender_key *k = (const sender_key *)key;
+
+    return g_direct_hash(k->flow) ^ k->ssrc ^ (unsigned)k->heading << 16;
+}
+
+static gboolean
+sender_equal(const void *a, const void *b)
+{
+    const sender_key *x = (const sender_key *)a, *y = (const sender_key *)b;
+
+    return x->flow == y->flow && x->heading == y->heading && x->ssrc == y->ssrc;
+}
+
+static unsigned
+media_key_hash(const void *key)
+{
+    const media_key *k = (const media_key *)key;
+
+    return g_direct_hash(k->flow) ^ wmem_strong_hash(k->participant, sizeof k->participant) ^ k->short_mki;
+}
+
+static gboolean
+media_key_equal(const void *a, const void *b)
+{
+    const media_key *x = (const media_key *)a, *y = (const media_key *)b;
+
+    return x->flow == y->flow && x->heading == y->heading && x->short_mki == y->short_mki &&
+           memcmp(x->participant, y->participant, sizeof x->participant) == 0;
+}
+
+static unsigned
+ends_hash(const void *key)
+{
+    const ends_key *ends = (const ends_key *)key;
+
+    return ft_endpoint_hash(&ends->source) + 31 * ft_endpoint_hash(&ends->destination);
+}
+
+static gboolean
+ends_equal(const void *a, const void *b)
+{
+    const ends_key *x = (const ends_key *)a, *y = (const ends_key *)b;
+
+    return ft_endpoint_equal(&x->source, &y->source) && ft_endpoint_equal(&x->destination, &y->destination);
+}
+
+static void
+reset(void)
+{
+    key_id_total = 0;
+}
+
+static wmem_map_t *
+new_map(GHashFunc hash, GEqualFunc equal)
+{
+    return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
+}
+
+void
+ft_trailer_init(void)
+{
+    senders = new_map(sender_hash, sender_equal);
+    media_frames = new_map(media_key_hash, media_key_equal);
+    agreements = new_map(ends_hash, ends_equal);
+    register_init_routine(reset);
+}
+
+static const ft_flow *
+flow_of(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->flow : NULL;
+}
+
+/* The newest before this packet; NULL if there is none. */
+static const sender_key_id *
+key_id_before(wmem_array_t *known, uint32_t frame, uint32_t offset)
+{
+    unsigned low = 0, high = known ? wmem_array_get_count(known) : 0;
+
+    while (low < high) {
+        const unsigned middle = low + (high - low) / 2;
+        const sender_key_id *at = (const sender_key_id *)wmem_array_index(known, middle);
+        if (at->frame < frame || (at->frame == frame && at->offset < offset))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? (const sender_key_id *)wmem_array_index(known, low - 1) : NULL;
+}
+
+static void
+remember(packet_info *pinfo, wmem_array_t *known, const sender_key *key, const sender_key_id *id)
+{
+    if (!ft_learning(pinfo))
+        return;
+    if (key_id_total >= FT_MAX_SHORT_KEYS) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    key_id_total++;
+    if (!known) {
+        known = wmem_array_new(wmem_file_scope(), sizeof(sender_key_id));
+        wmem_map_insert(senders, wmem_memdup(wmem_file_scope(), key, sizeof *key), known);
+    }
+    wmem_array_append(known, id, 1);
+}
+
+/* Whether a key id that nothing marks as one follows from what the sender used: the same again, ratcheted on,
+ * or rolled. */
+static bool
+follows(const sender_key_id *last, uint16_t short_mki)
+{
+    if (!last)
+        return false;
+    if (last->short_mki == short_mki)
+        return true;
+    return last->is_accepted && (last->short_mki >> 4 == short_mki >> 4 || (last->short_mki >> 4) + 1 == short_mki >> 4);
+}
+
+/* The form with a tag that this packet has, if any. `wanted` is what to look for where the media tells no length. */
+static ft_trailer
+choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length, const sender_key_id *last)
+{
+    static const uint8_t lengths[] = { FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
+    ft_trailer found = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+
+    if (tag_length == 0 && last)
+        tag_length = last->tag_length;
+    if (tag_length)
+        return ft_trailer_read_tagged(tvb, payload, sequence, tag_length);
+    for (unsigned i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        const ft_trailer other = ft_trailer_read_tagged(tvb, payload, sequence, lengths[i]);
+        if (other.form != FT_TRAILER_NONE && ft_mki_is_fresh(other.short_mki)) {
+            if (found.form != FT_TRAILER_NONE) /* both could be: say nothing */
+                return (ft_trailer){ FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+            found = other;
+        }
+    }
+    return found;
+}
+
+ft_trailer
+ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_rtp *rtp, const ft_trailer *read,
+                  bool may_be_tagged, unsigned tag_length)
+{
+    const ft_trailer none = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
+    const ft_flow *flow = flow_of(pinfo);
+    const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
+    ft_trailer trailer = *read;
+
+    if (trailer.form == FT_TRAILER_UUID || (trailer.form == FT_TRAILER_NONE && !may_be_tagged))
+        return trailer;
+
+    const sender_key key = { flow, flow ? ft_flow_heading(flow, pinfo) : FT_ASTRAY, rtp->ssrc };
+    wmem_array_t *known = flow ? (wmem_array_t *)wmem_map_lookup(senders, &key) : NULL;
+    const sender_key_id *last = key_id_before(known, pinfo->num, offset);
+    if (trailer.form == FT_TRAILER_NONE)
+        trailer = choose_tagged(tvb, payload, rtp->sequence, tag_length, last);
+    if (trailer.form == FT_TRAILER_NONE)
+        return none;
+
+    const bool accepted = read->form != FT_TRAILER_NONE || ft_mki_is_fresh(trailer.short_mki) ||
+                          follows(last, trailer.short_mki);
+    const bool is_new = !last || last->short_mki != trailer.short_mki || last->is_accepted != accepted;
+    /* A packet that was overtaken still has the key of before. */
+    const bool is_late = last && last->is_accepted && (int16_t)(rtp->sequence - last->sequence) < 0;
+    if (!accepted && last && last->is_accepted)
+        return none; /* bytes in the key id's place of a sender whose key ids are known */
+    if (flow && is_new && !is_late)
+        remember(pinfo, known, &key,
+                 &(sender_key_id){ pinfo->num, offset, trailer.short_mki, rtp->sequence, trailer.tag_length, accepted });
+    if (accepted && is_new && !is_late && last && last->is_accepted)
+        trailer.previous = last->short_mki;
+    return accepted ? trailer : none;
+}
+
+/* ---- control messages ---- */
+
+static media_key
+make_media_key(const ft_flow *flow, const packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
+{
+    media_key key = { flow, ft_flow_heading(flow, pinfo), short_mki, { 0 } };
+
+    if (participant)
+        memcpy(key.participant, participant, sizeof key.participant);
+    return key;
+}
+
+void
+ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
+{
+    const ft_flow *flow = flow_of(pinfo);
+
+    if (!flow || !ft_learning(pinfo))
+        return;
+
+    const media_key key = make_media_key(flow, pinfo, short_mki, participant);
+    if (wmem_map_contains(media_frames, &key))
+        return;
+    if (wmem_map_size(media_frames) >= FT_MAX_SHORT_KEYS) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(pinfo->num));
+}
+
+static uint32_t
+media_frame_before(const packet_info *pinfo, const media_key *key)
+{
+    const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(media_frames, key));
+
+    return frame < pinfo->num ? frame : 0;
+}
+
+/* Of the participant that the header names, else of a sender whose headers name none. */
+uint32_t
+ft_short_mki_frame(packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
+{
+    const ft_flow *flow = flow_of(pinfo);
+
+    if (!flow)
+        return 0;
+
+    media_key key = make_media_key(flow, pinfo, short_mki, participant);
+    const uint32_t frame = media_frame_before(pinfo, &key);
+    if (frame || !participant)
+        return frame;
+    key = make_media_key(flow, pinfo, short_mki, NULL);
+    return media_frame_before(pinfo, &key);
+}
+
+/* ---- proof by several packets ---- */
+
+static agreement *
+agreement_of(packet_info *pinfo)
+{
+    ends_key key = { ft_source(pinfo), ft_destination(pinfo) };
+    agreement *known = (agreement *)wmem_map_lookup(agreements, &key);
+
+    if (known || !ft_learning(pinfo) || wmem_map_size(agreements) >= FT_MAX_BARE_MEDIA)
+        return known;
+    key = (ends_key){ ft_endpoint_keep(&key.source), ft_endpoint_keep(&key.destination) };
+    known = wmem_new0(wmem_file_scope(), agreement);
+    wmem_map_insert(agreements, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
+    return known;
+}
+
+bool
+ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stands_alone)
+{
+    agreement *known = agreement_of(pinfo);
+
+    if (!known)
+        return false;
+    if (ft_learning(pinfo) && known->last_frame != pinfo->num) {
+        const bool agrees = known->agreeing && known->key == key && (stands_alone || known->ssrc == rtp->ssrc);
+        known->agreeing = agrees ? known->agreeing + 1 : 1;
+        known->key = key;
+        known->ssrc = rtp->ssrc;
+        known->last_frame = pinfo->num;
+        if (known->agreeing >= AGREEING_PACKETS && !known->proven_frame)
+            known->proven_frame = pinfo->num;
+    }
+    return known->proven_frame && known->proven_frame <= pinfo->num;
+}
+
+/* ---- RTP as others ask for it ---- */
+
+static ft_rtp_looker rtp_looker;
+
+void
+ft_rtp_look_register(ft_rtp_looker looker)
+{
+    rtp_looker = looker;
+}
+
+bool
+ft_rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
+{
+    return rtp_looker && rtp_looker(tvb, look);
+}
