@@ -222,14 +222,7 @@ ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user)
 
 /* ---- streams ---- */
 
-/* Where this packet's media is seen, and who sends it. */
-typedef struct {
-    ft_endpoint device;
-    ft_endpoint sender;
-    bool        outgoing;
-} observation;
-
-static observation
+static ft_observation
 observe(packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
@@ -240,32 +233,32 @@ observe(packet_info *pinfo, const ft_packet *packet)
         ft_endpoint far_end = packet->leg ? packet->leg->peer : source;
         if (far_end.addr.type == AT_NONE && packet->call) /* a modern relay doesn't name who is behind it */
             far_end = packet->call->remote;
-        return (observation){ *client, outgoing ? source : far_end, outgoing };
+        return (ft_observation){ *client, outgoing ? source : far_end, outgoing };
     }
     if (packet->call && addresses_equal(&destination.addr, &packet->call->local.addr))
-        return (observation){ destination, source, false };
-    return (observation){ source, source, true };
+        return (ft_observation){ destination, source, false };
+    return (ft_observation){ source, source, true };
 }
 
 /* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then it is who media is sent
  * to. */
 static void
-meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream)
+meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_endpoint *sender, bool outgoing)
 {
     ft_call *call = packet->call;
     const bool is_known = call->remote.addr.type != AT_NONE;
 
-    if (!stream->outgoing && (packet->path == FT_PATH_DIRECT || (!is_known && packet->leg))) {
-        ft_call_remote(call, &stream->sender, FT_REMOTE_MET);
+    if (!outgoing && (packet->path == FT_PATH_DIRECT || (!is_known && packet->leg))) {
+        ft_call_remote(call, sender, FT_REMOTE_MET);
     } else if (!is_known && packet->path == FT_PATH_DIRECT &&
-               addresses_equal(&stream->sender.addr, &call->local.addr)) {
+               addresses_equal(&sender->addr, &call->local.addr)) {
         const ft_endpoint destination = ft_destination(pinfo);
         ft_call_remote(call, &destination, FT_REMOTE_SENT_TO);
     }
 }
 
 static ft_stream *
-stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observation *seen)
+stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
     wmem_array_t *streams = packet->call->streams;
 
@@ -288,7 +281,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observ
     stream->base_sequence = stream->highest_sequence = rtp->sequence;
     stream->window = wmem_new0(wmem_file_scope(), ft_window);
     wmem_array_append_one(streams, stream);
-    meet_remote(pinfo, packet, stream);
+    meet_remote(pinfo, packet, &stream->sender, stream->outgoing);
     return stream;
 }
 
@@ -351,7 +344,7 @@ milliseconds(const nstime_t *later, const nstime_t *earlier)
 }
 
 static ft_sender *
-sender_of(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+sender_of(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
 {
     wmem_array_t *senders = packet->call->senders;
 
@@ -433,13 +426,13 @@ ft_media_ended(packet_info *pinfo, const ft_call *call)
 
 /* Whoever sends media through a modern relay isn't named. */
 static const char *
-sender_name(packet_info *pinfo, const observation *seen)
+sender_name(packet_info *pinfo, const ft_observation *seen)
 {
     return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
 }
 
 static void
-watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const observation *seen)
+watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, const ft_observation *seen)
 {
     const nstime_t now = ft_now(pinfo);
     if (packet->leg == sender->leg) {
@@ -467,7 +460,7 @@ watch_switch(packet_info *pinfo, ft_sender *sender, const ft_packet *packet, con
 }
 
 static void
-watch_return(packet_info *pinfo, ft_sender *sender, const observation *seen)
+watch_return(packet_info *pinfo, ft_sender *sender, const ft_observation *seen)
 {
     const nstime_t now = ft_now(pinfo);
     if (sender->last_frame && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
@@ -490,6 +483,17 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     ft_call_resolve(pinfo, true);
 }
 
+static void
+hear(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
+{
+    ft_sender *sender = sender_of(pinfo, packet, seen);
+
+    if (sender) {
+        watch_switch(pinfo, sender, packet, seen);
+        watch_return(pinfo, sender, seen);
+    }
+}
+
 void
 ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 {
@@ -501,7 +505,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
 
-    const observation seen = observe(pinfo, packet);
+    const ft_observation seen = observe(pinfo, packet);
     ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
     if (stream) {
         const bool copy = is_copy(pinfo, stream, packet, rtp);
@@ -512,9 +516,22 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         stream->last_time = ft_now(pinfo);
         count_sequence(stream, rtp->sequence);
     }
-    ft_sender *sender = sender_of(pinfo, packet, &seen);
-    if (sender) {
-        watch_switch(pinfo, sender, packet, &seen);
-        watch_return(pinfo, sender, &seen);
-    }
+    hear(pinfo, packet, &seen);
+}
+
+bool
+ft_media_heard(packet_info *pinfo, ft_observation *seen)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
+        return false;
+    ft_call_resolve(pinfo, true);
+    if (!packet->call)
+        return false;
+    *seen = observe(pinfo, packet);
+    if (packet->call->remote.addr.type == AT_NONE)
+        meet_remote(pinfo, packet, &seen->sender, seen->outgoing);
+    hear(pinfo, packet, seen);
+    return true;
 }

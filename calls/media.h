@@ -64,6 +64,17 @@ typedef struct {
 /* An RTP packet of the packet in hand: streams, path switches, copies on another path, gaps. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
+/* Where a packet's media is seen, and who sends it. The addresses point into the packet or what the file keeps. */
+typedef struct {
+    ft_endpoint device;
+    ft_endpoint sender;     /* AT_NONE where a relay doesn't name it */
+    bool        outgoing;   /* the device sends it */
+} ft_observation;
+
+/* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far end. Opens its call where
+ * there is none. False without one. First pass only. */
+bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
+
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
  * pinfo->pool. */
 const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);
