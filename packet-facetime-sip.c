@@ -46,6 +46,7 @@
 #include <epan/prefs.h>
 #include <epan/tap.h>
 
+#include "calls/call.h"
 #include "calls/dialog.h"
 #include "calls/event.h"
 #include "calls/evidence.h"
@@ -1536,6 +1537,37 @@ add_body_text(packet_info *pinfo, tvbuff_t *body, proto_tree *tree, int hf, int 
                           ft_text_keep(pinfo->pool, tvb_get_ptr(body, 0, length), (size_t)length, SDP_MAX_LENGTH));
 }
 
+/* iChat AV (to 2012), FaceTime's ancestor: Viceroy 1.x that isn't of the GameKit flavour. Published, and so in the INVITE of
+ * 2010. */
+static bool
+is_ichat_agent(const sip_header_t *agent)
+{
+    const char *name = agent->value ? strstr(agent->value, "Viceroy 1.") : NULL;
+
+    return name && !strstr(name, "/GK");
+}
+
+/* SDP tells the same, where the user agent doesn't say otherwise. */
+static bool
+is_ichat_sdp(tvbuff_t *text, const sip_header_t *agent)
+{
+    const int length = (int)tvb_captured_length(text);
+
+    if (agent->value && strstr(agent->value, "/GK"))
+        return false;
+    return length > 0 && g_strstr_len((const char *)tvb_get_ptr(text, 0, length), length, "\na=iChatEncryption:");
+}
+
+static void
+note_ichat(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet)
+        packet->generation = FT_ICHAT;
+    ft_call_is_ichat(pinfo);
+}
+
 /* "PING", or "key:value" */
 static void
 add_text_message(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
@@ -1640,6 +1672,8 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *si
         return;
     if (sip->body_kind == BODY_SDP) {
         tap_sdp(body.tvb, pinfo, ft_sip_is_offer(pinfo, learnt) ? "offer" : "answer");
+        if (is_ichat_sdp(body.tvb, &sip->header[USER_AGENT]))
+            note_ichat(pinfo);
         dissect_sdp_text(body.tvb, pinfo, tree, body.whole, body.trusted);
     } else if (sip->body_kind == BODY_SKE)
         proto_tree_add_item(sip_tree, hf_facetime_sip_ske_data, body.tvb, 0, -1, ENC_NA);
@@ -1668,6 +1702,8 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     ft_call_dissector(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
     const ft_sip learnt = message_to_learn(pinfo, &sip);
     ft_sip_learn(pinfo, &learnt);
+    if (is_ichat_agent(&sip.header[USER_AGENT]))
+        note_ichat(pinfo);
 
     item = proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA);
     sip_tree = proto_item_add_subtree(item, ett_facetime_sip);
@@ -1690,7 +1726,7 @@ register_sip_fields(void)
         { &hf_facetime_sip_viceroy,
           { "Viceroy version", "facetime_sip.viceroy", FT_STRING, BASE_NONE, NULL, 0,
             "Version of Apple's SIP stack, from User-Agent; /GK is the GameKit flavour of iOS and "
-            "FaceTime", HFILL } },
+            "FaceTime, without it 1.x is iChat AV's", HFILL } },
         { &hf_facetime_sip_coding,
           { "Body coding", "facetime_sip.coding", FT_UINT8, BASE_DEC, VALS(coding_vals), 0,
             "How the body is compressed, told by its first bytes", HFILL } },

@@ -8,6 +8,7 @@
  *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP (in its flow:    |
  *              | 16 bytes beginning 000[12]000[12]        CommNAT  length or head) |
  *              | magic cookie or classic STUN length      STUN, TURN               |
+ *              | 14 .. 19, version, length (in its flow)  DTLS: no call's          |
  *    40 .. 7f  | 60 00, length to the end                 ChannelData 0x6000 with  |
  *              |                                          the modern relay header  |
  *              | "INVITE ", "SIP/2.0 " ...                SIP                      |
@@ -17,6 +18,7 @@
  *    80 .. bf  | second byte 192 .. 223                   RTCP                     |
  *              | else                                     RTP                      |
  *    c0 .. ff  | de ad be ef                              baseband report          |
+ *              | c1, a known type or the exact size       GameKit: no call         |
  *              | version 1                                QUIC long header         |
  *              +-------------------------------------------------------------------+
  *
@@ -37,6 +39,7 @@
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/packet.h"
+#include "calls/quic.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/stun.h"
@@ -73,6 +76,7 @@ static int hf_event = -1;
 static int hf_event_frame = -1;
 static int hf_media_gap = -1;
 static int hf_lost_before = -1;
+static int hf_quic_media = -1;
 
 static int ett_facetime = -1;
 static int ett_event = -1;
@@ -146,6 +150,30 @@ shape_of_channel(tvbuff_t *tvb, ft_generation known)
     return known == FT_LEGACY && channel < 0x5000 ? FT_SHAPE_CHANNELDATA : FT_SHAPE_NONE; /* RFC 8656: to 0x4fff */
 }
 
+/* C1, and a type that is known, or the exact size: 1, 2 and 5 are no QUIC version's first byte, nor is 0 a type. In an
+ * unknown flow that is no proof. */
+static bool
+is_gamekit(tvbuff_t *tvb)
+{
+    const uint8_t type = tvb_get_uint8(tvb, 1);
+
+    if (tvb_get_uint8(tvb, 0) != 0xc1 || type == 0)
+        return false;
+    return type == 1 || type == 2 || type == 5 || tvb_get_ntohs(tvb, 2) == tvb_reported_length(tvb);
+}
+
+/* One record at least, of a version there is (RFC 6347, 4.1): content type, FE FF or FE FD, epoch, number, length. */
+static bool
+is_dtls(tvbuff_t *tvb)
+{
+    const uint8_t content = tvb_get_uint8(tvb, 0);
+
+    if (content < 20 || content > 25 || tvb_captured_length(tvb) < 13)
+        return false;
+    return (tvb_get_ntohs(tvb, 1) == 0xfeff || tvb_get_ntohs(tvb, 1) == 0xfefd) &&
+           tvb_get_ntohs(tvb, 11) + 13U <= tvb_reported_length(tvb);
+}
+
 static bool
 is_stun(tvbuff_t *tvb)
 {
@@ -167,6 +195,8 @@ shape_of(tvbuff_t *tvb, ft_generation known)
     if (first < 0x40) {
         if (tvb_reported_length(tvb) == 16)
             return shape_of_nat_test(tvb);
+        if (is_dtls(tvb))
+            return FT_SHAPE_DTLS;
         return is_stun(tvb) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
     }
     if (first < 0x80)
@@ -177,7 +207,7 @@ shape_of(tvbuff_t *tvb, ft_generation known)
     }
     if (tvb_get_ntohl(tvb, 0) == 0xdeadbeef)
         return FT_SHAPE_BASEBAND;
-    return FT_SHAPE_QUIC;
+    return is_gamekit(tvb) ? FT_SHAPE_GAMEKIT : FT_SHAPE_QUIC;
 }
 
 /* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or the right head. */
@@ -213,6 +243,8 @@ static struct {
     [FT_SHAPE_RTCP]        = { "facetime_rtcp",    "rtcp",     FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL, NULL },
     [FT_SHAPE_BASEBAND]    = { "baseband",         "data",     FT_KIND_BASEBAND,   FT_MODERN,             NULL, NULL },
     [FT_SHAPE_QUIC]        = { "quic",             "data",     FT_KIND_QUIC,       FT_MODERN,             NULL, NULL },
+    [FT_SHAPE_GAMEKIT]     = { "gamekit",          "data",     FT_KIND_GAMEKIT,    FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_DTLS]        = { "dtls",             "data",     FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL, NULL },
 };
 
 /* ---- whether it is FaceTime's ---- */
@@ -238,7 +270,8 @@ device_vouches(ft_shape shape, packet_info *pinfo)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
 
-    if (shape == FT_SHAPE_NONE || shape == FT_SHAPE_QUIC || shape == FT_SHAPE_QUICKRELAY || shape == FT_SHAPE_BASEBAND)
+    if (shape == FT_SHAPE_NONE || shape == FT_SHAPE_QUIC || shape == FT_SHAPE_QUICKRELAY || shape == FT_SHAPE_BASEBAND ||
+        shape == FT_SHAPE_GAMEKIT || shape == FT_SHAPE_DTLS)
         return false;
     return ft_device_known(pinfo, &source) || ft_device_known(pinfo, &destination);
 }
@@ -259,16 +292,26 @@ user_vouches(const packet_info *pinfo)
 
 /* ---- one datagram ---- */
 
+/* DTLS beside GameKit messages is GameKit's; alone it is nobody's that is known. */
+static bool
+is_game_flow(const ft_packet *packet)
+{
+    return packet->flow && packet->flow->gamekit_frame && packet->flow->gamekit_frame <= packet->frame;
+}
+
 static void
 dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet)
 {
     if (shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN)
         shape = FT_SHAPE_NONE;
-    packet->kind = shapes[shape].kind;
+    packet->kind = shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
     if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
         packet->generation = shapes[shape].generation;
-    if (shape == FT_SHAPE_QUIC)
-        packet->path = FT_PATH_SERVER;
+    if (shape == FT_SHAPE_QUIC) {
+        if (ft_relay_direction(pinfo) != FT_DIRECTION_UNKNOWN)
+            packet->path = FT_PATH_SERVER;
+        ft_quic_media_learn(pinfo, tvb);
+    }
     if (ft_call_dissector(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
         ft_call_dissector(shapes[shape].stock, tvb, pinfo, tree) == 0) {
         packet->kind = FT_KIND_DATA;
@@ -310,7 +353,11 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     if (!call && prepared && known_from <= packet->frame)
         call = prepared;
     call = ft_call_as_of(call, packet->frame);
+    if (ft_call_none(call, packet->frame))
+        call = NULL;
     const ft_call *later = ft_call_as_of(call ? call : prepared, UINT32_MAX);
+    if (later && later->no_call_from)
+        later = NULL;
 
     if (call) {
         proto_item_append_text(line, ", call %u", call->number);
@@ -400,6 +447,11 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     const ft_frame *known = ft_frame_get(pinfo);
     if (packet->kind == FT_KIND_RTP && known && known->lost_before)
         proto_item_set_generated(proto_tree_add_uint(tree, hf_lost_before, tvb, 0, 0, known->lost_before));
+    if (packet->quic != FT_QUIC_UNKNOWN) {
+        const bool is_media = packet->quic == FT_QUIC_MEDIA;
+        proto_item_append_text(line, ", %s inside QUIC", is_media ? "media" : "link messages");
+        proto_item_set_generated(proto_tree_add_boolean(tree, hf_quic_media, tvb, 0, 0, is_media));
+    }
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -482,6 +534,8 @@ note_icmp(packet_info *pinfo, ft_packet *packet, const address *sender)
     packet->generation = FT_GENERATION_UNKNOWN;
     packet->leg = packet->flow ? &packet->flow->direct : NULL;
     packet->call = ft_call_of_packet(pinfo);
+    if (ft_call_none(packet->call, packet->frame))
+        packet->call = NULL;
     if (packet->call && is_own_port(pinfo, packet, sender))
         note_closed_socket(pinfo, packet);
     else if (packet->call)
@@ -495,14 +549,23 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
 {
     /* Apple's servers before a call, and the phone's own modem, don't make a call by themselves. */
     const bool own_call = packet->kind != FT_KIND_SNATMAP && packet->kind != FT_KIND_COMMNAT &&
-                          packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA && !packet->begins_no_call;
+                          packet->kind != FT_KIND_BASEBAND && packet->kind != FT_KIND_DATA &&
+                          packet->kind != FT_KIND_GAMEKIT && !packet->begins_no_call;
 
     if (!packet->call && own_call)
         ft_call_resolve(pinfo, packet->starts);
     if (!packet->call)
         packet->call = ft_call_of_packet(pinfo);
     ft_channel_judge(pinfo);
+    if (packet->kind == FT_KIND_GAMEKIT && !ft_call_none(packet->call, packet->frame))
+        packet->call = NULL; /* a call's flow it may be, but not its packet */
     ft_call_count(pinfo);
+    if (packet->kind == FT_KIND_GAMEKIT)
+        packet->generation = FT_GENERATION_UNKNOWN; /* of FaceTime: none */
+    if (packet->kind == FT_KIND_GAMEKIT || ft_call_none(packet->call, packet->frame))
+        packet->call = NULL;
+    else if (packet->generation != FT_MODERN && ft_call_ichat(packet->call, packet->frame))
+        packet->generation = FT_ICHAT;
 }
 
 static void
@@ -559,6 +622,8 @@ enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
 
     if (flow && shape == FT_SHAPE_NONE)
         shape = shape_of_damaged(tvb, flow);
+    if (flow && (shape == FT_SHAPE_CHANNELDATA || shape == FT_SHAPE_CONTROL) && ft_quic_known(flow, pinfo, tvb))
+        shape = FT_SHAPE_QUIC;
     if (!flow) {
         if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
             !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo) ||
@@ -865,7 +930,7 @@ proto_register_facetime(void)
         { &hf_kind, { "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0,
             "What the innermost content is", HFILL } },
         { &hf_generation, { "Generation", "facetime.generation", FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0,
-            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later", HFILL } },
+            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later; ichat: iChat AV, which isn't FaceTime", HFILL } },
         { &hf_path, { "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0,
             "Through a relay, directly between the devices, or to one of Apple's servers", HFILL } },
         { &hf_call, { "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0,
@@ -894,6 +959,9 @@ proto_register_facetime(void)
             HFILL } },
         { &hf_media_gap, { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
             "How long a sender's media was silent before this packet", HFILL } },
+        { &hf_quic_media, { "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
+            "True: this QUIC packet carries audio or video, false: link messages; told by its connection id of 4 bytes "
+            "(published, no capture is known), once that came back", HFILL } },
     };
     static int *ett[] = { &ett_facetime, &ett_event };
 
@@ -919,6 +987,7 @@ proto_register_facetime(void)
     ft_stun_init();
     ft_media_init();
     ft_relay_init();
+    ft_quic_init();
     limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }

@@ -111,6 +111,9 @@ static int hf_gkstun_candidate_id = -1;
 static int hf_gkstun_candidate_priority = -1;
 static int hf_gkstun_candidate_rank = -1;
 static int hf_gkstun_candidate_flags = -1;
+static int hf_gkstun_candidate_flag_80 = -1;
+static int hf_gkstun_candidate_flag_20 = -1;
+static int hf_gkstun_candidate_other_flags = -1;
 static int hf_gkstun_candidate_cellular = -1;
 static int hf_gkstun_candidate_is_ipv6 = -1;
 static int hf_gkstun_candidate_index = -1;
@@ -1337,6 +1340,9 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
     proto_tree_add_item(tree, hf_gkstun_candidate_priority, tvb, offset + 9, 2, ENC_LITTLE_ENDIAN);
     proto_tree_add_item(tree, hf_gkstun_candidate_rank, tvb, offset + 11, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_flags, tvb, offset + 12, 1, ENC_NA);
+    proto_tree_add_item(tree, hf_gkstun_candidate_flag_80, tvb, offset + 12, 1, ENC_NA);
+    proto_tree_add_item(tree, hf_gkstun_candidate_flag_20, tvb, offset + 12, 1, ENC_NA);
+    proto_tree_add_item(tree, hf_gkstun_candidate_other_flags, tvb, offset + 12, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_cellular, tvb, offset + 13, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_is_ipv6, tvb, offset + 13, 1, ENC_NA);
     proto_tree_add_item(tree, hf_gkstun_candidate_index, tvb, offset + 13, 1, ENC_NA);
@@ -1348,8 +1354,8 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
                            host, tvb_get_letohs(tvb, offset + 14), tvb_get_letohs(tvb, offset + 9));
 }
 
-/* Indexes count within their family, it seems: 4 bits are too few for 15 addresses of each. Where those of the IPv6
- * candidates only make sense as going on from the IPv4 ones, they are taken so. */
+/* Indexes count within their family, as those of a GameKit session of 2022 do: 4 bits are too few for 15 addresses of
+ * each. Where those of the IPv6 candidates only make sense as going on from the IPv4 ones, they are taken so. */
 static unsigned
 first_ipv6_index(tvbuff_t *tvb, const candidate_list *list, unsigned count)
 {
@@ -1908,7 +1914,8 @@ static hf_register_info hf[] = {
         "Last two bytes of the source's half; their meaning is unknown", HFILL } },
     { &hf_gkstun_protocol,
       { "Candidate Protocol", "gkstun.protocol", FT_UINT32, BASE_DEC, NULL, 0xfffffeff,
-        "0x8001 without its derived bit: protocol of the candidate. The numbering is not known", HFILL } },
+        "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 was observed in GameKit, so "
+        "the value is no mark of FaceTime", HFILL } },
     { &hf_gkstun_derived,
       { "Derived", "gkstun.derived", FT_BOOLEAN, 32, TFS(&tfs_yes_no), 0x00000100,
         "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester should "
@@ -1919,7 +1926,7 @@ static hf_register_info hf[] = {
     { &hf_gkstun_ice_version,
       { "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0,
         "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination counts, 1010 "
-        "is the last known", HFILL } },
+        "is the last known, observed in GameKit: no mark of FaceTime", HFILL } },
     { &hf_gkstun_timestamp,
       { "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
         "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it", HFILL } },
@@ -1977,7 +1984,7 @@ static hf_register_info hf[] = {
         "Type of the candidate; Apple's own ones beside those of RFC 8445", HFILL } },
     { &hf_gkstun_candidate_protocol,
       { "Protocol", "gkstun.candidate.protocol", FT_UINT8, BASE_DEC, NULL, 0xf0,
-        "Protocol of the candidate. The numbering is not known", HFILL } },
+        "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit", HFILL } },
     { &hf_gkstun_candidate_call_id,
       { "Call ID", "gkstun.candidate.call_id", FT_UINT32, BASE_HEX, NULL, 0,
         "Apple's number of the call, little-endian on the wire", HFILL } },
@@ -1992,7 +1999,16 @@ static hf_register_info hf[] = {
         "Apple's name; what it ranks is unknown", HFILL } },
     { &hf_gkstun_candidate_flags,
       { "Flags", "gkstun.candidate.flags", FT_UINT8, BASE_HEX, NULL, 0,
-        "Flags of unknown meaning", HFILL } },
+        "Flags of unknown meaning; 0x80 and 0x20 were observed in GameKit", HFILL } },
+    { &hf_gkstun_candidate_flag_80,
+      { "Flag 80", "gkstun.candidate.flag_80", FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x80,
+        "Of unknown meaning; observed in GameKit, in each candidate of a list", HFILL } },
+    { &hf_gkstun_candidate_flag_20,
+      { "Flag 20", "gkstun.candidate.flag_20", FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x20,
+        "Of unknown meaning; observed in GameKit", HFILL } },
+    { &hf_gkstun_candidate_other_flags,
+      { "Other Flags", "gkstun.candidate.other_flags", FT_UINT8, BASE_HEX, NULL, 0x5f,
+        "Never observed", HFILL } },
     { &hf_gkstun_candidate_cellular,
       { "Cellular", "gkstun.candidate.cellular", FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x40,
         "The address is of a cellular interface", HFILL } },
@@ -2001,7 +2017,7 @@ static hf_register_info hf[] = {
         "The index counts IPv6 addresses", HFILL } },
     { &hf_gkstun_candidate_index,
       { "Address Index", "gkstun.candidate.index", FT_UINT8, BASE_DEC, NULL, 0x0f,
-        "Which address of the list is the candidate's, from 0; that it counts within the family is inferred", HFILL } },
+        "Which address of the list is the candidate's, from 0; within its family, as observed in GameKit", HFILL } },
     { &hf_gkstun_candidate_ipv4,
       { "IPv4 Address", "gkstun.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
         "The candidate's address, found by its index", HFILL } },

@@ -8,6 +8,7 @@
 #include "calls/judge.h"
 #include "calls/limits.h"
 #include "calls/media.h"
+#include "calls/quic.h"
 
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
@@ -239,6 +240,8 @@ merge_media_counts(ft_call *elder, const ft_call *younger)
     elder->media_told |= younger->media_told;
     for (unsigned side = 0; side < G_N_ELEMENTS(elder->one_way_told); side++)
         elder->one_way_told[side] |= younger->one_way_told[side];
+    elder->seen |= younger->seen;
+    ft_quic_merge(elder, younger);
     for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
         elder->media_packets[path] += younger->media_packets[path];
         if (younger->media_first[path] &&
@@ -258,6 +261,10 @@ merge_identity(ft_call *elder, const ft_call *younger)
     for (unsigned i = 0; i < younger->reservations && elder->reservations < FT_MAX_AGENTS; i++)
         elder->reserved_by[elder->reservations++] = younger->reserved_by[i];
     elder->invites_again |= younger->invites_again;
+    if (younger->ichat_frame && !elder->ichat_frame) {
+        elder->ichat_frame = younger->merged_frame;
+        elder->generation = FT_ICHAT;
+    }
 }
 
 ft_call *
@@ -304,6 +311,61 @@ ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank)
         return;
     call->remote = ft_endpoint_keep(end);
     call->remote_rank = rank;
+}
+
+/* ---- what is no call, or not FaceTime's ---- */
+
+void
+ft_call_is_none(packet_info *pinfo, ft_call *call)
+{
+    ft_call_changes++;
+    call->no_call_from = ft_frame_id(pinfo);
+}
+
+void
+ft_call_is_ichat(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->call || packet->call->ichat_frame || !ft_learning(pinfo))
+        return;
+    packet->call->ichat_frame = packet->frame;
+    packet->call->generation = FT_ICHAT;
+}
+
+/* Media is no such mark: a game may have some. */
+bool
+ft_call_of_calls_alone(const ft_packet *packet)
+{
+    return packet->kind == FT_KIND_SIP || packet->kind == FT_KIND_LINK || packet->kind == FT_KIND_CONTROL ||
+           packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUIC;
+}
+
+bool
+ft_call_strange(const ft_packet *packet, const ft_call *session)
+{
+    if (!session->no_call_from)
+        return false;
+    return ft_call_of_calls_alone(packet) ||
+           ((packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP) && !packet->flow->gamekit_frame);
+}
+
+static unsigned
+seen_in(const ft_packet *packet)
+{
+    switch (packet->kind) {
+    case FT_KIND_SIP: case FT_KIND_RTP: case FT_KIND_RTCP: case FT_KIND_LINK: case FT_KIND_CONTROL:
+    case FT_KIND_HBH: case FT_KIND_QUICKRELAY:
+        return FT_SEEN_TALK;
+    case FT_KIND_QUIC:
+        return packet->quic != FT_QUIC_UNKNOWN ? FT_SEEN_TALK : FT_SEEN_SETUP;
+    case FT_KIND_TURN:
+        return FT_SEEN_SETUP;
+    case FT_KIND_STUN:
+        return packet->path == FT_PATH_RELAY ? FT_SEEN_SETUP : 0;
+    default:
+        return 0;
+    }
 }
 
 /* ---- end and book-keeping ---- */
@@ -402,7 +464,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     }
     host *known = host_of(pinfo, device);
     ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
-    packet->call = running && !ft_call_is_over(pinfo, running) ? running : NULL;
+    packet->call = running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;
     if (packet->call) {
         if (!tie_preparation(pinfo, ft_frame_make(pinfo), packet->call))
             packet->call = NULL;
@@ -454,7 +516,8 @@ ft_call_count(packet_info *pinfo)
     hear(pinfo, call);
     if (call->generation == FT_GENERATION_UNKNOWN)
         call->generation = packet->generation;
-    if (packet->kind == FT_KIND_RTP) {
+    call->seen |= seen_in(packet);
+    if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
         call->media_packets[packet->path]++;
         if (!call->media_first[packet->path])
             call->media_first[packet->path] = packet->frame;

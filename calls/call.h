@@ -29,6 +29,12 @@ typedef enum {
     FT_OUTCOME_NONE, FT_OUTCOME_HUNG_UP, FT_OUTCOME_DECLINED, FT_OUTCOME_BUSY, FT_OUTCOME_CANCELLED, FT_OUTCOME_FAILED
 } ft_call_outcome;
 
+/* What was seen of a session beyond connectivity checks, which others set their ways up with, too. */
+enum {
+    FT_SEEN_SETUP = 1,  /* a relay: allocation, channel, QUIC connection */
+    FT_SEEN_TALK = 2,   /* what only calls have: SIP, media, link and control messages */
+};
+
 #define FT_MAX_WAYS_PER_STREAM 8
 
 /* One SSRC in one direction, over all ways: its direction survives a change of the device's address or the peer's. */
@@ -71,6 +77,15 @@ typedef struct {
     nstime_t         time;
     uint32_t         since_frame;
 } ft_silence;
+/* Media inside QUIC: one direction over one path. No SSRC is seen, nor what is lost. */
+typedef struct {
+    ft_path     path;
+    bool        outgoing;           /* the device sends it */
+    ft_endpoint sender;             /* as first seen; AT_NONE where the relay doesn't name it */
+    uint32_t    first_frame, last_frame;
+    uint32_t    packets;
+    uint64_t    bytes;              /* of the datagrams */
+} ft_quic_stream;
 
 typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
@@ -85,6 +100,9 @@ typedef struct ft_call {
     bool          was_answered;     /* in this file, or before it began: an INVITE would have changed the call */
     ft_call_outcome outcome;
     const char   *end_reason;       /* NULL while it runs */
+    unsigned      seen;             /* FT_SEEN_: 0 while there is only ICE */
+    uint32_t      no_call_from;     /* a GameKit message: known to be no call from this frame on; 0 while it may be one */
+    uint32_t      ichat_frame;      /* its SIP is iChat AV's, known from this frame on; else 0 */
     uint64_t      told;             /* events by id, that a row tells once or counts */
     const ft_leg *media_leg;        /* where its last RTP packet ran */
     uint32_t      packets;
@@ -99,6 +117,7 @@ typedef struct ft_call {
     wmem_array_t *participants;     /* modern: of uint8_t[8], pseudonyms of who is at the far end; NULL if none */
     wmem_array_t *links;            /* modern: of uint16_t, relay links that carried media; NULL if none */
     wmem_array_t *streams;          /* of ft_stream * */
+    wmem_array_t *quic_streams;     /* of ft_quic_stream; NULL if none */
     wmem_array_t *senders;          /* of ft_sender * */
     wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */
     wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
@@ -163,6 +182,41 @@ void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 
 /* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
 void ft_call_count(packet_info *pinfo);
+
+/* The session of this number turns out to be no call (a GameKit session): its packets have no number from this frame on.
+ * First pass. */
+void ft_call_is_none(packet_info *pinfo, ft_call *call);
+
+/* The SIP message in hand is iChat AV's, and so is its call from this frame on. First pass (else a no-op). */
+void ft_call_is_ichat(packet_info *pinfo);
+
+/* True where it is no call as of this frame. call may be NULL. */
+static inline bool
+ft_call_none(const ft_call *call, uint32_t frame)
+{
+    return call && call->no_call_from && call->no_call_from <= frame;
+}
+
+/* True where it is known as iChat AV's as of this frame. call may be NULL. */
+static inline bool
+ft_call_ichat(const ft_call *call, uint32_t frame)
+{
+    return call && call->ichat_frame && call->ichat_frame <= frame;
+}
+
+/* Whether a list of calls has it: neither where only connectivity checks were seen, nor where it is known to be none. */
+static inline bool
+ft_call_listed(const ft_call *call)
+{
+    return call->seen && !call->no_call_from;
+}
+
+/* What only calls have (SIP, link and control messages, the modern relay), whatever its 5-tuple carried before. */
+bool ft_call_of_calls_alone(const ft_packet *packet);
+
+/* True for a packet that a GameKit session doesn't take in, though it comes from the same socket: what only calls have,
+ * and media on a 5-tuple without GameKit messages. False for a session that may be a call. */
+bool ft_call_strange(const ft_packet *packet, const ft_call *session);
 
 /* Goes up with each change of what decides which call a packet is of. */
 extern unsigned ft_call_changes;

@@ -23,6 +23,8 @@ typedef enum {
     FT_SHAPE_RTCP,
     FT_SHAPE_BASEBAND,
     FT_SHAPE_QUIC,
+    FT_SHAPE_GAMEKIT,
+    FT_SHAPE_DTLS,
     FT_SHAPE_COUNT
 } ft_shape;
 

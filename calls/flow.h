@@ -50,6 +50,7 @@ typedef struct ft_flow {
     ft_shape      shape;            /* of the packet that claimed it */
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
     bool          client_learnt;    /* the client is known as a device */
+    uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */

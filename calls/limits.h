@@ -36,6 +36,8 @@
 #define FT_MAX_TIES             262144  /* values of clues that tell which packets are one call; later ones tell nothing */
 #define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */
 #define FT_MAX_SHORT_KEYS       32768   /* key ids of 2 bytes that senders used, and their first frames; later ones aren't followed */
+#define FT_MAX_QUIC_IDS         65536   /* connection ids of QUIC that may carry media, in a file; later ones take older ones' places */
+#define FT_MAX_QUIC_IDS_PER_FLOW 64     /* of one direction of a 5-tuple; the one that came least recently gives way, if it is none so far */
 #define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
 #define FT_MAX_CHAIN            16      /* relay packets that one datagram is taken apart into; the rest is bytes */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */

@@ -246,13 +246,6 @@ ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user)
 
 /* ---- streams ---- */
 
-/* Where this packet's media is seen, and who sends it. */
-typedef struct {
-    ft_endpoint device;     /* the end that the call is seen at */
-    ft_endpoint sender;     /* the datagram's source, or the peer behind the channel; AT_NONE where a relay doesn't tell */
-    bool        outgoing;
-} observation;
-
 static ft_stream *
 find_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
 {
@@ -300,7 +293,7 @@ is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
     return is_device(call, &pinfo->src) || !is_device(call, &pinfo->dst);
 }
 
-static observation
+static ft_observation
 observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
@@ -311,11 +304,11 @@ observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
         ft_endpoint far_end = packet->leg ? packet->leg->peer : source;
         if (far_end.addr.type == AT_NONE) /* a modern relay doesn't name who is behind it */
             far_end = packet->call->remote;
-        return (observation){ *client, outgoing ? source : far_end, outgoing };
+        return (ft_observation){ *client, outgoing ? source : far_end, outgoing };
     }
     if (is_outgoing(pinfo, packet->call, ssrc))
-        return (observation){ source, source, true };
-    return (observation){ destination, source, false };
+        return (ft_observation){ source, source, true };
+    return (ft_observation){ destination, source, false };
 }
 
 /* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then it is who media is sent
@@ -333,7 +326,7 @@ meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream
 }
 
 static ft_stream *
-stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const observation *seen)
+stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
     wmem_array_t *streams = packet->call->streams;
     ft_stream *stream = find_stream(packet->call, rtp->ssrc, seen->outgoing);
@@ -429,7 +422,7 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
 /* The sender that is known by its key, or, while it shows none, by where its packets come from; in a legacy call, which
  * has one sender at each end, by the device's socket too. */
 static bool
-is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp, const observation *seen)
+is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
     if (sender->outgoing != seen->outgoing)
         return false;
@@ -440,7 +433,7 @@ is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp, c
 }
 
 static ft_sender *
-find_sender(const ft_packet *packet, const ft_rtp *rtp, const observation *seen)
+find_sender(const ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
     ft_sender **senders = (ft_sender **)wmem_array_get_raw(packet->call->senders);
 
@@ -452,7 +445,7 @@ find_sender(const ft_packet *packet, const ft_rtp *rtp, const observation *seen)
 }
 
 static ft_sender *
-new_sender(packet_info *pinfo, const ft_packet *packet, const observation *seen)
+new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
 {
     if (wmem_array_get_count(packet->call->senders) >= FT_MAX_STREAMS_PER_CALL) {
         ft_limit_met(pinfo);
@@ -483,7 +476,7 @@ tie_views(const ft_call *call, const ft_stream *stream)
 
 /* Who sends the stream: as before, whatever address or key it has now. NULL over FT_MAX_STREAMS_PER_CALL. */
 static ft_sender *
-sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp, const observation *seen)
+sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp, const ft_observation *seen)
 {
     if (!stream->by) {
         stream->by = find_sender(packet, rtp, seen);
@@ -502,7 +495,7 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
 
 /* Whoever sends media through a modern relay isn't named. */
 static const char *
-sender_name(packet_info *pinfo, const observation *seen)
+sender_name(packet_info *pinfo, const ft_observation *seen)
 {
     return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
 }
@@ -585,7 +578,7 @@ ft_media_ended(packet_info *pinfo, const ft_call *call)
 
 /* The first packet after a silence. What comes after the call's end ends none. */
 static void
-watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const observation *seen)
+watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const ft_observation *seen)
 {
     const ft_sender *last = last_heard(sender);
     const nstime_t now = ft_now(pinfo);
@@ -655,7 +648,7 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
 
 /* A modern device has a socket for each way: another port is another socket there, another address is another network. */
 static bool
-has_moved(const ft_sender *sender, const ft_packet *packet, const observation *seen)
+has_moved(const ft_sender *sender, const ft_packet *packet, const ft_observation *seen)
 {
     return !addresses_equal(&sender->device.addr, &seen->device.addr) ||
            (sender->device.port != seen->device.port && is_relayed(sender->leg) == is_relayed(packet->leg));
@@ -663,7 +656,7 @@ has_moved(const ft_sender *sender, const ft_packet *packet, const observation *s
 
 static void
 tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet, const ft_stream *stream,
-            const observation *seen)
+            const ft_observation *seen)
 {
     const char *from = way_name(pinfo->pool, sender->leg), *to = way_name(pinfo->pool, packet->leg);
     const ft_endpoint destination = ft_destination(pinfo);
@@ -686,7 +679,7 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
 }
 
 static void
-watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream, const observation *seen, bool copy)
+watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream, const ft_observation *seen, bool copy)
 {
     ft_sender *sender = stream->by;
     const nstime_t now = ft_now(pinfo);
@@ -717,7 +710,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
 /* ---- what a call's first media tells ---- */
 
 static void
-tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const observation *seen)
+tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const ft_observation *seen)
 {
     const unsigned bit = 1u << (2 * seen->outgoing + (rtp->medium == FT_MEDIUM_VIDEO));
 
@@ -786,7 +779,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
 
-    const observation seen = observe(pinfo, packet, rtp->ssrc);
+    const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
     if (packet->seen_before) {
         ft_stream *known = find_stream(packet->call, rtp->ssrc, seen.outgoing);
         if (known)
@@ -805,4 +798,32 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         watch_one_way(pinfo, packet->call, sender);
         watch_other_side(pinfo, packet->call, !sender->outgoing);
     }
+}
+
+/* No SSRC is seen: a direction has one sender, known by where its packets come from. */
+bool
+ft_media_heard(packet_info *pinfo, ft_observation *seen)
+{
+    static const ft_rtp no_rtp = { .medium = FT_MEDIUM_UNKNOWN };
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
+        return false;
+    ft_call_resolve(pinfo, true);
+    if (!packet->call)
+        return false;
+    *seen = observe(pinfo, packet, 0);
+
+    ft_sender *sender = find_sender(packet, &no_rtp, seen);
+    if (!sender)
+        sender = new_sender(pinfo, packet, seen);
+    if (!sender)
+        return true;
+    const ft_stream stream = { .outgoing = seen->outgoing, .sender = seen->sender, .by = sender };
+    meet_remote(pinfo, packet, &stream);
+    watch_switch(pinfo, packet, &stream, seen, false);
+    watch_return(pinfo, packet, sender, seen);
+    watch_one_way(pinfo, packet->call, sender);
+    watch_other_side(pinfo, packet->call, !sender->outgoing);
+    return true;
 }

@@ -76,6 +76,16 @@ void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss. First pass only. */
 void ft_rtp_cut(packet_info *pinfo);
+/* Where a packet's media is seen, and who sends it. The addresses point into the packet or what the file keeps. */
+typedef struct {
+    ft_endpoint device;
+    ft_endpoint sender;     /* AT_NONE where a relay doesn't name it */
+    bool        outgoing;   /* the device sends it */
+} ft_observation;
+
+/* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far end. Opens its call where
+ * there is none. False without one. First pass only. */
+bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
 
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
  * pinfo->pool. */

@@ -45,6 +45,7 @@ typedef struct ft_packet {
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
     uint64_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
     uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
+    ft_quic_content quic;               /* for kind quic */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */
     uint8_t         clue_count;

@@ -273,7 +273,7 @@ static void
 add_candidate(inquiry *q, ft_call *call)
 {
     call = (ft_call *)ft_call_as_of(call, q->packet->frame);
-    if (!call || q->count >= MAX_CANDIDATES)
+    if (!call || q->count >= MAX_CANDIDATES || ft_call_strange(q->packet, call))
         return;
     for (unsigned i = 0; i < q->count; i++) {
         if (q->candidates[i] == call)
@@ -468,12 +468,12 @@ try_call(const inquiry *q, const ft_call *call)
 
 /* ---- what follows ---- */
 
-/* Two whole calls are never one: each has a dialog, or two agents, or both senders' keys of its own. */
+/* A GameKit session is no call's part. Two whole calls are never one: each has a dialog, or two agents, or both senders' keys of its own. */
 static bool
 may_be_one(const ft_call *one, const ft_call *other)
 {
-    return !(one->dialogs && other->dialogs) && one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS &&
-           (one->keys < 2 || other->keys < 2);
+    return !one->no_call_from && !other->no_call_from && !(one->dialogs && other->dialogs) &&
+           one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS && (one->keys < 2 || other->keys < 2);
 }
 
 static ft_call *
@@ -584,6 +584,13 @@ is_ambiguous(const inquiry *q)
     return running > 1 && !q->starts;
 }
 
+/* A 5-tuple that GameKit's messages came on before anything else: its checks are that session's, which has no number. */
+static bool
+is_of_unseen_game(const inquiry *q)
+{
+    return !q->of_leg && q->packet->flow->gamekit_frame && !ft_call_of_calls_alone(q->packet);
+}
+
 static ft_call *
 judge_all(inquiry *q)
 {
@@ -596,7 +603,7 @@ judge_all(inquiry *q)
             best = i;
     }
     if (best == MAX_CANDIDATES) {
-        if (is_ambiguous(q))
+        if (is_ambiguous(q) || is_of_unseen_game(q))
             return NULL;
         ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, call_before(q));
         if (fresh)
@@ -643,7 +650,7 @@ ft_call_quick(packet_info *pinfo)
                                                                      packet->frame)
                                           : NULL;
 
-    return call && !ft_call_is_over(pinfo, call) ? call : NULL;
+    return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) ? call : NULL;
 }
 
 ft_call *
@@ -661,7 +668,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
 
     const bool plain = packet->clue_count == 0 && !packet->told_call;
     ft_call *settled = plain ? settled_call(pinfo, packet) : NULL;
-    if (settled && !ft_call_is_over(pinfo, settled))
+    if (settled && !ft_call_is_over(pinfo, settled) && !ft_call_strange(packet, settled))
         return packet->call = settled;
 
     const unsigned changes_before = ft_call_changes;

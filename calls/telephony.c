@@ -16,7 +16,7 @@ ft_telephony_init(void)
     voip_tap = register_tap("voip");
 }
 
-/* QUIC, the modem's reports and the NAT tests of a call would drown its messages. */
+/* What is no call, or only ICE so far, isn't told: the list is of calls. QUIC, the modem's reports and the NAT tests of a call would drown its messages. */
 static bool
 is_message(ft_kind kind)
 {
@@ -51,13 +51,14 @@ comment_of(packet_info *pinfo, ft_path path)
 void
 ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_call *call = packet->call;
+    /* the list shows the call as the whole file tells it */
+    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
 
-    if (!call || !have_tap_listener(voip_tap) || !(is_message(packet->kind) || ft_frame_id(pinfo) == call->first_frame))
+    if (!call || !ft_call_listed(call) || !have_tap_listener(voip_tap) ||
+        !(is_message(packet->kind) || ft_frame_id(pinfo) == packet->call->first_frame))
         return;
 
     voip_packet_info_t *told = wmem_new0(pinfo->pool, voip_packet_info_t);
-    call = ft_call_as_of(call, UINT32_MAX); /* the list shows the call as the whole file tells it */
     told->protocol_name = (char *)"FaceTime";
     told->call_id = wmem_strdup_printf(pinfo->pool, "FaceTime call %u", call->number);
     told->call_state = state_of(call);

@@ -26,11 +26,13 @@
     X(FT_KIND_HBH,        11, "hbh") \
     X(FT_KIND_QUIC,       12, "quic") \
     X(FT_KIND_BASEBAND,   13, "baseband") \
-    X(FT_KIND_DATA,       14, "data")
+    X(FT_KIND_DATA,       14, "data") \
+    X(FT_KIND_GAMEKIT,    15, "gamekit")
 
 #define FT_GENERATIONS(X) \
     X(FT_LEGACY, 1, "legacy") \
-    X(FT_MODERN, 2, "modern")
+    X(FT_MODERN, 2, "modern") \
+    X(FT_ICHAT,  3, "ichat")
 
 #define FT_PATHS(X) \
     X(FT_PATH_RELAY,  1, "relay") \
@@ -42,6 +44,9 @@
 typedef enum { FT_KIND_UNKNOWN = 0, FT_KINDS(FT_ENUM) } ft_kind;
 typedef enum { FT_GENERATION_UNKNOWN = 0, FT_GENERATIONS(FT_ENUM) } ft_generation;
 typedef enum { FT_PATH_UNKNOWN = 0, FT_PATHS(FT_ENUM) } ft_path;
+
+/* What a QUIC packet carries, where its connection id tells (calls/quic.h). */
+typedef enum { FT_QUIC_UNKNOWN = 0, FT_QUIC_MEDIA, FT_QUIC_LINK } ft_quic_content;
 
 extern const value_string ft_kind_vals[];
 extern const value_string ft_generation_vals[];

@@ -18,7 +18,8 @@
     X(quickrelay) \
     X(facetime_link) \
     X(facetime_rtp) \
-    X(baseband)
+    X(baseband) \
+    X(gamekit)
 
 #define DECLARE(name) \
     void proto_register_##name(void); \

@@ -65,7 +65,7 @@ wants_event(const report *wanted, const ft_event *event)
 static bool
 wants_call(const report *wanted, const ft_call *call)
 {
-    if (call->merged_into)
+    if (call->merged_into || (!wanted->timeline && !ft_call_listed(call)))
         return false;
     if (!wanted->filtered || g_hash_table_contains(wanted->calls, call))
         return true;
@@ -79,8 +79,18 @@ wants_call(const report *wanted, const ft_call *call)
 /* ---- what a call is, in words ---- */
 
 static const char *
+generation_text(const ft_call *call)
+{
+    return call->no_call_from ? "gamekit" : val_to_str_const(call->generation, ft_generation_vals, "unknown");
+}
+
+static const char *
 state_text(const ft_call *call)
 {
+    if (call->no_call_from)
+        return "no call";
+    if (!call->seen)
+        return "ICE only";
     if (call->was_answered)
         return "answered";
     if (call->invite_frame)
@@ -148,6 +158,12 @@ codecs_of(const report *wanted, const ft_call *call, const ft_stream *stream)
     return names;
 }
 
+static unsigned
+count_of(const wmem_array_t *list)
+{
+    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
+}
+
 /* "out AAC-ELD/EVS (inferred) 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
 static const char *
 media_text(const report *wanted, const ft_call *call)
@@ -164,6 +180,12 @@ media_text(const report *wanted, const ft_call *call)
         if (!stream->is_cut)
             wmem_strbuf_append_printf(text, " -%u", lost_packets(stream));
         g_ptr_array_free(codecs, TRUE);
+    }
+    for (unsigned i = 0; i < count_of(call->quic_streams); i++) {
+        const ft_quic_stream *stream = (const ft_quic_stream *)wmem_array_index(call->quic_streams, i);
+        wmem_strbuf_append_printf(text, "%s%s media inside QUIC (%s) %u", wmem_strbuf_get_len(text) ? ", " : "",
+                                  stream->outgoing ? "out" : "in", val_to_str_const(stream->path, ft_path_vals, "?"),
+                                  stream->packets);
     }
     return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
@@ -195,7 +217,7 @@ call_row(const report *wanted, const ft_call *call)
 
     return (table_row){ {
         wmem_strdup_printf(scope, "%u", call->number),
-        val_to_str_const(call->generation, ft_generation_vals, "unknown"),
+        generation_text(call),
         wmem_strdup_printf(scope, "%.3f", ft_since_start(&call->first_time)),
         wmem_strdup_printf(scope, "%.3f", duration(call)),
         wmem_strdup_printf(scope, "%u-%u", ft_frame_number(call->first_frame),
@@ -312,12 +334,6 @@ participant(const report *wanted, const ft_call *call, unsigned i)
     return bytes_to_str(wanted->scope, (const uint8_t *)wmem_array_index(call->participants, i), 8);
 }
 
-static unsigned
-count_of(const wmem_array_t *list)
-{
-    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
-}
-
 /* "Modern: one-to-one; participants 959a7033b7526469; links 0x5813", less the list that is empty */
 static void
 print_far_end(const report *wanted, const ft_call *call)
@@ -342,8 +358,9 @@ print_timeline(const report *wanted)
         if (!wants_call(wanted, call))
             continue;
         GPtrArray *events = story(wanted, call);
-        printf("\nCall %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->number,
-               val_to_str_const(call->generation, ft_generation_vals, "unknown generation"),
+        printf("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->no_call_from ? "Session" : "Call",
+               call->number,
+               generation_text(call),
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
                ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), state_text(call),
                end_text(call));
@@ -418,6 +435,32 @@ json_losses(json_dumper *json, const ft_stream *stream)
         json_dumper_value_anyf(json, "%u", lost_packets(stream));
 }
 
+/* Inside QUIC neither SSRC nor payload types nor losses are seen. */
+static void
+json_quic_stream(json_dumper *json, const report *wanted, const ft_quic_stream *stream)
+{
+    json_dumper_begin_object(json);
+    json_dumper_set_member_name(json, "ssrc");
+    json_dumper_value_anyf(json, "null");
+    json_dumper_set_member_name(json, "inside_quic");
+    json_dumper_value_anyf(json, "true");
+    json_string(json, "direction", stream->outgoing ? "out" : "in");
+    json_string(json, "path", val_to_str_const(stream->path, ft_path_vals, "?"));
+    json_dumper_set_member_name(json, "payload_types");
+    json_dumper_begin_array(json);
+    json_dumper_end_array(json);
+    json_dumper_set_member_name(json, "codecs");
+    json_dumper_begin_array(json);
+    json_dumper_end_array(json);
+    json_end(json, wanted, "sender", &stream->sender);
+    json_number(json, "first_frame", ft_frame_number(stream->first_frame));
+    json_number(json, "last_frame", ft_frame_number(stream->last_frame));
+    json_number(json, "packets", stream->packets);
+    json_dumper_set_member_name(json, "bytes");
+    json_dumper_value_anyf(json, "%" G_GUINT64_FORMAT, stream->bytes);
+    json_dumper_end_object(json);
+}
+
 static void
 json_streams(json_dumper *json, const report *wanted, const ft_call *call)
 {
@@ -437,6 +480,8 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_losses(json, stream);
         json_dumper_end_object(json);
     }
+    for (unsigned i = 0; i < count_of(call->quic_streams); i++)
+        json_quic_stream(json, wanted, (const ft_quic_stream *)wmem_array_index(call->quic_streams, i));
     json_dumper_end_array(json);
 }
 
@@ -505,7 +550,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
 {
     json_dumper_begin_object(json);
     json_number(json, "call", call->number);
-    json_string(json, "generation", val_to_str_const(call->generation, ft_generation_vals, "unknown"));
+    json_string(json, "generation", generation_text(call));
     json_seconds(json, "start", ft_since_start(&call->first_time));
     json_seconds(json, "duration", duration(call));
     json_number(json, "first_frame", ft_frame_number(call->first_frame));

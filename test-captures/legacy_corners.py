@@ -156,11 +156,15 @@ def sip_gzip(cap):
     direct_call(cap, {"coding": "gzip"})
 
 
-@capture("sip-uncompressed", "A direct call in the manner of 2010: plain SDP, long header names, old ICE.")
+@capture("sip-uncompressed", "A direct call of iChat AV, 2010: plain SDP, long header names, old ICE.")
 def sip_uncompressed(cap):
     direct_call(cap, {"coding": "none", "compact": False, "agent": sip.VICEROY_2010,
                       "template": (sip.OFFER_2010, sip.OFFER_2010), "names": ("1021", "1022")},
                 {"version": None})
+    first = next(number for number, frame in cap.truth.items() if frame.get("sip"))
+    for number, frame in cap.truth.items():
+        if number >= first and frame["generation"] == "legacy":
+            frame["generation"] = "ichat"      # its user agent tells, from the INVITE on
 
 
 @capture("sip-long-names", "A direct call with long header names and a deflated SDP.")

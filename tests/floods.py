@@ -381,6 +381,31 @@ def short_keys(most):
     """One sender of 2026 whose key id changes with each packet."""
     return in_chains((struct.pack("!BBHIIHI", 0x80, 104, i & 0xFFFF, 480 * i, STREAM, 0x10 + i % 0xFFF0, 0x20)
                       for i in itertools.count()), most)
+def pod(number, next_byte, phone=MODERN_PHONE):
+    """A short-header packet of QUIC with a connection id of 4 bytes, of the shape that media has."""
+    return udp(phone, MODERN_RELAY, struct.pack("!BIB", 0x40, 0x00800000 | number, next_byte) + bytes(40))
+
+
+def counted(phone):
+    """A counter proves the flow."""
+    return udp(phone, MODERN_RELAY, bytes(modern.relay(b"", stream=1, counter=1, count=True)))
+
+
+def quic_ids(most):
+    """Of many flows, as many as one of them keeps, each seen once."""
+    for i in itertools.count():
+        phone = at(MODERN_PHONE, i // LIMITS["QUIC_IDS_PER_FLOW"])
+        if i % LIMITS["QUIC_IDS_PER_FLOW"] == 0:
+            yield counted(phone), False
+        yield pod(i % LIMITS["QUIC_IDS_PER_FLOW"], 0, phone), i >= most
+
+
+def quic_ids_per_flow(most):
+    """Each seen three times: one that is settled gives no place away."""
+    yield counted(MODERN_PHONE), False
+    for i in itertools.count():
+        for next_byte in range(3):
+            yield pod(i, next_byte), i >= most
 
 
 # What it is called -> (the bound, the flood, a display filter: what is shown of each packet, those beyond too)
@@ -420,6 +445,8 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, relay_links, "facetime.kind == \"link\" && facetime_link.interface"),
     (None, control_messages, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.counter"),
     (None, short_keys, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.short_mki"),
+    (None, quic_ids, "quickrelay.counter || facetime.kind == \"quic\" && quic"),
+    (None, quic_ids_per_flow, "quickrelay.counter || facetime.kind == \"quic\" && quic"),
     (None, ties, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.key_id"),
 ]}
 

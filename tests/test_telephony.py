@@ -150,3 +150,9 @@ def test_streams_of_tshark(tshark):
 
     assert far_ends() == {RELAY, PEER}
     assert far_ends(prefs={"facetime.show_peer": True}) == {PEER}
+
+
+@pytest.mark.parametrize("name", ["gamekit", "gamekit-relayed", "ice-only"])
+def test_no_calls(sharkd, name):
+    """Games, and checks of which nobody knows what they are for, are in no list of calls."""
+    assert calls(sharkd, name) == []

@@ -11,8 +11,8 @@ import support
 
 NUMBERS = {
     "kind": dict(stun=1, turn=2, sip=3, rtp=4, rtcp=5, snatmap=6, commnat=7, quickrelay=8, control=9, link=10, hbh=11,
-                 quic=12, baseband=13, data=14),
-    "generation": dict(legacy=1, modern=2),
+                 quic=12, baseband=13, data=14, gamekit=15),
+    "generation": dict(legacy=1, modern=2, ichat=3),
     "path": dict(relay=1, direct=2, server=3),
 }
 FIELDS = ["frame.number", "facetime.kind", "facetime.generation", "facetime.path", "facetime.call",

@@ -1,0 +1,234 @@
+/* calls/quic.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/quic.h"
+#include "calls/limits.h"
+#include "calls/media.h"
+#include "calls/relay.h"
+
+#define ID_OFFSET    1
+#define ID_LENGTH    4
+#define ID_BIT       0x00800000u
+#define SHORTEST     22 /* flags, id, one byte of packet number, 16 of the tag that ends each QUIC packet */
+#define TIMES        3  /* an id that came so often is a connection's */
+
+/* A connection id of the right shape, in one direction of a flow. */
+typedef struct {
+    uint32_t id;
+    uint32_t last_frame;
+    uint32_t known_from;    /* the frame that settled it, 0 before */
+    uint16_t times;
+    uint8_t  next_byte;     /* behind the id, in its first packet */
+    bool     is_head;       /* so far the same byte follows each time: a longer id */
+} quic_id;
+
+typedef struct {
+    wmem_array_t *ids[2];   /* of quic_id, by ft_heading; NULL before the first */
+} quic_flow;
+
+static wmem_map_t *quic_flows;  /* ft_flow -> quic_flow */
+static unsigned id_total;
+
+static void
+reset(void)
+{
+    id_total = 0;
+}
+
+void
+ft_quic_init(void)
+{
+    quic_flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    register_init_routine(reset);
+}
+
+/* ---- connection ids ---- */
+
+static bool
+has_shape(tvbuff_t *tvb, uint32_t *id)
+{
+    if (tvb_reported_length(tvb) < SHORTEST || tvb_captured_length(tvb) < ID_OFFSET + ID_LENGTH + 1 ||
+        tvb_get_uint8(tvb, 0) >> 6 != 1)
+        return false;
+    *id = tvb_get_ntohl(tvb, ID_OFFSET);
+    return *id >> 28 <= 1 && (*id & ID_BIT);
+}
+
+static quic_id *
+find_id(const ft_flow *flow, ft_heading heading, uint32_t id)
+{
+    const quic_flow *known = (const quic_flow *)wmem_map_lookup(quic_flows, flow);
+    wmem_array_t *ids = known && heading != FT_ASTRAY ? known->ids[heading] : NULL;
+
+    for (unsigned i = ids ? wmem_array_get_count(ids) : 0; i-- > 0;) {
+        quic_id *one = (quic_id *)wmem_array_index(ids, i);
+        if (one->id == id)
+            return one;
+    }
+    return NULL;
+}
+
+static wmem_array_t *
+ids_of(const ft_flow *flow, ft_heading heading)
+{
+    quic_flow *known = (quic_flow *)wmem_map_lookup(quic_flows, flow);
+
+    if (!known) {
+        known = wmem_new0(wmem_file_scope(), quic_flow);
+        wmem_map_insert(quic_flows, flow, known);
+    }
+    if (!known->ids[heading])
+        known->ids[heading] = wmem_array_sized_new(wmem_file_scope(), sizeof(quic_id), FEW);
+    return known->ids[heading];
+}
+
+/* Where all places are taken: that of the id unsettled for longest, or NULL. */
+static quic_id *
+oldest_unsettled(wmem_array_t *ids)
+{
+    quic_id *oldest = NULL;
+
+    for (unsigned i = 0; i < wmem_array_get_count(ids); i++) {
+        quic_id *one = (quic_id *)wmem_array_index(ids, i);
+        if (!one->known_from && (!oldest || one->last_frame < oldest->last_frame))
+            oldest = one;
+    }
+    return oldest;
+}
+
+static void
+keep_id(packet_info *pinfo, const ft_flow *flow, ft_heading heading, const quic_id *new_one)
+{
+    wmem_array_t *ids = ids_of(flow, heading);
+
+    if (wmem_array_get_count(ids) < FT_MAX_QUIC_IDS_PER_FLOW && id_total < FT_MAX_QUIC_IDS) {
+        id_total++;
+        wmem_array_append(ids, new_one, 1);
+        return;
+    }
+    quic_id *place = oldest_unsettled(ids);
+    if (place)
+        *place = *new_one;
+    else
+        ft_limit_met(pinfo);
+}
+
+static void
+learn_id(packet_info *pinfo, const ft_flow *flow, tvbuff_t *tvb, uint32_t id)
+{
+    const ft_heading heading = ft_flow_heading(flow, pinfo);
+    const uint8_t next_byte = tvb_get_uint8(tvb, ID_OFFSET + ID_LENGTH);
+
+    if (heading == FT_ASTRAY)
+        return;
+    quic_id *known = find_id(flow, heading, id);
+    if (!known) {
+        keep_id(pinfo, flow, heading, &(quic_id){ id, ft_frame_id(pinfo), 0, 1, next_byte, true });
+        return;
+    }
+    known->last_frame = ft_frame_id(pinfo);
+    known->is_head &= known->next_byte == next_byte;
+    if (known->times < TIMES)
+        known->times++;
+    if (known->times == TIMES && !known->is_head && !known->known_from)
+        known->known_from = ft_frame_id(pinfo);
+}
+
+bool
+ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    uint32_t id;
+
+    if (wmem_map_size(quic_flows) == 0 || !has_shape(tvb, &id))
+        return false;
+    const quic_id *known = find_id(flow, ft_flow_heading(flow, pinfo), id);
+    return known && known->known_from && known->known_from < ft_frame_id(pinfo);
+}
+
+/* ---- media ---- */
+
+static ft_quic_stream *
+find_stream(const ft_call *call, ft_path path, bool outgoing)
+{
+    for (unsigned i = call->quic_streams ? wmem_array_get_count(call->quic_streams) : 0; i-- > 0;) {
+        ft_quic_stream *stream = (ft_quic_stream *)wmem_array_index(call->quic_streams, i);
+        if (stream->path == path && stream->outgoing == outgoing)
+            return stream;
+    }
+    return NULL;
+}
+
+/* At most one for each path and direction. */
+static void
+add_stream(ft_call *call, const ft_quic_stream *stream)
+{
+    if (!call->quic_streams)
+        call->quic_streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_quic_stream), FEW);
+    wmem_array_append(call->quic_streams, stream, 1);
+}
+
+static void
+count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
+{
+    ft_quic_stream *stream = find_stream(packet->call, packet->path, seen->outgoing);
+
+    if (stream) {
+        stream->packets++;
+        stream->bytes += bytes;
+        stream->last_frame = packet->frame;
+        return;
+    }
+    add_stream(packet->call, &(ft_quic_stream){ packet->path, seen->outgoing, ft_endpoint_keep(&seen->sender),
+                                                packet->frame, packet->frame, 1, bytes });
+}
+
+void
+ft_quic_merge(ft_call *elder, const ft_call *younger)
+{
+    for (unsigned i = 0; younger->quic_streams && i < wmem_array_get_count(younger->quic_streams); i++) {
+        const ft_quic_stream *from = (const ft_quic_stream *)wmem_array_index(younger->quic_streams, i);
+        ft_quic_stream *to = find_stream(elder, from->path, from->outgoing);
+        if (!to) {
+            add_stream(elder, from);
+            continue;
+        }
+        to->packets += from->packets;
+        to->bytes += from->bytes;
+        to->first_frame = MIN(to->first_frame, from->first_frame);
+        to->last_frame = MAX(to->last_frame, from->last_frame);
+    }
+}
+
+static void
+learn_media(packet_info *pinfo, ft_packet *packet, unsigned bytes)
+{
+    ft_observation seen;
+
+    if (!packet->flow->server && packet->path == FT_PATH_RELAY) {
+        const bool is_uplink = ft_relay_direction(pinfo) == FT_UPLINK;
+        const ft_endpoint relay = is_uplink ? ft_destination(pinfo) : ft_source(pinfo);
+        ft_flow_set_server(packet->flow, &relay);
+    }
+    if (ft_media_heard(pinfo, &seen))
+        count_media(packet, &seen, bytes);
+}
+
+void
+ft_quic_media_learn(packet_info *pinfo, tvbuff_t *tvb)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+    uint32_t id;
+
+    if (!packet || !packet->flow || !has_shape(tvb, &id))
+        return;
+    if (ft_learning(pinfo))
+        learn_id(pinfo, packet->flow, tvb, id);
+    const quic_id *known = find_id(packet->flow, ft_flow_heading(packet->flow, pinfo), id);
+    if (!known || !known->known_from || known->known_from > packet->frame)
+        return;
+    packet->quic = id >> 28 == 0 ? FT_QUIC_MEDIA : FT_QUIC_LINK;
+    packet->path = ft_relay_direction(pinfo) == FT_DIRECTION_UNKNOWN ? FT_PATH_DIRECT : FT_PATH_RELAY;
+    if (packet->quic == FT_QUIC_MEDIA && ft_learning(pinfo))
+        learn_media(pinfo, packet, tvb_reported_length(tvb));
+}

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""GameKit and Multipeer Connectivity share FaceTime's ICE and are no calls; iChat AV shares its SIP and is another
+generation. To call a game a call, or a call a game, is the error that costs most: both are tested both ways."""
+
+import itertools
+import json
+import struct
+
+import pytest
+
+import support
+import generate     # of test-captures/, by way of support
+from support import Datagram
+from wire import gamekit, stun
+
+A, B = ("192.0.2.55", 16402), ("192.0.2.39", 16393)
+IDS = 0x057244FB, 0x709400BD
+EXPERTS = ("bad_crc", "bad_size", "unknown_type", "cut")
+
+
+def path(name):
+    return support.TEST_CAPTURES / generate.file_name(name)
+
+
+def calls(tshark, capture, what="calls"):
+    return json.loads(tshark.text(capture, "-q", "-z", f"facetime,{what},json") or "[]")
+
+
+def check(a=A, b=B, number=1, answer=False):
+    """A connectivity check of this ICE, as GameKit's (1010), or its answer."""
+    txid = bytes(4) + struct.pack("!II", number, 0xE5F60718)
+    ids = stun.Candidate(stun.HOST, a, 0x6E922707), stun.Candidate(stun.HOST, b, 0x47CA5C4D)
+    if answer:
+        return stun.binding_response(txid, *ids, b, 0x10000 + number, 6, version=1010)
+    return stun.binding_request(txid, *ids, True, 7, 0x10000 + number, version=1010)
+
+
+def session(a=A, b=B, messages=(), time=0.0, checks=1):
+    """Checks, answered, then these messages of a, as Datagrams."""
+    out = []
+    for i in range(checks):
+        out += [Datagram(*a, *b, check(a, b, i + 1), time=time + i),
+                Datagram(*b, *a, check(a, b, i + 1, True), time=time + i + 0.01)]
+    return out + [Datagram(*a, *b, message, time=time + checks + 0.02 * i) for i, message in enumerate(messages)]
+
+
+def play(count=3, a=IDS[0], b=IDS[1]):
+    return [gamekit.hello(a, b), gamekit.database(a, b)] + [gamekit.data(a, b, bytes([i]) * 9) for i in range(count)]
+
+
+def kinds(tshark, capture, **how):
+    return [row["facetime.kind"] for row in tshark.names(capture, "facetime.kind", **how)]
+
+
+# --- messages
+
+@pytest.mark.parametrize("name", ["gamekit", "gamekit-relayed", "gamekit-then-call"])
+def test_fields(tshark, name):
+    truth = generate.build(name).truth
+    fields = ["gamekit.type", "gamekit.size", "gamekit.channel", "gamekit.crc", "gamekit.from", "gamekit.to"]
+    for row in tshark.rows(path(name), "frame.number", *fields):
+        expected = truth[int(row["frame.number"][0])].get("fields", {})
+        assert {f: [int(v, 0) for v in row[f]] for f in fields} == {f: expected.get(f, []) for f in fields}
+
+
+def test_checksum(tshark):
+    """Right, none (hello), and wrong; a message of which the capture has the start alone isn't judged."""
+    whole = gamekit.data(*IDS, b"body")
+    wrong = gamekit.data(*IDS, b"body", damage=1)
+    capture = support.make_capture([*session(messages=[whole, wrong, gamekit.hello(*IDS)]),
+                                    Datagram(*A, *B, whole)._replace(snap=18)])
+    rows = tshark.rows(capture, "gamekit.crc.status", "gamekit.bad_crc", "gamekit.cut", "gamekit.body",
+                       "facetime.call", filter="gamekit")
+    assert [row["gamekit.crc.status"] for row in rows] == [["1"], ["0"], ["3"], ["2"]]
+    assert [bool(row["gamekit.bad_crc"]) for row in rows] == [False, True, False, False]
+    assert [bool(row["gamekit.cut"]) for row in rows] == [False, False, False, True]
+    assert rows[0]["gamekit.body"] == [b"body".hex()] and rows[3]["gamekit.body"] == [b"bo".hex()]
+    assert not calls(tshark, capture)
+
+
+DAMAGED = [
+    (bytes.fromhex("c105004000000000") + bytes(20), "bad_size"),            # longer than the datagram
+    (bytes.fromhex("c105001000000000") + bytes(20), "bad_size"),            # shorter
+    (bytes.fromhex("c105000000000000") + bytes(8), "bad_size"),
+    (bytes.fromhex("c1050006ffff"), "bad_size"),                            # no room for the header
+    (bytes.fromhex("c1020004"), "bad_size"),
+    (bytes.fromhex("c109001400000000") + bytes(12), "unknown_type"),
+]
+
+
+def test_damage(tshark):
+    """Named, shown, and no proof that the session is a game."""
+    frames = []
+    for i, (payload, _) in enumerate(DAMAGED):
+        frames += session((f"192.0.2.{i + 1}", 16402), (f"198.51.100.{i + 1}", 16402), [payload], time=10.0 * i)
+    capture = support.make_capture(frames)
+    rows = tshark.rows(capture, *(f"gamekit.{name}" for name in EXPERTS), "_ws.malformed", filter="gamekit")
+    assert [[name for name in EXPERTS if row[f"gamekit.{name}"]] for row in rows] == [[named] for _, named in DAMAGED]
+    assert not any(row["_ws.malformed"] for row in rows)
+    assert [one["state"] for one in calls(tshark, capture, "timeline")] == ["ICE only"] * len(DAMAGED)
+
+
+def test_columns(tshark):
+    lines = tshark.lines(support.make_capture(session(messages=play(1))), filter="gamekit")
+    assert all(" GameKit " in line for line in lines)
+    assert lines[0].endswith("GameKit hello, channel 3, 057244FB to 709400BD")
+
+
+# --- a game is no call
+
+PORTS = [(16402, 16393), (16402, 16402), (40112, 51000), (16386, 3479), (9999, 16402)]
+SAID = [play()[:1], play(), play(0), [gamekit.data(*IDS, b"x", damage=0x8000)], [gamekit.database(*IDS)]]
+
+
+def test_no_call(tshark):
+    """On any ports: a hello alone, all, no data, a wrong checksum alone, a database alone."""
+    frames, expected = [], []
+    for i, (ports, messages) in enumerate(itertools.product(PORTS, SAID)):
+        frames += session((f"192.0.2.{i + 1}", ports[0]), (f"198.51.100.{i + 1}", ports[1]), messages, time=10.0 * i)
+        expected += ["stun"] * 2 + ["gamekit"] * len(messages)
+    capture = support.make_capture(frames)
+    fields = "facetime.kind", "facetime.call", "facetime.generation"
+    rows = tshark.names(capture, *fields)
+    assert [row["facetime.kind"] for row in rows] == expected
+    assert {(row["facetime.call"], row["facetime.generation"]) for row in rows
+            if row["facetime.kind"] == "gamekit"} == {("", "")}
+    assert rows == tshark.names(capture, *fields, two_pass=True)
+    assert calls(tshark, capture) == []
+
+
+def test_story(tshark):
+    """The number that its checks had is explained."""
+    capture = support.make_capture(session(messages=play()))
+    one, = calls(tshark, capture, "timeline")
+    assert (one["call"], one["generation"], one["state"]) == (1, "gamekit", "no call")
+    assert "\nSession 1, gamekit: " in tshark.text(capture, "-q", "-z", "facetime,timeline")
+
+
+def test_statistics(tshark):
+    text = tshark.text(path("gamekit"), "-q", "-z", "facetime,tree")
+    assert [line.split()[:2] for line in text.splitlines() if line.startswith("  gamekit")] == [["gamekit", "12"]]
+
+
+def test_several_sessions(tshark):
+    """One after the other on one pair of sockets, and beside each other on others."""
+    c, d = ("192.0.2.56", 16402), ("192.0.2.40", 16402)
+    frames = [*session(messages=play(), checks=2), *session(c, d, play(), time=2.005),
+              *session(messages=play(), time=20), *session(messages=play(), time=400)]
+    capture = support.make_capture(sorted(frames, key=lambda frame: frame.time))
+    assert kinds(tshark, capture).count("gamekit") == 20
+    assert calls(tshark, capture) == []
+    assert tshark.count(capture, "gamekit && facetime.call") == 0
+
+
+def test_without_ice(tshark):
+    """A capture that begins in mid-game: data proves itself by its checksum, a hello doesn't."""
+    one_way = [Datagram(*A, *B, message) for message in play(2)]
+    capture = support.make_capture([*one_way, Datagram(*B, *A, gamekit.hello(*IDS[::-1]))])
+    assert kinds(tshark, capture) == ["", "", "gamekit", "gamekit", "gamekit"]
+    assert calls(tshark, capture, "timeline") == []
+    later = support.make_capture([*one_way, Datagram(*A, *B, check()), Datagram(*B, *A, check(answer=True))])
+    assert calls(tshark, later, "timeline") == [] and kinds(tshark, later)[-2:] == ["stun", "stun"]
+
+
+def test_strangers(tshark):
+    """What only begins like it, on ports of FaceTime's: nothing without a flow that is known."""
+    wrong = gamekit.data(*IDS, b"x", damage=2)
+    same_ends = gamekit.data(IDS[0], IDS[0], b"x")
+    payloads = [wrong, same_ends, gamekit.hello(*IDS), wrong[:-1], b"\xc1" * 40, bytes(gamekit.data(*IDS, b"x")) + b"x"]
+    capture = support.make_capture([Datagram(*A, *B, payload) for payload in payloads])
+    assert tshark.count(capture, "facetime") == 0
+
+
+def test_dtls(tshark, stock):
+    """Stock DTLS shows it. Beside GameKit's messages it is GameKit's, alone it is nobody's."""
+    record = gamekit.dtls(23, 1, bytes(range(40)))
+    capture = support.make_capture(session(messages=[record, *play(), record]))
+    assert kinds(tshark, capture) == ["stun", "stun", "data", *["gamekit"] * 6]
+    assert kinds(tshark, capture, two_pass=True) == kinds(tshark, capture)
+    assert tshark.frames(capture, "dtls.record") == [3, 9]
+    assert tshark.values(capture, "dtls.record.length", filter="dtls") == ["40", "40"]
+
+
+# --- a call is no game
+
+def test_ice_only(tshark):
+    """A number, events and a story; no place in the list of calls."""
+    assert calls(tshark, path("ice-only")) == []
+    one, = calls(tshark, path("ice-only"), "timeline")
+    assert one["state"] == "ICE only" and one["call"] == 1
+    assert "call_started" in [event["event"] for event in one["events"]]
+    assert tshark.count(path("ice-only"), "facetime.call == 1") == 7
+
+
+def test_call_after_game(tshark):
+    """Another tie-breaker begins a call, though the same sockets played half a minute before."""
+    truth = generate.build("gamekit-then-call")
+    one, = calls(tshark, path("gamekit-then-call"))
+    assert one["state"] == "answered" and one["first_frame"] == truth.landmarks["the call's first check"]
+    assert len(one["streams"]) == 2
+
+
+def test_game_within_call(tshark):
+    """Somebody sends GameKit's messages into a call: it stays a call, and they aren't its."""
+    frames = [data for _, data in generate.build("sip-raw-deflate").packets]
+    last = generate.build("sip-raw-deflate").truth[len(frames)]
+    ends = (*last["src"], *last["dst"])
+    capture = support.make_capture([*frames, *(Datagram(*ends, message) for message in play())])
+    one, = calls(tshark, capture)
+    assert one["state"] == "answered" and one["packets"] == len(frames)
+    assert tshark.count(capture, "gamekit") == 5 and tshark.count(capture, "gamekit && facetime.call") == 0
+
+
+def test_other_socket(tshark):
+    """A game on one socket, a call of the same device on another, at the same time."""
+    call = generate.build("sip-raw-deflate")
+    device = tuple(call.truth[1]["src"])
+    game = session((device[0], 16393), ("198.51.100.77", 16393), play(20), checks=1)
+    frames = [frame for frame in game]
+    capture = support.make_capture([*[frame._replace(time=None) for frame in frames],
+                                    *[data for _, data in call.packets],
+                                    *[frame._replace(time=None) for frame in frames[-5:]]])
+    one, = calls(tshark, capture)
+    assert one["state"] == "answered" and one["packets"] == len(call.packets)
+
+
+@pytest.mark.parametrize("name", ["facetime-caller", "modern-call", "modern-direct", "relay-3478", "no-signalling",
+                                  "mid-call-direct", "mid-call-relay"])
+def test_calls_stay(tshark, name):
+    assert len(calls(tshark, path(name))) == 1
+    assert tshark.count(path(name), "gamekit") == 0
+
+
+# --- iChat AV
+
+def sip_capture(agent, lines=""):
+    """The call of 2010 with this user agent; lines: more of SDP."""
+    frames = [bytes(data) for _, data in generate.build("sip-uncompressed").packets]
+    frames = [frame.replace(b"Viceroy 1.4.1", agent) for frame in frames]
+    return frames if lines is None else [frame.replace(b"a=iChatEncryption:YES", lines) for frame in frames]
+
+
+@pytest.mark.parametrize("agent, sdp, generation", [
+    (b"Viceroy 1.4.1", None, "ichat"), (b"Viceroy 1.3.9", None, "ichat"), (b"Viceroy 1.0.0", None, "ichat"),
+    (b"Viceroy 1./GK", None, "legacy"), (b"Viceroy 1.4.1", b"a=iNoughtEncryptio:YES", "ichat"),
+    (b"Viceroy 2.4.1", None, "ichat"),                          # by its SDP
+    (b"Viceroy 2.4.1", b"a=iNoughtEncryptio:YES", "legacy"),
+])
+def test_ichat(tshark, agent, sdp, generation):
+    frames = sip_capture(agent, sdp)
+    capture = support.make_capture(frames)
+    one, = calls(tshark, capture)
+    assert one["generation"] == generation and one["state"] == "answered"
+    first = tshark.frames(capture, "sip")[0]
+    names = {row["facetime.generation"] for row in tshark.names(capture, "facetime.generation",
+                                                                filter=f"facetime && frame.number >= {first}")}
+    assert names == {generation}
+    fields = ("frame.number", "facetime.generation", "facetime.call")
+    assert tshark.rows(capture, *fields) == tshark.rows(capture, *fields, two_pass=True)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Media inside QUIC: connection ids of 4 bytes, told by coming back; and whatever only looks so."""
+
+import json
+import random
+import struct
+
+import pytest
+
+import support
+import generate     # of test-captures/, by way of support
+from support import Datagram
+
+PHONE, RELAY = ("10.239.19.254", 16393), ("17.249.172.142", 3482)
+MEDIA, LINK = 0x0A8B1C2D, 0x1083F00F
+# A device's counter on Apple's ports proves the flow.
+PROOF = bytes.fromhex("6000000602411234") + bytes.fromhex("0001")
+SHOWN = ("frame.number", "facetime.kind", "facetime.path", "facetime.quic_media")
+
+
+def pod(rng, connection, size=40, after=b""):
+    return struct.pack("!BI", 0x40 | rng.getrandbits(5), connection) + after + rng.randbytes(size - len(after))
+
+
+def capture_of(payloads, up=True):
+    """PROOF, then these payloads in one direction."""
+    ends = (*PHONE, *RELAY) if up else (*RELAY, *PHONE)
+    return support.make_capture([Datagram(*PHONE, *RELAY, PROOF), *(Datagram(*ends, payload) for payload in payloads)])
+
+
+def media(tshark, capture, **how):
+    return [row["facetime.quic_media"] for row in tshark.rows(capture, "facetime.quic_media", **how)]
+
+
+def calls(tshark, capture):
+    return json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json") or "[]")
+
+
+@pytest.fixture
+def rng():
+    return random.Random(12)
+
+
+def test_truth(tshark):
+    """Each frame of the test capture, on both passes."""
+    capture = support.TEST_CAPTURES / generate.file_name("modern-quic-media")
+    truth = generate.build("modern-quic-media").truth
+    for two_pass in (False, True):
+        for row in tshark.rows(capture, *SHOWN, two_pass=two_pass):
+            expected = truth[int(row["frame.number"][0])].get("fields", {}).get("facetime.quic_media", [])
+            assert [int(v) for v in row["facetime.quic_media"]] == expected, row
+    assert tshark.count(capture, 'facetime.kind == "quic" && !quic') == 0
+
+
+def test_report(tshark):
+    """Packets, bytes, direction and path in the list of calls."""
+    capture = support.TEST_CAPTURES / generate.file_name("modern-quic-media")
+    frames = generate.build("modern-quic-media").truth.values()
+    one, = calls(tshark, capture)
+    streams = [s for s in one["streams"] if s.get("inside_quic")]
+    assert [(s["direction"], s["path"], s["packets"]) for s in streams] == [
+        ("out", "relay", 6), ("in", "relay", 6), ("out", "direct", 6), ("in", "direct", 6)]
+    assert all(s["ssrc"] is None and s["codecs"] == [] and "lost" not in s for s in streams)
+    size = 5 + 60
+    assert {s["bytes"] for s in streams} == {6 * size}
+    rtp = {path: sum(f["kind"] == "rtp" and f["path"] == path for f in frames) for path in ("relay", "direct")}
+    assert {p["path"]: p["packets"] for p in one["paths"]} == {"relay": rtp["relay"] + 12, "direct": 12}
+    assert "media inside QUIC" in tshark.text(capture, "-q", "-z", "facetime,calls")
+
+
+def test_path_switch(tshark):
+    capture = support.TEST_CAPTURES / generate.file_name("modern-quic-media")
+    straight = [f["number"] for f in generate.build("modern-quic-media").truth.values()
+                if f["path"] == "direct" and f.get("fields", {}).get("facetime.quic_media")]
+    assert tshark.frames(capture, 'facetime.event == "path_switch"') == straight[:2]
+
+
+def test_only_quic(tshark, rng):
+    """A call whose media is all inside QUIC has media."""
+    one, = calls(tshark, capture_of([pod(rng, MEDIA) for _ in range(9)]))
+    assert one["state"] == "media" and [s["packets"] for s in one["streams"]] == [7]
+
+
+def test_silence(tshark, rng):
+    frames = [Datagram(*PHONE, *RELAY, PROOF)] + [
+        Datagram(*RELAY, *PHONE, pod(rng, MEDIA), time=1 + 0.02 * i + (5 if i > 9 else 0)) for i in range(20)]
+    assert tshark.frames(support.make_capture(frames), 'facetime.event == "media_gap"') == [12]
+
+
+def test_from_the_third_on(tshark, rng):
+    capture = capture_of([pod(rng, MEDIA) for _ in range(5)])
+    assert media(tshark, capture) == [[], [], [], ["1"], ["1"], ["1"]]
+    assert media(tshark, capture, two_pass=True) == media(tshark, capture)
+
+
+def test_link_messages(tshark, rng):
+    """Type 1 isn't media."""
+    capture = capture_of([pod(rng, LINK) for _ in range(5)])
+    assert media(tshark, capture)[3:] == [["0"]] * 3
+    assert [c["streams"] for c in calls(tshark, capture)] == [[]]
+
+
+def test_directions_apart(tshark, rng):
+    """Twice up and twice down is no id that came three times."""
+    frames = [Datagram(*PHONE, *RELAY, PROOF)]
+    for _ in range(2):
+        frames += [Datagram(*PHONE, *RELAY, pod(rng, MEDIA)), Datagram(*RELAY, *PHONE, pod(rng, MEDIA))]
+    assert not any(media(tshark, support.make_capture(frames)))
+
+
+@pytest.mark.parametrize("connection", [0x2A8B1C2D, 0xFA8B1C2D, 0x0A0B1C2D, 0x10700000])
+def test_other_shapes(tshark, rng, connection):
+    """Another type, or bit 23 clear."""
+    assert not any(media(tshark, capture_of([pod(rng, connection) for _ in range(9)])))
+
+
+@pytest.mark.parametrize("more", [1, 2, 4])
+def test_longer_ids(tshark, rng, more):
+    """An id of 5, 6 or 8 bytes whose head has the shape, as one in 16 has."""
+    rest = rng.randbytes(more)
+    assert not any(media(tshark, capture_of([pod(rng, MEDIA, after=rest) for _ in range(50)])))
+
+
+def test_random(tshark, rng):
+    """No id at all, as a relay's packets to a device have none: of 20,000 random ones, nothing."""
+    payloads = [bytes([0x40 | rng.getrandbits(5)]) + rng.randbytes(30) for _ in range(20000)]
+    assert not any(media(tshark, capture_of(payloads, up=False)))
+
+
+def test_too_short(tshark, rng):
+    """Shorter than any QUIC packet."""
+    assert not any(media(tshark, capture_of([pod(rng, MEDIA, size=12) for _ in range(9)])))
+
+
+def test_looks_like_others(tshark, rng):
+    """Once the connection is known, its packets are QUIC whatever their bytes look like: ChannelData of the right
+    length, a control message."""
+    connection = 0x0F900013
+    head = [pod(rng, connection) for _ in range(3)]
+    control = struct.pack("!BI", 0x40, connection) + rng.randbytes(40)
+    capture = capture_of([*head, control])
+    assert tshark.values(capture, "facetime.kind")[-1] == "12" and media(tshark, capture)[-1] == ["1"]
+
+
+def test_strange_flow(tshark, rng):
+    """Nobody's flow stays nobody's."""
+    frames = [Datagram("10.1.1.1", 50000, "203.0.113.9", 443, pod(rng, MEDIA)) for _ in range(20)]
+    assert tshark.count(support.make_capture(frames), "facetime") == 0
