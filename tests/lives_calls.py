@@ -627,7 +627,8 @@ class Modern(Call):
                     continue
                 link = self.links[DOWN]     # up it names who shall get it, down who sent it
                 if handover and t >= handover:
-                    link ^= 0x8001
+                    link ^= 1       # the peer's other interface
+                self.link = link
                 how = (direct is not None and t >= direct, t < one_to_one, link)
                 self.voice(t, up, *how)
                 if self.video and self.senders[up].count % 3 == 0:
@@ -646,7 +647,7 @@ class Modern(Call):
         for i in range(self.rng.randrange(1, 5)):
             t = end + 0.05 + 0.06 * i
             before = len(self.life.packets)
-            self.voice(t, DOWN, straight, False, self.links[DOWN])
+            self.voice(t, DOWN, straight, False, self.link)
             late = self.life.packets[before]
             self.unreachable(late.time + 0.0005, late, "device", 3)
         self.end = max(p.time for p in self.life.packets if p.call == self.number)
@@ -655,6 +656,7 @@ class Modern(Call):
 # --- lives -------------------------------------------------------------------------------------------
 
 GAPS = {2.0: 3, 8.0: 2, 25.0: 2, 40.0: 4, 126.0: 3, 3700.0: 1, DAY + 5: 1.5}
+AT_ONCE = 3
 
 
 class Life:
@@ -703,8 +705,9 @@ class Life:
                 person = before.person
         begin, how = 1.0, "first"
         if before:
-            if rng.random() < 0.35 and before.end < 10 * DAY:
-                begin, how = before.media_from + rng.uniform(0.3, 1.5), "during"
+            during = before.media_from + rng.uniform(0.3, 1.5)
+            if rng.random() < 0.35 and len(self.busy_people(during)) < AT_ONCE:
+                begin, how = during, "during"
             else:
                 gap = rng.choices(list(GAPS), GAPS.values())[0]
                 begin, how = max(call.end for call in self.calls) + gap + rng.uniform(0, 0.5), f"{gap:g} s after"

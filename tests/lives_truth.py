@@ -8,7 +8,9 @@ is; the rest is left out, since a wrong demand is worse than none:
     no identifier, but a leg (5-tuple and channel) that the call owns: its last packet that counts was this call's,
         less than 120 s ago, and the call isn't over
     no identifier, the first on a leg that turns out to be this call's, while no other call of the device or of the
-        person is alive. Such a frame may still be nobody's: nothing has proven it FaceTime's yet
+        person is alive
+
+As long as nothing on a 5-tuple has proven it FaceTime's, a frame may also be nobody's.
 
 What ties the parts of a call together must be in the capture, too: of a call whose parts nothing joins, the largest counts.
 """
@@ -74,7 +76,7 @@ class Truth:
         self.calls = {call.number: call for call in self.life.calls}
         self.owner, self.known, self.last = {}, {}, {}
         self.over, self.perhaps_over = {}, {}
-        self.directly = set()
+        self.directly, self.proven = set(), set()
         unknowable = self._unknowable()
         following = self._following()
         shared = collections.Counter((p.call, key) for p in self.packets for key in p.keys)
@@ -91,6 +93,8 @@ class Truth:
             if verdict:
                 self.counts[i] = p.call
                 self._learn(p)
+                if p.leg[:2] not in self.proven:
+                    self.optional.add(i)
             self.last[p.call] = p.time
             self._ends(p)
 
@@ -172,6 +176,8 @@ class Truth:
         for key in (*p.keys, ("ssrc", p.ssrc), ("ssrc", p.reports), ("txid", p.txid)):
             if key[1] is not None:
                 self.known[key] = p.call, p.time
+        if any(name in DECIDES for name, _ in p.keys):
+            self.proven.add(p.leg[:2])
         if p.way == "direct":
             self.directly.add(p.call)
 
@@ -235,9 +241,9 @@ class Truth:
                 if vain or again:
                     self.may["hole_punched"].add(i)
                 sure = [q for q in vain if q.call == p.call and p.time - q.time > UNDER_WAY]
-                if sure and (p.call, pair) not in told and p.way == "direct":
+                if sure and pair not in told and p.way == "direct":
                     self.must["hole_punched"].add(i)
-                told.add((p.call, pair))
+                told.add(pair)
 
     @staticmethod
     def _copies(checks, check):
