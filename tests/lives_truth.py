@@ -27,6 +27,7 @@ LOOSE, SURE = 1.95, 2.2         # a silence that may, that must be told
 RESTART, RESTART_LOOSE = 28, 45
 UNDER_WAY = 0.6                 # of a check: longer than any round trip here
 LATE = 1.0                      # packets of the old path may come so long after the first of the new one
+CROSSING = 0.3                  # and another stream's last ones
 RELEASE_TIMEOUT = 0.4
 
 SEVERE = ("call_restarted", "hole_punched", "released_channel_used", "peer_unreachable", "media_gap", "path_switch")
@@ -39,8 +40,10 @@ class Joined:
         self.parent = {}
 
     def find(self, item):
-        while self.parent.setdefault(item, item) != item:
-            item = self.parent[item] = self.parent[self.parent[item]]
+        self.parent.setdefault(item, item)
+        while self.parent[item] != item:
+            self.parent[item] = self.parent[self.parent[item]]
+            item = self.parent[item]
         return item
 
     def join(self, *items):
@@ -312,7 +315,7 @@ class Truth:
                 self.may["media_gap"].add(i)
 
     def _switches(self, indexes):
-        now, since, copied, first = None, None, set(), set()
+        now, since, old, copied, first = None, None, None, set(), set()
         newest = {}
         for i in indexes:
             p = self.packets[i]
@@ -327,12 +330,12 @@ class Truth:
                 newest[p.ssrc] = p.seq
             if now is None:
                 now, since = way, p.time
-            elif way != now and older and p.time - since < LATE:
+            elif way != now and (older or way == old) and p.time - since < (LATE if older else CROSSING):
                 self.may["path_switch"].add(i)
             elif way != now:
                 unsure = way in copied or way[0] == now[0] and None in (way[1], now[1])
                 (self.may if unsure else self.must)["path_switch"].add(i)
-                now, since, copied, first = way, p.time, set(), {p.ssrc}
+                now, since, old, copied, first = way, p.time, now, set(), {p.ssrc}
             elif p.ssrc not in first and first:     # the switch of its own SSRC
                 self.may["path_switch"].add(i)
                 first.add(p.ssrc)
