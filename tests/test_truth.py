@@ -6,6 +6,7 @@ import collections
 
 import pytest
 
+import events
 import generate
 import support
 
@@ -23,13 +24,7 @@ FIELDS = ["frame.number", "facetime.kind", "facetime.generation", "facetime.path
 MID_CALL = ("mid-call-direct", "mid-call-relay")
 AGREEING = 3
 
-# The events of docs: what else the plugin tells is welcome.
-KNOWN_EVENTS = {
-    "connectivity_check", "reserved_allocation", "allocation_mismatch", "channel_bind_retransmitted",
-    "binding_retransmitted", "early_channel_data", "relay_released", "released_channel_used", "legacy_username",
-    "nominated", "hole_punched", "peer_unreachable", "path_switch", "media_on_both_paths", "media_gap",
-    "nonstandard_sdp", "bye_retransmitted", "bye_unanswered", "call_started", "call_answered", "call_ended",
-    "call_restarted"}
+KNOWN_EVENTS = set(events.EVENTS)     # what else the plugin tells is welcome
 
 pytestmark = pytest.mark.parametrize("name", generate.CAPTURES)
 
