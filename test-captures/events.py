@@ -58,7 +58,7 @@ class _Call:
     def __init__(self):
         self.username_seen = self.answered = self.ended = self.rang = self.direct_ready = self.one_way = False
         self.legs, self.heard, self.media = {}, {}, {}
-        self.last_bye, self.bye_answered = None, False
+        self.first_bye, self.last_bye, self.bye_answered = None, None, False
         self.invites, self.relays, self.own = set(), set(), set()
 
 
@@ -239,7 +239,7 @@ def _dialog(frame, sip, call):
             frame["events"].append("call_answered")
     if sip["method"] == "BYE":
         if sip["status"] is None:
-            call.last_bye = frame["number"]
+            call.first_bye, call.last_bye = call.first_bye or frame["number"], frame["number"]
             if not call.ended:
                 call.ended = True
                 frame["events"].append("call_ended")
@@ -319,8 +319,12 @@ def _at_the_end(cap, number, call):
     if number in cap.start_open:
         for frame in frames:
             frame["may"].append("call_started")
-    if call.last_bye and not call.bye_answered and last - cap.truth[call.last_bye]["time"] >= BYE_WAIT:
-        cap.truth[call.last_bye]["events"].append("bye_unanswered")
+    if call.last_bye and not call.bye_answered:
+        first_bye, last_bye = (cap.truth[number] for number in (call.first_bye, call.last_bye))
+        if last - last_bye["time"] >= BYE_WAIT:
+            last_bye["events"].append("bye_unanswered")
+        elif last - first_bye["time"] >= BYE_WAIT:      # to a copy an answer could have come, to the last one not
+            last_bye["may"].append("bye_unanswered")
     end = max((f["time"] for f in frames if f["kind"] == "rtp"), default=0)
     for sender, heard in call.heard.items():
         if end - heard > MEDIA_GAP:     # a silence that nothing ended

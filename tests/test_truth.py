@@ -120,3 +120,18 @@ def test_events(frames):
         if missing or surplus or repeated:
             wrong.append(f"frame {truth['number']}: missing {missing}, surplus {surplus}, repeated {repeated}")
     assert not wrong[:20]
+
+
+CHAT, COMMENT = 0x200000, 0x100000
+
+
+def test_severities(tshark, name):
+    """What only says how FaceTime does things is severity chat; a comment would lose the name in Expert Information."""
+    chat = {event for event, (_, severity) in events.EVENTS.items() if severity == events.CHAT}
+    wrong = []
+    for row in tshark.rows(support.TEST_CAPTURES / generate.file_name(name), "frame.number", "facetime.event",
+                           "_ws.expert.severity", two_pass=True, filter="facetime.event"):
+        found = [int(value, 0) for value in row["_ws.expert.severity"]]
+        if COMMENT in found or found.count(CHAT) < len(chat.intersection(row["facetime.event"])):
+            wrong.append((row["frame.number"], row["facetime.event"], found))
+    assert not wrong[:20]
