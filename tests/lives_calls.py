@@ -29,21 +29,19 @@ UP, DOWN = True, False
 
 
 class Packet:
-    """time: seconds since the capture's start. keys: identifiers in its bytes that no other call has. quoted: of an
-    ICMP error. The rest is what lives_truth.py needs to know, by name (None where it isn't so)."""
+    """One frame. time: seconds since the capture's start; stamp: what the file says. keys: identifiers in its bytes that
+    no other call has. leg: VLAN, both ends, channel. The rest is there where it applies: see where it is written."""
 
-    def __init__(self, time, vlan, src, dst, payload, call, **about):
-        self.time, self.vlan, self.src, self.dst, self.payload, self.call = time, vlan, src, dst, payload, call
-        self.keys, self.about, self.stamp = about.pop("keys", ()), about, time
+    kind = way = up = channel = link = device = generation = None
+    turn = txid = binds = check = answers = quic = None             # of STUN: (transaction id, stamp)
+    ssrc = seq = sender = copy = reports = None                     # of media; reports: the SSRC of RTCP
+    bye = bye_ok = free = quoted = code = socket_closed = None      # free: of no call; quoted: in an ICMP error
 
-    def __getattr__(self, name):
-        if name == "about":
-            raise AttributeError(name)
-        return self.about.get(name)
-
-    @property
-    def leg(self):
-        return self.vlan, frozenset((self.src, self.dst)), self.channel
+    def __init__(self, time, vlan, src, dst, payload, call, keys=(), **about):
+        self.time = self.stamp = time
+        self.vlan, self.src, self.dst, self.payload, self.call, self.keys = vlan, src, dst, payload, call, keys
+        self.__dict__.update(about)
+        self.leg = vlan, frozenset((src, dst)), self.channel
 
 
 class Device:
@@ -704,7 +702,10 @@ class Life:
             if rng.random() < 0.4:
                 person = before.person
         begin, how = 1.0, "first"
-        if before:
+        if before and before.broke_off and rng.random() < 0.6:
+            kind, device, person = type(before), before.device, before.person
+            begin, how = before.broke_off + rng.uniform(4.5, 20), "redial after a broken call"
+        elif before:
             during = before.media_from + rng.uniform(0.3, 1.5)
             if rng.random() < 0.35 and len(self.busy_people(during)) < AT_ONCE:
                 begin, how = during, "during"

@@ -71,7 +71,8 @@ class Truth:
         self._restarts()
         for name in SEVERE:
             self.may[name] |= self.must[name]
-            self.must[name] &= set(self.counts) - self.optional
+            if name != "peer_unreachable":
+                self.must[name] &= set(self.counts) - self.optional
 
     # --- whose call ---
 
@@ -224,7 +225,8 @@ class Truth:
         for i, p in enumerate(self.packets):
             if p.kind == "icmp" and not p.socket_closed:
                 quoted = index.get(id(p.quoted))
-                (self.must if quoted in self.counts else self.may)["peer_unreachable"].add(i)
+                sure = quoted in self.counts and quoted not in self.optional
+                (self.must if sure else self.may)["peer_unreachable"].add(i)
                 if quoted in self.counts:
                     self.counts[i] = p.call
                     self.optional.add(i)
