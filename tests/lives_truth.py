@@ -10,7 +10,8 @@ is; the rest is left out, since a wrong demand is worse than none:
     no identifier, the first on a leg that turns out to be this call's, while no other call of the device or of the
         person is alive
 
-As long as nothing on a 5-tuple has proven it FaceTime's, a frame may also be nobody's.
+As long as nothing on a 5-tuple has proven it FaceTime's, a frame may also be nobody's; so may the first few after that
+where the 5-tuple began with packets that prove nothing.
 
 What ties the parts of a call together must be in the capture, too: of a call whose parts nothing joins, the largest counts.
 """
@@ -29,6 +30,8 @@ UNDER_WAY = 0.6                 # of a check: longer than any round trip here
 LATE = 1.0                      # packets of the old path may come so long after the first of the new one
 CROSSING = 0.3                  # and another stream's last ones
 RELEASE_TIMEOUT = 0.4
+
+GRACE = 3           # packets until a 5-tuple that began with unproven ones is surely FaceTime's
 
 SEVERE = ("call_restarted", "hole_punched", "released_channel_used", "peer_unreachable", "media_gap", "path_switch")
 
@@ -80,7 +83,7 @@ class Truth:
         self.calls = {call.number: call for call in self.life.calls}
         self.owner, self.known, self.last = {}, {}, {}
         self.over, self.perhaps_over = {}, {}
-        self.directly, self.proven = set(), set()
+        self.directly, self.proven, self.begun, self.grace = set(), set(), set(), collections.Counter()
         unknowable = self._unknowable()
         following = self._following()
         shared = collections.Counter((p.call, key) for p in self.packets for key in p.keys)
@@ -97,10 +100,19 @@ class Truth:
             if verdict:
                 self.counts[i] = p.call
                 self._learn(p)
-                if p.leg[:2] not in self.proven:
+                if self._unproven(p):
                     self.optional.add(i)
+            self.begun.add(p.leg[:2])
             self.last[p.call] = p.time
             self._ends(p)
+
+    def _unproven(self, p):
+        """Nothing proved the 5-tuple yet, or it did so only now, when others might own the 5-tuple already."""
+        there = p.leg[:2]
+        if there not in self.proven or self.grace[there] > 0:
+            self.grace[there] -= 1
+            return True
+        return False
 
     def _following(self):
         """For each packet, whose the next packet with an identifier on its leg is."""
@@ -180,8 +192,9 @@ class Truth:
         for key in (*p.keys, ("ssrc", p.ssrc), ("ssrc", p.reports), ("txid", p.txid)):
             if key[1] is not None:
                 self.known[key] = p.call, p.time
-        if any(name in DECIDES for name, _ in p.keys):
+        if p.leg[:2] not in self.proven and any(name in DECIDES for name, _ in p.keys):
             self.proven.add(p.leg[:2])
+            self.grace[p.leg[:2]] = GRACE if p.leg[:2] in self.begun else 0
         if p.way == "direct":
             self.directly.add(p.call)
 
