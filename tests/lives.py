@@ -6,8 +6,8 @@
     lives.py --seed 17                  one life: its calls, faults, and each frame that is wrong
     lives.py --seed 17 --write X.pcap   the same, and the capture
 
-lives_calls.py makes the lives, lives_truth.py says what is right. Measured: the share of frames with the right call (numbers
-are matched to calls so that most are right), numbers that cover two calls, calls in two numbers, severe events where
+lives_calls.py makes the lives, lives_truth.py says what is right. Measured: the share of frames with the
+right call (numbers are matched to calls so that most are right), numbers that cover two calls, calls in two numbers, severe events where
 they may not be, and those missing where they must be. Read in two passes, as the GUI does; --one-pass for tshark's way.
 """
 
@@ -48,7 +48,8 @@ class Verdict:
         met = collections.Counter((call, self.numbers[i]) for i, call in self.judged.items())
         self.match = best_match(met)
         self.right = sum(self.match.get(call) == self.numbers[i] is not None for i, call in self.judged.items())
-        self.wrong = [i for i, call in self.judged.items() if self.match.get(call) != self.numbers[i] or self.numbers[i] is None]
+        self.wrong = [i for i, call in self.judged.items()
+                      if self.match.get(call) != self.numbers[i] or self.numbers[i] is None]
         covers, parts = collections.defaultdict(set), collections.defaultdict(set)
         for call, number in met:
             if number is not None:
@@ -78,15 +79,16 @@ class Verdict:
             yield f"{count} frames of call {call} have no number"
         for what, found in (("false", self.false), ("missing", self.missing)):
             for name, indexes in group(found).items():
-                yield f"{what} {name} at frame " + ", ".join(str(i + 1) for i in indexes[:6]) + (" ..." if indexes[6:] else "")
+                frames = ", ".join(str(i + 1) for i in indexes[:6])
+                yield f"{what} {name} at frame {frames}" + (" ..." if indexes[6:] else "")
 
     def describe(self):
         life = self.life
         yield f"{life.place}, {len(life.packets)} frames" + "".join("; " + fault for fault in life.faults)
         for call in life.calls:
-            ends = f"{call.device.ip}" + (f" VLAN {call.device.vlan}" if call.device.vlan else "") + f" - {call.person.ip}"
-            yield (f"  call {call.number}: {call.generation} {call.course}, {call.how}, {call.begin:.1f}-{call.end:.1f} s, {ends}, "
-                   + ", ".join(call.story))
+            vlan = f" VLAN {call.device.vlan}" if call.device.vlan else ""
+            yield (f"  call {call.number}: {call.generation} {call.course}, {call.how}, "
+                   f"{call.begin:.1f}-{call.end:.1f} s, {call.device.ip}{vlan} - {call.person.ip}, {', '.join(call.story)}")
 
 
 def group(found):
@@ -122,10 +124,12 @@ def summary(verdicts):
     false = collections.Counter(name for v in verdicts for name, _ in v.false)
     missing = collections.Counter(name for v in verdicts for name, _ in v.missing)
     due = collections.Counter({name: sum(len(v.truth.must[name]) for v in verdicts) for name in lives_truth.SEVERE})
-    lines = [f"{len(verdicts)} lives, {sum(len(v.life.calls) for v in verdicts)} calls, {frames} frames, {judged} of them judged",
+    calls = sum(len(v.life.calls) for v in verdicts)
+    merged, split = [v for v in verdicts if v.merged], [v for v in verdicts if v.split]
+    lines = [f"{len(verdicts)} lives, {calls} calls, {frames} frames, {judged} of them judged",
              f"right call            {share:8.3%}   (goal {GOAL:.1%})",
-             f"calls in one number   {sum(len(v.merged) for v in verdicts):8}   in {sum(bool(v.merged) for v in verdicts)} lives",
-             f"calls in two numbers  {sum(len(v.split) for v in verdicts):8}   in {sum(bool(v.split) for v in verdicts)} lives",
+             f"calls in one number   {sum(len(v.merged) for v in merged):8}   in {len(merged)} lives",
+             f"calls in two numbers  {sum(len(v.split) for v in split):8}   in {len(split)} lives",
              f"lives without fault   {len(verdicts) - len(bad):8}",
              "event                     must  missing    false"]
     lines += [f"{name:24}{due[name]:6}{missing[name]:9}{false[name]:9}" for name in lives_truth.SEVERE]
@@ -168,7 +172,8 @@ def main():
     verdicts = judge(args.seeds, args.jobs, not args.one_pass)
     share, lines = summary(verdicts)
     print("\n".join(lines))
-    worst = sorted((v for v in verdicts if v.wrong or v.false or v.missing), key=lambda v: -len(v.wrong) - 5 * len(v.false))
+    worst = sorted((v for v in verdicts if v.wrong or v.false or v.missing),
+                   key=lambda v: -len(v.wrong) - 5 * len(v.false))
     for v in worst[:WORST]:
         print(f"\nseed {v.seed}: {len(v.wrong)} of {len(v.judged)} wrong; {next(iter(v.describe()))}")
         print("\n".join("    " + line for line in v.why()))

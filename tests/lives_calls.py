@@ -237,8 +237,9 @@ class Legacy(Call):
         vain = []
         for _ in range(tries):
             up = self.chance(0.7)
+            again = vain and vain[-1][2] == up and self.chance(0.3)
             vain.append(self.check(when, way, up, *((frm, to) if up else (to, frm)),
-                                   txid=self.rng.choice(vain)[5] if vain and vain[-1][2] == up and self.chance(0.3) else None))
+                                   txid=vain[-1][5] if again else None))
             when += self.rng.uniform(0.25, 0.6)
         mine, theirs = self.check(when, way, UP, frm, to), self.check(when + 0.01, way, DOWN, to, frm)
         self.answer(when + 0.014, theirs)
@@ -681,7 +682,8 @@ class Life:
         count = {"phone": 1, "home": rng.randrange(1, 4), "wan": rng.randrange(1, 4), "trunk": 2}[self.place]
         for i in range(count):
             trunk = self.place == "trunk"
-            public = f"71.15.{163 + i if trunk else 163}.{rng.randrange(2, 250)}" if trunk or not i else self.devices[0].public_ip
+            own = f"71.15.{163 + i if trunk else 163}.{rng.randrange(2, 250)}"
+            public = own if trunk or not i else self.devices[0].public_ip
             self.devices.append(Device(self, f"{net}.{20 if trunk else 20 + i}", 10 + i if trunk else None, public))
         shared = rng.random() < 0.6
         nat = rng.random() < 0.3
