@@ -8,7 +8,6 @@
 #include "calls/resolve.h"
 
 #define BYE_ANSWER_S    4   /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
-#define BYE_COPY_S      2   /* what no copy of a BYE got so long after the last one, the first one won't get */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
 
 /* Where and when something was said that only later packets can settle. */
@@ -27,7 +26,6 @@ typedef struct sip_bye {
     const ft_flow *flow;
     struct sip_bye *first;      /* where this BYE was seen first: itself, or on another 5-tuple */
     uint32_t  first_frame;
-    nstime_t  first_time;
     moment    last;
     unsigned  copies;
     bool      answered;         /* of the first */
@@ -225,7 +223,6 @@ keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
     (*end)->flow = packet->flow;
     (*end)->first = first ? first : *end;
     (*end)->first_frame = ft_frame_id(pinfo);
-    (*end)->first_time = ft_now(pinfo);
     return *end;
 }
 
@@ -424,7 +421,7 @@ judge_byes(const sip_dialog *dialog)
 {
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
         if (bye->judged || bye->answered || bye->first != bye || !(bye->has_cseq || bye->via) ||
-            !goes_on_for(&bye->first_time, BYE_ANSWER_S) || !goes_on_for(&bye->last.time, BYE_COPY_S))
+            !goes_on_for(&bye->last.time, BYE_ANSWER_S))
             continue;
         bye->judged = true;
         ft_event_add_at(bye->last.frame, &bye->last.time, call_as_of(dialog, UINT32_MAX), bye->last.path,

@@ -5,16 +5,61 @@ An event is required (`events`) where the rule names one frame, and allowed (`ma
 leaves the frame open. The rules are an opinion of their own: they share nothing with the plugin.
 """
 
+# How often an event is told. COUNTED: each packet that qualifies has its name, the story one record.
+EACH, ONCE_A_LEG, ONCE_A_CALL, COUNTED = "each", "once a leg", "once a call", "counted"
+CHAT = "chat"       # severity, where the design says one
+
+EVENTS = {
+    "connectivity_check": (EACH, CHAT),
+    "reserved_allocation": (EACH, None),
+    "allocation_mismatch": (EACH, None),
+    "channel_bind_retransmitted": (EACH, None),
+    "binding_retransmitted": (EACH, None),
+    "relay_ready": (ONCE_A_LEG, None),          # the bind's answer; modern: first packet with the relay's header
+    "early_channel_data": (COUNTED, None),      # by the device, before the answer or anything from the relay there
+    "relay_released": (EACH, None),             # a repeated Refresh is the same one
+    "released_channel_used": (COUNTED, None),   # by the device, after the answer
+    "relay_idle": (EACH, None),
+    "participant_gone": (EACH, None),
+    "legacy_username": (ONCE_A_CALL, CHAT),
+    "nominated": (EACH, None),
+    "direct_ready": (ONCE_A_CALL, None),        # first answered direct check
+    "hole_punched": (ONCE_A_LEG, None),         # first answer after a check of the pair that never got one
+    "peer_unreachable": (EACH, None),
+    "socket_closed": (EACH, CHAT),              # the device's own ICMP about its own port
+    "handover": (EACH, None),
+    "path_switch": (EACH, None),
+    "first_media": (EACH, None),                # first RTP of each direction and medium
+    "one_way_media": (ONCE_A_CALL, None),
+    "media_on_both_paths": (COUNTED, None),
+    "media_gap": (EACH, None),
+    "nonstandard_sdp": (EACH, CHAT),
+    "invite": (EACH, None),                     # each new INVITE transaction
+    "ringing": (ONCE_A_CALL, None),
+    "bye_retransmitted": (EACH, None),
+    "bye_unanswered": (ONCE_A_CALL, None),
+    "call_started": (ONCE_A_CALL, None),
+    "call_answered": (ONCE_A_CALL, None),
+    "call_ended": (ONCE_A_CALL, None),
+    "call_restarted": (ONCE_A_CALL, None),
+}
+
 MEDIA_GAP = 2.0     # seconds without RTP of a sender; no capture has a silence between 1 and 3 seconds
-BYE_ANSWER = 4.0    # seconds within which a BYE is answered: T2 of RFC 3261, by which it is sent again
+ONE_WAY = 5.0       # of a sender alone
+BYE_WAIT = 4.0      # an answer could have come so long after the last BYE
+RELEASE_RETRY = 0.5
+AGREEING = 10       # media without signalling is believed after a few packets: the first one told may be one of these
+RELAY_HEADER = 0x6000
+GONE = 601
+VIDEO = {34, 100, 123, 126}     # payload types
 
 
 class _Call:
     def __init__(self):
-        self.username_seen = self.answered = self.ended = False
-        self.legs, self.heard = {}, {}
-        self.pairs_open, self.last_bye, self.bye_answered = set(), None, False
-        self.invites, self.rang = set(), False
+        self.username_seen = self.answered = self.ended = self.rang = self.direct_ready = self.one_way = False
+        self.legs, self.heard, self.media = {}, {}, {}
+        self.last_bye, self.bye_answered = None, False
+        self.invites, self.relays, self.own = set(), set(), set()
 
 
 def _ends(frame):
@@ -23,8 +68,7 @@ def _ends(frame):
 
 def tell(cap):
     """Fill in `events` and `may` of all frames of a Capture."""
-    calls, channels, released = {}, {}, set()
-    checks = {}     # direct pair: transaction ids of checks not answered so far
+    calls, legs, checks = {}, _Legs(), _Checks(cap)
     for frame in cap.truth.values():
         call = None
         if frame["call"] is not None:
@@ -32,10 +76,10 @@ def tell(cap):
             call = calls.setdefault(frame["call"], _Call())
             if first:
                 _first_packet(cap, frame)
-        for name in _by_itself(frame):
+        for name in _by_itself(cap, frame):
             frame["events"].append(name)
-        if "src" in frame:
-            _relay(frame, channels, released)
+        if "src" in frame and frame["generation"] == "legacy":
+            legs.see(frame, frame["src"][0] in cap.local)
         if call:
             _in_call(cap, frame, call, checks)
     for number, call in calls.items():
@@ -49,7 +93,7 @@ def _first_packet(cap, frame):
         frame["events"].append("call_restarted")
 
 
-def _by_itself(frame):
+def _by_itself(cap, frame):
     """Events that the packet alone shows."""
     stun, sip = frame.get("stun") or {}, frame.get("sip") or {}
     if "http" in frame:
@@ -58,15 +102,14 @@ def _by_itself(frame):
         yield "reserved_allocation"
     if frame.get("error") == 437:
         yield "allocation_mismatch"
-    if frame.get("lifetime") == 0:
-        if stun["class"] == "request":
-            yield "relay_released"
-        else:
-            frame["may"].append("relay_released")
+    if frame.get("error") == GONE:
+        yield "participant_gone"
+    if frame.get("lifetime") == 0 and stun["class"] == "request" and "retransmission_of" not in frame:
+        yield "relay_released"
     if frame.get("nominates"):
         yield "nominated"
     if "quotes" in frame:
-        yield "peer_unreachable"
+        yield "socket_closed" if frame["reporter"] in cap.local else "peer_unreachable"
     if "retransmission_of" in frame:
         if stun.get("method") == "channel-bind":
             yield "channel_bind_retransmitted"
@@ -81,31 +124,74 @@ def _by_itself(frame):
             yield "nonstandard_sdp"
 
 
-def _relay(frame, channels, released):
-    """The state of channels and allocations on each client and server pair."""
-    stun, ends = frame.get("stun") or {}, _ends(frame)
-    if frame["kind"] == "turn":
-        if stun["method"] == "allocate" and stun["class"] == "request" and "retransmission_of" not in frame:
-            released.discard(ends)
-            for key in [key for key in channels if key[0] == ends]:
-                del channels[key]
-        elif frame.get("lifetime") == 0 and stun["class"] == "request":
-            released.add(ends)
-        elif "binds" in frame:
-            state = channels.setdefault((ends, frame["binds"]["channel"]), {"asked": set(), "answer": None})
-            state["asked"].add(stun["txid"])
-            if state["answer"] == "error" and "retransmission_of" not in frame:
-                state["answer"] = None      # refused, and asked for anew
-        elif stun["method"] == "channel-bind":
-            for state in channels.values():
-                if stun["txid"] in state["asked"] and state["answer"] != "success":
-                    state["answer"] = stun["class"]
-    elif frame.get("channel") and frame["generation"] == "legacy":
-        state = channels.get((ends, frame["channel"]))
-        if state and not state["answer"]:
+class _Legs:
+    """Allocations and channels: asked, bound, refused, releasing, released."""
+
+    def __init__(self):
+        self.allocations, self.channels = {}, {}    # (ends, call): allocation; (ends, channel): leg
+        self.asked = {}                             # transaction id of a bind: leg
+
+    def see(self, frame, from_device):
+        stun, ends = frame.get("stun") or {}, _ends(frame)
+        if frame["kind"] == "turn":
+            key = ends, frame["call"]
+            if stun["method"] == "allocate" and stun["class"] == "request" and "retransmission_of" not in frame:
+                self.allocations[key] = {"released": None, "asked": None}
+            elif stun["method"] == "refresh":
+                self._refresh(frame, stun, self.allocations.get(key))
+            elif "binds" in frame:
+                self._bind(frame, stun, ends, self.allocations.get(key))
+            elif stun["method"] == "channel-bind":
+                self._bind_answer(frame, stun)
+        elif frame.get("channel"):
+            leg = self.channels.get((ends, frame["channel"]))
+            if leg:
+                self._data(frame, leg, from_device, self.allocations.get((ends, frame["call"])))
+
+    def _refresh(self, frame, stun, allocation):
+        if allocation is None:
+            return
+        if stun["class"] == "request" and frame.get("lifetime") == 0:
+            allocation["asked"] = allocation["asked"] or frame["time"]
+        elif allocation["asked"] is not None and stun["class"] == "success":
+            allocation["released"] = frame["time"]
+
+    def _bind(self, frame, stun, ends, allocation):
+        key = ends, frame["binds"]["channel"]
+        leg = self.channels.get(key)
+        if leg is None or leg["allocation"] is not allocation:
+            leg = self.channels[key] = {"allocation": allocation, "state": "asked", "told": False}
+        if leg["state"] == "refused" and "retransmission_of" not in frame:
+            leg["state"] = "asked"
+        self.asked[stun["txid"]] = leg
+
+    def _bind_answer(self, frame, stun):
+        leg = self.asked.get(stun["txid"])
+        if leg is None:
+            return
+        if stun["class"] == "error":
+            leg["state"] = "refused" if leg["state"] == "asked" else leg["state"]
+            return
+        leg["state"] = "bound"
+        frame["may" if leg["told"] else "events"].append("relay_ready")
+        leg["told"] = True
+
+    def _data(self, frame, leg, from_device, newest):
+        allocation = leg["allocation"]
+        if not from_device:
+            if leg["state"] == "asked":
+                leg["state"] = "bound"      # the relay itself sends there
+            return
+        if leg["state"] == "asked":
             frame["events"].append("early_channel_data")
-        if ends in released:
+        if allocation is None or allocation["asked"] is None:
+            return
+        if newest is not None and newest is not allocation:
+            frame["may"] += ["released_channel_used", "early_channel_data"]     # allocated anew, not bound anew yet
+        elif allocation["released"] is not None:
             frame["events"].append("released_channel_used")
+        elif frame["time"] - allocation["asked"] > RELEASE_RETRY:
+            frame["may"].append("released_channel_used")
 
 
 def _in_call(cap, frame, call, checks):
@@ -113,25 +199,44 @@ def _in_call(cap, frame, call, checks):
     if frame.get("legacy_username") and not call.username_seen:
         call.username_seen = True
         frame["events"].append("legacy_username")
+    if frame["generation"] == "modern" and (frame.get("channel") or 0) >> 8 == RELAY_HEADER >> 8:
+        _relay_header(frame, call)
     if sip:
         _dialog(frame, sip, call)
     if frame["kind"] == "rtp":
-        _media(frame, call)
+        _media(cap, frame, call)
     if stun.get("method") == "binding" and frame["path"] == "direct":
-        _hole(cap, frame, stun, checks)
+        checks.see(frame, stun, call)
+    _own_address(cap, frame, call)
+
+
+def _relay_header(frame, call):
+    if _ends(frame) not in call.relays:
+        frame["may" if call.relays else "events"].append("relay_ready")
+        call.relays.add(_ends(frame))
+
+
+def _own_address(cap, frame, call):
+    """A device that goes on with another address. Where both ends are local, no address is a new one."""
+    if "src" not in frame or frame["src"][0] not in cap.local or frame["dst"][0] in cap.local:
+        return
+    if call.own and frame["src"][0] not in call.own:
+        frame["may"].append("handover")
+    call.own.add(frame["src"][0])
 
 
 def _dialog(frame, sip, call):
-    asked = sip["method"] == "INVITE" and sip["status"] is None
-    if asked and (sip["call_id"], sip["cseq"]) not in call.invites:
-        call.invites.add((sip["call_id"], sip["cseq"]))
-        frame["events"].append("invite")
-    if sip["method"] == "INVITE" and sip["status"] == 180 and not call.rang:
-        call.rang = True
-        frame["events"].append("ringing")
-    if sip["method"] == "INVITE" and sip["status"] == 200 and not call.answered:
-        call.answered = True
-        frame["events"].append("call_answered")
+    if sip["method"] == "INVITE":
+        transaction = sip["call_id"], sip["cseq"]
+        if sip["status"] is None and transaction not in call.invites:
+            call.invites.add(transaction)
+            frame["events"].append("invite")
+        if sip["status"] == 180 and not call.rang:
+            call.rang = True
+            frame["events"].append("ringing")
+        if sip["status"] == 200 and not call.answered:
+            call.answered = True
+            frame["events"].append("call_answered")
     if sip["method"] == "BYE":
         if sip["status"] is None:
             call.last_bye = frame["number"]
@@ -143,9 +248,10 @@ def _dialog(frame, sip, call):
             frame["may"].append("call_ended")
 
 
-def _media(frame, call):
+def _media(cap, frame, call):
     """Legs that a sender uses, copies, and silence."""
     sender, leg = frame["sender"], (frame["path"], frame.get("link"))
+    _beginnings(cap, frame, call, sender)
     used = call.legs.setdefault(sender, set())
     if "copy_of" in frame:
         frame["events"].append("media_on_both_paths")
@@ -163,39 +269,60 @@ def _media(frame, call):
     call.heard[sender] = frame["time"]
 
 
-def _hole(cap, frame, stun, checks):
-    """The first check answered on a direct pair where others had been sent in vain: the answer shows it."""
-    pair = checks.setdefault(_ends(frame), {"vain": [], "open": True})
-    if stun["class"] == "request" and stun["txid"] not in pair["vain"]:
-        pair["vain"].append(stun["txid"])
-    elif stun["class"] == "success" and pair["open"]:
-        pair["open"] = False
-        request = cap.truth[frame["response_to"]]
-        if pair["vain"].index(stun["txid"]) > 0:
+def _beginnings(cap, frame, call, sender):
+    """The first RTP of each direction and medium, and a sender that stays alone."""
+    medium = "video" if frame["rtp"]["pt"] in VIDEO else "audio"
+    first, count = call.media.get((sender, medium), (frame["time"], 0))
+    call.media[sender, medium] = first, count + 1
+    unsure = frame["call"] in cap.start_open and frame["generation"] == "legacy"
+    if count == 0 and not unsure:
+        frame["events"].append("first_media")
+    elif count < AGREEING and unsure:
+        frame["may"].append("first_media")
+    began = min(t for (who, _), (t, _) in call.media.items() if who == sender)
+    alone = all(who == sender for who, _ in call.media)
+    if alone and frame["time"] - began >= ONE_WAY and not call.one_way:
+        call.one_way = True
+        frame["may" if unsure else "events"].append("one_way_media")
+
+
+class _Checks:
+    """Checks of direct pairs. A check is lost where the capture has no answer to it at all; one that is merely
+    under way isn't."""
+
+    def __init__(self, cap):
+        self.answered = {frame["stun"]["txid"] for frame in cap.truth.values()
+                         if (frame.get("stun") or {}).get("method") == "binding"
+                         and frame["stun"]["class"] in ("success", "error")}
+        self.pairs = {}
+
+    def see(self, frame, stun, call):
+        pair = self.pairs.setdefault((frame["call"], _ends(frame)), {"sent": [], "punched": False})
+        if stun["class"] == "request":
+            pair["sent"].append(stun["txid"])
+            return
+        if stun["class"] != "success":
+            return
+        if not call.direct_ready:
+            call.direct_ready = True
+            frame["events"].append("direct_ready")
+        if not pair["punched"] and set(pair["sent"]) - self.answered:
+            pair["punched"] = True
             frame["events"].append("hole_punched")
-            request["may"].append("hole_punched")
-        elif "retransmission_of" in request:
-            request["may"].append("hole_punched")
-            frame["may"].append("hole_punched")
-
-
-def _goes_on(cap, number):
-    """Whether the capture lasts until an answer to the BYE whose last copy this frame is would have come."""
-    end, last = max(frame["time"] for frame in cap.truth.values()), cap.truth[number]
-    first = cap.truth[last.get("retransmission_of", number)]
-    return end - first["time"] >= BYE_ANSWER and end - last["time"] >= BYE_ANSWER / 2
+        elif not pair["punched"] and any(pair["sent"].count(txid) > 1 for txid in pair["sent"]):
+            frame["may"].append("hole_punched")     # a copy with a stamp of its own was lost
 
 
 def _at_the_end(cap, number, call):
     frames = [f for f in cap.truth.values() if f["call"] == number]
+    last = max(f["time"] for f in cap.truth.values())
     if number in cap.start_open:
         for frame in frames:
             frame["may"].append("call_started")
-    if call.last_bye and not call.bye_answered and _goes_on(cap, call.last_bye):
-        cap.truth[call.last_bye]["events"].append("bye_unanswered")
-        for frame in frames:
-            if frame["number"] != call.last_bye and (frame.get("sip") or {}).get("method") == "BYE":
-                frame["may"].append("bye_unanswered")
+    if call.last_bye and not call.bye_answered:
+        last_bye = cap.truth[call.last_bye]
+        if last - last_bye["time"] >= BYE_WAIT:
+            last_bye["events"].append("bye_unanswered")
     end = max((f["time"] for f in frames if f["kind"] == "rtp"), default=0)
     for sender, heard in call.heard.items():
         if end - heard > MEDIA_GAP:     # a silence that nothing ended

@@ -251,7 +251,8 @@ def relay_error(stage):
     code = struct.pack("!HBB", 0, 6, 1) + b"Unable to Find Participant"
     wire = stun.message(0x203, stun.INDICATION, txid,
                         [stun.u32(stun.CHANNEL_NUMBER, 0x6000 << 16), Attribute(stun.ERROR_CODE, code),
-                         stun.address(stun.XOR_MAPPED_ADDRESS, (PUBLIC, 16393), txid)], "modern", kind="turn")
+                         stun.address(stun.XOR_MAPPED_ADDRESS, (PUBLIC, 16393), txid)], "modern", kind="turn",
+                        error=601)
     stage.cap.udp(RELAY, PHONE, wire, path="server", call=1)
     stage.cap.mark("relay error")
 

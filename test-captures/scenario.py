@@ -24,7 +24,7 @@ and, where they apply:
     response_to        frame of the request (its last copy)
     retransmission_of  frame of the first copy
     copy_of            frame of the same RTP packet on another path
-    quotes             frame in an ICMP error
+    quotes             frame in an ICMP error; reporter: whose error it is
     http               request or response of the connectivity check
     fields             {display-filter name: [values written]}
 """
@@ -185,9 +185,10 @@ class Capture:
         sender = self.truth[quoted]["src"][0]
         if is_ipv6(sender):
             return self.ip(reporter, sender, PROTO_ICMPV6,
-                           packets.icmpv6(reporter, sender, 1, 4, 0, frame[:keep]), quotes=quoted, **truth)
+                           packets.icmpv6(reporter, sender, 1, 4, 0, frame[:keep]),
+                           quotes=quoted, reporter=reporter, **truth)
         return self.ip(reporter, sender, PROTO_ICMP, packets.icmp(3, code, 0, frame[:keep]),
-                       quotes=quoted, **truth)
+                       quotes=quoted, reporter=reporter, **truth)
 
     # --- what tests and readers find by name ----------------------------------------------------
 

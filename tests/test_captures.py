@@ -416,25 +416,30 @@ EVENTS = {
         ("call_started", 60), ("reserved_allocation", 60), ("connectivity_check", 64, 68),
         ("early_channel_data", 122, 132, 142), ("legacy_username", 122), ("binding_retransmitted", 132, 142),
         ("channel_bind_retransmitted", 156), ("nominated", 164, 283), ("nonstandard_sdp", 169, 172),
-        ("invite", 169), ("ringing", 171), ("call_answered", 172), ("path_switch", 300, 301), ("call_ended", 5786), ("relay_released", 5791)),
+        ("call_answered", 172), ("path_switch", 300, 301), ("call_ended", 5786), ("relay_released", 5791),
+        ("relay_ready", 158), ("invite", 169), ("ringing", 171), ("first_media", 175, 176, 178, 179), ("direct_ready", 281)),
     "facetime-samenet": numbered(
         ("connectivity_check", 39, 41, 57, 59), ("call_started", 71), ("legacy_username", 71),
-        ("reserved_allocation", 135, 178), ("nominated", 182), ("nonstandard_sdp", 192, 198), ("invite", 192), ("ringing", 195),
-        ("call_answered", 198),
-        ("relay_released", 229, 280), ("allocation_mismatch", 262, 288), ("call_ended", 3282)),
+        ("reserved_allocation", 135, 178), ("nominated", 182), ("nonstandard_sdp", 192, 198), ("call_answered", 198),
+        ("relay_released", 229, 280), ("allocation_mismatch", 262, 288), ("call_ended", 3282),
+        ("direct_ready", 169), ("invite", 192), ("ringing", 195), ("first_media", 211, 212, 213, 215)),
     "facetime-samenet-nop2p": numbered(
         ("connectivity_check", 196, 199, 269, 272), ("call_started", 357), ("legacy_username", 357),
         ("peer_unreachable", 366), ("binding_retransmitted", 379, 413, 503, 536, 561, 568),
         ("reserved_allocation", 417, 439), ("early_channel_data", 476, 509, 536, 568), ("hole_punched", 557),
         ("nominated", 571), ("channel_bind_retransmitted", 578), ("relay_released", 585, 594),
-        ("nonstandard_sdp", 598, 608), ("invite", 598), ("ringing", 604), ("call_answered", 608), ("call_ended", 3541)),
+        ("nonstandard_sdp", 598, 608), ("call_answered", 608), ("call_ended", 3541),
+        ("relay_ready", 482, 589), ("direct_ready", 557), ("invite", 598), ("ringing", 604),
+        ("first_media", 625, 626, 627, 629)),
     "facetime-dropmidcall": numbered(
         ("connectivity_check", 73, 75), ("call_started", 92, 9600), ("reserved_allocation", 92, 9600),
         ("early_channel_data", 101, 9609), ("legacy_username", 101, 9609), ("nominated", 107, 136, 9630),
-        ("nonstandard_sdp", 110, 115, 9634, 9637), ("invite", 110, 9634), ("ringing", 114, 9636), ("call_answered", 115, 9637), ("path_switch", 149, 151, 6893),
+        ("nonstandard_sdp", 110, 115, 9634, 9637), ("call_answered", 115, 9637), ("path_switch", 149, 151, 6893),
         ("relay_released", 150, 9971), ("call_ended", 9598, 9960), ("call_restarted", 9600),
         ("bye_retransmitted", 9605, 9623, 9633), ("bye_unanswered", 9633), ("binding_retransmitted", 9619, 9624),
-        ("released_channel_used", 6893, 9598, 9605, 9623, 9633), ("media_on_both_paths", 6893)),
+        ("released_channel_used", 6893, 9598, 9605, 9623, 9633), ("media_on_both_paths", 6893),
+        ("relay_ready", 103, 9611), ("invite", 110, 9634), ("ringing", 114, 9636), ("direct_ready", 135),
+        ("first_media", 117, 118, 119, 126, 9639, 9640, 9642, 9643)),
 }
 
 

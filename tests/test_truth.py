@@ -6,6 +6,7 @@ import collections
 
 import pytest
 
+import events
 import generate
 import support
 
@@ -23,13 +24,7 @@ FIELDS = ["frame.number", "facetime.kind", "facetime.generation", "facetime.path
 MID_CALL = ("mid-call-direct", "mid-call-relay")
 AGREEING = 3
 
-# The events of docs: what else the plugin tells is welcome.
-KNOWN_EVENTS = {
-    "connectivity_check", "reserved_allocation", "allocation_mismatch", "channel_bind_retransmitted",
-    "binding_retransmitted", "early_channel_data", "relay_released", "released_channel_used", "legacy_username",
-    "nominated", "hole_punched", "peer_unreachable", "path_switch", "media_on_both_paths", "media_gap",
-    "nonstandard_sdp", "bye_retransmitted", "bye_unanswered", "call_started", "call_answered", "call_ended",
-    "call_restarted", "invite", "ringing"}
+KNOWN_EVENTS = set(events.EVENTS)     # what else the plugin tells is welcome
 
 pytestmark = pytest.mark.parametrize("name", generate.CAPTURES)
 
@@ -124,4 +119,19 @@ def test_events(frames):
         repeated = {event for event in told if told.count(event) > 1}
         if missing or surplus or repeated:
             wrong.append(f"frame {truth['number']}: missing {missing}, surplus {surplus}, repeated {repeated}")
+    assert not wrong[:20]
+
+
+CHAT, COMMENT = 0x200000, 0x100000
+
+
+def test_severities(tshark, name):
+    """What only says how FaceTime does things is severity chat; a comment would lose the name in Expert Information."""
+    chat = {event for event, (_, severity) in events.EVENTS.items() if severity == events.CHAT}
+    wrong = []
+    for row in tshark.rows(support.TEST_CAPTURES / generate.file_name(name), "frame.number", "facetime.event",
+                           "_ws.expert.severity", two_pass=True, filter="facetime.event"):
+        found = [int(value, 0) for value in row["_ws.expert.severity"]]
+        if COMMENT in found or found.count(CHAT) < len(chat.intersection(row["facetime.event"])):
+            wrong.append((row["frame.number"], row["facetime.event"], found))
     assert not wrong[:20]

@@ -137,3 +137,4 @@ class Restart(RelayedEnds):
         self.relay.release()
         cap.run(0.06)
         self.relay.released()
+        cap.tail(6, 2.0)   # the capture goes on for four seconds after the last copy of the first call's BYE

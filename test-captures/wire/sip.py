@@ -14,7 +14,8 @@ from . import Wire
 COMPACT = {"Via": "v", "To": "t", "From": "f", "Call-ID": "i", "Contact": "m", "Content-Type": "c",
            "Content-Encoding": "e", "Content-Length": "l"}
 VICEROY_2010, VICEROY_2015 = "Viceroy 1.4.1", "Viceroy 1.7.0/GK"
-REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 603: "Decline"}
+REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 407: "Proxy Authentication Required", 486: "Busy Here",
+           487: "Request Terminated", 488: "Not Acceptable Here", 603: "Decline"}
 
 
 def _raw_deflate(data):
@@ -88,11 +89,12 @@ class Dialog:
         self.rng, self.agent, self.short = rng, agent, COMPACT if compact else {}
         self.branches = {}
 
-    def request(self, method, sender, cseq, body=None, ske_seq=None, reason=None):
+    def request(self, method, sender, cseq, body=None, ske_seq=None, reason=None, again=False):
+        """again: an INVITE inside the dialog, which names both ends by their tags."""
         start = f"{method} {self._uri(OTHER[sender])} SIP/2.0"
         key = (sender, cseq, method == "ACK")
         headers = [("Via", self._via(sender, key)), ("Max-Forwards", "70")]
-        headers += self._names(sender, method, cseq, method != "INVITE")
+        headers += self._names(sender, method, cseq, again or method not in ("INVITE", "CANCEL"))
         if method == "INVITE":
             headers.append(self._contact(sender))
         return self._write(start, headers, body, ske_seq, reason,

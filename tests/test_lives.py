@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A share of the random lives of lives.py: one to six calls in one capture, told apart."""
+
+import pytest
+
+import lives
+
+SEEDS = range(1, 26)
+
+
+@pytest.fixture(scope="module")
+def verdicts(tshark):
+    return [lives.Verdict(seed, tshark) for seed in SEEDS]
+
+
+def faults(verdicts, found):
+    """{seed: what `found` finds in its verdict}, of those where it finds something."""
+    return {v.seed: list(v.why()) for v in verdicts if found(v)}
+
+
+def test_calls_are_told_apart(verdicts):
+    assert not faults(verdicts, lambda v: v.merged)
+
+
+def test_calls_stay_whole(verdicts):
+    assert not faults(verdicts, lambda v: v.split)
+
+
+def test_most_frames_have_their_call(verdicts):
+    share, lines = lives.summary(verdicts)
+    assert share >= lives.GOAL, "\n".join(lines)
+
+
+def test_severe_events_are_true(verdicts):
+    assert not faults(verdicts, lambda v: v.false)
+
+
+def test_severe_events_are_told(verdicts):
+    assert not faults(verdicts, lambda v: v.missing)
