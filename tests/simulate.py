@@ -76,6 +76,7 @@ class Plan:
     wobble: float = .003                # of each hop: up to so much more
     losses: dict = dataclasses.field(default_factory=dict)      # hop: Loss
     overtaken: float = 0.0              # share of packets that a hop holds up
+    stalls: dict = dataclasses.field(default_factory=dict)      # hop: (from, to): it holds all up
     ppm: dict = dataclasses.field(default_factory=lambda: {"A": 20.0, "B": -30.0})
     video: bool = True
     # signalling
@@ -92,16 +93,18 @@ class Plan:
 class Hop:
     """A way that packets pass in order, but for those that it holds up."""
 
-    def __init__(self, rng, delay, wobble, loss=None, overtaken=0.0):
-        self.rng, self.delay, self.wobble, self.loss = rng, delay, wobble, loss or Loss()
+    def __init__(self, rng, delay, wobble, loss=None, overtaken=0.0, stall=(0, 0)):
+        self.rng, self.delay, self.wobble, self.loss, self.stall = rng, delay, wobble, loss or Loss(), stall
         self.overtaken, self.last, self.burst = overtaken, 0.0, 0
 
-    def carry(self, when, packet=None, offset=0.0):
+    def carry(self, when, packet=None, offset=0.0, ordered=False):
         """When it arrives, or None. Without a packet, or a protected one: always."""
         arrival = when + self.delay + self.rng.random() * self.wobble
-        if packet is None:
+        if packet is None and not ordered:
             return arrival
-        if not packet.protected:
+        if packet and self.stall[0] <= when - offset < self.stall[1]:
+            arrival = offset + self.stall[1] + self.delay
+        if packet and not packet.protected:
             if self._loses(when - offset, packet.stream.medium):
                 return None
             if self.rng.random() < self.overtaken:
@@ -229,9 +232,10 @@ class Call:
             for name, delay in ((f"{e}:up", plan.delay["up"]), (f"{e}:relay", .0005),
                                 (f"{e}:down", plan.delay["down"]), (f"{e}:direct", plan.delay["direct"])):
                 self.hops[name] = Hop(self.rng, delay, plan.wobble if "relay" not in name else 0,
-                                      plan.losses.get(name), plan.overtaken if "relay" not in name else 0)
+                                      plan.losses.get(name), plan.overtaken if "relay" not in name else 0,
+                                      plan.stalls.get(name, (0, 0)))
         self.records = {e: [] for e in ENDS}
-        self.arriving, self.order = [], 0
+        self.under_way, self.order = [], 0
         self.heard = {e: None for e in ENDS}            # last stamped packet of the other
         self.heard_audio = dict.fromkeys(ENDS, 0)
         self.heard_bits = dict.fromkeys(ENDS, 0)
@@ -379,26 +383,30 @@ class Call:
     # --- the ways -------------------------------------------------------------------------------
 
     def _carry(self, packet, path):
-        """Send it on this path now: it is seen at the sender's, arrives or is lost."""
+        """Send it on this path now: it is seen at the sender's, and under way."""
         end, when = packet.stream.end, packet.sent
         marks = self._counter(end, when) if path == "relay" and self.modern else {}
         self._seen(end, when, packet, path, **marks)
-        lost, now = None, when
-        for hop in (f"{end}:direct",) if path == "direct" else (f"{end}:up", f"{end}:relay", f"{OTHER[end]}:down"):
-            if hop == f"{end}:relay":
-                self._at_relay(end, now, marks)
-            elif hop.endswith(":down"):
-                self.relayed_out[OTHER[end]] += 1
-            arrived = self.hops[hop].carry(now, packet, self.plan.media_at)
-            if arrived is None:
-                lost = hop
-                break
-            now = arrived
-        packet.lost_at[path] = lost
-        if lost is None:
-            packet.arrivals[path] = now
-            self.order += 1
-            heapq.heappush(self.arriving, (now, self.order, packet, path))
+        if path == "direct":
+            self._pass(f"{end}:direct", when, packet, path, self._arrive)
+        else:
+            self._pass(f"{end}:up", when, packet, path, self._relay, marks)
+
+    def _pass(self, hop, when, packet, path, action, *more):
+        """The packet enters a hop; `action` is what happens where it leaves it."""
+        at = self.hops[hop].carry(when, packet, self.plan.media_at)
+        packet.lost_at[path] = hop if at is None else None
+        if at is not None:
+            self._later(at, action, packet, path, *more)
+
+    def _later(self, when, action, *more):
+        self.order += 1
+        heapq.heappush(self.under_way, (when, self.order, action, more))
+
+    def _deliver(self, until):
+        while self.under_way and self.under_way[0][0] <= until:
+            when, _, action, more = heapq.heappop(self.under_way)
+            action(when, *more)
 
     def _counter(self, end, when):
         """Twice a second a packet bears a counter, and the relay reports."""
@@ -408,26 +416,36 @@ class Call:
         self.counter[end] += 1
         return {"counter": self.counter[end]}
 
-    def _at_relay(self, end, when, marks):
-        """A packet that asks to be counted has come to the relay; a report goes back where it bears a counter."""
+    def _relay(self, when, packet, path, marks):
+        """It has come to the relay, which counts it, reports where asked to, and sends it on."""
+        end = packet.stream.end
         if marks:
             hold = self.rng.randrange(0, 60)
-            stats = (marks["counter"], int(when * 1000) & 0xFFFF, hold, self.relayed_in[end] & 0xFFFF,
-                     self.relayed_out[end] & 0xFFFF, 0xFFFF)
-            self._record(end, self.hops[f"{end}:down"].carry(when + hold / 1000), self.relays[end],
-                         self._home(end, when), modern.relay(b"", stats=stats), incoming=True)
+            self._later(when + hold / 1000, self._report, end, marks["counter"], hold, self.relayed_in[end])
         self.relayed_in[end] += 1
+        self._pass(f"{end}:relay", when, packet, path, self._leave)
 
-    def _deliver(self, until):
-        while self.arriving and self.arriving[0][0] <= until:
-            when, _, packet, path = heapq.heappop(self.arriving)
-            end = OTHER[packet.stream.end]
-            self._seen(end, when, packet, path)
-            if min(packet.arrivals.values()) == when and packet.stream.medium == "audio":
-                self.heard_audio[end] += 1
-                if self.heard[end] is None or packet.stamp is None or packet.stamp > self.heard[end].stamp:
-                    self.heard[end] = packet
-            self.heard_bits[end] += 8 * len(packet.wire)
+    def _leave(self, when, packet, path):
+        end = OTHER[packet.stream.end]
+        self.relayed_out[end] += 1
+        self._pass(f"{end}:down", when, packet, path, self._arrive)
+
+    def _report(self, when, end, counter, hold, received):
+        """The relay's statistics: counter, clock, hold, packets received from this client before it, and sent."""
+        stats = (counter, int(when * 1000) & 0xFFFF, hold, received & 0xFFFF, self.relayed_out[end] & 0xFFFF, 0xFFFF)
+        arrived = self.hops[f"{end}:down"].carry(when, ordered=True)
+        self._record(end, arrived, self.relays[end], self._home(end, when), modern.relay(b"", stats=stats),
+                     incoming=True)
+
+    def _arrive(self, when, packet, path):
+        end = OTHER[packet.stream.end]
+        packet.arrivals[path] = when
+        self._seen(end, when, packet, path)
+        self.heard_bits[end] += 8 * len(packet.wire)
+        if min(packet.arrivals.values()) == when and packet.stream.medium == "audio":
+            self.heard_audio[end] += 1
+            if self.heard[end] is None or packet.stamp is None or packet.stamp > self.heard[end].stamp:
+                self.heard[end] = packet
 
     def _home(self, end, when):
         place = self.places[end]
