@@ -792,10 +792,11 @@ class Capture:
     directions                 "both", "in" or "out"
     window                     (from, to): only this part of true time
     snap                       bytes that are kept of each frame
+    background                 seconds between two DNS questions of the same device; None: there are none
     """
 
     def __init__(self, calls, at="A", clock="exact", offset=0.0, ppm=0.0, step=None, mirrored=0.0,
-                 directions="both", window=None, snap=None):
+                 directions="both", window=None, snap=None, background=None):
         plan = calls[0].plan
         self.calls, self.at, self.batched, self.snap = calls, at, clock == "batched", snap
         self.clock_kind = clock
@@ -809,6 +810,8 @@ class Capture:
                 record.time += call.start
             end = call.start + plan.media_at + plan.seconds + plan.goes_on
             records += [r for r in own if r.time <= end or call.plan.outcome != "answered"]
+        if background:
+            records += self._background(records[-1:] and max(r.time for r in records), background)
         records += [dataclasses.replace(r, time=r.time + 50e-6 + 300e-6 * rng.random(), mirrored=True)
                     for r in records if mirrored and rng.random() < mirrored]
         if directions != "both":
@@ -820,6 +823,13 @@ class Capture:
         for number, record in enumerate(records, 1):
             record.number, record.stamp = number, stamp(record.time)
         self.records = records
+
+    def _background(self, end, step):
+        """What shows that the capture goes on: 10 s beyond the call."""
+        src, dst = (self.calls[0].places[self.at].host[0], 50123), ("192.168.1.1", 53)
+        name = b"\7example\3com\0"
+        for i in range(int((end + 10) / step)):
+            yield Record(i * step, src, dst, struct.pack("!6H", i, 0x0100, 1, 0, 0, 0) + name + b"\0\1\0\1")
 
     def write(self):
         out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, self.snap or 262144, self.linktype)]
