@@ -150,6 +150,11 @@ class Truth:
         if samples:
             step = {"EVS": 60}.get(self.stream.call.plan.audio, 20)
             self.rtt = (statistics.median(samples), statistics.median(net), 2 * step)
+        call = self.stream.call
+        trips = [1000 * call.round_trip(path) for path in ("relay", "direct")]
+        self.trips = (min(trips), max(trips) + 4000 * call.plan.wobble)
+        # RTCP measures what this side sent, by a clock that can be believed
+        self.by_rtcp = (call.plan.mode, self.direction, self.capture.clock_kind) == ("legacy", "out", "exact")
         back = [p for s in self.stream.call.streams if s.end != self.stream.end and s.medium == "audio"
                 for p in s.packets if p.reported is not None and self._captured(p)]
         self.reported = back[-1].reported if back and self.medium == "audio" else None
@@ -271,8 +276,12 @@ class Comparison:
             self.same("rtt median of samples", rtt["median"], median, near(rtt["median"], median, 0, bound / 2))
         elif truth.rtt and truth.medium == "audio":
             self.same("rtt", rtt, "of stamps", False)
-        elif rtt and not truth.rtt:
-            self.same("rtt's clock", rtt, None, not (truth.batched and rtt["basis"] == "rtcp"))
+        elif truth.by_rtcp and not rtt:
+            self.same("rtt", rtt, "of RTCP", False)
+        elif rtt:
+            self.same("rtt's clock", rtt, None, not truth.batched)
+            low, high = truth.trips
+            self.same("rtt median", rtt["median"], truth.trips, low - RTT <= rtt["median"] <= high + NTP_RTT)
 
     def _places(self):
         truth, record = self.truth, self.record
@@ -311,7 +320,7 @@ def differences(truth, record):
 def sample(truth, call=1):
     """The JSON that the contract asks for, made from the truth: to check the comparison with."""
     media = truth.batched
-    stamps = truth.rtt and truth.medium == "audio"
+    rtt = truth.rtt[0] if truth.rtt and truth.medium == "audio" else truth.trips[0] if truth.by_rtcp else None
     return {
         "schema": 1, "call": call, "ssrc": truth.ssrc, "inside_quic": False, "direction": truth.direction,
         "medium": truth.medium, "codecs": [], "payload_types": truth.payload_types, "sender": "",
@@ -324,8 +333,7 @@ def sample(truth, call=1):
         "frame_rate": {"mean": truth.mean_rate, "least": min(truth.rates)} if truth.rates else None,
         "freezes": [{"frame": f.frames[0], "at": f.at, "length": f.length} for f in truth.freezes],
         "jitter": truth.jitter and dict(zip(("mean", "max"), truth.jitter)),
-        "rtt": {"basis": "stamps", "samples": 9, "min": truth.rtt[0], "median": truth.rtt[0],
-                "p95": truth.rtt[0]} if stamps else None,
+        "rtt": rtt and {"basis": "rtcp" if truth.by_rtcp else "stamps", "samples": 9, "min": rtt, "median": rtt, "p95": rtt},
         "peer_report": {"received": truth.reported} if truth.reported is not None else None,
         "paths": [{"path": p, "packets": n} for p, n in truth.paths.items()], "dscp": truth.dscp,
         "series": [{"t": t, "packets": n, "bytes": size, "lost": truth.lost if t == min(truth.series) else 0,

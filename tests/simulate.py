@@ -18,7 +18,6 @@ Times are seconds of true time from the call's start. A sender's clock may be of
                            A:direct                     directly
 """
 
-import bisect
 import copy
 import dataclasses
 import heapq
@@ -81,7 +80,6 @@ class Plan:
     video: bool = True
     # signalling
     answers: bool = True                # the direct checks are answered
-    checks: bool = True
     rings_after: float = .08            # INVITE to 180
     ending: str = "A"                   # who hangs up; "none"; "unanswered" (BYE; legacy)
     outcome: str = "answered"           # legacy: or "busy", "declined", "cancelled"
@@ -187,7 +185,6 @@ class Record:
     packet: Packet = None       # the RTP in it
     path: str = None
     mirrored: bool = False      # the same datagram, seen again
-    reports: Packet = None
     raw: bytes = None           # whole IP packet where it isn't UDP
     number: int = 0             # frame
     stamp: int = 0              # what the capture's clock says, microseconds since 1970
@@ -241,7 +238,7 @@ class Call:
         self.heard_bits = dict.fromkeys(ENDS, 0)
         self.relayed_in, self.relayed_out = dict.fromkeys(ENDS, 0), dict.fromkeys(ENDS, 0)
         self.counter, self.counted_at = dict.fromkeys(ENDS, 0), dict.fromkeys(ENDS, -1.0)
-        self.last_report = {}
+        self.reports, self.allocations = {}, {}        # RTCP: (sent as NTP, arrived) by end and medium
         self._signalling()
         if plan.outcome == "answered":
             self._media()
@@ -516,10 +513,11 @@ class Call:
             if stream.end != end or not stream.packets:
                 continue
             about = next(s for s in self.streams if s.end != end and s.medium == stream.medium)
-            last = self.last_report.get((OTHER[end], stream.medium))
+            came = [r for r in self.reports.get((OTHER[end], stream.medium), ()) if r[1] < when]
             ntp = rtp.ntp(round((START + when) * 1e6))
             block = b""
-            if last and last[1] < when:
+            if came:
+                last = came[-1]
                 delay = int((when - last[1]) * 65536)
                 block = struct.pack("!IIIIII", about.ssrc, 0, about.seq(about.count, about.epoch), 3,
                                     last[0] >> 16 & 0xFFFFFFFF, delay)
@@ -528,7 +526,7 @@ class Call:
             report = struct.pack("!BBH", 0x80 | bool(block), rtp.SR, len(body) // 4) + body
             name = rtp.source_description(stream.ssrc, f"user@{self.places[end].host[0]}")
             arrived = self._both(end, when, report + name, path)
-            self.last_report[end, stream.medium] = (ntp, arrived)
+            self.reports.setdefault((end, stream.medium), []).append((ntp, arrived))
             when += .004
 
     # --- signalling -----------------------------------------------------------------------------
@@ -544,6 +542,11 @@ class Call:
         self._record(end, .05, home, server, snatmap.snatmap(snatmap.REQUEST, nonce, home))
         self._record(end, .09, server, home, snatmap.snatmap(snatmap.RESPONSE, nonce, mapped), incoming=True)
 
+    def round_trip(self, path):
+        """The least that it takes there and back, s."""
+        delay = self.plan.delay
+        return 2 * (delay["direct"] if path == "direct" else delay["up"] + delay["down"])
+
     def switch(self):
         """When media first goes directly (true time), or None."""
         direct = [since for since, path in self.plan.paths if path == "direct"]
@@ -551,7 +554,6 @@ class Call:
         return self.plan.media_at + min(direct) if direct else None
 
     def _modern_signalling(self):
-        plan = self.plan
         for end in ENDS:
             place = self.places[end]
             self._record(end, .3, place.host, self.relays[end],
@@ -563,9 +565,7 @@ class Call:
             self._both(end, .8 + .05 * number, modern.link_message(
                 modern.CONNECTION_DATA, [modern.counter(1), modern.connection_data(places)],
                 self.rng.randbytes(20)), "relay")
-        if plan.checks:
-            self._modern_checks()
-        self._modern_end()
+        self._modern_checks()
 
     def _interface_info(self, end, when):
         items = [(self.links[e], modern.WIFI, 1446, 0, 1) for e in ENDS]
@@ -606,10 +606,8 @@ class Call:
                             [stun.link_id(uuid), stun.radio(modern.WIFI),
                              stun.Attribute(stun.MESSAGE_INTEGRITY, self.rng.randbytes(20))], "modern")
 
-    def _modern_end(self):
-        """Who hangs up closes its socket: what still comes is answered by ICMP. Written when captured."""
-
-    def _closed_socket(self, at, records):
+    def closed_socket(self, at, records):
+        """Who hangs up closes its socket: what still comes is answered by ICMP."""
         if not self.modern or self.plan.ending != at:
             return
         closed = self.plan.media_at + self.plan.seconds + .03
@@ -635,19 +633,20 @@ class Call:
         arrived = self._both("A", invite_at, dialog.request("INVITE", "caller", 1, offer), "relay")
         self._both("B", arrived + .01, dialog.response(100, "INVITE", "callee", 1), "relay")
         if plan.outcome == "busy":
-            return self._refused(dialog, arrived + .1, 486, "Busy Here")
-        self._both("B", arrived + plan.rings_after, dialog.response(180, "INVITE", "callee", 1), "relay")
+            self._refused(dialog, arrived + .1, 486, "Busy Here")
+            return
+        rings = arrived + plan.rings_after
+        self._both("B", rings, dialog.response(180, "INVITE", "callee", 1), "relay")
         if plan.outcome == "declined":
-            return self._refused(dialog, arrived + plan.rings_after + 2, 603, "Decline")
-        if plan.outcome == "cancelled":
-            return self._cancelled(dialog, arrived + plan.rings_after + 3)
-        self.answered_at = max(arrived + plan.rings_after + .1, invite_at + .3)
-        got = self._both("B", self.answered_at, dialog.response(200, "INVITE", "callee", 1, answer), "relay")
-        self._both("A", got + .004, dialog.request("ACK", "caller", 1), "relay")
-        if plan.checks:
+            self._refused(dialog, rings + 2, 603, "Decline")
+        elif plan.outcome == "cancelled":
+            self._cancelled(dialog, rings + 3)
+        else:
+            got = self._both("B", max(rings + .1, invite_at + .3),
+                             dialog.response(200, "INVITE", "callee", 1, answer), "relay")
+            self._both("A", got + .004, dialog.request("ACK", "caller", 1), "relay")
             self._direct_checks(devices)
-        self._bye(dialog, devices)
-        return None
+            self._bye(dialog)
 
     def _scribe(self, end):
         """What legacy.py writes with: a capture that hands each datagram to this call."""
@@ -666,35 +665,29 @@ class Call:
 
     def _allocation(self, end, devices):
         near, far = devices[end], devices[OTHER[end]]
-        cap = near.host and self._scribe(end)
+        cap = self._scribe(end)
         relayed = (self.relays[end][0], 16385)
         allocation = legacy.Allocation(cap, 1, near, self.relays[end], relayed)
         far.relayed = far.relayed or stun.Candidate(stun.RELAYED, (self.relays[OTHER[end]][0], 16385), far.relayed_word)
         up, down = allocation.paths(0x4002, far.public)
         mine = legacy.Check(near, near.relayed, far.relayed, up, down)
         theirs = legacy.Check(far, far.relayed, near.relayed, down, up)
-        for when, action in ((.2, allocation.allocate), (.24, allocation.allocated),
-                             (.3, lambda: allocation.bind(0x4002, far.public)),
-                             (.34, lambda: allocation.bound(0x4002)),
-                             (.45, mine.send), (.52, mine.answer), (.55, theirs.send), (.56, theirs.answer)):
+        trip = self.round_trip("relay")
+        first = mine if near.controlling else theirs
+        nominated, answered = .38 + trip, .38 + trip + (trip if near.controlling else .002)
+        steps = [(.2, allocation.allocate), (.24, allocation.allocated), (.3, lambda: allocation.bind(0x4002, far.public)),
+                 (.34, lambda: allocation.bound(0x4002)), (.36, mine.send), (.36 + trip, mine.answer),
+                 (.361, theirs.send), (.363, theirs.answer),
+                 (nominated, lambda: first.send(nominate=1)), (answered, first.answer)]
+        for when, action in sorted(steps, key=lambda step: step[0]):
             cap.run_to(when)
             action()
-        if near.controlling:
-            cap.run_to(.6)
-            mine.send(nominate=1)
-            cap.run_to(.66)
-            mine.answer()
-        else:
-            cap.run_to(.64)
-            theirs.send(nominate=1)
-            theirs.answer()
-        self.allocations = getattr(self, "allocations", {})
         self.allocations[end] = (cap, allocation)
 
     def _direct_checks(self, devices):
         """A check of the other's address at home in vain; of its public one before the switch, answered if at all."""
         switch = self.switch()
-        when = (switch - .4) if switch else self.plan.media_at + .5
+        when = (switch - .1 - 2 * self.round_trip("direct")) if switch else self.plan.media_at + .5
         for end in ENDS:
             near, far = devices[end], devices[OTHER[end]]
             cap = self._scribe(end)
@@ -708,18 +701,19 @@ class Call:
             mine.send()
             if not (switch or self.plan.answers):
                 continue
-            cap.run_to(when + .045)
+            trip = self.round_trip("direct")
+            cap.run_to(when + trip)
             mine.answer()
             theirs.send()
             theirs.answer()
-            for nominating, second in ((mine, .1), (theirs, .12)):
-                if nominating.device.controlling and switch:
-                    cap.run_to(when + second)
-                    nominating.send(nominate=1)
-                    cap.run_to(when + second + .045)
-                    nominating.answer()
+            nominating = mine if mine.device.controlling else theirs
+            if switch:
+                cap.run_to(when + trip + .05)
+                nominating.send(nominate=1)
+                cap.run_to(when + trip + .05 + (trip if nominating is mine else .002))
+                nominating.answer()
 
-    def _bye(self, dialog, devices):
+    def _bye(self, dialog):
         plan = self.plan
         if plan.ending == "none":
             return
@@ -805,7 +799,7 @@ class Capture:
         records = []
         for call in calls:
             own = [copy.copy(r) for r in call.records[at]]
-            call._closed_socket(at, own)
+            call.closed_socket(at, own)
             for record in own:
                 record.time += call.start
             end = call.start + plan.media_at + plan.seconds + plan.goes_on
@@ -852,9 +846,10 @@ class Capture:
 
 
 def main():
-    import test_quality
-    seed, name = int(sys.argv[1]), sys.argv[2]
-    pathlib.Path(name).write_bytes(test_quality.simulated(seed).write())
+    if len(sys.argv) != 3 or not sys.argv[1].isdigit():
+        sys.exit("Usage: simulate.py SEED FILE")
+    import test_quality         # which imports this module
+    pathlib.Path(sys.argv[2]).write_bytes(test_quality.simulated(int(sys.argv[1])).write())
 
 
 if __name__ == "__main__":
