@@ -2,6 +2,8 @@
 """tools/two-ends: pairs of captures of one simulated call, with known losses on each hop."""
 
 import functools
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -194,6 +196,46 @@ def test_cut_packets_are_told_by_their_beginnings(two_ends):
     assert record["captures"]["B"]["cut"]
     for stream in record["streams"]:
         assert stream["lost"] == len(truths(call, captures)[stream["ssrc"]].lost)
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """The tool as a module."""
+    loader = importlib.machinery.SourceFileLoader("two_ends_tool", str(TOOL))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+UP, DOWN = "uplink", "downlink"
+
+
+@pytest.mark.parametrize("up, down, right", [
+    ([(UP, 0, "ab")], [(DOWN, 2, "ab")], {"a": DOWN, "b": DOWN}),
+    ([(UP, 2, "ab")], [(DOWN, 0, "ab")], {"a": UP, "b": UP}),
+    ([(UP, 0, "ab")], [(DOWN, 0, "ab")], {"a": "relay", "b": "relay"}),
+    ([(UP, 1, "ab")], [(DOWN, 1, "ab")], {"a": None, "b": None}),
+    ([(UP, 1, "a"), (UP, 0, "b")], [(DOWN, 1, "ab")], {"a": UP, "b": DOWN}),
+    ([(UP, 1, "a"), (UP, 0, "b")], [(DOWN, 0, "ab")], {"a": UP, "b": "relay"}),
+    ([], [(DOWN, 1, "ab")], {"a": None, "b": None}),
+    ([], [(DOWN, 2, "ab")], {"a": DOWN, "b": DOWN}),
+    ([(UP, 1, "a")], [(DOWN, 1, "a")], {"a": None}),               # it can't have been lost twice
+    ([(UP, 3, "ab")], [(DOWN, 0, "ab")], {"a": None, "b": None}),  # more than there are
+])
+def test_a_hop_is_given_where_the_counts_leave_no_other(tool, up, down, right):
+    groups = [[tool.Group(hop, lost, frozenset(frames), True) for hop, lost, frames in side] for side in (up, down)]
+    assert tool.settled(sorted(right), *groups, tool.between(sorted(right), *groups)) == right
+
+
+def test_a_report_that_runs_behind_is_no_loss(tool):
+    """As the real relay's: 0, 3, then -1 more than it should be, and 3 from there on."""
+    def merged(*losses):
+        return [(i.begin, i.end, i.lost) for i in tool.merged(tool.Interval(n, n + 1, lost)
+                                                              for n, lost in enumerate(losses))]
+    assert merged(0, 1, -1, 0) == [(0, 1, 0), (1, 3, 0), (3, 4, 0)]
+    assert merged(-1, 1, 0) == [(0, 2, 0), (2, 3, 0)]
+    assert sum(lost for _, _, lost in merged(0, 3, -4, 4, 0)) == 3
+    assert merged(2, -1, -1) == [(0, 3, 0)]
 
 
 def files(*captures):
