@@ -62,6 +62,7 @@ class Plan:
     seconds: float = 30.0
     media_at: float = 2.0
     audio: str = "AAC-ELD"              # or "RED", "EVS"; legacy: AAC-ELD
+    trailer: int = 2023                 # or 2026: short key ids, authentication tags one-to-one
     fps: float = 30.0
     slow: tuple = ()                    # (from, to, frames per second)
     pauses: tuple = ()                  # the camera stands still: (from, to, ends)
@@ -362,8 +363,18 @@ class Call:
                 fec = (modern.fec_parity(8, sources) if packet.parity
                        else modern.fec_source(0x0B + place[0], size))
             extension = modern.video_extension(fec=fec, version=1)
-        packet.wire = bytes(modern.rtp(packet.payload_type, seq, ts, stream.ssrc, payload,
-                                       self.mki[stream.end], marker, extension))
+        packet.wire = bytes(rtp.rtp(packet.payload_type, seq, ts, stream.ssrc, payload + self._trailer(stream, seq),
+                                    marker, extension and extension[:2]))
+
+    def _trailer(self, stream, seq):
+        """2023: MKI, u32 0. 2026: head of the MKI, then u32 0x20, or one-to-one: roll-over counter at times, tag."""
+        plan = self.plan
+        if plan.trailer == 2023:
+            return self.mki[stream.end] + bytes(4)
+        if plan.mode == "multiway":
+            return b"\x00\x10\x00\x00\x00\x20"
+        rollover = bytes(4) if seq & 0x7F == 0 else b""
+        return b"\x00\x10" + rollover + self.rng.randbytes(4 if stream.medium == "audio" else 10)
 
     def _audio_extension(self, packet):
         """0x8500: feedback, received kbit, bursts and count; queuing, stamp, one way; video loss, bandwidth."""

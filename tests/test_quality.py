@@ -12,7 +12,8 @@ import quality
 import support
 from simulate import Call, Loss, Plan
 
-SEEDS = range(27)
+SEEDS = range(30)
+OF_2026 = 27             # from this seed on: the trailers of 2026
 MODES, CLOCKS = ("one-to-one", "legacy", "multiway"), ("exact", "batched", "stepped")
 LOSSES = (
     {},
@@ -29,6 +30,7 @@ def simulated(seed):
     rng = random.Random(f"quality {seed}")
     mode, clock = MODES[seed % 3], CLOCKS[seed // 3 % 3]
     plan = Plan(seed=seed, mode=mode, losses=LOSSES[seed % len(LOSSES)], fps=rng.choice((30, 24, 15)))
+    plan.trailer = 2026 if seed >= OF_2026 else 2023
     if mode != "legacy":
         plan.audio = rng.choice(("AAC-ELD", "AAC-ELD", "RED", "EVS"))
     if rng.random() < .5:
@@ -46,8 +48,8 @@ def simulated(seed):
         plan.doubled = ((15.5, 17),) if rng.random() < .5 else ()
     plan.delay = {"up": rng.uniform(.005, .06), "down": rng.uniform(.005, .06), "direct": rng.uniform(.005, .09)}
     plan.ppm = {e: rng.uniform(-80, 80) for e in "AB"}
-    return Call(plan).capture(rng.choice("AAB"), clock=clock, ppm=rng.uniform(-50, 50), step=(13.3, rng.choice((-2.5, 4))),
-                              mirrored=rng.choice((0, 0, .3, 1)) if clock == "exact" else 0)
+    return Call(plan).capture(rng.choice("AAB"), clock=clock, ppm=rng.uniform(-50, 50),
+                              step=(13.3, rng.choice((-2.5, 4))), mirrored=rng.choice((0, 0, .3, 1)) if clock == "exact" else 0)
 
 
 @functools.lru_cache(maxsize=3)
