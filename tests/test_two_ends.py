@@ -263,7 +263,6 @@ def test_text_and_page_say_the_same(program, tmp_path):
 
 
 def test_names_of_files_are_text(program, tmp_path):
-    pytest.importorskip("jinja2")
     pair = files(call_of("clean").capture("A"), call_of("clean").capture("B"))
     hostile = support.stage() / "<script>alert(1)<&.pcap"
     hostile.write_bytes(pathlib.Path(pair[0]).read_bytes())
