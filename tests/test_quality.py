@@ -48,6 +48,8 @@ def simulated(seed):
         plan.doubled = ((15.5, 17),) if rng.random() < .5 else ()
     plan.delay = {"up": rng.uniform(.005, .06), "down": rng.uniform(.005, .06), "direct": rng.uniform(.005, .09)}
     plan.ppm = {e: rng.uniform(-80, 80) for e in "AB"}
+    if seed % 4 == 3:
+        plan.stalls = {"A:up": (11.2, 11.9), "B:up": (13, 13.5)}
     return Call(plan).capture(rng.choice("AAB"), clock=clock, ppm=rng.uniform(-50, 50),
                               step=(13.3, rng.choice((-2.5, 4))), mirrored=rng.choice((0, 0, .3, 1)) if clock == "exact" else 0)
 
