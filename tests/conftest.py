@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The fixtures. support.py says what they can do."""
 
+import shlex
 import shutil
 
 import pytest
@@ -20,6 +21,16 @@ def tshark():
 def stock():
     """The same tshark without the plugin."""
     return support.Tshark()
+
+
+@pytest.fixture(scope="session")
+def program(tshark):
+    """A tshark with the plugin, as one file."""
+    wrapper = support.stage() / "tshark-with-plugin"
+    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in tshark.environment.items())
+    wrapper.write_text(f"#!/bin/sh\nexec {' '.join(tshark.command)} env {exports} {tshark.program} \"$@\"\n")
+    wrapper.chmod(0o755)
+    return wrapper
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 
@@ -88,16 +87,6 @@ def test_documents_are_taken(tshark, mapping, name):
 
 
 # Parts
-
-@pytest.fixture(scope="module")
-def program(tshark):
-    """A tshark with the plugin, as one file."""
-    wrapper = support.stage() / "tshark-with-plugin"
-    exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in tshark.environment.items())
-    wrapper.write_text(f"#!/bin/sh\nexec {' '.join(tshark.command)} env {exports} {tshark.program} \"$@\"\n")
-    wrapper.chmod(0o755)
-    return wrapper
-
 
 @pytest.fixture(scope="module")
 def split(tshark, program):

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Findings of generated faults: each kind of fault is found, and clean calls have none.
+
+    FACETIME_FAULTS    how many calls of each kind (default 3; docs/findings.md has the matrix of 10)
+    python3 -m pytest -s test_findings.py      prints the matrix
+"""
+
+import collections
+import json
+import os
+import random
+
+import pytest
+
+import support
+from simulate import Call, Capture, Loss, Plan
+
+SEEDS = range(int(os.environ.get("FACETIME_FAULTS", 3)))
+RECALL = .95
+
+# quality.md's table: no other code may be given
+CODES = set("""
+    relay_only direct_after path_flaps one_way_media peer_silent no_media network_loss bursty_loss freezes low_frame_rate
+    bitrate_drop long_round_trip slow_setup broken_off restarted refused cancelled busy unanswered_bye hung_up handover nat
+    cleartext capture_clock_batched capture_cut begins_in_call ends_in_call seen_twice one_direction""".split())
+NOTES = {"hung_up", "cleartext", "nat", "direct_after"}        # what a clean call may have
+SILENCE = {"one_way_media", "peer_silent", "no_media"}
+LOSS = {"network_loss", "bursty_loss"}
+
+KINDS = {}      # name of the finding: function(rng, seed) that makes a capture with it
+
+
+def fault(function):
+    KINDS[function.__name__] = function
+    return function
+
+
+def plan(seed, kind, mode=None, **changes):
+    """A call on which all is well, but for what is changed: relay, then direct, hung up here."""
+    rng = random.Random(f"{kind} {seed}")
+    usual = dict(mode=mode or ("one-to-one", "legacy")[seed % 2], seconds=20.0, fps=15, video=False,
+                 paths=((0, "relay"), (rng.uniform(3, 5), "direct")), goes_on=3.0)
+    return Plan(seed=f"{kind} {seed}", **{**usual, **changes})
+
+
+def capture(seed, kind, at="A", how=None, **changes):
+    return Call(plan(seed, kind, **changes)).capture(at, **{"background": .7, **(how or {})})
+
+
+BOTH = ("audio", "video")
+
+
+@fault
+def relay_only(rng, seed):
+    return capture(seed, "relay_only", paths=((0, "relay"),), answers=seed % 4 < 2)
+
+
+@fault
+def path_flaps(rng, seed):
+    return capture(seed, "path_flaps", paths=((0, "relay"), (3, "direct"), (rng.uniform(6, 8), "relay"), (10, "direct"),
+                                              (rng.uniform(13, 15), "relay")))
+
+
+@fault
+def one_way_media(rng, seed):
+    return capture(seed, "one_way_media", mute=((0, 99, "B", BOTH),))
+
+
+@fault
+def peer_silent(rng, seed):
+    return capture(seed, "peer_silent", mute=((rng.uniform(9, 13), 99, "B", BOTH),))
+
+
+@fault
+def no_media(rng, seed):
+    return capture(seed, "no_media", mode="legacy", mute=((0, 99, "AB", BOTH),))
+
+
+@fault
+def network_loss(rng, seed):
+    return capture(seed, "network_loss", losses={hop: Loss(rate=rng.uniform(.03, .08)) for hop in ("A:down", "B:direct")})
+
+
+@fault
+def bursty_loss(rng, seed):
+    length = rng.uniform(.2, .35)
+    return capture(seed, "bursty_loss", losses={"B:direct": Loss(windows=((11, 11 + length),))})
+
+
+@fault
+def freezes(rng, seed):
+    return capture(seed, "freezes", video=True, pauses=((8, 8 + rng.uniform(1.5, 3), "B"),))
+
+
+@fault
+def low_frame_rate(rng, seed):
+    return capture(seed, "low_frame_rate", video=True, slow=((6, 16, rng.choice((5, 6, 7))),))
+
+
+@fault
+def bitrate_drop(rng, seed):
+    return capture(seed, "bitrate_drop", video=True, thin=((8, 15.5, rng.uniform(10, 14)),))
+
+
+@fault
+def long_round_trip(rng, seed):
+    one_way = rng.uniform(.2, .3)
+    return capture(seed, "long_round_trip", delay={"up": one_way / 2, "down": one_way / 2, "direct": one_way})
+
+
+@fault
+def slow_setup(rng, seed):
+    how = {"rings_after": 6.5, "media_at": 8.8} if seed % 2 else {"media_at": rng.uniform(5.5, 7)}
+    return capture(seed, "slow_setup", mode="legacy", **how)
+
+
+@fault
+def broken_off(rng, seed):
+    return capture(seed, "broken_off", ending="none")
+
+
+@fault
+def restarted(rng, seed):
+    first = Call(plan(seed, "broken", mode="legacy", ending="unanswered", mute=((14, 99, "B", BOTH),)))
+    second = Call(plan(seed, "restarted", mode="legacy"), start=30 + rng.uniform(0, 8))
+    return Capture([first, second], "A", background=.7)
+
+
+@fault
+def refused(rng, seed):
+    return capture(seed, "refused", mode="legacy", outcome="declined")
+
+
+@fault
+def busy(rng, seed):
+    return capture(seed, "busy", mode="legacy", outcome="busy")
+
+
+@fault
+def cancelled(rng, seed):
+    return capture(seed, "cancelled", mode="legacy", outcome="cancelled")
+
+
+@fault
+def unanswered_bye(rng, seed):
+    return capture(seed, "unanswered_bye", mode="legacy", ending="unanswered", goes_on=9.0)
+
+
+@fault
+def handover(rng, seed):
+    return capture(seed, "handover", moves_at=rng.uniform(9, 12), moves_for=rng.uniform(.2, 1.2))
+
+
+@fault
+def capture_clock_batched(rng, seed):
+    return capture(seed, "capture_clock_batched", how={"clock": "batched"})
+
+
+@fault
+def capture_cut(rng, seed):
+    return capture(seed, "capture_cut", how={"snap": rng.choice((96, 110))}, losses={"B:direct": Loss(rate=.04)})
+
+
+@fault
+def begins_in_call(rng, seed):
+    return capture(seed, "begins_in_call", how={"window": (rng.uniform(8, 12), 99)})
+
+
+@fault
+def ends_in_call(rng, seed):
+    return capture(seed, "ends_in_call", how={"window": (0, rng.uniform(12, 18))})
+
+
+@fault
+def seen_twice(rng, seed):
+    return capture(seed, "seen_twice", how={"mirrored": 1.0})
+
+
+@fault
+def one_direction(rng, seed):
+    return capture(seed, "one_direction", how={"directions": ("in", "out")[seed // 2 % 2]})
+
+
+# what excludes what: the capture's own gaps are no fault of the call
+EXCLUDED = {"one_direction": SILENCE, "capture_cut": LOSS, "begins_in_call": {"slow_setup"}}
+
+
+def clean(seed):
+    return capture(seed, "clean", video=seed % 3 == 0, doubled=((4.5, 5.5),) if seed % 4 == 1 else (),
+                   losses={"B:direct": Loss(rate=.001)} if seed % 4 == 2 else {})
+
+
+@pytest.fixture(scope="module")
+def findings(tshark):
+    """findings(capture): of all its calls."""
+    def run(simulated):
+        calls = json.loads(tshark.text(support.write_capture(simulated.write()), "-q", "-z", "facetime,calls,json"))
+        if calls and "findings" not in calls[0]:
+            pytest.skip("this plugin has no findings")
+        return [f for call in calls for f in call["findings"]]
+    return run
+
+
+def well_formed(found):
+    for finding in found:
+        assert finding["code"] in CODES
+        assert finding["severity"] in ("note", "warning") and len(finding["text"]) > 10
+        assert 1 <= len(finding["frames"]) <= 8 and all(isinstance(n, int) and n > 0 for n in finding["frames"])
+
+
+@pytest.fixture(scope="module")
+def matrix(findings):
+    """{kind: Counter of codes found in its captures}"""
+    out = {}
+    for kind, make in KINDS.items():
+        out[kind] = collections.Counter()
+        for seed in SEEDS:
+            found = findings(make(random.Random(f"fault {kind} {seed}"), seed))
+            well_formed(found)
+            out[kind].update({f["code"] for f in found})
+    print(text_of(out))
+    return out
+
+
+def text_of(matrix):
+    """The confusion matrix: rows are what was made, columns what was found, in how many of the calls."""
+    columns = [c for c in [*KINDS, *sorted(NOTES)] if any(row[c] for row in matrix.values())]
+    lines = ["", f"{len(SEEDS)} calls of each kind", "| made | found | also |", "|---|---|---|"]
+    for kind, row in matrix.items():
+        also = ", ".join(f"{c} {row[c]}" for c in columns if c != kind and row[c])
+        lines.append(f"| {kind} | {row[kind]} | {also or '-'} |")
+    return "\n".join(lines)
+
+
+def test_every_fault_is_a_kind_of_finding():
+    assert set(KINDS) <= CODES and len(KINDS) >= 20
+    assert CODES - set(KINDS) == NOTES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_faults_have_what_they_are_named_for(kind):
+    """The simulator's own word: each fault's capture has packets, and those of a kind differ."""
+    make = KINDS[kind]
+    one, other = (make(random.Random(f"fault {kind} {s}"), s) for s in (0, 1))
+    assert len(one.records) > 20 and one.write() != other.write()
+
+
+def test_recall(matrix):
+    made = len(KINDS) * len(SEEDS)
+    found = sum(row[kind] for kind, row in matrix.items())
+    missed = {kind: len(SEEDS) - row[kind] for kind, row in matrix.items() if row[kind] < len(SEEDS)}
+    assert found >= RECALL * made, f"{found} of {made}; missed: {missed}"
+
+
+@pytest.mark.parametrize("kind", EXCLUDED)
+def test_what_the_capture_hides_is_no_fault(matrix, kind):
+    assert not [code for code in EXCLUDED[kind] if matrix[kind][code]]
+
+
+@pytest.mark.parametrize("seed", range(2 * len(SEEDS)))
+def test_clean_calls_have_none(findings, seed):
+    found = findings(clean(seed))
+    well_formed(found)
+    codes = {f["code"] for f in found}
+    assert codes <= NOTES and {f["severity"] for f in found} <= {"note"}
+    assert codes >= {"direct_after", "hung_up"}
+    assert seed % 2 == 0 or "cleartext" in codes
