@@ -37,6 +37,7 @@
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/relay.h"
+#include "calls/resolve.h"
 #include "calls/trailer.h"
 
 #include <epan/conversation.h>
@@ -1291,6 +1292,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 
     if (!packet)
         return (int)tvb_captured_length(tvb);
+    ft_call_resolve(pinfo, false);
     packet->media_setup_frame = ft_media_newest_sdp(pinfo);
     set_up_media(pinfo, packet, packet->media_setup_frame);
     for (int offset = 0; offset < end;) {

@@ -854,6 +854,20 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
 
 /* ---- round trip times ---- */
 
+/* When the transmission that is answered was sent: the stamp tells which, or there was only one. NULL: not known. */
+static const nstime_t *
+sent_time(const stun_message *message, const ft_exchange *exchange)
+{
+    const uint32_t frame = ft_frame_id(message->pinfo);
+    const ft_sent *sent = message->facts.has_timestamp ? ft_exchange_sent(exchange, message->facts.timestamp) : NULL;
+
+    if (sent)
+        return sent->frame < frame ? &sent->time : NULL;
+    if (!exchange || exchange->response_frame != frame || exchange->repeated_frame)
+        return NULL;
+    return &exchange->request_time;
+}
+
 /* Apple's client has RTT = now - 8004 - 8005, by its own NTP clock. The capture's clock is another one (9
  * seconds apart in the cellular capture of 2023, though that was made on the phone), so "now - 8004" is taken
  * as the time between the frames of the answer and of the request that carried the echoed 8004: exact where
@@ -862,17 +876,17 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
 static bool
 round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *rtt)
 {
-    if (message->facts.message_class != STUN_SUCCESS || !seen(message, BIT(TIMESTAMP) | BIT(DELAY)))
+    if (message->facts.message_class != STUN_SUCCESS || message->facts.method != STUN_BINDING)
         return false;
 
-    const ft_sent *sent = ft_exchange_sent(exchange, message->facts.timestamp);
-    if (!sent || sent->frame >= ft_frame_id(message->pinfo))
+    const nstime_t *sent = sent_time(message, exchange);
+    if (!sent)
         return false;
 
     const nstime_t delay = { message->delay >> 16,
                              (int)((message->delay & 0xffff) * UINT64_C(1000000000) >> 16) };
     const nstime_t now = ft_now(message->pinfo);
-    nstime_delta(rtt, &now, &sent->time);
+    nstime_delta(rtt, &now, sent);
     nstime_subtract(rtt, &delay);
     return rtt->secs >= 0 && rtt->nsecs >= 0 && rtt->secs < MAX_RTT_S;
 }
@@ -1685,8 +1699,10 @@ show_beside_stock(const stun_message *message, proto_tree *root, const ft_exchan
  * the user wants it so, with them). Data goes to the front door rather than to stock's heuristics, and method
  * numbers above FF are none of stock's. */
 static bool
-is_for_stock(const stun_message *message)
+is_for_stock(const stun_message *message, const ft_exchange *exchange)
 {
+    if (message->facts.message_class != STUN_REQUEST && exchange && exchange->shown_by_us)
+        return false;
     return !message->damaged && !message->has_misfit && !carries_data(message) &&
            message->facts.method <= 0xff && (!message->has_apple || gkstun_stock_display);
 }
@@ -1791,7 +1807,9 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     const ft_exchange *exchange = find_exchange(&message, packet, &is_repeat);
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
 
-    if (is_for_stock(&message) && show_by_stock(&message, root))
+    if (exchange && ft_learning(pinfo) && message.facts.message_class == STUN_REQUEST)
+        ((ft_exchange *)exchange)->shown_by_us = !is_for_stock(&message, exchange);
+    if (is_for_stock(&message, exchange) && show_by_stock(&message, root))
         show_beside_stock(&message, root, exchange);
     else
         show_message(&message, root, exchange, is_repeat);

@@ -158,6 +158,7 @@ static const value_string commnat_servers[] = { COMMNAT_SERVERS(SERVER_NAME) { 0
 static const uint32_t commnat_constants[] = { COMMNAT_SERVERS(SERVER_CONSTANT) };
 
 #define SERVER_COUNT array_length(commnat_constants)
+#define COMMNAT_PORT 16384 /* main0's; main1 and cohort have the next two, a hairpin probe goes to the device's own */
 
 /* An address of the message, in the clear. */
 typedef struct {
@@ -483,6 +484,15 @@ find_commnat_test(const packet_info *pinfo, const ft_endpoint *device, uint32_t 
     return test && test->first_frame <= ft_frame_id(pinfo) ? test : NULL;
 }
 
+/* Whom a probe goes to, as the server's port tells; main0's probe may not have been captured. */
+static unsigned
+server_of_port(uint32_t port)
+{
+    if (port >= COMMNAT_PORT && port < COMMNAT_PORT + SERVER_COUNT - 1)
+        return port - COMMNAT_PORT;
+    return ft_is_server_port(port) ? 0 : SERVER_COUNT - 1;
+}
+
 static commnat_test *
 new_commnat_test(packet_info *pinfo, const ft_endpoint *device, uint32_t token)
 {
@@ -499,7 +509,7 @@ new_commnat_test(packet_info *pinfo, const ft_endpoint *device, uint32_t token)
     commnat_test *test = wmem_new0(wmem_file_scope(), commnat_test);
     test->device = ft_endpoint_keep(device);
     test->family = token_family(token);
-    test->base = token & TOKEN_MASK;
+    test->base = (token & TOKEN_MASK) ^ commnat_constants[server_of_port(pinfo->destport)];
     test->first_frame = ft_frame_id(pinfo);
     wmem_map_insert(commnat_tests, test, test);
     return test;

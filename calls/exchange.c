@@ -106,6 +106,8 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
         last = e;
     if (last && last->response_frame == 0 && last->nomination == fresh) {
         last->last_request_frame = ft_frame_id(pinfo);
+        if (!last->repeated_frame)
+            last->repeated_frame = last->last_request_frame;
         return last;
     }
 

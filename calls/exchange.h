@@ -20,9 +20,11 @@ typedef struct ft_sent {
 typedef struct ft_exchange {
     uint32_t request_frame;         /* the first request */
     uint32_t last_request_frame;    /* the last retransmission (as of the whole file on later passes) */
+    uint32_t repeated_frame;        /* the first retransmission, before the answer; 0 if none */
     nstime_t request_time;
     uint32_t response_frame;        /* the first answer, 0 if none (yet) */
     nstime_t response_time;
+    bool     shown_by_us;           /* the request was, so that stock knows nothing of it */
     bool     nomination;            /* opened by a request that nominates */
     struct ft_event *event;         /* of the request; gets the answer's frame as its link, or NULL */
     struct ft_call *call;           /* of the request, or NULL */
