@@ -33,7 +33,7 @@
 #define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
 #define FT_MAX_TIES             262144  /* values of clues that tell which packets are one call; later ones tell nothing */
 #define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */
-#define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
+#define FT_MAX_BARE_MEDIA       4096    /* directions watched for what proves in number only; later ones are not claimed on it */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 
 #endif
