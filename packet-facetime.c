@@ -634,6 +634,8 @@ dissect_facetime_by_port(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, vo
 {
     newcomer found;
 
+    if (was_asked(pinfo)) /* both ports are in the table */
+        return 0;
     return proves_itself(tvb, pinfo, &found) ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) : 0;
 }
 
@@ -1016,7 +1018,9 @@ is_icmp(const packet_info *pinfo)
 static int
 admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
 {
-    const bool shown = found->shape == FT_SHAPE_STUN || found->shape == FT_SHAPE_SIP || found->shape == FT_SHAPE_QUIC;
+    const bool shown = (found->shape == FT_SHAPE_STUN && proto_is_frame_protocol(pinfo->layers, "stun")) ||
+                       (found->shape == FT_SHAPE_SIP && proto_is_frame_protocol(pinfo->layers, "sip")) ||
+                       (found->shape == FT_SHAPE_QUIC && proto_is_frame_protocol(pinfo->layers, "quic"));
 
     return dissect_datagram(found->shape, tvb, pinfo, tree,
                             ft_flow_claim(pinfo, found->shape, found->generation, false), found->generation,
