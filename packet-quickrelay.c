@@ -365,7 +365,7 @@ proves_rtp(tvbuff_t *tvb, int offset, int length)
 }
 
 static bool
-proves_body(tvbuff_t *tvb, const relay_header *header, relay_body body)
+proves_body(tvbuff_t *tvb, const packet_info *pinfo, const relay_header *header, relay_body body)
 {
     const int length = tvb_reported_length_remaining(tvb, header->end);
 
@@ -376,6 +376,11 @@ proves_body(tvbuff_t *tvb, const relay_header *header, relay_body body)
         return proves_hbh(tvb, header->end, length);
     case BODY_RTP:
         return proves_rtp(tvb, header->end, length);
+    case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
+        return ((ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+                (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport))) &&
+               (header->flags == (FLAG_COUNTER | FLAG_COUNTED | FLAG_STREAM) ||
+                header->flags == (FLAG_STATS | FLAG_COUNTER));
     default:
         return false;
     }
@@ -436,7 +441,7 @@ quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         whole ? classify_body(tvb, &header, tvb_reported_length_remaining(tvb, header.end)) : BODY_UNKNOWN;
     if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
         return false;
-    if (!(captured == length && proves_body(tvb, &header, body)) && !proves_in_number(tvb, pinfo, &header, body))
+    if (!(captured == length && proves_body(tvb, pinfo, &header, body)) && !proves_in_number(tvb, pinfo, &header, body))
         return false;
     *generation = FT_MODERN;
     return true;
