@@ -1325,87 +1325,82 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 
 /* ---- proof that media is FaceTime's ---- */
 
-/* Media that came without any signalling and has no mark of its own: packets that agree with each other. */
-typedef struct {
-    ft_endpoint source, destination;
-} candidate_key;
+/* Audio of 2015 without any mark: packets of one direction that follow each other as that clock runs, 480 ticks in 20 ms.
+ * Others use these payload types with other clocks. */
+#define BARE_CLOCK_HZ       24000
+#define BARE_TIMESTAMP_STEP 480
+#define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
+#define BARE_PACKETS        4
+#define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
 
-typedef struct {
-    ft_rtp   last;
-    unsigned agreeing;      /* packets in a row */
-    uint32_t last_frame;
-    uint32_t proven_frame;  /* the packet that made them enough, 0 before */
-} candidate;
-
-#define BARE_TIMESTAMP_STEP 480     /* 20 ms on the 24 kHz clock of the audio codecs of 2015 */
-#define BARE_PACKETS        3
-
-static wmem_map_t *candidates;      /* candidate_key -> candidate */
-
-static unsigned
-candidate_hash(const void *key)
-{
-    const candidate_key *ends = (const candidate_key *)key;
-
-    return ft_endpoint_hash(&ends->source) + 31 * ft_endpoint_hash(&ends->destination);
-}
-
-static gboolean
-candidate_equal(const void *a, const void *b)
-{
-    const candidate_key *x = (const candidate_key *)a, *y = (const candidate_key *)b;
-
-    return ft_endpoint_equal(&x->source, &y->source) && ft_endpoint_equal(&x->destination, &y->destination);
-}
-
-static candidate *
-candidate_of(packet_info *pinfo)
-{
-    candidate_key key = { ft_source(pinfo), ft_destination(pinfo) };
-    candidate *known = (candidate *)wmem_map_lookup(candidates, &key);
-
-    if (known || !ft_learning(pinfo) || wmem_map_size(candidates) >= FT_MAX_BARE_MEDIA)
-        return known;
-    key = (candidate_key){ ft_endpoint_keep(&key.source), ft_endpoint_keep(&key.destination) };
-    known = wmem_new0(wmem_file_scope(), candidate);
-    wmem_map_insert(candidates, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
-    return known;
-}
-
-/* The audio codecs on the wire in 2015. */
 static bool
 is_bare_payload_type(uint8_t payload_type)
 {
     return payload_type == 104 || payload_type == 119;
 }
 
+/* The packet's timestamp, sequence number and SSRC go on from where the run is. */
 static bool
-follows(const ft_rtp *last, const ft_rtp *rtp)
+follows(const ft_witness *witness, tvbuff_t *tvb)
 {
-    const uint32_t step = rtp->timestamp - last->timestamp;
+    const uint32_t step = tvb_get_ntohl(tvb, 4) - witness->run.timestamp;
 
-    return rtp->ssrc == last->ssrc && rtp->sequence == (uint16_t)(last->sequence + 1) && step != 0 &&
-           step % BARE_TIMESTAMP_STEP == 0 && step <= 100 * BARE_TIMESTAMP_STEP;
+    return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc &&
+           tvb_get_ntohs(tvb, 2) == (uint16_t)(witness->run.sequence + 1) && step != 0 &&
+           step % BARE_TIMESTAMP_STEP == 0 && step <= BARE_MAX_STEP;
 }
 
-/* The one proof that takes more than a packet. It remembers what it has seen on the first pass, and in which
- * frame that was enough: so it answers each frame as it did then. The front door may ask twice about a frame.
- * */
+/* The run's ticks against the time that it took in the capture. */
 static bool
-agrees_with_earlier(packet_info *pinfo, const ft_rtp *rtp)
+keeps_time(const ft_witness *witness, const packet_info *pinfo)
 {
-    candidate *known = candidate_of(pinfo);
+    const int64_t due = (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
+    nstime_t taken;
 
-    if (!known)
-        return false;
-    if (ft_learning(pinfo) && known->last_frame != ft_frame_id(pinfo)) {
-        known->agreeing = known->last_frame && follows(&known->last, rtp) ? known->agreeing + 1 : 1;
-        known->last = *rtp;
-        known->last_frame = ft_frame_id(pinfo);
-        if (known->agreeing >= BARE_PACKETS && !known->proven_frame)
-            known->proven_frame = ft_frame_id(pinfo);
+    const nstime_t now = ft_now(pinfo);
+    nstime_delta(&taken, &now, &witness->run.first_time);
+    const int64_t passed = taken.secs * (int64_t)1000000 + taken.nsecs / 1000;
+    return passed > due - due / BARE_TOLERANCE && passed < due + due / BARE_TOLERANCE;
+}
+
+static void
+extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    const bool goes_on = follows(witness, tvb);
+
+    witness->last_frame = ft_frame_id(pinfo);
+    witness->run.sequence = tvb_get_ntohs(tvb, 2);
+    witness->run.timestamp = tvb_get_ntohl(tvb, 4);
+    witness->run.ssrc = tvb_get_ntohl(tvb, 8);
+    witness->run.packets = goes_on ? (uint16_t)MIN(witness->run.packets + 1, UINT16_MAX) : 1;
+    if (!goes_on) {
+        witness->run.first_time = ft_now(pinfo);
+        witness->run.first_timestamp = witness->run.timestamp;
     }
-    return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
+    if (witness->run.packets >= BARE_PACKETS && !witness->proven_frame && keeps_time(witness, pinfo))
+        witness->proven_frame = ft_frame_id(pinfo);
+}
+
+static bool
+agrees_with_earlier(packet_info *pinfo, tvbuff_t *tvb)
+{
+    ft_witness *witness = ft_evidence_witness(pinfo);
+
+    if (!witness)
+        return false;
+    if (ft_learning(pinfo) && witness->last_frame != ft_frame_id(pinfo))
+        extend_run(witness, pinfo, tvb);
+    return witness->proven_frame && witness->proven_frame <= ft_frame_id(pinfo);
+}
+
+/* FaceTime's own extension: audio information, whose second word is zero in all 6000 packets of the sample. */
+static bool
+has_legacy_extension(tvbuff_t *tvb)
+{
+    const int offset = FIXED_HEADER_LENGTH + 4 * (tvb_get_uint8(tvb, 0) & 0x0f);
+
+    return tvb_captured_length(tvb) >= (unsigned)offset + 4 + 4 * LEGACY_WORDS &&
+           tvb_get_ntohl(tvb, offset) == (LEGACY_PROFILE << 16 | LEGACY_WORDS) && tvb_get_ntohl(tvb, offset + 8) == 0;
 }
 
 /* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
@@ -1453,35 +1448,65 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
     return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
 }
 
-/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Modern: the key
- * id at the end, with a device's port at one end. Legacy: both ends on device ports, with the extension that
- * only FaceTime has; or packets of its audio codecs that agree with each other, between such ports or, in a
- * relay's channel, a device's and a relay's. */
+/* The last byte of the long trailers and of a group's; tags may end in any, so there a port must say so, too. */
 static bool
-prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+may_end_in_trailer(const packet_info *pinfo, uint8_t last)
 {
-    const bool from_device = ft_is_device_port(pinfo->srcport);
-    const bool to_device = ft_is_device_port(pinfo->destport);
-    rtp_packet rtp;
+    return last == 0 || last == 0x20 || ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
+}
 
-    if (!ft_accept_bare_media || !(from_device || to_device))
-        return false;
-    if (proves_modern(tvb, pinfo)) {
+/* Marks of FaceTime's own prove on any port: the key id at the end, the legacy extension. */
+static bool
+has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generation *generation)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (may_end_in_trailer(pinfo, bytes[captured - 1]) && proves_modern(tvb, pinfo)) {
         *generation = FT_MODERN;
         return true;
     }
-    parse_rtp(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    if (rtp.damage == HEADER_SHORT || rtp.damage == EXTENSION_BEYOND || tvb_get_uint8(tvb, 0) >> 6 != 2 ||
-        rtp.media == MEDIA_UNKNOWN || rtp.trailer.length)
-        return false;
-    if (!(from_device || ft_is_server_port(pinfo->srcport)) ||
-        !(to_device || ft_is_server_port(pinfo->destport)))
-        return false;
-    if (!(rtp.form == EXTENSION_LEGACY && from_device && to_device) &&
-        !(is_bare_payload_type(rtp.fixed.payload_type) && agrees_with_earlier(pinfo, &rtp.fixed)))
+    if (!(bytes[0] & 0x10) || !has_legacy_extension(tvb))
         return false;
     *generation = FT_LEGACY;
     return true;
+}
+
+static bool
+prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *generation)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (!ft_accept_bare_media || captured < FIXED_HEADER_LENGTH)
+        return false;
+
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)captured);
+    const uint8_t payload_type = bytes[1] & 0x7f;
+    if (bytes[0] >> 6 != 2 || media_of[payload_type] == MEDIA_UNKNOWN)
+        return false;
+    if (has_own_mark(tvb, pinfo, bytes, generation))
+        return true;
+    if (!bare_ports || !is_bare_payload_type(payload_type) || !agrees_with_earlier(pinfo, tvb))
+        return false;
+    *generation = FT_LEGACY;
+    return true;
+}
+
+/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Without a mark it must run
+ * between two devices' ports and keep FaceTime's time. */
+static bool
+prove_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    return prove_media(tvb, pinfo, ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport),
+                       generation);
+}
+
+/* In a relay's channel: between a device's port and a server's. */
+static bool
+prove_relayed_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    return prove_media(tvb, pinfo,
+                       (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+                       (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport)), generation);
 }
 
 /* ---- registration ---- */
@@ -1749,8 +1774,6 @@ proto_register_facetime_rtp(void)
 
     stream_checks =
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash, stream_key_equal);
-    candidates =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), candidate_hash, candidate_equal);
     codec_tables =
         wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset_counts);
@@ -1765,4 +1788,5 @@ proto_reg_handoff_facetime_rtp(void)
     proto_stock_rtp = proto_get_id_by_filter_name("rtp");
     rtcp_handle = find_dissector_add_dependency("rtcp", proto_facetime_rtp);
     ft_evidence_register(FT_SHAPE_RTP, prove_rtp);
+    ft_evidence_register(FT_RELAYED_RTP, prove_relayed_rtp);
 }

@@ -45,11 +45,13 @@
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
+#include <epan/dissectors/packet-tcp.h>
 #include <epan/exceptions.h>
 #include <epan/expert.h>
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
 #include <epan/tap.h>
+#include <wsutil/ws_roundup.h>
 
 void proto_register_facetime(void);
 void proto_reg_handoff_facetime(void);
@@ -59,6 +61,7 @@ void proto_reg_handoff_facetime(void);
 
 static int proto_facetime = -1;
 static int proto_facetime_parts = -1;   /* in name only: the doors that are no layer of the packet */
+static int proto_facetime_by_port = -1; /* the one of these that stands in the table of ports */
 static int facetime_tap = -1;
 
 static int hf_kind = -1;
@@ -87,8 +90,8 @@ static expert_field ei_nesting = EI_INIT;
 
 static ws_bool show_peer = FALSE;
 
-static dissector_handle_t facetime_handle;
-static dissector_table_t udp_ports;
+static dissector_handle_t by_port_handle, newcomer_handle;
+static range_t *port_range;
 
 /* ---- what it is ---- */
 
@@ -129,7 +132,8 @@ is_sip(tvbuff_t *tvb)
 }
 
 /* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something else. In modern flows
- * 40 0f is a control message (a legacy channel may have that number), and QUIC's short headers begin with 0x40-0x5f. */
+ * 40 0f is a control message (a legacy channel may have that number), and QUIC's short headers begin with 0x40-0x5f: some
+ * of these have their own length in the next two bytes. */
 static ft_shape
 shape_of_channel(tvbuff_t *tvb, ft_generation known)
 {
@@ -137,14 +141,12 @@ shape_of_channel(tvbuff_t *tvb, ft_generation known)
 
     if (ft_is_relay_channel(channel) && (known == FT_MODERN || has_exact_length(tvb, 0)))
         return FT_SHAPE_QUICKRELAY;
+    if (known == FT_MODERN)
+        return channel == 0x400f ? FT_SHAPE_CONTROL : FT_SHAPE_QUIC;
     if (is_sip(tvb))
         return FT_SHAPE_SIP;
-    if (channel == 0x400f && known == FT_MODERN)
-        return FT_SHAPE_CONTROL;
     if (has_exact_length(tvb, 3))
         return FT_SHAPE_CHANNELDATA;
-    if (known == FT_MODERN)
-        return FT_SHAPE_QUIC;
     if (channel == 0x400f)
         return FT_SHAPE_CONTROL;
     return known == FT_LEGACY && channel < 0x5000 ? FT_SHAPE_CHANNELDATA : FT_SHAPE_NONE; /* RFC 8656: to 0x4fff */
@@ -249,45 +251,82 @@ static struct {
 
 /* ---- whether it is FaceTime's ---- */
 
-/* The QUIC connection to a relay: version 1 Initial of at least 1200 bytes, 8 bytes of destination id, no source id, no
- * token, from a FaceTime port to a relay port (all 6 handshakes of the 2023 captures; a browser has neither port). */
+/* The QUIC connection to a relay (all 6 handshakes of the 2023 captures): version 1; the client's id has no bytes, the
+ * server's has 8, the second of which is 80. Known by either end's handshake and the relay's port. */
+#define QUIC_IDS 5 /* offset of the destination id's length */
+
+static bool
+is_relay_port(uint32_t port)
+{
+    return port >= 3478 && port <= 3497;
+}
+
+static bool
+is_apples(const address *addr)
+{
+    return addr->type == AT_IPv4 && *(const uint8_t *)addr->data == 17; /* 17.0.0.0/8 is all Apple's */
+}
+
+/* The first one has a random destination id of 8 bytes, no token, and at least 1200 bytes: so begin others, too. Later
+ * ones go to the server's id. */
+static bool
+quic_client_proof(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    if (tvb_get_uint8(tvb, QUIC_IDS) != 8 || tvb_get_uint8(tvb, QUIC_IDS + 9) != 0)
+        return false;
+    if ((tvb_get_uint8(tvb, 0) & 0x30) == 0x20) /* Handshake */
+        return tvb_get_uint8(tvb, QUIC_IDS + 2) == 0x80;
+    return tvb_get_uint8(tvb, QUIC_IDS + 10) == 0 && tvb_reported_length(tvb) >= 1200 &&
+           (ft_is_device_port(pinfo->srcport) || is_apples(&pinfo->dst));
+}
+
+static bool
+quic_server_proof(tvbuff_t *tvb)
+{
+    return tvb_get_uint8(tvb, QUIC_IDS) == 0 && tvb_get_uint8(tvb, QUIC_IDS + 1) == 8 &&
+           tvb_get_uint8(tvb, QUIC_IDS + 3) == 0x80;
+}
+
 static bool
 quic_proof(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    static const uint8_t version_and_id_length[] = { 0x00, 0x00, 0x00, 0x01, 0x08 };
+    const bool to_relay = is_relay_port(pinfo->destport), from_relay = is_relay_port(pinfo->srcport);
 
-    if (!ft_is_device_port(pinfo->srcport) || pinfo->destport < 3478 || pinfo->destport > 3497 ||
-        tvb_reported_length(tvb) < 1200 || tvb_captured_length(tvb) < 16 || (tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0)
+    if (!(to_relay || from_relay) || tvb_captured_length(tvb) < QUIC_IDS + 11 || tvb_get_ntohl(tvb, 1) != 1 ||
+        (tvb_get_uint8(tvb, 0) & 0xd0) != 0xc0) /* Initial or Handshake */
         return false;
     *generation = FT_MODERN;
-    return tvb_memeql(tvb, 1, version_and_id_length, sizeof version_and_id_length) == 0 &&
-           tvb_get_ntohs(tvb, 14) == 0; /* lengths of source id and token */
+    return (to_relay && quic_client_proof(tvb, pinfo)) || (from_relay && quic_server_proof(tvb));
 }
 
-/* An end already known as a FaceTime device vouches for what FaceTime sends between such ends. */
+/* An end already known as a FaceTime device vouches for what FaceTime sends between such ends; one that is only known to
+ * have tested its NAT doesn't for what others send as well. */
 static bool
-device_vouches(ft_shape shape, packet_info *pinfo)
+device_vouches(ft_shape shape, const packet_info *pinfo)
 {
-    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-
-    if (shape == FT_SHAPE_NONE || shape == FT_SHAPE_QUIC || shape == FT_SHAPE_QUICKRELAY || shape == FT_SHAPE_BASEBAND ||
-        shape == FT_SHAPE_GAMEKIT || shape == FT_SHAPE_DTLS)
+    switch (shape) {
+    case FT_SHAPE_SNATMAP: case FT_SHAPE_COMMNAT: case FT_SHAPE_STUN: case FT_SHAPE_SIP: case FT_SHAPE_CONTROL:
+        return ft_device_of(pinfo) >= FT_DEVICE_TESTED_NAT;
+    case FT_SHAPE_CHANNELDATA: case FT_SHAPE_RTP: case FT_SHAPE_RTCP:
+        return ft_device_of(pinfo) == FT_DEVICE_IN_CALL;
+    default:
         return false;
-    return ft_device_known(pinfo, &source) || ft_device_known(pinfo, &destination);
+    }
 }
 
-/* The user said Decode As: FaceTime for one of the ports. */
 static bool
-user_vouches(const packet_info *pinfo)
+is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    const uint32_t ports[] = { pinfo->srcport, pinfo->destport };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
-        if (dissector_get_uint_handle(udp_ports, ports[i]) == facetime_handle &&
-            dissector_get_default_uint_handle("udp.port", ports[i]) != facetime_handle)
-            return true;
+    if (shape == FT_SHAPE_NONE)
+        return false;
+    if (!ft_evidence_proves(shape, tvb, pinfo, generation)) {
+        *generation = FT_GENERATION_UNKNOWN;
+        if (!device_vouches(shape, pinfo))
+            return false;
     }
-    return false;
+    if (*generation == FT_GENERATION_UNKNOWN)
+        *generation = shapes[shape].generation;
+    return true;
 }
 
 /* ---- one datagram ---- */
@@ -300,8 +339,10 @@ is_game_flow(const ft_packet *packet)
 }
 
 static void
-dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet)
+dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet, bool shown)
 {
+    if (shown)
+        tree = NULL;
     if (shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN)
         shape = FT_SHAPE_NONE;
     packet->kind = shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
@@ -312,6 +353,8 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
             packet->path = FT_PATH_SERVER;
         ft_quic_media_learn(pinfo, tvb);
     }
+    if (shape == FT_SHAPE_QUIC && shown)
+        return;
     if (ft_call_dissector(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
         ft_call_dissector(shapes[shape].stock, tvb, pinfo, tree) == 0) {
         packet->kind = FT_KIND_DATA;
@@ -578,7 +621,7 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
         note_icmp(pinfo, packet, &sender);
         call_data_dissector(tvb, pinfo, tree);
     } else {
-        dissect_content(shape, tvb, pinfo, shown ? NULL : tree, packet);
+        dissect_content(shape, tvb, pinfo, tree, packet, shown);
         finish_packet(pinfo, packet);
     }
     finish_line(tvb, pinfo, line, packet);
@@ -612,40 +655,103 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
     return (int)tvb_captured_length(tvb);
 }
 
-/* 0 where it isn't FaceTime's, and nothing is added anywhere. */
-static int
-enter(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool called_by_udp)
-{
-    ft_flow *flow = ft_flow_find(pinfo);
-    ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
-    ft_shape shape = shape_of(tvb, generation);
+/* ---- the front door ---- */
 
-    if (flow && shape == FT_SHAPE_NONE)
-        shape = shape_of_damaged(tvb, flow);
-    if (flow && (shape == FT_SHAPE_CHANNELDATA || shape == FT_SHAPE_CONTROL) && ft_quic_known(flow, pinfo, tvb))
-        shape = FT_SHAPE_QUIC;
-    if (!flow) {
-        if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt ||
-            !(ft_evidence_proves(shape, tvb, pinfo, &generation) || device_vouches(shape, pinfo) ||
-              user_vouches(pinfo)))
-            return 0;
-        if (generation == FT_GENERATION_UNKNOWN)
-            generation = shapes[shape].generation;
-        flow = ft_flow_claim(pinfo, shape, generation, called_by_udp);
-    }
-    return dissect_datagram(shape, tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT, false);
+/* The datagram that the front door was asked about in this frame: it isn't asked again. */
+static struct {
+    uint32_t frame, source_port, destination_port;
+} asked;
+
+static void
+note_asked(const packet_info *pinfo)
+{
+    asked.frame = pinfo->num;
+    asked.source_port = pinfo->srcport;
+    asked.destination_port = pinfo->destport;
+}
+
+static bool
+was_asked(const packet_info *pinfo)
+{
+    return asked.frame == pinfo->num && asked.source_port == pinfo->srcport &&
+           asked.destination_port == pinfo->destport;
+}
+
+/* What is known of a datagram that UDP handed over and nobody has a claim to, when it turns out as FaceTime's. */
+typedef struct {
+    ft_shape      shape;
+    ft_generation generation;
+} newcomer;
+
+static int
+admit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
+{
+    return dissect_datagram(found->shape, tvb, pinfo, tree,
+                            ft_flow_claim(pinfo, found->shape, found->generation, true), found->generation,
+                            FT_PATH_DIRECT, false);
+}
+
+static bool
+proves_itself(tvbuff_t *tvb, packet_info *pinfo, newcomer *found)
+{
+    note_asked(pinfo);
+    if (pinfo->flags.in_error_pkt)
+        return false;
+    *found = (newcomer){ shape_of(tvb, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+    return is_ours(found->shape, tvb, pinfo, &found->generation);
+}
+
+/* By port: this door is no layer of the packet until it opens. */
+static int
+dissect_facetime_by_port(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    newcomer found;
+
+    if (was_asked(pinfo)) /* both ports are in the table */
+        return 0;
+    return proves_itself(tvb, pinfo, &found) ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) : 0;
 }
 
 static int
-dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+dissect_newcomer(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    return enter(tvb, pinfo, tree, true);
+    return admit(tvb, pinfo, tree, (const newcomer *)data);
+}
+
+static G_GNUC_NO_INLINE bool
+admit_if_proven(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    newcomer found;
+
+    return proves_itself(tvb, pinfo, &found) && admit(tvb, pinfo, tree, &found) != 0;
 }
 
 static ws_bool
 dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return enter(tvb, pinfo, tree, true) != 0;
+    return !was_asked(pinfo) && admit_if_proven(tvb, pinfo, tree);
+}
+
+/* A 5-tuple that is claimed; any other one comes here because the user said Decode As. */
+static int
+dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_flow *flow = ft_flow_find(pinfo);
+    newcomer found = { shape_of(tvb, flow ? flow->generation : FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+
+    note_asked(pinfo);
+    if (flow) {
+        if (found.shape == FT_SHAPE_NONE)
+            found.shape = shape_of_damaged(tvb, flow);
+        if ((found.shape == FT_SHAPE_CHANNELDATA || found.shape == FT_SHAPE_CONTROL) && ft_quic_known(flow, pinfo, tvb))
+            found.shape = FT_SHAPE_QUIC;
+        return dissect_datagram(found.shape, tvb, pinfo, tree, flow, flow->generation, FT_PATH_DIRECT, false);
+    }
+    if (found.shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt)
+        return 0;
+    if (!is_ours(found.shape, tvb, pinfo, &found.generation))
+        found.generation = shapes[found.shape].generation;
+    return admit(tvb, pinfo, tree, &found);
 }
 
 /* The preference "show the peer's address": what follows, and the columns, see who is behind the channel. */
@@ -681,61 +787,178 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     packet->depth++;
     if (show_peer)
         rename_relay(pinfo, packet);
-    dissect_content(shape, tvb, pinfo, tree, packet);
+    dissect_content(shape, tvb, pinfo, tree, packet, false);
     return (int)tvb_captured_length(tvb);
 }
 
-/* Stock STUN has the outer message, on a relay port that it owns: the flow is claimed from the next frame on. */
+/* What stock STUN finds in a channel or a DATA attribute while the front door has the message in hand. */
 static ws_bool
 dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    ft_generation generation = FT_GENERATION_UNKNOWN;
+    return ft_packet_get(pinfo) && dissect_facetime_inner(tvb, pinfo, tree, NULL) != 0;
+}
 
-    if (ft_packet_get(pinfo))
-        return dissect_facetime_inner(tvb, pinfo, tree, NULL) != 0;
+/* TURN over TCP, once it is claimed (RFC 8656, 12.5: ChannelData is padded to 4 bytes). */
+static unsigned
+turn_length(packet_info *pinfo _U_, tvbuff_t *tvb, int offset, void *data _U_)
+{
+    const uint8_t first = tvb_get_uint8(tvb, offset);
+    const unsigned length = tvb_get_ntohs(tvb, offset + 2);
 
-    const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
-    if (shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt || !ft_evidence_proves(shape, tvb, pinfo, &generation))
-        return FALSE;
-    return dissect_datagram(shape, tvb, pinfo, tree, ft_flow_claim(pinfo, shape, generation, false), generation,
-                            FT_PATH_RELAY, false) != 0;
+    if (first < 0x40)
+        return 20 + length;
+    return first < 0x80 ? 4 + WS_ROUNDUP_4(length) : (unsigned)tvb_reported_length_remaining(tvb, offset);
+}
+
+/* The modern relay's packets tell their length to the byte. */
+static tvbuff_t *
+without_padding(tvbuff_t *tvb)
+{
+    const unsigned length = tvb_reported_length(tvb);
+
+    if (tvb_captured_length(tvb) < 4 || !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)))
+        return tvb;
+    return tvb_new_subset_length(tvb, 0, (int)MIN(length, 4U + tvb_get_ntohs(tvb, 2)));
+}
+
+static int
+dissect_turn(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_flow *flow = ft_flow_find(pinfo);
+    const ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
+
+    tvb = without_padding(tvb);
+    return dissect_datagram(shape_of(tvb, generation), tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT, false);
+}
+
+static int
+dissect_facetime_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    note_asked(pinfo);
+    tcp_dissect_pdus(tvb, pinfo, tree, true, 4, turn_length, dissect_turn, data);
+    return (int)tvb_captured_length(tvb);
 }
 
 /* ---- the back door: what stock dissectors own ---- */
 
-/* Before a call a legacy device asks http://static.ess.apple.com/connectivity.txt, in clear, and is told "AV was here!".
- * Stock HTTP owns that TCP connection. And a relay on port 3478 is stock STUN's, whose lower port wins: allocation and
- * channel bind are seen here, and what follows comes in at the front. Both are looked for at their ports alone. */
-#define HTTP_PORT   80
-#define STUN_PORT   3478
-#define MAX_HEADERS 160 /* link, IP and transport headers before the payload */
+/* Stock STUN, QUIC, SIP or RTP may have a conversation before FaceTime shows in it: by a lower port (a relay on 3478), by
+ * a heuristic that had luck before, by somebody's SDP. All proofs are asked here again, after them, and what they prove is
+ * claimed from the next frame on. Stock dissectors don't hand on where a datagram lies, so its header is looked for, first
+ * where the last one was. Ports below 1024 are no NAT's and no relay's. */
+#define HTTP_PORT     80
+#define LOWEST_PORT   1024
+#define MAX_HEADERS   400 /* of links, tunnels, IP before the header of UDP or TCP; macOS's PKTAP alone has 108 bytes */
+#define UDP_HEADER    8
+#define TCP_HEADER    20
+
+/* Where the header of UDP or TCP lies, and how much of its source the file has. */
+typedef struct {
+    tvbuff_t      *tvb;
+    const uint8_t *bytes;
+    unsigned       captured, offset;
+} transport;
+
+static unsigned usual_offset = 14 + 20; /* Ethernet, IPv4 */
+
+static inline uint32_t
+big_endian_32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
+}
+
+static inline bool
+is_transport_at(const transport *place, const packet_info *pinfo, unsigned offset)
+{
+    const uint8_t *header = place->bytes + offset;
+    const bool is_tcp = pinfo->ptype == PT_TCP;
+
+    if (offset + (is_tcp ? TCP_HEADER : UDP_HEADER) > place->captured ||
+        big_endian_32(header) != (pinfo->srcport << 16 | pinfo->destport))
+        return false;
+    return is_tcp ? header[12] >= 5 << 4 : (header[4] << 8 | header[5]) >= UDP_HEADER;
+}
+
+static G_GNUC_NO_INLINE bool
+search_in(transport *place, const packet_info *pinfo)
+{
+    for (place->offset = 0; place->offset < MAX_HEADERS && place->offset < place->captured; place->offset++) {
+        if (is_transport_at(place, pinfo, place->offset)) {
+            usual_offset = place->offset;
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline bool
+look_in(transport *place, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    place->tvb = tvb;
+    place->captured = tvb_captured_length(tvb);
+    place->bytes = tvb_get_ptr(tvb, 0, (int)place->captured);
+    place->offset = usual_offset;
+    return is_transport_at(place, pinfo, usual_offset) || search_in(place, pinfo);
+}
+
+static G_GNUC_NO_INLINE bool
+look_elsewhere(transport *place, const packet_info *pinfo, const tvbuff_t *frame)
+{
+    for (const GSList *source = pinfo->data_src; source; source = source->next) {
+        tvbuff_t *tvb = get_data_source_tvb((const struct data_source *)source->data);
+        if (tvb && tvb != frame && look_in(place, pinfo, tvb))
+            return true;
+    }
+    return false;
+}
+
+/* In the frame, else in what was put together of fragments, or decrypted. */
+static inline bool
+find_transport(transport *place, const packet_info *pinfo, tvbuff_t *frame)
+{
+    return look_in(place, pinfo, frame) || look_elsewhere(place, pinfo, frame);
+}
+
+/* Where the IP packet ends that the header at `offset` is in: a trailer or FCS may follow. */
+static unsigned
+end_of_ip(const transport *place, unsigned offset)
+{
+    const uint8_t *bytes = place->bytes;
+    const unsigned end = tvb_reported_length(place->tvb);
+
+    if (offset >= 20 && bytes[offset - 20] == 0x45)
+        return MIN(end, offset - 20 + (bytes[offset - 18] << 8 | bytes[offset - 17]));
+    if (offset >= 40 && bytes[offset - 40] >> 4 == 6)
+        return MIN(end, offset + (bytes[offset - 36] << 8 | bytes[offset - 35]));
+    return end;
+}
+
+/* The payload, as long as it was sent. */
+static tvbuff_t *
+payload_at(const transport *place, unsigned start, unsigned end)
+{
+    return start < end && start < place->captured ? tvb_new_subset_length(place->tvb, (int)start, (int)(end - start)) : NULL;
+}
 
 static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
 
-static const uint8_t *
-find_in_frame(tvbuff_t *tvb, unsigned within, const void *bytes, size_t length)
+static bool
+has_text(tvbuff_t *tvb, const char *text)
 {
-    const unsigned searched = MIN(tvb_captured_length(tvb), within);
+    const unsigned length = tvb_captured_length(tvb);
 
-    return searched ? ws_memmem(tvb_get_ptr(tvb, 0, (int)searched), searched, bytes, length) : NULL;
+    return ws_memmem(tvb_get_ptr(tvb, 0, (int)length), length, text, strlen(text)) != NULL;
 }
 
 static bool
-frame_has(tvbuff_t *tvb, unsigned within, const char *text)
+is_http_check(tvbuff_t *tvb, const packet_info *pinfo)
 {
-    return find_in_frame(tvb, within, text, strlen(text)) != NULL;
-}
-
-static bool
-is_http_check(tvbuff_t *tvb, packet_info *pinfo)
-{
-    return pinfo->destport == HTTP_PORT && frame_has(tvb, MAX_HEADERS, "GET /connectivity.txt HTTP/1") &&
-           frame_has(tvb, 2 * MAX_HEADERS, "Host: static.ess.apple.com");
+    return pinfo->destport == HTTP_PORT && tvb_strneql(tvb, 0, "GET /connectivity.txt HTTP/1", 28) == 0 &&
+           has_text(tvb, "Host: static.ess.apple.com");
 }
 
 /* The frame of the request that this answers, or 0. */
 static uint32_t
-http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
+http_check_answered(tvbuff_t *tvb, const packet_info *pinfo)
 {
     const ft_endpoint client = ft_destination(pinfo);
 
@@ -743,7 +966,7 @@ http_check_answered(tvbuff_t *tvb, packet_info *pinfo)
         return 0;
 
     const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
-    return request && request < ft_frame_id(pinfo) && frame_has(tvb, 1500, "AV was here!") ? request : 0;
+    return request && request < ft_frame_id(pinfo) && has_text(tvb, "AV was here!") ? request : 0;
 }
 
 static void
@@ -793,38 +1016,11 @@ dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     return (int)tvb_captured_length(tvb);
 }
 
-/* The STUN message in this frame, found by its magic cookie; NULL if there is none. */
-static tvbuff_t *
-stun_in_frame(tvbuff_t *tvb)
-{
-    static const uint8_t cookie[] = { 0x21, 0x12, 0xa4, 0x42 };
-    const uint8_t *found = find_in_frame(tvb, MAX_HEADERS, cookie, sizeof cookie);
-    const int start = found ? (int)(found - tvb_get_ptr(tvb, 0, 1)) - 4 : -1;
-
-    if (start < 0)
-        return NULL;
-    const int length = tvb_get_ntohs(tvb, start + 2) + 20;
-    return tvb_captured_length_remaining(tvb, start) >= length ? tvb_new_subset_length(tvb, start, length) : NULL;
-}
-
-static int
-dissect_relay_of_stock(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
-{
-    ft_generation generation = FT_GENERATION_UNKNOWN;
-
-    if (pinfo->flags.in_error_pkt || ft_flow_find(pinfo))
-        return 0;
-
-    tvbuff_t *tvb = stun_in_frame(frame);
-    if (!tvb || !ft_evidence_proves(FT_SHAPE_STUN, tvb, pinfo, &generation))
-        return 0;
-    return dissect_datagram(FT_SHAPE_STUN, tvb, pinfo, tree, ft_flow_claim(pinfo, FT_SHAPE_STUN, generation, false),
-                            generation, FT_PATH_DIRECT, true);
-}
-
-/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. The quote ends the
- * frame. What it says stands in pinfo while it is shown: ICMP leaves the quote's ports there in 4.0, none in 4.4. */
-#define SHORT_QUOTE 28
+/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. Where the quote is, the
+ * error's own IP header tells: a trailer or FCS may follow, anything stand before. What it says stands in pinfo while it is
+ * shown: ICMP leaves the quote's ports there in 4.0, none in 4.4. */
+#define SHORT_QUOTE      28
+#define ICMP_ERROR       (20 + 8 + SHORT_QUOTE)
 
 static int
 show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
@@ -859,42 +1055,197 @@ show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
     return used;
 }
 
+/* IPv4 with ICMP in it: destination unreachable or time exceeded, about IPv4 with UDP in it. */
+static inline bool
+is_short_quote(const uint8_t *bytes)
+{
+    const unsigned length = bytes[2] << 8 | bytes[3];
+    const uint8_t *icmp = bytes + 20, *quote = bytes + 28;
+
+    return bytes[0] == 0x45 && bytes[9] == IP_PROTO_ICMP && (icmp[0] == 3 || icmp[0] == 11) && quote[0] == 0x45 &&
+           quote[9] == IP_PROTO_UDP && length == ICMP_ERROR;
+}
+
 static int
 dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const int start = (int)tvb_captured_length(tvb) - SHORT_QUOTE;
+    const unsigned captured = tvb_captured_length(tvb);
 
-    if (start < 0 || tvb_get_uint8(tvb, start) != 0x45 || tvb_get_uint8(tvb, start + 9) != IP_PROTO_UDP ||
-        !(ft_is_device_port(tvb_get_ntohs(tvb, start + 20)) || ft_is_device_port(tvb_get_ntohs(tvb, start + 22))) ||
-        !proto_is_frame_protocol(pinfo->layers, "icmp"))
+    if (captured < ICMP_ERROR || !proto_is_frame_protocol(pinfo->layers, "icmp"))
         return 0;
-    return show_short_quote(tvb, start, pinfo, tree);
+
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)captured);
+    for (unsigned start = 0; start < MAX_HEADERS && start + ICMP_ERROR <= captured; start++) {
+        if (is_short_quote(bytes + start))
+            return show_short_quote(tvb, (int)start + 28, pinfo, tree);
+    }
+    return 0;
 }
 
+static bool
+is_icmp(const packet_info *pinfo)
+{
+    return proto_is_frame_protocol(pinfo->layers, "icmp") || proto_is_frame_protocol(pinfo->layers, "icmpv6");
+}
+
+/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well, and QUIC keeps count of its
+ * packets. */
+static int
+admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
+{
+    const bool shown = (found->shape == FT_SHAPE_STUN && proto_is_frame_protocol(pinfo->layers, "stun")) ||
+                       (found->shape == FT_SHAPE_SIP && proto_is_frame_protocol(pinfo->layers, "sip")) ||
+                       (found->shape == FT_SHAPE_QUIC && proto_is_frame_protocol(pinfo->layers, "quic"));
+
+    return dissect_datagram(found->shape, tvb, pinfo, tree,
+                            ft_flow_claim(pinfo, found->shape, found->generation, false), found->generation,
+                            FT_PATH_DIRECT, shown);
+}
+
+/* What can't be FaceTime's by its first bytes and ports. length: of the whole datagram. */
+static bool
+may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const packet_info *pinfo)
+{
+    if (captured < 4)
+        return false;
+
+    const unsigned second_word = bytes[2] << 8 | bytes[3];
+    if (bytes[0] < 0x40)
+        return length == 16 ? bytes[0] == 0 && bytes[1] <= 2 : captured >= 20 && second_word + 20 == length;
+    if (bytes[0] < 0x80)
+        return second_word + 4 - length + 3 <= 3 || (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1]));
+    if (bytes[0] < 0xc0)
+        return captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
+    return is_relay_port(pinfo->srcport) || is_relay_port(pinfo->destport) || second_word == 0xbeef;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
+{
+    transport place;
+
+    if (!find_transport(&place, pinfo, frame))
+        return 0;
+
+    if (place.offset >= ICMP_ERROR - UDP_HEADER && is_short_quote(place.bytes + place.offset + UDP_HEADER - ICMP_ERROR))
+        return show_short_quote(place.tvb, (int)place.offset + UDP_HEADER - SHORT_QUOTE, pinfo, tree);
+
+    const unsigned start = place.offset + UDP_HEADER;
+    const unsigned length = (place.bytes[place.offset + 4] << 8 | place.bytes[place.offset + 5]) - UDP_HEADER;
+    if (place.captured <= start || !may_be_ours(place.bytes + start, place.captured - start, length, pinfo))
+        return 0;
+
+    tvbuff_t *tvb = payload_at(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
+    newcomer found = { FT_SHAPE_NONE, FT_GENERATION_UNKNOWN };
+    if (!tvb)
+        return 0;
+    found.shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
+    if (!is_ours(found.shape, tvb, pinfo, &found.generation) || is_icmp(pinfo))
+        return 0;
+    return admit_from_stock(tvb, pinfo, tree, &found);
+}
+
+/* A segment that begins with a message of TURN: the rest of it is taken apart as such once the first proves. */
+static int
+admit_segment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    int offset = 0, taken = 0;
+
+    while (tvb_captured_length_remaining(tvb, offset) >= 20) {
+        const unsigned length = turn_length(pinfo, tvb, offset, NULL);
+        if ((int)length > tvb_captured_length_remaining(tvb, offset))
+            break;
+        tvbuff_t *message = without_padding(tvb_new_subset_length(tvb, offset, (int)length));
+        newcomer found = { shape_of(message, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+        if (!is_ours(found.shape, message, pinfo, &found.generation) && taken == 0)
+            break;
+        taken += admit_from_stock(message, pinfo, tree, &found);
+        offset += (int)length;
+    }
+    return taken;
+}
+
+/* bytes: at least 20, of `captured`. */
+static inline bool
+may_be_turn(const uint8_t *bytes, unsigned captured)
+{
+    if (bytes[0] < 0x40)
+        return big_endian_32(bytes + 4) == 0x2112a442;
+    return bytes[0] < 0x80 && 4U + (bytes[2] << 8 | bytes[3]) <= captured;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo, proto_tree *tree)
+{
+    tvbuff_t *tvb = payload_at(place, start, end_of_ip(place, place->offset));
+
+    if (!tvb)
+        return 0;
+    if (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT) {
+        const int used = dissect_http_check(tvb, pinfo, tree);
+        if (used)
+            return used;
+    }
+    return is_turn && !ft_flow_find(pinfo) && !is_icmp(pinfo) ? admit_segment(tvb, pinfo, tree) : 0;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
+{
+    transport place;
+
+    if (!find_transport(&place, pinfo, frame))
+        return 0;
+
+    const unsigned start = place.offset + (place.bytes[place.offset + 12] >> 4) * 4;
+    const bool is_turn = start + 20 <= place.captured && may_be_turn(place.bytes + start, place.captured - start);
+    if (!is_turn && pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT)
+        return 0;
+    return dissect_segment_late(&place, start, is_turn, pinfo, tree);
+}
+
+/* Called once a frame, after all others. */
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     ft_frame_note(pinfo);
-
-    const bool device = ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
-
     ft_dialog_goes_on(pinfo);
-    if (pinfo->ptype == PT_TCP && (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT))
-        return dissect_http_check(tvb, pinfo, tree);
-    if (pinfo->ptype == PT_UDP && device && (pinfo->srcport == STUN_PORT || pinfo->destport == STUN_PORT))
-        return dissect_relay_of_stock(tvb, pinfo, tree);
-    if ((pinfo->ptype == PT_NONE || (pinfo->ptype == PT_UDP && device)) && tvb_captured_length(tvb) < MAX_HEADERS)
-        return dissect_short_quote(tvb, pinfo, tree);
-    return 0;
+    if (was_asked(pinfo)) {
+        asked.frame = 0;
+        return 0;
+    }
+    asked.frame = 0;
+    if (pinfo->ptype == PT_UDP)
+        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT ? 0 : dissect_udp_late(tvb, pinfo, tree);
+    if (pinfo->ptype == PT_TCP)
+        return dissect_tcp_late(tvb, pinfo, tree);
+    return pinfo->ptype == PT_NONE ? dissect_short_quote(tvb, pinfo, tree) : 0;
 }
 
 /* ---- registration ---- */
 
+/* The ports have a handle of their own: what is there by Decode As is the user's word, and needs no proof. */
+static void
+apply_ports(void)
+{
+    static range_t *applied;
+
+    if (applied) {
+        dissector_delete_uint_range("udp.port", applied, by_port_handle);
+        wmem_free(wmem_epan_scope(), applied);
+    }
+    applied = range_copy(wmem_epan_scope(), port_range);
+    dissector_add_uint_range("udp.port", applied, by_port_handle);
+}
+
 static void
 register_preferences(void)
 {
-    module_t *module = prefs_register_protocol(proto_facetime, NULL);
+    module_t *module = prefs_register_protocol(proto_facetime, apply_ports);
 
+    range_convert_str(wmem_epan_scope(), &port_range, DEFAULT_PORTS, UINT16_MAX);
+    prefs_register_range_preference(module, "udp.port", "UDP ports",
+        "Ports to look at first; elsewhere FaceTime is found by its content", &port_range, UINT16_MAX);
     prefs_register_bool_preference(module, "media_without_signalling", "Accept media without signalling",
         "Claim RTP that no signalling announced (the capture started in mid-call) where both ends use ports 16393-16403 "
         "and the packets agree with each other", &ft_accept_bare_media);
@@ -968,17 +1319,22 @@ proto_register_facetime(void)
     proto_facetime = proto_register_protocol("FaceTime", "FaceTime", "facetime");
     proto_facetime_parts = proto_register_protocol_in_name_only("FaceTime in other protocols", "FaceTime (inner)",
                                                                 "facetime.inner", proto_facetime, FT_PROTOCOL);
+    proto_facetime_by_port = proto_register_protocol_in_name_only("FaceTime, where it proves itself", "FaceTime (port)",
+                                                                  "facetime.port", proto_facetime, FT_PROTOCOL);
     proto_register_field_array(proto_facetime, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
     register_experts();
     register_preferences();
     facetime_tap = register_tap("facetime");
 
-    facetime_handle = register_dissector("facetime", dissect_facetime, proto_facetime);
+    dissector_handle_t handle = register_dissector("facetime", dissect_facetime, proto_facetime);
     register_dissector("facetime_inner", dissect_facetime_inner, proto_facetime_parts);
+    newcomer_handle = create_dissector_handle(dissect_newcomer, proto_facetime);
+    by_port_handle = create_dissector_handle(dissect_facetime_by_port, proto_facetime_by_port);
 
     ft_frame_init(proto_facetime);
-    ft_flow_init(facetime_handle);
+    ft_evidence_init();
+    ft_flow_init(handle, create_dissector_handle(dissect_facetime_tcp, proto_facetime));
     ft_exchange_init();
     ft_call_init();
     ft_copies_init();
@@ -1000,12 +1356,12 @@ proto_reg_handoff_facetime(void)
         shapes[shape].stock = find_dissector(shapes[shape].stock_name);
     }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proof);
+    apply_ports();
+    dissector_add_for_decode_as("udp.port", find_dissector("facetime"));
 
     ft_telephony_init();
-    udp_ports = find_dissector_table("udp.port");
 
     register_postdissector(create_dissector_handle(dissect_facetime_late, proto_facetime_parts));
-    dissector_add_uint_range_with_preference("udp.port", DEFAULT_PORTS, facetime_handle);
     heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
                        HEURISTIC_ENABLE);
     heur_dissector_add("stun", dissect_facetime_heur_stun, "FaceTime in a TURN channel", "facetime_stun",

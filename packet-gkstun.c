@@ -809,13 +809,33 @@ is_relay_error(const stun_message *message)
            message->facts.error_code == RELAY_PARTICIPANT_GONE;
 }
 
+/* Others' messages are many: what a proof needs is looked for first, an attribute of Apple's (0x8001-0x800a, 0x8023,
+ * 0x8024), a reservation, or a method that carries or says what others' don't. */
+static bool
+may_prove(tvbuff_t *tvb)
+{
+    const uint32_t end = MIN(tvb_captured_length(tvb), HEADER_LENGTH + (uint32_t)tvb_get_ntohs(tvb, 2));
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)tvb_captured_length(tvb));
+    const unsigned type = bytes[0] << 8 | bytes[1];
+
+    if (type == 0x0017 || type == 0x0813)   /* Data indication, the modern relay's error */
+        return true;
+    for (uint32_t offset = HEADER_LENGTH; offset + 4 <= end;) {
+        const unsigned attribute = bytes[offset] << 8 | bytes[offset + 1];
+        if (attribute == 0x0022 || (attribute > 0x8000 && attribute <= 0x8024 && (attribute <= 0x800a || attribute > 0x8022)))
+            return true;
+        offset += 4 + WS_ROUNDUP_4(bytes[offset + 2] << 8 | bytes[offset + 3]);
+    }
+    return false;
+}
+
 /* A message that the capture cut may still be proof: by what is there of it. */
 static bool
 proves_stun(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
     stun_message message;
 
-    if (tvb_captured_length(tvb) < HEADER_LENGTH || tvb_get_ntohl(tvb, 4) != COOKIE ||
+    if (tvb_captured_length(tvb) < HEADER_LENGTH || tvb_get_ntohl(tvb, 4) != COOKIE || !may_prove(tvb) ||
         !parse_message(&message, tvb, pinfo) || !message.is_exact || (message.damaged && !message.is_cut))
         return false;
     if (is_legacy_check(&message) || is_reserved_allocation(&message))
@@ -843,13 +863,14 @@ is_channel_data(tvbuff_t *tvb)
 static bool
 proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    if (!is_channel_data(tvb))
+    if (!is_channel_data(tvb) || tvb_captured_length(tvb) < CHANNEL_HEADER_LENGTH + 4)
         return false;
 
     tvbuff_t *payload = tvb_new_subset_length(tvb, CHANNEL_HEADER_LENGTH, tvb_get_ntohs(tvb, 2));
+    if (tvb_get_uint8(payload, 0) >> 6 == 2)
+        return ft_evidence_proves(FT_RELAYED_RTP, payload, pinfo, generation);
     return ft_evidence_proves(FT_SHAPE_STUN, payload, pinfo, generation) ||
-           ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation) ||
-           ft_evidence_proves(FT_SHAPE_RTP, payload, pinfo, generation);
+           ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation);
 }
 
 /* ---- round trip times ---- */

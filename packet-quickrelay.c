@@ -336,21 +336,38 @@ parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
 
 typedef enum { BODY_EMPTY, BODY_LINK, BODY_HBH, BODY_CONTROL, BODY_RTP, BODY_RTCP, BODY_UNKNOWN } relay_body;
 
+/* What a body is of which the capture has no byte. Of those without attributes, what the relay counts is RTP: all 2,299
+ * that it counts in two captures, and no control message of 102. */
+static relay_body
+classify_hidden(const relay_header *header)
+{
+    if (header->attributes & FT_RELAY_ATTR_LINK)
+        return BODY_LINK;
+    if (header->attributes & FT_RELAY_ATTR_HBH)
+        return BODY_HBH;
+    return header->flags & FLAG_COUNTED ? BODY_RTP : BODY_UNKNOWN;
+}
+
 /* In this order: the attributes come first, since an acknowledgement of a link message (80 06) looks like
  * RTP. */
 static relay_body
-classify_body(tvbuff_t *tvb, int offset, int length, uint16_t attributes)
+classify_body(tvbuff_t *tvb, const relay_header *header, int length)
 {
-    if (attributes & FT_RELAY_ATTR_LINK)
+    const int captured = tvb_captured_length_remaining(tvb, header->end);
+
+    if (header->attributes & FT_RELAY_ATTR_LINK)
         return BODY_LINK;
-    if (attributes & FT_RELAY_ATTR_HBH)
+    if (header->attributes & FT_RELAY_ATTR_HBH)
         return BODY_HBH;
     if (length == 0)
         return BODY_EMPTY;
-    if (length < 2 || tvb_captured_length_remaining(tvb, offset) < 2)
+    if (captured <= 0 && length >= RTP_HEADER)
+        return classify_hidden(header);
+    if (length < 2 || captured <= 0)
         return BODY_UNKNOWN;
 
-    const uint8_t first = tvb_get_uint8(tvb, offset), second = tvb_get_uint8(tvb, offset + 1);
+    const uint8_t first = tvb_get_uint8(tvb, header->end);
+    const uint8_t second = captured > 1 ? tvb_get_uint8(tvb, header->end + 1) : first == 0x40 ? 0x0f : 0;
     if (first == 0x40 && second == 0x0f)
         return BODY_CONTROL;
     if (first >> 6 != 2)
@@ -417,7 +434,7 @@ grade_body(tvbuff_t *tvb, const relay_header *header, int length)
     const bool is_whole = tvb_captured_length_remaining(tvb, offset) >= length;
     bool is_sure = false;
 
-    switch (classify_body(tvb, offset, length, header->attributes)) {
+    switch (classify_body(tvb, header, length)) {
     case BODY_LINK:
         is_sure = is_whole && proves_link(tvb, offset, length);
         break;
@@ -741,7 +758,7 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
     const bool ports_agree = (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
                              (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
 
-    switch (classify_body(tvb, header->end, length, header->attributes)) {
+    switch (classify_body(tvb, header, length)) {
     case BODY_LINK:
         return proves_link(tvb, header->end, length);
     case BODY_HBH:
@@ -771,28 +788,75 @@ proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
         return false;
     for (unsigned i = 0; i < chain.count; i++) {
         const chain_packet *packet = &chain.packets[i];
-        if (classify_body(tvb, packet->header.end, packet->length, packet->header.attributes) != BODY_CONTROL &&
+        if (classify_body(tvb, &packet->header, packet->length) != BODY_CONTROL &&
             proves_body(tvb, pinfo, &packet->header, packet->length))
             return true;
     }
     return false;
 }
 
-/* Only whole packets prove anything, so all of the packet must have been captured. */
+/* What a sender says again and again, and others' packets of this look don't: the participant, the SSRC, the key id.
+ * 0 where the packet has none of them, or its capture doesn't. */
+#define TOKENS_NEEDED 3
+
+static uint64_t
+repeated_token(tvbuff_t *tvb, const relay_header *header, relay_body body)
+{
+    const int participant = header->offset[FIELD_PARTICIPANT];
+
+    if (body == BODY_CONTROL && tvb_captured_length_remaining(tvb, header->end) >= CONTROL_HEADER)
+        return tvb_get_ntoh64(tvb, header->end + 2);
+    if (participant)
+        return tvb_get_ntoh64(tvb, participant);
+    if (body == BODY_RTP && tvb_captured_length_remaining(tvb, header->end) >= RTP_HEADER)
+        return tvb_get_ntohl(tvb, header->end + 8);
+    return 0;
+}
+
+/* A packet that the capture cut, or whose body doesn't prove: the header parses as far as it goes, on a relay's port,
+ * and several of the direction have a token in common. */
+static bool
+proves_in_number(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, relay_body body)
+{
+    if (!ft_is_server_port(pinfo->srcport) && !ft_is_server_port(pinfo->destport))
+        return false;
+
+    const uint64_t token = repeated_token(tvb, header, body);
+    return token != 0 && ft_evidence_agrees(pinfo, token, TOKENS_NEEDED);
+}
+
+static bool
+is_seen_form(const relay_header *header)
+{
+    return !(header->flags & (FLAG_LINKS | FLAG_UNKNOWN)) && !(header->attributes & ~KNOWN_ATTRS);
+}
+
+/* Only forms that captures have shown prove anything. */
 static bool
 quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    const unsigned length = tvb_reported_length(tvb);
+    const unsigned length = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
     relay_header header;
 
-    if (length < FIXED_HEADER || tvb_captured_length(tvb) < length ||
-        !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)) || tvb_get_ntohs(tvb, 2) != length - CHANNEL_HEADER ||
-        !parse_header(tvb, (int)length, &header))
+    if (captured < FIXED_HEADER || !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)) ||
+        tvb_get_ntohs(tvb, 2) != length - CHANNEL_HEADER)
         return false;
-    if ((header.flags & (FLAG_LINKS | FLAG_UNKNOWN)) || (header.attributes & ~KNOWN_ATTRS))
+
+    const bool whole = parse_header(tvb, (int)length, &header);
+    if (!is_seen_form(&header) || (!whole && captured == length))
         return false;
-    if (!(header.flags & FLAG_LENGTH ? proves_chain(tvb, pinfo, &header)
-                                     : proves_body(tvb, pinfo, &header, (int)length - header.end)))
+
+    if (header.flags & FLAG_LENGTH) {
+        *generation = FT_MODERN;
+        return captured == length && proves_chain(tvb, pinfo, &header);
+    }
+
+    const int left = (int)length - header.end;
+    const relay_body body =
+        whole ? classify_body(tvb, &header, left) : BODY_UNKNOWN;
+    if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
+        return false;
+    if (!(captured == length && proves_body(tvb, pinfo, &header, left)) && !proves_in_number(tvb, pinfo, &header, body))
         return false;
     *generation = FT_MODERN;
     return true;
@@ -1063,7 +1127,7 @@ static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
              const relay_header *header, const relay_header *first, int length)
 {
-    const relay_body what = classify_body(tvb, header->end, length, header->attributes);
+    const relay_body what = classify_body(tvb, header, length);
     ft_relay_header told = told_of(tvb, header, first);
     ft_packet *packet = ft_packet_get(pinfo);
 
@@ -1312,6 +1376,10 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
     learn(tvb, pinfo, &header);
     proto_tree *tree = show_header(tvb, pinfo, root, &header);
     if (!is_whole) {
+        ft_packet *packet = ft_packet_get(pinfo);
+        const relay_body hidden = classify_hidden(&header);
+        if (packet && hidden != BODY_UNKNOWN && tvb_captured_length(tvb) < tvb_reported_length(tvb))
+            packet->kind = bodies[hidden].kind;
         tell_missing(tvb, pinfo, tree, &header);
         return tvb_reported_length(tvb);
     }

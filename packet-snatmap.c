@@ -336,10 +336,10 @@ learn_snatmap(packet_info *pinfo, const ipv4_port *mapped)
     const ft_endpoint device = mapped ? ft_destination(pinfo) : ft_source(pinfo);
 
     ft_call_prepare(pinfo, &device.addr);
-    ft_device_learn(pinfo, &device);
+    ft_device_tested_nat(pinfo, &device);
     if (mapped && is_host_address(mapped)) {
         const ft_endpoint outside = clear_endpoint(mapped);
-        ft_device_learn(pinfo, &outside);
+        ft_device_tested_nat(pinfo, &outside);
     }
 }
 

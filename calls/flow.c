@@ -7,14 +7,15 @@
 #include "calls/limits.h"
 #include <epan/conversation.h>
 
-static dissector_handle_t front_door;
+static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
-static wmem_map_t *devices; /* ft_endpoint -> frame that taught it */
+static wmem_map_t *devices; /* ft_endpoint -> device */
 static unsigned leg_total;
 
 /* The key of `flows`: both ends, in whatever order the packet has them. */
 typedef struct {
     ft_endpoint a, b;
+    bool        is_tcp;
 } flow_key;
 
 /* Symmetric, so that both directions find one flow. */
@@ -32,8 +33,8 @@ flow_equal(const void *one, const void *other)
     const flow_key *x = (const flow_key *)one;
     const flow_key *y = (const flow_key *)other;
 
-    return (ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
-           (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a));
+    return x->is_tcp == y->is_tcp && ((ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
+                                      (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a)));
 }
 
 static void
@@ -43,10 +44,11 @@ reset(void)
 }
 
 void
-ft_flow_init(dissector_handle_t handle)
+ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
 {
     register_init_routine(reset);
-    front_door = handle;
+    udp_door = over_udp;
+    tcp_door = over_tcp;
     flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
     devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
@@ -57,7 +59,7 @@ lookup(const packet_info *pinfo)
     if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
         return NULL;
 
-    flow_key key = { ft_source(pinfo), ft_destination(pinfo) };
+    flow_key key = { ft_source(pinfo), ft_destination(pinfo), pinfo->ptype == PT_TCP };
 
     return (ft_flow *)wmem_map_lookup(flows, &key);
 }
@@ -70,18 +72,20 @@ ft_flow_find(const packet_info *pinfo)
     return flow && flow->claimed_from <= ft_frame_id(pinfo) ? flow : NULL;
 }
 
-/* From this frame on, UDP asks the front door first for this exact 5-tuple. A frame number above zero outranks what
- * stock STUN, RTP or QUIC set on the same conversation. */
+/* From this frame on, UDP (or TCP) asks the front door first for this exact 5-tuple. A frame number above zero outranks
+ * what stock STUN, RTP or QUIC set on the same conversation. */
 static void
 set_conversation_dissector(packet_info *pinfo, uint32_t from)
 {
-    conversation_t *conversation = find_conversation(pinfo->num, &pinfo->src, &pinfo->dst, CONVERSATION_UDP,
-                                                     pinfo->srcport, pinfo->destport, 0);
+    const bool is_tcp = pinfo->ptype == PT_TCP;
+    const conversation_type type = is_tcp ? CONVERSATION_TCP : CONVERSATION_UDP;
+    conversation_t *conversation =
+        find_conversation(pinfo->num, &pinfo->src, &pinfo->dst, type, pinfo->srcport, pinfo->destport, 0);
 
     if (!conversation || (conversation->options & (NO_ADDR2 | NO_PORT2)))
-        conversation = conversation_new(pinfo->num, &pinfo->src, &pinfo->dst, CONVERSATION_UDP,
-                                        pinfo->srcport, pinfo->destport, 0);
-    conversation_set_dissector_from_frame_number(conversation, from, front_door);
+        conversation =
+            conversation_new(pinfo->num, &pinfo->src, &pinfo->dst, type, pinfo->srcport, pinfo->destport, 0);
+    conversation_set_dissector_from_frame_number(conversation, from, is_tcp ? tcp_door : udp_door);
 }
 
 static ft_flow *
@@ -98,12 +102,13 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     flow->number = wmem_map_size(flows) + 1;
     flow->direct.flow = flow;
     flow->direct.first_frame = ft_frame_id(pinfo);
-    wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &(flow_key){ flow->a, flow->b }, sizeof(flow_key)), flow);
+    wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &(flow_key){ flow->a, flow->b, pinfo->ptype == PT_TCP },
+                                        sizeof(flow_key)), flow);
     return flow;
 }
 
 ft_flow *
-ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool called_by_udp)
+ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool from_here)
 {
     ft_flow *flow = lookup(pinfo);
 
@@ -112,8 +117,8 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
     if (wmem_map_size(flows) >= FT_MAX_FLOWS)
         return NULL;
 
-    set_conversation_dissector(pinfo, called_by_udp ? pinfo->num : pinfo->num + 1);
-    return new_flow(pinfo, shape, generation, ft_frame_id(pinfo) + !called_by_udp);
+    set_conversation_dissector(pinfo, from_here ? pinfo->num : pinfo->num + 1);
+    return new_flow(pinfo, shape, generation, ft_frame_id(pinfo) + !from_here);
 }
 
 static bool
@@ -219,24 +224,85 @@ ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
     return ft_learning(pinfo) ? add_leg(pinfo, flow, 0, peer) : NULL;
 }
 
+typedef struct {
+    uint32_t tested_frame, call_frame; /* the first ones that taught it, 0 before */
+    nstime_t tested_time, call_time;   /* the last ones */
+} device;
+
+static device *
+device_at(packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    device *known = (device *)wmem_map_lookup(devices, endpoint);
+
+    if (known)
+        return known;
+    if (wmem_map_size(devices) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    known = wmem_new0(wmem_file_scope(), device);
+    wmem_map_insert(devices, ft_endpoint_key(endpoint), known);
+    return known;
+}
+
+static void
+learn_device(packet_info *pinfo, const ft_endpoint *endpoint, bool in_call)
+{
+    if (!ft_learning(pinfo) || endpoint->addr.type == AT_NONE)
+        return;
+
+    device *known = device_at(pinfo, endpoint);
+    if (!known)
+        return;
+    uint32_t *frame = in_call ? &known->call_frame : &known->tested_frame;
+    if (*frame == 0)
+        *frame = ft_frame_id(pinfo);
+    *(in_call ? &known->call_time : &known->tested_time) = pinfo->abs_ts;
+}
+
 void
 ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    if (!ft_learning(pinfo) || endpoint->addr.type == AT_NONE || wmem_map_lookup(devices, endpoint))
-        return;
-    if (wmem_map_size(devices) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return;
-    }
+    learn_device(pinfo, endpoint, true);
+}
 
-    wmem_map_insert(devices, ft_endpoint_key(endpoint), GUINT_TO_POINTER(ft_frame_id(pinfo)));
+void
+ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    learn_device(pinfo, endpoint, false);
 }
 
 /* Known before this frame: what the frame itself teaches would make the passes differ. */
-bool
-ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint)
+static bool
+holds(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 {
-    const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(devices, endpoint));
+    nstime_t since;
 
-    return frame != 0 && frame < ft_frame_id(pinfo);
+    if (frame == 0 || frame >= ft_frame_id(pinfo))
+        return false;
+    nstime_delta(&since, &pinfo->abs_ts, last);
+    return since.secs < FT_DEVICE_VOUCHES_S;
+}
+
+static ft_device_state
+state_of(const packet_info *pinfo, const ft_endpoint *endpoint)
+{
+    const device *known = (const device *)wmem_map_lookup(devices, endpoint);
+
+    if (!known)
+        return FT_DEVICE_UNKNOWN;
+    if (holds(pinfo, known->call_frame, &known->call_time))
+        return FT_DEVICE_IN_CALL;
+    return holds(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT : FT_DEVICE_UNKNOWN;
+}
+
+ft_device_state
+ft_device_of(const packet_info *pinfo)
+{
+    if (wmem_map_size(devices) == 0)
+        return FT_DEVICE_UNKNOWN;
+
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    const ft_device_state from = state_of(pinfo, &source), to = state_of(pinfo, &destination);
+    return MAX(from, to);
 }

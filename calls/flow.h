@@ -67,10 +67,11 @@ ft_heading ft_flow_heading(const ft_flow *flow, const packet_info *pinfo);
 /* The flow of the packet's 5-tuple as known before this frame; NULL if it has no claim yet. */
 ft_flow *ft_flow_find(const packet_info *pinfo);
 
-/* Claims the 5-tuple for the front door (first pass; later passes find what it made). shape: of the packet in hand.
- * called_by_udp: UDP itself gave us the packet, so the claim holds from this frame on, else from the next: anything
- * else differs between passes. Returns NULL where FT_MAX_FLOWS is reached: the packet is decoded, and forgotten. */
-ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool called_by_udp);
+/* Claims the 5-tuple for the front door (first pass; later passes find what it made), UDP's or TCP's as pinfo->ptype
+ * says. shape: of the packet in hand. from_here: UDP itself gave us the packet, so the claim holds from this frame on;
+ * where another dissector had it, from the next: anything else differs between passes. Returns NULL where FT_MAX_FLOWS
+ * is reached: the packet is decoded, and forgotten. */
+ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool from_here);
 
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
 void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
@@ -92,11 +93,18 @@ ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft
  * On the first pass it is made where there is none. NULL over FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer);
 
-/* Devices. Learning is for the first pass; the question is answered as of the frame. */
-void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint);
-bool ft_device_known(const packet_info *pinfo, const ft_endpoint *endpoint);
+/* Devices, and what they vouch for: one that is in a call (a check, an allocation, a relay's packet) for all that FaceTime
+ * sends, one that only tested its NAT for what is FaceTime's by its form. Either vouches for FT_DEVICE_VOUCHES_S after it
+ * was last heard of so: tomorrow its port may be a browser's. First pass: a claim is remembered, not a device. */
+#define FT_DEVICE_VOUCHES_S 300
+typedef enum { FT_DEVICE_UNKNOWN, FT_DEVICE_TESTED_NAT, FT_DEVICE_IN_CALL } ft_device_state;
 
-/* The front door's handle, for the claims. */
-void ft_flow_init(dissector_handle_t handle);
+void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint); /* in a call */
+void ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint);
+/* What the packet's ends were known as before this frame: the better of the two. */
+ft_device_state ft_device_of(const packet_info *pinfo);
+
+/* The front door's handles, for the claims. */
+void ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp);
 
 #endif

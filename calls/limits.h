@@ -38,7 +38,7 @@
 #define FT_MAX_SHORT_KEYS       32768   /* key ids of 2 bytes that senders used, and their first frames; later ones aren't followed */
 #define FT_MAX_QUIC_IDS         65536   /* connection ids of QUIC that may carry media, in a file; later ones take older ones' places */
 #define FT_MAX_QUIC_IDS_PER_FLOW 64     /* of one direction of a 5-tuple; the one that came least recently gives way, if it is none so far */
-#define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
+#define FT_MAX_BARE_MEDIA       4096    /* directions watched for what proves in number only; later ones are not claimed on it */
 #define FT_MAX_CHAIN            16      /* relay packets that one datagram is taken apart into; the rest is bytes */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 

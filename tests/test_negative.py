@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Packets that are none of our business: nothing is claimed, and they read as they do without the plugin."""
 
+import itertools
 import random
 import struct
 
@@ -190,13 +191,78 @@ def turn_channel_6000(rng):
         yield from conversation(client, server, [struct.pack("!HH", 0x6000, len(i)) + i for i in inner])
 
 
-INNOCENTS = [microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
+def others_clocks(rng):
+    """Payload types of FaceTime's audio at others' clocks, on FaceTime's ports, in time, and in TURN channels."""
+    now = 0
+    for payload_type, ticks in itertools.product((104, 119), (160, 320, 640, 960)):
+        for ports in ((16393, 16394), (16384, 16394), (16402, 16402), (16403, 3478), (16396, 3480)):
+            ssrc = rng.getrandbits(32)
+            for n in range(60):
+                header = struct.pack("!BBHII", 0x80, payload_type, 900 + n, 5000 + n * ticks, ssrc)
+                payload = header + rng.randbytes(80)
+                if ports[1] < 4000:
+                    payload = struct.pack("!HH", 0x4001, len(payload)) + payload
+                jitter = rng.uniform(-0.004, 0.004)
+                yield Datagram(PHONE, ports[0], OTHER, ports[1], payload, now + n * 0.02 + jitter)
+            now += 5
+
+
+def turn_channel_like_a_relay_header(rng):
+    """Media in a TURN channel 0x6000 whose first packets read as the modern relay's header: small sequence numbers are
+    attributes; behind them the timestamp has the mark of a control message, or of RTP of FaceTime's."""
+    now = 0
+    for mark, payload_type in itertools.product((b"\x40\x0f", b"\x80\x68", b"\x90\x64"), (0, 8, 0x40, 0x48, 100, 104)):
+        ssrc = rng.getrandbits(32)
+        for n in range(64):
+            media = struct.pack("!BBH", 0x80, payload_type, n) + mark + struct.pack("!HI", n * 160, ssrc)
+            media += rng.randbytes(160)
+            yield Datagram(PHONE, 16402, OTHER, 3478, struct.pack("!HH", 0x6000, len(media)) + media, now + n / 50)
+        now += 60
+
+
+def port_of_a_device(rng):
+    """A browser has the port from which a FaceTime device tested its NAT an hour, and a day, ago. (The test itself is
+    FaceTime's: here it isn't captured whole, so that nothing at all may be claimed.)"""
+    for hours in (1, 24):
+        for n in range(50):
+            media = rtp((111, 96)[n % 2], n, 0x1000 + n % 2, rng.randbytes(120))
+            yield Datagram(PHONE, 46256, OTHER, 19305, media, hours * 3600 + n / 50)
+
+
+def quic_to_relay_ports(rng):
+    """A browser's QUIC on the relays' ports, from any port, with no id of its own, as Chrome does; the server's ids
+    are its own. Many short headers look like ChannelData: their second word is their length."""
+    for ports in ((50000, 3478), (40404, 3485), (33000, 3497)):
+        one, two = (PHONE, ports[0]), (OTHER, ports[1])
+        initial = b"\xc3\0\0\0\1\x08" + rng.randbytes(8) + b"\0\0\x44\x9e" + rng.randbytes(1182)
+        answer = b"\xc1\0\0\0\1\0\x08\x11\x22" + rng.randbytes(6) + b"\0" + rng.randbytes(90)
+        short = []
+        for n in range(100):
+            body = rng.randbytes(rng.randrange(30, 900))
+            short.append(rng.choice((b"\x40\x01", b"\x4f\x33", b"\x60\0")) + struct.pack("!H", len(body)) + body)
+        yield from conversation(one, two, [initial, answer, *short])
+
+
+INNOCENTS = [others_clocks, turn_channel_like_a_relay_header, port_of_a_device, quic_to_relay_ports, microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
              turn_channel_6000]
 
 
 @pytest.mark.parametrize("make", INNOCENTS, ids=lambda make: make.__name__)
 def test_made_innocents(make, tshark, stock, own_protocols, make_capture):
     assert_left_alone(make_capture(list(make(random.Random(make.__name__)))), tshark, stock, own_protocols)
+
+
+SNATMAP = [bytes.fromhex("000000012f3173750a7f16764012aaaa"), bytes.fromhex("000000022f3173753f4d8cf5b14daaaa")]
+
+
+def test_port_that_a_device_had(tshark, make_capture):
+    """The same after a whole NAT test: that is claimed, and nothing of the browser's."""
+    frames = [Datagram("10.127.22.118", 16402, "17.188.181.8", 3480, SNATMAP[0], 0),
+              Datagram("17.188.181.8", 3480, "10.127.22.118", 16402, SNATMAP[1], 0.03)]
+    for after in (20, 3600, 86400):     # 20 s on, no RTP either
+        frames += [Datagram("10.127.22.118", 16402, OTHER, 19305, rtp(111, n, 7, bytes(120)), after + n / 50)
+                   for n in range(40)]
+    assert tshark.frames(make_capture(frames), "facetime") == [1, 2]
 
 
 def random_datagrams(count):

@@ -81,7 +81,7 @@ def test_inferred_meanings_say_so(name, tshark, own_protocols):
 def test_port_range(tshark, make_capture):
     """Registered by default, and a preference that takes ranges."""
     decodes = tshark.glossary("decodes")
-    ports = {int(row[1]) for row in decodes if (row[0], row[2]) == ("udp.port", "facetime")}
+    ports = {int(row[1]) for row in decodes if (row[0], row[2]) == ("udp.port", "facetime.port")}
     assert ports == set(range(16384, 16404))
     request = bytes.fromhex("000000012f3173750a7f16764012aaaa")
     capture = make_capture([support.Datagram("10.127.22.118", 16402, "17.188.181.8", 3480, request)])

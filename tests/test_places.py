@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same call, captured elsewhere: outside a NAT, one way, from its middle, cut. Variants of the real captures, made
+here, must have as many packets named as the plain capture has, but the few that come before any proof."""
+
+import itertools
+import struct
+import subprocess
+
+import pytest
+
+import support
+
+REAL = ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"]
+NAMED = 0.98
+ETHERNET = bytes.fromhex("020000000002020000000001")
+DEVICE_PORTS, RELAY_PORTS = range(16393, 16404), range(3478, 3498)
+DAY = 86400
+
+
+class Packet:
+    """A packet of IPv4 with UDP in it, or any other (its ports are 0)."""
+
+    def __init__(self, number, time, data):
+        self.number, self.time, self.data = number, time, bytearray(data)
+        self.is_udp = data[0] == 0x45 and data[9] == 17 and not int.from_bytes(data[6:8], "big") & 0x1FFF
+        self.source, self.destination = bytes(data[12:16]), bytes(data[16:20])
+        self.ports = list(struct.unpack("!HH", data[20:24])) if self.is_udp else [0, 0]
+        self.last = True        # of its fragments
+
+    def copy(self):
+        return Packet(self.number, self.time, self.data)
+
+    def put(self, source=None, destination=None, ports=None):
+        self.data[12:16] = self.source = source or self.source
+        self.data[16:20] = self.destination = destination or self.destination
+        if ports and self.is_udp:
+            self.data[20:24] = struct.pack("!HH", *ports)
+            self.ports = list(ports)
+
+    @property
+    def payload(self):
+        return bytes(self.data[28:])
+
+    def flow(self):
+        return frozenset([(self.source, self.ports[0]), (self.destination, self.ports[1])])
+
+    def of_relay(self):
+        return any(port in RELAY_PORTS for port in self.ports)
+
+
+def read(path):
+    """The packets of a capture of raw IP; others than IPv4 stay out."""
+    pcap = subprocess.run(["editcap", "-F", "pcap", path, "-"], capture_output=True, check=True).stdout
+    offset, number, packets = 24, 0, []
+    while offset < len(pcap):
+        seconds, micros, captured, _ = struct.unpack_from("<IIII", pcap, offset)
+        data = pcap[offset + 16:offset + 16 + captured]
+        offset, number = offset + 16 + captured, number + 1
+        if data and data[0] >> 4 == 4 and len(data) >= 28:
+            packets.append(Packet(number, seconds + micros / 1e6, data))
+    return packets
+
+
+# Variants: lists of packets in, lists of packets out.
+
+def is_own(address):
+    return address[0] == 10
+
+
+def plain(packets):
+    return packets
+
+
+def ports_mapped(packets):
+    """Outside a NAT: another address of the device, other ports."""
+    for packet in packets:
+        ends = [packet.source, packet.destination]
+        ports = list(packet.ports)
+        for end in (0, 1):
+            if is_own(ends[end]) and ports[end] in DEVICE_PORTS and not all(map(is_own, ends)):
+                ports[end] += 20000 + ends[end][1]
+                ends[end] = bytes([203, 0, 113, ends[end][1]])
+        packet.put(*ends, ports)
+    return packets
+
+
+def downlink(packets):
+    return [p for p in packets if is_own(p.destination)]
+
+
+def uplink(packets):
+    return [p for p in packets if is_own(p.source)]
+
+
+def first_lost(packets):
+    """The first packet of each flow to a relay, the client's Initial."""
+    seen = set()
+    return [p for p in packets if not p.of_relay() or p.flow() in seen or seen.add(p.flow())]
+
+
+def first_swapped(packets):
+    """The first two packets of each flow to a relay change places."""
+    packets = list(packets)
+    for flow in {p.flow() for p in packets if p.of_relay()}:
+        first, *rest = [i for i, p in enumerate(packets) if p.flow() == flow]
+        if rest:
+            packets[first], packets[rest[0]] = packets[rest[0]], packets[first]
+    return packets
+
+
+def fragmented(packets):
+    """QUIC's long packets to and from relays come in fragments of 512 bytes."""
+    out = []
+    for ident, packet in enumerate(packets):
+        if not packet.of_relay() or packet.payload[0] < 0xC0 or packet.payload[:2] == b"\xde\xad":
+            out.append(packet)
+            continue
+        header, body = packet.data[:20], packet.data[20:]
+        for start in range(0, len(body), 512):
+            part = packet.copy()
+            part.last = start + 512 >= len(body)
+            part.data = bytearray(header) + body[start:start + 512]
+            part.data[2:8] = struct.pack("!HHH", len(part.data), ident & 0xFFFF,
+                                         start // 8 | (0 if part.last else 0x2000))
+            out.append(part)
+    return out
+
+
+def relay_on_3478(packets):
+    for packet in packets:
+        if packet.of_relay() and 3480 not in packet.ports:
+            packet.put(ports=[3478 if port in RELAY_PORTS else port for port in packet.ports])
+    return packets
+
+
+def from_mid_call(packets):
+    return packets[len(packets) * 2 // 5:]
+
+
+VARIANTS = [ports_mapped, downlink, uplink, first_lost, first_swapped, fragmented, relay_on_3478, from_mid_call]
+LAST = {fragmented: 1}      # takes whole datagrams apart: after all others
+PAIRS = [sorted(pair, key=lambda make: LAST.get(make, 0)) for pair in itertools.combinations(VARIANTS, 2)
+         if set(pair) != {downlink, uplink}]
+PLACES = [[plain], *([make] for make in VARIANTS), *PAIRS]
+
+
+def frames_of(packets, n):
+    """Frames of Ethernet. Each variant has addresses, and a day, of its own."""
+    for packet in packets:
+        packet.put(*(bytes([a[0], a[1] ^ n, a[2] ^ (n >> 4), a[3]]) for a in (packet.source, packet.destination)))
+        yield packet, packet.time + DAY * n, ETHERNET + b"\x08\x00" + packet.data
+
+
+def write(variants, cut=None):
+    """(path, [the packet of each frame, with its variant's number])"""
+    out, index = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)], []
+    for n, packets in enumerate(variants):
+        for packet, time, frame in frames_of(packets, n):
+            kept = min(len(frame), cut[n] or len(frame)) if cut else len(frame)
+            out.append(struct.pack("<IIII", int(time), int(time % 1 * 1e6), kept, len(frame)) + frame[:kept])
+            index.append((n, packet))
+    return support.write_capture(b"".join(out)), index
+
+
+def kinds(tshark, capture, index):
+    """For each variant {number of the packet: its kind, or None}."""
+    found = {}
+    for (n, packet), row in zip(index, tshark.rows(capture, "facetime.kind"), strict=True):
+        if packet.last:
+            found.setdefault(n, {})[packet.number] = row["facetime.kind"][-1] if row["facetime.kind"] else None
+    return found
+
+
+def short_ones(found, names, same_kind):
+    """Variants in which fewer packets than NAMED are named as in the plain one, of those that they have."""
+    for n in range(1, len(names)):
+        expected = {number: kind for number, kind in found[0].items() if kind and number in found[n]}
+        good = sum(found[n][number] == kind if same_kind else found[n][number] is not None
+                   for number, kind in expected.items())
+        if good < NAMED * len(expected):
+            yield f"{names[n]}: {good} of {len(expected)}"
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_anywhere(name, tshark, real):
+    path = real(name)
+    variants = []
+    for makes in PLACES:
+        packets = read(path) if not variants else [p.copy() for p in original]
+        if not variants:
+            original = [p.copy() for p in packets]
+        for make in makes:
+            packets = make(packets)
+        variants.append(packets)
+    capture, index = write(variants)
+    names = [" + ".join(make.__name__ for make in makes) for makes in PLACES]
+    assert not list(short_ones(kinds(tshark, capture, index), names, same_kind=False))
+
+
+CUTS = [None, 64, 96, 128, 200]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_cut_from_mid_call(name, tshark, real):
+    """Bytes of a frame of Ethernet; raw IP has 14 more of the datagram."""
+    packets = from_mid_call(read(real(name)))
+    capture, index = write([[p.copy() for p in packets] for _ in CUTS], CUTS)
+    assert not list(short_ones(kinds(tshark, capture, index), [f"{cut} bytes" for cut in CUTS], same_kind=True))
