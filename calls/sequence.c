@@ -1,0 +1,314 @@
+/* calls/sequence.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/sequence.h"
+#include <string.h>
+
+#define NUMBERS 0x10000u    /* of 16 bits */
+
+/* ---- one sequence ---- */
+
+static bool
+exists(const ft_sequence_run *run)
+{
+    return run->base != 0;
+}
+
+/* Signed distance of a number from the highest one, the way the wrap allows: -32768 to 32767. */
+static int
+distance(const ft_sequence_run *run, uint16_t sequence)
+{
+    return (int16_t)(sequence - (uint16_t)run->highest);
+}
+
+static bool
+fits(const ft_sequence_run *run, uint16_t sequence)
+{
+    const int step = distance(run, sequence);
+
+    return exists(run) && step < FT_SEQUENCE_MAX_DROPOUT && step >= -FT_SEQUENCE_MAX_MISORDER;
+}
+
+static bool
+in_window(const ft_sequence_run *run, uint64_t number)
+{
+    return number <= run->highest && number + FT_SEQUENCE_WINDOW > run->highest;
+}
+
+static bool
+came(const ft_sequence_run *run, uint64_t number)
+{
+    const unsigned bit = number % FT_SEQUENCE_WINDOW;
+
+    return in_window(run, number) && (run->seen[bit / 64] >> bit % 64 & 1);
+}
+
+static void
+set_came(ft_sequence_run *run, uint64_t number, bool value)
+{
+    const unsigned bit = number % FT_SEQUENCE_WINDOW;
+    const uint64_t mask = UINT64_C(1) << bit % 64;
+
+    run->seen[bit / 64] = value ? run->seen[bit / 64] | mask : run->seen[bit / 64] & ~mask;
+}
+
+static void
+close_burst(ft_sequence_run *run)
+{
+    run->bursts += run->open_burst > 0;
+    run->longest = run->open_burst > run->longest ? run->open_burst : run->longest;
+    run->open_burst = 0;
+}
+
+/* Numbers below `end`, which is at most highest + 1, are judged for good. */
+static void
+settle(ft_sequence_run *run, uint64_t end)
+{
+    for (; run->settled < end; run->settled++) {
+        if (came(run, run->settled))
+            close_burst(run);
+        else
+            run->open_burst++;
+    }
+}
+
+static void
+begin(ft_sequence_run *run, uint64_t number)
+{
+    *run = (ft_sequence_run){ .base = number, .highest = number, .settled = number, .received = 1 };
+    set_came(run, number, true);
+}
+
+/* What leaves the window is judged first. Returns how many numbers were skipped. */
+static uint32_t
+advance(ft_sequence_run *run, uint64_t number)
+{
+    const uint64_t skipped = number - run->highest - 1;
+    const uint64_t left = number >= FT_SEQUENCE_WINDOW ? number - FT_SEQUENCE_WINDOW + 1 : 0;
+    const uint64_t known = left < run->highest + 1 ? left : run->highest + 1;
+
+    settle(run, known);
+    if (run->settled < left) { /* skipped so far that even these are out of the window */
+        run->open_burst += (uint32_t)(left - run->settled);
+        run->settled = left;
+    }
+    if (skipped >= FT_SEQUENCE_WINDOW)
+        memset(run->seen, 0, sizeof run->seen);
+    else
+        for (uint64_t n = run->highest + 1; n < number; n++)
+            set_came(run, n, false);
+    run->highest = number;
+    run->received++;
+    set_came(run, number, true);
+    return (uint32_t)skipped;
+}
+
+static void
+come_late(ft_sequence_run *run, uint64_t number)
+{
+    set_came(run, number, true);
+    run->reordered++;
+    if (number >= run->base)
+        run->received++;
+    else
+        run->early++;
+}
+
+static uint64_t
+extend(const ft_sequence_run *run, uint16_t sequence)
+{
+    return run->highest + (uint64_t)(int64_t)distance(run, sequence);
+}
+
+static uint32_t
+missing_in(const ft_sequence_run *run)
+{
+    return exists(run) ? (uint32_t)(run->highest - run->base + 1) - run->received : 0;
+}
+
+/* A sequence that is over, and one that is looked at, are judged to their highest number. */
+static void
+add_run(ft_sequence_counts *counts, ft_sequence_run run)
+{
+    if (!exists(&run))
+        return;
+    settle(&run, run.highest + 1);
+    close_burst(&run);
+    counts->received += run.received + run.early;
+    counts->lost += missing_in(&run);
+    counts->reordered += run.reordered;
+    counts->bursts += run.bursts;
+    counts->longest = run.longest > counts->longest ? run.longest : counts->longest;
+}
+
+/* ---- the stream ---- */
+
+static uint32_t
+packets_of(const ft_sequence_run *run)
+{
+    return run->received + run->early;
+}
+
+static uint64_t
+highest_of(const ft_sequence_run *one, const ft_sequence_run *other, uint64_t number)
+{
+    number = one->highest > number ? one->highest : number;
+    return other->highest > number ? other->highest : number;
+}
+
+/* A sequence of its own, above all numbers so far. A packet may come late by less than a cycle. */
+static uint64_t
+begin_candidate(ft_sequence *stream, uint16_t sequence)
+{
+    const uint64_t used = highest_of(&stream->run, &stream->candidate, stream->cycle);
+
+    stream->done.strays += packets_of(&stream->candidate);
+    stream->cycle = used / NUMBERS * NUMBERS + 2u * NUMBERS;
+    begin(&stream->candidate, stream->cycle + sequence);
+    return stream->candidate.highest;
+}
+
+static ft_sequence_verdict
+believe_candidate(ft_sequence *stream)
+{
+    const bool is_restart = exists(&stream->run);
+
+    add_run(&stream->done, stream->run);
+    stream->done.restarts += is_restart;
+    stream->run = stream->candidate;
+    memset(&stream->candidate, 0, sizeof stream->candidate);
+    stream->before_leap.base = 0;
+    return is_restart ? FT_SEQUENCE_RESTART : FT_SEQUENCE_NEXT;
+}
+
+/* A packet of a sequence that isn't believed yet. */
+static void
+try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
+{
+    ft_sequence_run *candidate = &stream->candidate;
+
+    if (!fits(candidate, sequence)) {
+        packet->number = begin_candidate(stream, sequence);
+        return;
+    }
+    packet->number = extend(candidate, sequence);
+    if (came(candidate, packet->number)) {
+        packet->verdict = FT_SEQUENCE_TWIN;
+        stream->done.twins++;
+        return;
+    }
+    if (packet->number > candidate->highest)
+        advance(candidate, packet->number);
+    else
+        come_late(candidate, packet->number);
+    if (came(candidate, packet->number - 1) || came(candidate, packet->number + 1)) {
+        packet->missing = missing_in(candidate);
+        packet->verdict = believe_candidate(stream);
+    }
+}
+
+/* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap was a stray. */
+static void
+take_leap_back(ft_sequence *stream, uint16_t sequence)
+{
+    if (fits(&stream->run, sequence) || !fits(&stream->before_leap, sequence))
+        return;
+    stream->run = stream->before_leap;
+    stream->done.strays++;
+}
+
+/* A packet of the believed sequence. */
+static void
+follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
+{
+    ft_sequence_run *run = &stream->run;
+
+    packet->number = extend(run, sequence);
+    if (came(run, packet->number)) {
+        packet->verdict = FT_SEQUENCE_TWIN;
+        stream->done.twins++;
+        return;
+    }
+    if (packet->number > run->highest + FT_SEQUENCE_MAX_MISORDER)
+        stream->before_leap = *run;
+    else
+        stream->before_leap.base = 0;
+    if (packet->number > run->highest) {
+        packet->missing = advance(run, packet->number);
+        packet->verdict = FT_SEQUENCE_NEXT;
+    } else {
+        come_late(run, packet->number);
+        packet->verdict = FT_SEQUENCE_LATE;
+    }
+}
+
+/* A number's first packet has the slot of its number, its newest twin the one half a window on: a copy is either. */
+static ft_sequence_slot *
+slot_of(ft_sequence *stream, uint16_t sequence, bool twin)
+{
+    return &stream->slots[(sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW];
+}
+
+static bool
+holds(const ft_sequence_slot *slot, uint16_t sequence, uint32_t digest)
+{
+    return slot->used && slot->sequence == sequence && slot->digest == digest;
+}
+
+static void
+count_copy(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
+{
+    const ft_sequence_run *run = fits(&stream->run, sequence) ? &stream->run : &stream->candidate;
+
+    packet->verdict = FT_SEQUENCE_COPY;
+    packet->number = fits(run, sequence) ? extend(run, sequence) : 0;
+    stream->done.copies++;
+}
+
+ft_sequence_packet
+ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest)
+{
+    ft_sequence_packet packet = { .verdict = FT_SEQUENCE_UNPROVEN };
+
+    for (int twin = 0; twin < 2; twin++) {
+        ft_sequence_slot *slot = slot_of(stream, sequence, twin);
+        if (holds(slot, sequence, digest)) {
+            packet.mark = &slot->mark;
+            count_copy(stream, sequence, &packet);
+            return packet;
+        }
+    }
+    take_leap_back(stream, sequence);
+    if (fits(&stream->run, sequence))
+        follow_run(stream, sequence, &packet);
+    else
+        try_candidate(stream, sequence, &packet);
+
+    ft_sequence_slot *slot = slot_of(stream, sequence, packet.verdict == FT_SEQUENCE_TWIN);
+    *slot = (ft_sequence_slot){ .digest = digest, .sequence = sequence, .used = true };
+    packet.mark = &slot->mark;
+    return packet;
+}
+
+ft_sequence_counts
+ft_sequence_count(const ft_sequence *stream)
+{
+    ft_sequence_counts counts = stream->done;
+
+    add_run(&counts, stream->run);
+    counts.strays += packets_of(&stream->candidate);
+    return counts;
+}
+
+int64_t
+ft_timestamp_extend(ft_timestamps *stream, uint32_t timestamp)
+{
+    const int32_t step = (int32_t)(timestamp - (uint32_t)stream->highest);
+    const int64_t extended = stream->started ? stream->highest + step : timestamp;
+
+    if (!stream->started || extended > stream->highest)
+        stream->highest = extended;
+    stream->started = true;
+    return extended;
+}
