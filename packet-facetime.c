@@ -36,6 +36,7 @@
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/packet.h"
+#include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/stun.h"
@@ -70,6 +71,9 @@ static int hf_media_setup_frame = -1;
 static int hf_event = -1;
 static int hf_event_frame = -1;
 static int hf_media_gap = -1;
+static int hf_rtt = -1;
+static int hf_freeze = -1;
+static int hf_frame_incomplete = -1;
 
 static int ett_facetime = -1;
 static int ett_event = -1;
@@ -370,6 +374,19 @@ remember_limit(const packet_info *pinfo)
 }
 
 static void
+show_quality(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo)
+{
+    const ft_mark *mark = ft_quality_mark(pinfo);
+
+    if (mark && mark->has_rtt)
+        proto_item_set_generated(proto_tree_add_time(tree, hf_rtt, tvb, 0, 0, &mark->rtt));
+    if (mark && mark->has_freeze)
+        proto_item_set_generated(proto_tree_add_time(tree, hf_freeze, tvb, 0, 0, &mark->freeze));
+    if (mark && mark->is_incomplete)
+        proto_item_set_generated(proto_tree_add_boolean(tree, hf_frame_incomplete, tvb, 0, 0, true));
+}
+
+static void
 show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
     if (packet->kind != FT_KIND_UNKNOWN) {
@@ -390,6 +407,7 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         ft_show_frame(tree, hf_channel_setup_frame, tvb, 0, 0, packet->leg->setup_frame);
     }
     ft_show_frame(tree, hf_media_setup_frame, tvb, 0, 0, packet->media_setup_frame);
+    show_quality(tree, tvb, pinfo);
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -524,6 +542,7 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
     ft_packet *packet = ft_packet_begin(pinfo);
 
     packet->flow = flow;
+    packet->datagram = tvb;
     packet->limit_hit = flow == NULL;
     packet->generation = generation;
     packet->path = path;
@@ -876,6 +895,16 @@ proto_register_facetime(void)
             "The frame that the event's text speaks of", HFILL } },
         { &hf_media_gap, { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
             "How long a sender's media was silent before this packet", HFILL } },
+        { &hf_rtt, { "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, which holds up to one packet "
+            "interval of waiting at each end; no capture time is in it. Of RTCP or a check: by capture times, where these "
+            "can be believed", HFILL } },
+        { &hf_freeze, { "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "No new picture for so long before this packet, by RTP timestamps: at least three usual intervals, and 150 ms "
+            "more than one, as known at this packet", HFILL } },
+        { &hf_frame_incomplete, { "Picture incomplete", "facetime.frame_incomplete", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
+            "Last packet of a picture that lacks packets, as known at this packet; with the last one missing, the next "
+            "picture's first packet", HFILL } },
     };
     static int *ett[] = { &ett_facetime, &ett_event };
 
@@ -900,6 +929,7 @@ proto_register_facetime(void)
     ft_stun_init();
     ft_media_init();
     ft_relay_init();
+    ft_quality_init();
     limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }

@@ -36,6 +36,7 @@ typedef struct ft_stream {
     uint32_t    base_sequence;
     uint32_t    highest_sequence;   /* extended by wraps (RFC 3550 A.1) */
     struct ft_window *window;       /* of the latest sequence numbers; private to media.c */
+    struct ft_quality *quality;     /* how good it was (calls/quality.h), NULL before its first packet */
 } ft_stream;
 
 /* One end's media as seen at one device: where it goes, and when it was last heard. */

@@ -503,6 +503,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 
     const observation seen = observe(pinfo, packet);
     ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
+    packet->stream = stream;
     if (stream) {
         const bool copy = is_copy(pinfo, stream, packet, rtp);
         stream->copies += copy;
@@ -517,4 +518,19 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         watch_switch(pinfo, sender, packet, &seen);
         watch_return(pinfo, sender, &seen);
     }
+}
+
+void
+ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
+        return;
+    if (!packet->call)
+        packet->call = ft_call_of_packet(pinfo);
+    if (!packet->call)
+        return;
+    const observation seen = observe(pinfo, packet);
+    packet->stream = stream_of(pinfo, packet, rtp, &seen);
 }

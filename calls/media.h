@@ -64,6 +64,9 @@ typedef struct {
 /* An RTP packet of the packet in hand: streams, path switches, copies on another path, gaps. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
+/* An FEC parity packet, which repeats a source packet's sequence number: only tells the record its stream. */
+void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
+
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
  * pinfo->pool. */
 const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);

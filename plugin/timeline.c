@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/report.h"
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -78,22 +79,6 @@ wants_call(const report *wanted, const ft_call *call)
 
 /* ---- what a call is, in words ---- */
 
-/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
-static const char *
-printable(wmem_allocator_t *scope, const char *text)
-{
-    wmem_strbuf_t *clean = wmem_strbuf_new(scope, "");
-    char *valid = g_utf8_make_valid(text, -1);
-
-    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
-        const gunichar c = g_utf8_get_char(at);
-        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c));
-        wmem_strbuf_append_unichar(clean, shown ? c : 0xfffd);
-    }
-    g_free(valid);
-    return wmem_strbuf_get_str(clean);
-}
-
 static const char *
 state_text(const ft_call *call)
 {
@@ -135,37 +120,6 @@ lost_packets(const ft_stream *stream)
     return expected > stream->packets ? expected - stream->packets : 0;
 }
 
-/* As the stream's last packet shows it. */
-static const char *
-codec_name(const report *wanted, const ft_call *call, const ft_stream *stream, uint8_t payload_type)
-{
-    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
-
-    return codec ? ft_codec_str(wanted->scope, codec) : "unknown";
-}
-
-static bool
-has_payload_type(const ft_stream *stream, unsigned payload_type)
-{
-    return payload_type < 128 && (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
-}
-
-/* Names of the codecs that a stream uses, each once. */
-static GPtrArray *
-codecs_of(const report *wanted, const ft_call *call, const ft_stream *stream)
-{
-    GPtrArray *names = g_ptr_array_new();
-
-    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
-        if (!has_payload_type(stream, payload_type))
-            continue;
-        const char *name = codec_name(wanted, call, stream, (uint8_t)payload_type);
-        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
-            g_ptr_array_add(names, (void *)name);
-    }
-    return names;
-}
-
 /* "out AAC-ELD/EVS (inferred) 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
 static const char *
 media_text(const report *wanted, const ft_call *call)
@@ -174,7 +128,7 @@ media_text(const report *wanted, const ft_call *call)
 
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        GPtrArray *codecs = codecs_of(wanted, call, stream);
+        GPtrArray *codecs = codecs_of(wanted->scope, call, stream);
         wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
         for (unsigned j = 0; j < codecs->len; j++)
             wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
@@ -195,7 +149,7 @@ duration(const ft_call *call)
 
 /* ---- as text ---- */
 
-static const struct { const char *title; bool right; } columns[] = {
+static const table_column columns[] = {
     { "Call", true }, { "Version", false }, { "Start", true }, { "Duration", true }, { "Frames", false },
     { "Local", false }, { "Remote", false }, { "Offer from", false }, { "State", false }, { "Paths", false },
     { "Media", false }, { "End", false },
@@ -226,28 +180,6 @@ call_row(const report *wanted, const ft_call *call)
     } };
 }
 
-/* Each column as wide as its widest cell, two spaces between them; the last one as it comes. */
-static void
-print_table(const table_row *rows, unsigned count)
-{
-    int width[COLUMNS] = { 0 };
-
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < COLUMNS; j++)
-            width[j] = MAX(width[j], (int)g_utf8_strlen(rows[i].cell[j], -1));
-    }
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < COLUMNS; j++) {
-            const char *text = rows[i].cell[j];
-            const int padding = width[j] - (int)g_utf8_strlen(text, -1);
-            const bool last = j == COLUMNS - 1;
-            printf("%*s%s%*s", columns[j].right ? padding : 0, "", text,
-                   columns[j].right || last ? 0 : padding, "");
-            printf("%s", last ? "\n" : "  ");
-        }
-    }
-}
-
 static void
 print_calls(const report *wanted)
 {
@@ -265,7 +197,7 @@ print_calls(const report *wanted)
         wmem_array_append_one(rows, row);
     }
     printf("\nFaceTime calls (seconds since the first frame; media as codecs, packets, losses)\n");
-    print_table((const table_row *)wmem_array_get_raw(rows), wmem_array_get_count(rows));
+    print_table(columns, COLUMNS, (const char *const *)wmem_array_get_raw(rows), wmem_array_get_count(rows));
 }
 
 static int
@@ -373,30 +305,6 @@ print_timeline(const report *wanted)
 /* ---- as JSON ---- */
 
 static void
-json_string(json_dumper *json, const char *name, const char *value)
-{
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_string(json, value);
-}
-
-static void
-json_number(json_dumper *json, const char *name, uint32_t value)
-{
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_anyf(json, "%u", value);
-}
-
-/* With a point in every locale. */
-static void
-json_seconds(json_dumper *json, const char *name, double value)
-{
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
-
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.6f", value));
-}
-
-static void
 json_end(json_dumper *json, const report *wanted, const char *name, const ft_endpoint *end)
 {
     if (end->addr.type != AT_NONE)
@@ -406,7 +314,7 @@ json_end(json_dumper *json, const report *wanted, const char *name, const ft_end
 static void
 json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const ft_stream *stream)
 {
-    GPtrArray *codecs = codecs_of(wanted, call, stream);
+    GPtrArray *codecs = codecs_of(wanted->scope, call, stream);
 
     json_dumper_set_member_name(json, "payload_types");
     json_dumper_begin_array(json);
@@ -584,19 +492,15 @@ static ws_stat_start
 report_start(const char *option, void *user_data)
 {
     report *wanted = g_new0(report, 1);
-    const char *rest = strchr(strchr(option, ',') + 1, ',');
+    const char *filter = report_filter(option, &wanted->json);
 
     wanted->timeline = user_data != NULL;
     wanted->frames = g_hash_table_new(g_direct_hash, g_direct_equal);
     wanted->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
-    if (rest && (strcmp(rest, ",json") == 0 || g_str_has_prefix(rest, ",json,"))) {
-        wanted->json = true;
-        rest = strchr(rest + 1, ',');
-    }
-    wanted->filtered = rest && rest[1];
+    wanted->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", wanted, wanted->filtered ? rest + 1 : NULL, TL_REQUIRES_NOTHING,
-                                           report_reset, report_packet, report_draw, NULL);
+    GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING, report_reset, report_packet,
+                                           report_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);
