@@ -50,6 +50,7 @@
 #include "calls/event.h"
 #include "calls/evidence.h"
 #include "calls/media.h"
+#include "calls/reveal.h"
 #include "sdp_inflate/sdp_inflate.h"
 
 /* clang-format off */
@@ -1364,6 +1365,15 @@ tap_sdp(tvbuff_t *text, packet_info *pinfo, const char *method)
     tap_queue_packet(sdp_export_tap, pinfo, object);
 }
 
+static void
+reveal_sdp(tvbuff_t *text, packet_info *pinfo, const char *role)
+{
+    const unsigned length = tvb_captured_length(text);
+
+    if (length && ft_learning(pinfo))
+        ft_reveal_sdp(pinfo, role, (const char *)tvb_get_ptr(text, 0, (int)length), length);
+}
+
 /* ---- SIP bodies ---- */
 
 typedef struct {
@@ -1617,6 +1627,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *si
         return;
     if (sip->body_kind == BODY_SDP) {
         tap_sdp(body.tvb, pinfo, sip->status ? "answer" : "offer");
+        reveal_sdp(body.tvb, pinfo, sip->status ? "answer" : "offer");
         dissect_sdp_text(body.tvb, pinfo, tree, body.whole, body.trusted);
     } else if (sip->body_kind == BODY_SKE)
         proto_tree_add_item(sip_tree, hf_facetime_sip_ske_data, body.tvb, 0, -1, ENC_NA);

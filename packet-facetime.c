@@ -39,6 +39,7 @@
 #include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
+#include "calls/reveal.h"
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
@@ -511,6 +512,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
         packet->call = ft_call_of_packet(pinfo);
     ft_channel_judge(pinfo);
     ft_call_count(pinfo);
+    ft_reveal_learn(pinfo);
 }
 
 static void
@@ -930,6 +932,7 @@ proto_register_facetime(void)
     ft_media_init();
     ft_relay_init();
     ft_quality_init();
+    ft_reveal_init();
     limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }

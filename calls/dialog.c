@@ -6,6 +6,7 @@
 #include "calls/call.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
+#include "calls/reveal.h"
 
 /* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and where both sides of a
  * relay are in the capture, one BYE is seen twice. */
@@ -212,6 +213,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     if (!packet || pinfo->flags.in_error_pkt)
         return;
 
+    ft_setup_sip(pinfo, sip->method, sip->status);
     sip_dialog *dialog = (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
     if (!ft_learning(pinfo)) {
         if (dialog && dialog->first_frame <= ft_frame_id(pinfo))

@@ -50,6 +50,7 @@ typedef struct ft_packet {
     struct ft_stream *stream;           /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
     uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
     uint8_t         ssrc_count;
+    uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */

@@ -5,6 +5,7 @@
 #include "calls/quality.h"
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/reveal.h"
 
 #include <epan/proto_data.h>
 #include <epan/ipproto.h>
@@ -16,6 +17,8 @@
 #define STAMP_MOST      (30 * STAMP_HZ) /* a round trip beyond is a stamp of another round of the counter */
 #define REPORTS_KEPT    32          /* sender reports that a receiver's block is looked for in */
 #define NEW_BASE_US     (60 * (int64_t)SECOND_US) /* media time that leaps so far off capture time: a new time base */
+#define RESTART_OFF_US  (5 * (int64_t)SECOND_US)  /* the same where sequence numbers began anew, too */
+#define SEEN_TWICE_US   50000       /* the same packet again on its way: the same datagram, seen twice */
 #define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
 #define INTERVAL_UNIT   100         /* microseconds, in histograms */
 #define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
@@ -234,8 +237,6 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
 {
     const int64_t passed = now - quality->last_capture;
 
-    if (restart)
-        memset(&quality->timestamps, 0, sizeof quality->timestamps);
     int64_t ticks = ft_timestamp_extend(&quality->timestamps, facts->rtp.timestamp);
     if (facts->clock_rate && facts->clock_rate != quality->rate) {
         if (quality->rate)
@@ -246,8 +247,8 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
     }
     if (quality->rate == 0)
         return now - quality->first_capture;
-    const int64_t time = time_of(quality, ticks), step = time - quality->media;
-    if (restart || step - passed > NEW_BASE_US || passed - step > NEW_BASE_US + SECOND_US) {
+    const int64_t time = time_of(quality, ticks), off = time - quality->media - passed;
+    if (off > (restart ? RESTART_OFF_US : NEW_BASE_US) || off < -(restart ? RESTART_OFF_US : NEW_BASE_US)) {
         new_base(quality, ticks, quality->highest_media + CLAMP(passed, 0, NEW_BASE_US));
         return quality->base_time;
     }
@@ -830,6 +831,29 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, c
     }
 }
 
+/* A mark's frame is the time in milliseconds here. A copy on another path is the sender's; one on the same at once is the
+ * same datagram, seen twice. */
+static bool
+is_seen_twice(const ft_sequence_packet *number, ft_path path, int64_t now)
+{
+    return number->verdict == FT_SEQUENCE_COPY && number->mark->way == (uint8_t)path &&
+           (uint32_t)(now / 1000) - number->mark->frame <= SEEN_TWICE_US / 1000;
+}
+
+/* First media: once a stream, and once a stream's first packet on the direct path. */
+static void
+tell_setup(packet_info *pinfo, const ft_quality *quality, ft_medium medium, ft_path path)
+{
+    if (path == FT_PATH_DIRECT && quality->paths[FT_PATH_DIRECT].packets == 0)
+        ft_setup_reached(pinfo, FT_SETUP_FIRST_DIRECT_MEDIA);
+    if (quality->packets > 0)
+        return;
+    if (medium == FT_MEDIUM_AUDIO)
+        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_AUDIO_OUT : FT_SETUP_FIRST_AUDIO_IN);
+    else if (medium == FT_MEDIUM_VIDEO)
+        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_VIDEO_OUT : FT_SETUP_FIRST_VIDEO_IN);
+}
+
 void
 ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
 {
@@ -847,13 +871,21 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         quality->of_call = media_of(packet->call);
     }
     quality->last_frame = pinfo->num;
+    ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest);
+    if (is_seen_twice(&number, packet->path, now)) {
+        quality->seen_twice++;
+        return;
+    }
+    tell_setup(pinfo, quality, facts->medium, packet->path);
     learn_path(pinfo, quality, packet->path);
     learn_dscp(pinfo, quality, packet);
-    const ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest);
-    if (number.verdict == FT_SEQUENCE_COPY)
+    if (number.verdict == FT_SEQUENCE_COPY) {
         quality->copies++;
-    else
-        learn_packet(pinfo, quality, packet, facts, &number, now);
+        return;
+    }
+    if (number.verdict != FT_SEQUENCE_TWIN)
+        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000), .way = (uint8_t)packet->path };
+    learn_packet(pinfo, quality, packet, facts, &number, now);
 }
 
 /* ---- for tables ---- */

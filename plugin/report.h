@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define MAX_COLUMNS 24
+#define FT_SCHEMA   1   /* version of the JSON: docs/calls.schema.json, docs/streams.schema.json */
 
 typedef struct { const char *title; bool right; } table_column;
 

@@ -16,7 +16,6 @@
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 
-#define SCHEMA      1       /* of the JSON: docs/streams.schema.json */
 #define LINE        160     /* columns of the table */
 #define SECOND      1e6     /* microseconds */
 #define STAMP_MS    (1000.0 / 1024)
@@ -442,7 +441,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     const bool has_sender = stream->sender.addr.type != AT_NONE;
 
     json_dumper_begin_object(json);
-    json_number(json, "schema", SCHEMA);
+    json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", view->call->number);
     json_number(json, "ssrc", stream->ssrc);
     json_dumper_set_member_name(json, "inside_quic");

@@ -8,6 +8,7 @@
  */
 #include "plugin/plugin.h"
 #include "plugin/report.h"
+#include "plugin/setup.h"
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -417,6 +418,7 @@ static void
 json_call(json_dumper *json, const report *wanted, const ft_call *call)
 {
     json_dumper_begin_object(json);
+    json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", call->number);
     json_string(json, "generation", val_to_str_const(call->generation, ft_generation_vals, "unknown"));
     json_seconds(json, "start", ft_since_start(&call->first_time));
@@ -437,6 +439,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_far_end(json, wanted, call);
     json_paths(json, call);
     json_streams(json, wanted, call);
+    json_call_quality(json, wanted->scope, call);
     if (wanted->timeline)
         json_events(json, wanted, call);
     json_dumper_end_object(json);
