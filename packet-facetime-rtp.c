@@ -53,6 +53,9 @@ void proto_register_facetime_rtp(void);
 void proto_reg_handoff_facetime_rtp(void);
 
 #define FIXED_HEADER_LENGTH 12
+#define RTCP_SENDER_REPORT  200
+#define RTCP_RECEIVER_REPORT 201
+#define REPORT_BLOCK        24
 #define MKI_LENGTH          16
 #define TRAILER_LENGTH      (MKI_LENGTH + 4)
 
@@ -1099,6 +1102,38 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     return (int)tvb_captured_length(tvb);
 }
 
+/* Report blocks of 24 bytes: SSRC, losses, highest sequence number, jitter, LSR, DLSR (RFC 3550, 6.4.1). */
+static void
+learn_report_blocks(tvbuff_t *tvb, packet_info *pinfo, unsigned offset, unsigned end, unsigned count)
+{
+    for (; count > 0 && offset + REPORT_BLOCK <= end; count--, offset += REPORT_BLOCK)
+        ft_quality_report_block(pinfo, tvb_get_ntohl(tvb, (int)offset), tvb_get_ntohl(tvb, (int)offset + 16),
+                                tvb_get_ntohl(tvb, (int)offset + 20));
+}
+
+/* What sender and receiver reports tell of round trips; of a compound packet, each part by its length in words. */
+static void
+learn_rtcp(tvbuff_t *tvb, packet_info *pinfo)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (!ft_learning(pinfo))
+        return;
+    for (unsigned offset = 0; offset + 8 <= captured;) {
+        const uint8_t first = tvb_get_uint8(tvb, (int)offset), type = tvb_get_uint8(tvb, (int)offset + 1);
+        const unsigned end = MIN(offset + 4 + 4u * tvb_get_ntohs(tvb, (int)offset + 2), captured);
+        if (first >> 6 != 2)
+            return;
+        if (type == RTCP_SENDER_REPORT && offset + 28 <= end) {
+            ft_quality_sender_report(pinfo, tvb_get_ntohl(tvb, (int)offset + 4), tvb_get_ntohl(tvb, (int)offset + 10));
+            learn_report_blocks(tvb, pinfo, offset + 28, end, first & 0x1f);
+        } else if (type == RTCP_RECEIVER_REPORT) {
+            learn_report_blocks(tvb, pinfo, offset + 8, end, first & 0x1f);
+        }
+        offset = end;
+    }
+}
+
 /* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. */
 static int
 dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
@@ -1107,6 +1142,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 
     if (packet) {
         packet->media_setup_frame = ft_media_newest_sdp(pinfo);
+        learn_rtcp(tvb, pinfo);
         set_up_media(pinfo, packet, packet->media_setup_frame);
         call_stock(rtcp_handle, tvb, pinfo, tree, packet, true);
     }

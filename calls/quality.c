@@ -18,7 +18,7 @@
 #define REPORTS_KEPT    32          /* sender reports that a receiver's block is looked for in */
 #define NEW_BASE_US     (60 * (int64_t)SECOND_US) /* media time that leaps so far off capture time: a new time base */
 #define RESTART_OFF_US  (5 * (int64_t)SECOND_US)  /* the same where sequence numbers began anew, too */
-#define SEEN_TWICE_US   50000       /* the same packet again on its way: the same datagram, seen twice */
+#define SEEN_TWICE_US   250000      /* the same packet again on its way: the same datagram, seen twice */
 #define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
 #define INTERVAL_UNIT   100         /* microseconds, in histograms */
 #define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
@@ -176,19 +176,21 @@ judged_good(packet_info *pinfo)
            (!destination || ft_clock_judge(destination) == FT_CLOCK_GOOD);
 }
 
-bool
-ft_quality_clock_is_good(packet_info *pinfo)
+void
+ft_quality_judge_clock(packet_info *pinfo)
 {
-    const ft_mark *known = ft_quality_mark(pinfo);
+    ft_mark *mark = ft_learning(pinfo) && judged_good(pinfo) ? mark_of(pinfo) : NULL;
 
-    if (!ft_learning(pinfo) || (known && known->clock_is_good))
-        return known && known->clock_is_good;
-    if (!judged_good(pinfo))
-        return false;
-    ft_mark *mark = mark_of(pinfo);
     if (mark)
         mark->clock_is_good = true;
-    return mark != NULL;
+}
+
+bool
+ft_quality_clock_is_good(const packet_info *pinfo)
+{
+    const ft_mark *mark = ft_quality_mark(pinfo);
+
+    return mark && mark->clock_is_good;
 }
 
 void
@@ -196,7 +198,7 @@ ft_quality_rtt(packet_info *pinfo, const nstime_t *rtt)
 {
     const int64_t microseconds = (int64_t)rtt->secs * SECOND_US + rtt->nsecs / 1000;
 
-    if (ft_learning(pinfo) && microseconds >= 0 && ft_quality_clock_is_good(pinfo))
+    if (ft_learning(pinfo) && microseconds >= 0 && judged_good(pinfo))
         mark_rtt(pinfo, microseconds);
 }
 
@@ -239,12 +241,10 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
 
     int64_t ticks = ft_timestamp_extend(&quality->timestamps, facts->rtp.timestamp);
     if (facts->clock_rate && facts->clock_rate != quality->rate) {
-        if (quality->rate)
-            new_base(quality, ticks, time_of(quality, ticks));
-        else
-            new_base(quality, ticks, quality->media);
+        new_base(quality, quality->packets ? quality->last_ticks : ticks, quality->media);
         quality->rate = facts->clock_rate;
     }
+    quality->last_ticks = ticks;
     if (quality->rate == 0)
         return now - quality->first_capture;
     const int64_t time = time_of(quality, ticks), off = time - quality->media - passed;
@@ -697,7 +697,7 @@ static ft_quality *
 own_stream(packet_info *pinfo, uint32_t ssrc, bool sent)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = packet && ft_learning(pinfo) ? packet->call : NULL;
+    const ft_call *call = packet && ft_learning(pinfo) ? (packet->call ? packet->call : ft_call_of_packet(pinfo)) : NULL;
 
     for (unsigned i = call ? wmem_array_get_count(call->streams) : 0; i-- > 0;) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
@@ -831,13 +831,19 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, c
     }
 }
 
-/* A mark's frame is the time in milliseconds here. A copy on another path is the sender's; one on the same at once is the
- * same datagram, seen twice. */
+/* A mark's frame is the time in milliseconds here, its way a bit for each path. A copy on another path is the sender's; one
+ * where the packet was already is, at once, the same datagram seen twice. */
 static bool
 is_seen_twice(const ft_sequence_packet *number, ft_path path, int64_t now)
 {
-    return number->verdict == FT_SEQUENCE_COPY && number->mark->way == (uint8_t)path &&
-           (uint32_t)(now / 1000) - number->mark->frame <= SEEN_TWICE_US / 1000;
+    ft_sequence_mark *first = number->mark;
+    const uint8_t way = (uint8_t)(1u << path);
+    const bool was_here = (first->way & way) != 0;
+
+    if (number->verdict != FT_SEQUENCE_COPY)
+        return false;
+    first->way |= way;
+    return was_here && (uint32_t)(now / 1000) - first->frame <= SEEN_TWICE_US / 1000;
 }
 
 /* First media: once a stream, and once a stream's first packet on the direct path. */
@@ -884,7 +890,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         return;
     }
     if (number.verdict != FT_SEQUENCE_TWIN)
-        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000), .way = (uint8_t)packet->path };
+        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000), .way = (uint8_t)(1u << packet->path) };
     learn_packet(pinfo, quality, packet, facts, &number, now);
 }
 

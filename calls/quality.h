@@ -88,6 +88,7 @@ typedef struct ft_quality {
     /* media time */
     ft_timestamps timestamps;
     uint32_t     rate;              /* ticks a second, 0 while none is known */
+    int64_t      last_ticks;        /* of the newest packet */
     int64_t      base_ticks, base_time;     /* where the rate holds from */
     int64_t      media, highest_media;      /* of the newest packet, and the highest so far */
     int64_t      first_capture, last_capture, least_capture, most_capture;
@@ -147,8 +148,10 @@ void ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, ui
 /* What the frame in hand shows, or NULL. */
 const ft_mark *ft_quality_mark(const packet_info *pinfo);
 
-/* Whether capture times may be compared with others' clocks at this packet: as judged on the first pass up to here. */
-bool ft_quality_clock_is_good(packet_info *pinfo);
+/* Whether frame times may be compared at this packet, by the media up to here: judged on the first pass, once the packet's
+ * addresses are known; then asked for on every pass. */
+void ft_quality_judge_clock(packet_info *pinfo);
+bool ft_quality_clock_is_good(const packet_info *pinfo);
 
 /* A judgement on the whole file, for tables: of the stream's capture point. */
 ft_clock_verdict ft_quality_clock(const ft_quality *quality);

@@ -70,6 +70,25 @@ print_table(const table_column *columns, unsigned column_count, const char *cons
     }
 }
 
+void
+fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
+           int least)
+{
+    int width[MAX_COLUMNS] = { 0 }, others = 2 * ((int)column_count - 1);
+
+    for (unsigned i = 0; i < row_count * column_count; i++)
+        width[i % column_count] = MAX(width[i % column_count], (int)g_utf8_strlen(cells[i], -1));
+    for (unsigned j = 0; j < column_count; j++)
+        others += j == column ? 0 : width[j];
+
+    const int room = MAX(FT_LINE - others, least);
+    for (unsigned i = column; i < row_count * column_count; i += column_count) {
+        if (g_utf8_strlen(cells[i], -1) > room)
+            cells[i] = wmem_strdup_printf(scope, "%.*s+", (int)(g_utf8_offset_to_pointer(cells[i], room - 1) - cells[i]),
+                                          cells[i]);
+    }
+}
+
 const char *
 report_filter(const char *option, bool *json)
 {

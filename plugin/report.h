@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define MAX_COLUMNS 24
+#define FT_LINE     160 /* columns of a table */
 #define FT_SCHEMA   1   /* version of the JSON: docs/calls.schema.json, docs/streams.schema.json */
 
 typedef struct { const char *title; bool right; } table_column;
@@ -26,6 +27,10 @@ GPtrArray *codecs_of(wmem_allocator_t *scope, const ft_call *call, const ft_stre
 
 /* Each column as wide as its widest cell, two spaces between them; the last one as it comes. cells: row after row. */
 void print_table(const table_column *columns, unsigned column_count, const char *const *cells, unsigned row_count);
+
+/* Cuts what is longest in a column, as far as the table then fits FT_LINE columns, but never below `least`. */
+void fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
+                int least);
 
 /* Of "facetime,<report>[,json][,<filter>]": the filter, or NULL. */
 const char *report_filter(const char *option, bool *json);

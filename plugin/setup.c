@@ -263,7 +263,7 @@ print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good
 {
     static const table_column columns[] = {
         { "  Local", false }, { "Remote", false }, { "Way", false }, { "Checks", true }, { "Answered", true },
-        { "First", true }, { "Last", true }, { "RTT ms", true }, { "Media packets", true }, { "Nominated", false },
+        { "First", true }, { "Last", true }, { "RTT ms", true }, { "Media", true }, { "Nom.", false },
     };
     enum { COLUMNS = G_N_ELEMENTS(columns) };
     wmem_array_t *cells = wmem_array_new(scope, sizeof(const char *));
@@ -287,8 +287,12 @@ print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good
         if (is_listed(pair))
             wmem_array_append(cells, row, COLUMNS);
     }
-    if (wmem_array_get_count(cells) > COLUMNS)
-        print_table(columns, COLUMNS, (const char *const *)wmem_array_get_raw(cells), wmem_array_get_count(cells) / COLUMNS);
+    const char **raw = (const char **)wmem_array_get_raw(cells);
+    const unsigned rows = wmem_array_get_count(cells) / COLUMNS;
+    fit_column(scope, COLUMNS, raw, rows, 1, 21);
+    fit_column(scope, COLUMNS, raw, rows, 0, 23);
+    if (rows > 1)
+        print_table(columns, COLUMNS, raw, rows);
 }
 
 static void

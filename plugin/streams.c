@@ -16,7 +16,6 @@
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 
-#define LINE        160     /* columns of the table */
 #define SECOND      1e6     /* microseconds */
 #define STAMP_MS    (1000.0 / 1024)
 #define INTERVAL_MS 0.1     /* the unit of histograms of the capture clock */
@@ -208,25 +207,6 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = paths_text(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
-}
-
-/* Names are others': the column that gives way so that lines keep to their length. */
-static void
-shorten_codecs(wmem_allocator_t *scope, const char **cells, unsigned rows)
-{
-    int width[COLUMNS] = { 0 }, others = 2 * (COLUMNS - 1);
-
-    for (unsigned i = 0; i < rows * COLUMNS; i++)
-        width[i % COLUMNS] = MAX(width[i % COLUMNS], (int)g_utf8_strlen(cells[i], -1));
-    for (unsigned j = 0; j < COLUMNS; j++)
-        others += j == CODEC ? 0 : width[j];
-
-    const int room = MAX(LINE - others, 5);
-    for (unsigned i = CODEC; i < rows * COLUMNS; i += COLUMNS) {
-        if (g_utf8_strlen(cells[i], -1) > room)
-            cells[i] = wmem_strdup_printf(scope, "%.*s+", (int)(g_utf8_offset_to_pointer(cells[i], room - 1) - cells[i]),
-                                          cells[i]);
-    }
 }
 
 /* ---- as JSON ---- */
@@ -499,7 +479,7 @@ print_streams(const streams_report *report, wmem_array_t *found)
         cells[j] = columns[j].title;
     for (unsigned i = 1; i < rows; i++)
         fill_row(report->scope, (const stream_view *)wmem_array_index(found, i - 1), cells + (size_t)i * COLUMNS);
-    shorten_codecs(report->scope, cells, rows);
+    fit_column(report->scope, COLUMNS, cells, rows, CODEC, 5);
     printf("\nFaceTime streams (frames as complete/incomplete/missing where packets say; fps by the media clock, least of whole "
            "seconds;\njitter (mean) and round trip (median) in ms: of stamps an upper bound; ? is inferred; - is not known)\n");
     print_table(columns, COLUMNS, cells, rows);

@@ -98,7 +98,7 @@ end_text(wmem_allocator_t *scope, const ft_call *call)
     return call->end_reason ? printable(scope, call->end_reason) : "not in this file";
 }
 
-/* "relay 175-279, direct 301-5780": first and last frame of media by path. */
+/* "relay+direct": the ways of media. */
 static const char *
 paths_text(wmem_allocator_t *scope, const ft_call *call)
 {
@@ -109,6 +109,8 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
             wmem_strbuf_append_printf(text, "%s%s %u-%u", wmem_strbuf_get_len(text) ? ", " : "",
                                       val_to_str_const(path, ft_path_vals, "?"), ft_frame_number(call->media_first[path]),
                                       ft_frame_number(call->media_last[path]));
+            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) ? "+" : "",
+                                      val_to_str_const(path, ft_path_vals, "?"));
     }
     return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
@@ -121,22 +123,25 @@ lost_packets(const ft_stream *stream)
     return expected > stream->packets ? expected - stream->packets : 0;
 }
 
-/* "out AAC-ELD/EVS (inferred) 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
-static const char *
-media_text(const report *wanted, const ft_call *call)
+static uint32_t
+lost_in_call(const ft_call *call)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(wanted->scope, "");
+    uint32_t lost = 0;
 
-    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
-        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        GPtrArray *codecs = codecs_of(wanted->scope, call, stream);
-        wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
-        for (unsigned j = 0; j < codecs->len; j++)
-            wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
-        wmem_strbuf_append_printf(text, " %u -%u", stream->packets, lost_packets(stream));
-        g_ptr_array_free(codecs, TRUE);
-    }
-    return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
+        lost += lost_packets(*(const ft_stream **)wmem_array_index(call->streams, i));
+    return lost;
+}
+
+/* Which end sent the INVITE. */
+static const char *
+offerer_text(wmem_allocator_t *scope, const ft_call *call)
+{
+    if (call->offerer.addr.type == AT_NONE)
+        return "-";
+    if (ft_endpoint_equal(&call->offerer, &call->local))
+        return "local";
+    return ft_endpoint_equal(&call->offerer, &call->remote) ? "remote" : ft_endpoint_str(scope, &call->offerer);
 }
 
 static double
@@ -152,9 +157,10 @@ duration(const ft_call *call)
 
 static const table_column columns[] = {
     { "Call", true }, { "Version", false }, { "Start", true }, { "Duration", true }, { "Frames", false },
-    { "Local", false }, { "Remote", false }, { "Offer from", false }, { "State", false }, { "Paths", false },
-    { "Media", false }, { "End", false },
+    { "Local", false }, { "Remote", false }, { "Offer", false }, { "State", false }, { "Paths", false },
+    { "Streams", true }, { "Lost", true }, { "End", false },
 };
+enum { LOCAL = 5, REMOTE, OFFER, LAST = G_N_ELEMENTS(columns) - 1 };
 #define COLUMNS G_N_ELEMENTS(columns)
 
 typedef struct { const char *cell[COLUMNS]; } table_row;
@@ -173,12 +179,25 @@ call_row(const report *wanted, const ft_call *call)
                            ft_frame_number(call->last_frame)),
         ft_endpoint_str(scope, &call->local),
         ft_endpoint_str(scope, &call->remote),
-        ft_endpoint_str(scope, &call->offerer),
+        offerer_text(scope, call),
         state_text(call),
         paths_text(scope, call),
-        media_text(wanted, call),
+        wmem_strdup_printf(scope, "%u", wmem_array_get_count(call->streams)),
+        wmem_strdup_printf(scope, "%u", lost_in_call(call)),
         end_text(scope, call),
     } };
+}
+
+/* What only the whole file tells of frame times. */
+static void
+print_clocks(const report *wanted)
+{
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (wants_call(wanted, call) && call_clock_is_batched(call))
+            printf("Call %u: capture clock batched: don't trust frame times, nor what Wireshark's RTP streams make of them\n",
+                   number);
+    }
 }
 
 static void
@@ -197,8 +216,13 @@ print_calls(const report *wanted)
         row = call_row(wanted, call);
         wmem_array_append_one(rows, row);
     }
-    printf("\nFaceTime calls (seconds since the first frame; media as codecs, packets, losses)\n");
-    print_table(columns, COLUMNS, (const char *const *)wmem_array_get_raw(rows), wmem_array_get_count(rows));
+    const char **cells = (const char **)wmem_array_get_raw(rows);
+    fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), LAST, 12);
+    for (unsigned column = OFFER; column >= LOCAL; column--)
+        fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column, column == OFFER ? 6 : 20);
+    printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and facetime,pairs)\n");
+    print_table(columns, COLUMNS, cells, wmem_array_get_count(rows));
+    print_clocks(wanted);
 }
 
 static int
