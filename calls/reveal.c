@@ -147,6 +147,10 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
     if (rtt < 0)
         return;
     ft_quality_rtt(pinfo, &passed);
+    ft_reveals *known = reveals(ft_packet_get(pinfo)->call);
+    if (!known->checks)
+        known->checks = wmem_new0(wmem_file_scope(), ft_histogram);
+    ft_histogram_add(known->checks, (uint32_t)MIN(rtt / 100, UINT32_MAX));
     if (!pair->has_rtt || rtt < pair->rtt)
         pair->rtt = rtt;
     pair->has_rtt = true;
@@ -157,7 +161,7 @@ learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, co
 {
     ft_pair *pair = pair_of(pinfo, packet, true);
 
-    if (!pair)
+    if (!pair || !packet->call)
         return;
     if (stun->message_class == STUN_REQUEST) {
         pair->sent++;
@@ -326,6 +330,8 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
             if (known->setup[step].frame && (!all->setup[step].frame || known->setup[step].frame < all->setup[step].frame))
                 all->setup[step] = known->setup[step];
         }
+        if (!all->checks)
+            all->checks = known->checks;
         add_all(scope, &all->pairs, known->pairs, sizeof(ft_pair *));
         add_all(scope, &all->addresses, known->addresses, sizeof(ft_revealed));
         add_all(scope, &all->sdps, known->sdps, sizeof(ft_sdp_text));

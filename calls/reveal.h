@@ -8,6 +8,7 @@
 #define FT_REVEAL_H
 
 #include "calls/call.h"
+#include "calls/histogram.h"
 #include "calls/stun.h"
 
 /* X(enumerator, name in JSON, what it is) */
@@ -67,6 +68,7 @@ typedef struct ft_reveals {
     wmem_array_t *pairs;        /* of ft_pair * */
     wmem_array_t *addresses;    /* of ft_revealed */
     wmem_array_t *sdps;         /* of ft_sdp_text */
+    ft_histogram *checks;       /* round trips of the device's own checks, 0.1 ms, by the capture clock */
 } ft_reveals;
 
 /* The packet in hand reaches this step, in the call that it turns out to belong to. First pass. */

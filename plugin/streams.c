@@ -11,6 +11,7 @@
 
 #include "calls/media.h"
 #include "calls/quality.h"
+#include "calls/reveal.h"
 
 #include <epan/stat_groups.h>
 #include <epan/stat_tap_ui.h>
@@ -55,6 +56,28 @@ streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const vo
 
 /* ---- what a stream is ---- */
 
+/* What round trips rest on, in order of what they are worth; milliseconds. */
+typedef struct {
+    const char         *basis;
+    const ft_histogram *samples;
+    double              unit;
+} round_trips;
+
+static round_trips
+round_trips_of(wmem_allocator_t *scope, const ft_call *call, const ft_quality *quality)
+{
+    const bool clock_is_good = ft_quality_clock(quality) == FT_CLOCK_GOOD;
+    const ft_histogram *checks = quality->outgoing && clock_is_good ? ft_reveals_of(scope, call)->checks : NULL;
+
+    if (quality->stamps)
+        return (round_trips){ "stamps", quality->stamps, STAMP_MS };
+    if (quality->rtcp && clock_is_good)
+        return (round_trips){ "rtcp", quality->rtcp, INTERVAL_MS };
+    if (checks)
+        return (round_trips){ "stun", checks, INTERVAL_MS };
+    return (round_trips){ NULL, NULL, 0 };
+}
+
 typedef struct {
     const ft_call     *call;
     const ft_stream   *stream;
@@ -65,6 +88,7 @@ typedef struct {
     int64_t            duration;
     bool               by_capture;
     bool               has_jitter;
+    round_trips        trips;
 } stream_view;
 
 static stream_view
@@ -79,25 +103,9 @@ view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
     if (quality->medium == FT_MEDIUM_VIDEO)
         view.pictures = ft_quality_pictures(quality, view.freezes);
     view.duration = ft_quality_duration(quality, &view.by_capture);
+    view.trips = round_trips_of(scope, call, quality);
     view.has_jitter = quality->jitters && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED);
     return view;
-}
-
-/* What round trips rest on, in order of what they are worth; milliseconds. */
-typedef struct {
-    const char         *basis;
-    const ft_histogram *samples;
-    double              unit;
-} round_trips;
-
-static round_trips
-round_trips_of(const ft_quality *quality)
-{
-    if (quality->stamps)
-        return (round_trips){ "stamps", quality->stamps, STAMP_MS };
-    if (quality->rtcp && ft_quality_clock(quality) == FT_CLOCK_GOOD)
-        return (round_trips){ "rtcp", quality->rtcp, INTERVAL_MS };
-    return (round_trips){ NULL, NULL, 0 };
 }
 
 static const char *
@@ -159,7 +167,7 @@ frames_text(wmem_allocator_t *scope, const stream_view *view)
 static const char *
 rtt_text(wmem_allocator_t *scope, const stream_view *view)
 {
-    const round_trips trips = round_trips_of(view->quality);
+    const round_trips trips = view->trips;
 
     return trips.basis ? wmem_strdup_printf(scope, "%.0f %s", ft_histogram_at(trips.samples, 0.5) * trips.unit, trips.basis)
                        : "-";
@@ -312,7 +320,7 @@ json_jitter(json_dumper *json, const stream_view *view)
 static void
 json_round_trip(json_dumper *json, const stream_view *view)
 {
-    const round_trips trips = round_trips_of(view->quality);
+    const round_trips trips = view->trips;
 
     if (!trips.basis) {
         json_null(json, "rtt");
