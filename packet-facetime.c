@@ -375,14 +375,22 @@ remember_limit(const packet_info *pinfo)
 }
 
 static void
+show_microseconds(proto_tree *tree, int hf, tvbuff_t *tvb, int32_t value)
+{
+    const nstime_t time = { value / 1000000, value % 1000000 * 1000 };
+
+    proto_item_set_generated(proto_tree_add_time(tree, hf, tvb, 0, 0, &time));
+}
+
+static void
 show_quality(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo)
 {
     const ft_mark *mark = ft_quality_mark(pinfo);
 
-    if (mark && mark->has_rtt)
-        proto_item_set_generated(proto_tree_add_time(tree, hf_rtt, tvb, 0, 0, &mark->rtt));
-    if (mark && mark->has_freeze)
-        proto_item_set_generated(proto_tree_add_time(tree, hf_freeze, tvb, 0, 0, &mark->freeze));
+    if (mark && mark->rtt >= 0)
+        show_microseconds(tree, hf_rtt, tvb, mark->rtt);
+    if (mark && mark->freeze >= 0)
+        show_microseconds(tree, hf_freeze, tvb, mark->freeze);
     if (mark && mark->is_incomplete)
         proto_item_set_generated(proto_tree_add_boolean(tree, hf_frame_incomplete, tvb, 0, 0, true));
 }

@@ -34,11 +34,12 @@
 #define FT_MAX_TIES             262144  /* values of clues that tell which packets are one call; later ones tell nothing */
 #define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */
 #define FT_MAX_MARKS            4194304 /* packets that show a round trip, a freeze, an incomplete picture; later ones don't */
+#define FT_MAX_MARKS            786432  /* packets that show a round trip, a freeze, an incomplete picture; later ones don't */
 #define FT_MAX_SERIES           3600    /* rows of a stream's series; then a row is two seconds, four ... */
-#define FT_MAX_SECONDS          1048576 /* rows of all series in a file; later seconds aren't in them */
-#define FT_MAX_PAUSES           1024    /* pauses of 150 ms and more between a stream's pictures; later ones are no freezes */
-#define FT_MAX_PAIRS_PER_CALL   256     /* candidate pairs of one call; later ones aren't listed */
-#define FT_MAX_ADDRESSES_PER_CALL 256   /* addresses that one call reveals; later ones aren't listed */
+#define FT_MAX_SECONDS          524288  /* rows of all series in a file; later seconds aren't in them */
+#define FT_MAX_PAUSES           262144  /* pauses of 150 ms and more between pictures in a file; later ones are no freezes */
+#define FT_MAX_HISTOGRAMS       8192    /* of intervals and round trips in a file, 4.3 KiB each; later streams have none */
+#define FT_MAX_ADDRESSES        131072  /* addresses that calls reveal, in a file; later ones aren't listed */
 #define FT_MAX_SDP_BYTES        16777216 /* text of all SDP bodies in a file; later bodies aren't listed */
 #define FT_MAX_BARE_MEDIA       4096    /* 5-tuples watched for media without signalling; later ones are not claimed on it */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */

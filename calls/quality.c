@@ -46,7 +46,7 @@ typedef struct ft_call_media {
 static int proto = -1;
 static wmem_map_t *media_of_calls;  /* ft_call -> ft_call_media */
 static wmem_map_t *clocks;          /* address -> ft_clock */
-static unsigned mark_total, second_total;
+static unsigned mark_total, second_total, pause_total, histogram_total;
 
 static unsigned
 address_key_hash(const void *key)
@@ -63,7 +63,7 @@ address_key_equal(const void *a, const void *b)
 static void
 reset(void)
 {
-    mark_total = second_total = 0;
+    mark_total = second_total = pause_total = histogram_total = 0;
 }
 
 void
@@ -105,14 +105,9 @@ mark_of(packet_info *pinfo)
     }
     mark_total++;
     mark = wmem_new0(wmem_file_scope(), ft_mark);
+    mark->rtt = mark->freeze = -1;
     p_add_proto_data(wmem_file_scope(), pinfo, proto, 0, mark);
     return mark;
-}
-
-static nstime_t
-nstime_of(int64_t microseconds)
-{
-    return (nstime_t){ (time_t)(microseconds / SECOND_US), (int)(microseconds % SECOND_US) * 1000 };
 }
 
 static void
@@ -120,10 +115,8 @@ mark_rtt(packet_info *pinfo, int64_t microseconds)
 {
     ft_mark *mark = mark_of(pinfo);
 
-    if (!mark || mark->has_rtt)
-        return;
-    mark->has_rtt = true;
-    mark->rtt = nstime_of(microseconds);
+    if (mark && mark->rtt < 0)
+        mark->rtt = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
 }
 
 static void
@@ -131,10 +124,8 @@ mark_freeze(packet_info *pinfo, int64_t microseconds)
 {
     ft_mark *mark = mark_of(pinfo);
 
-    if (!mark || mark->has_freeze)
-        return;
-    mark->has_freeze = true;
-    mark->freeze = nstime_of(microseconds);
+    if (mark && mark->freeze < 0)
+        mark->freeze = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
 }
 
 static void
@@ -194,10 +185,8 @@ ft_quality_clock_is_good(const packet_info *pinfo)
 }
 
 void
-ft_quality_rtt(packet_info *pinfo, const nstime_t *rtt)
+ft_quality_rtt(packet_info *pinfo, int64_t microseconds)
 {
-    const int64_t microseconds = (int64_t)rtt->secs * SECOND_US + rtt->nsecs / 1000;
-
     if (ft_learning(pinfo) && microseconds >= 0 && judged_good(pinfo))
         mark_rtt(pinfo, microseconds);
 }
@@ -213,6 +202,21 @@ ft_quality_duration(const ft_quality *quality, bool *by_capture)
 {
     *by_capture = ft_quality_clock(quality) == FT_CLOCK_GOOD || quality->rate == 0;
     return *by_capture ? quality->most_capture - quality->least_capture : quality->highest_media;
+}
+
+/* pinfo: NULL for a copy that is only looked at, whose histograms are there. */
+static void
+count_value(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
+{
+    if (!*histogram) {
+        if (histogram_total >= FT_MAX_HISTOGRAMS) {
+            ft_limit_met(pinfo);
+            return;
+        }
+        histogram_total++;
+        *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
+    }
+    ft_histogram_add(*histogram, value);
 }
 
 /* ---- media time ---- */
@@ -411,14 +415,6 @@ count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts, c
 
 /* ---- pictures ---- */
 
-static ft_histogram *
-histogram_of(ft_histogram **histogram)
-{
-    if (!*histogram)
-        *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
-    return *histogram;
-}
-
 static int64_t
 freeze_threshold(int64_t median)
 {
@@ -453,11 +449,11 @@ count_number(ft_quality *quality, uint16_t number)
 static void
 keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
 {
-    if (quality->pause_count >= FT_MAX_PAUSES) {
-        if (pinfo)
-            ft_limit_met(pinfo);
+    if (pinfo && pause_total >= FT_MAX_PAUSES) {
+        ft_limit_met(pinfo);
         return;
     }
+    pause_total += pinfo != NULL;
     if (quality->pause_count == quality->pause_room) {
         quality->pause_room = quality->pause_room ? quality->pause_room * 2 : FEW;
         quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
@@ -476,7 +472,7 @@ settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *pictur
         return;
     const int64_t interval = picture->time - quality->shown;
     if (quality->has_shown && interval > 0) {
-        ft_histogram_add(histogram_of(&quality->intervals), (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
+        count_value(pinfo, &quality->intervals, (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
         if (interval >= FREEZE_LEAST_US)
             keep_pause(pinfo, quality, picture, interval);
     }
@@ -497,20 +493,15 @@ newest_shown(const ft_quality *quality)
 
 /* Of the intervals known now, in microseconds; 0 of none. */
 static int64_t
-median_interval(ft_quality *quality)
+median_interval(const ft_quality *quality)
 {
-    const unsigned count = quality->open_count;
-    ft_histogram *intervals = histogram_of(&quality->intervals);
-    const uint32_t least = intervals->least;
+    ft_histogram known = { 0 };
 
-    for (unsigned i = 1; i < count; i++)
-        ft_histogram_add(intervals, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
-    const int64_t median = (int64_t)ft_histogram_at(intervals, 0.5) * INTERVAL_UNIT;
-    for (unsigned i = 1; i < count; i++)
-        intervals->bins[ft_histogram_bin((uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT))]--;
-    intervals->total -= count ? count - 1 : 0;
-    intervals->least = least;
-    return median;
+    if (quality->intervals)
+        known = *quality->intervals;
+    for (unsigned i = 1; i < quality->open_count; i++)
+        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
+    return (int64_t)ft_histogram_at(&known, 0.5) * INTERVAL_UNIT;
 }
 
 static void
@@ -541,6 +532,8 @@ place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
 {
     unsigned at = quality->open_count;
 
+    if (!quality->open)
+        quality->open = wmem_alloc_array(wmem_file_scope(), ft_picture, FT_OPEN_PICTURES);
     while (at > 0 && quality->open[at - 1].ticks > ticks)
         at--;
     if (quality->open_count == FT_OPEN_PICTURES) {
@@ -627,9 +620,9 @@ find_stamp(const ft_call_media *media, bool outgoing, uint16_t sent)
 }
 
 static void
-keep_rtt(ft_quality *quality, uint16_t ticks, uint32_t row)
+keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
 {
-    ft_histogram_add(histogram_of(&quality->stamps), ticks);
+    count_value(pinfo, &quality->stamps, ticks);
     if (quality->rtt_second != row)
         close_rtts(quality);
     quality->rtt_second = row;
@@ -648,7 +641,7 @@ learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fact
     if (peer && peer->echoed) {
         const uint16_t ticks = (uint16_t)(facts->sent_stamp - peer->echoed);
         if (ticks < STAMP_MOST) {
-            keep_rtt(quality, ticks, row);
+            keep_rtt(pinfo, quality, ticks, row);
             mark_rtt(pinfo, (int64_t)ticks * SECOND_US / STAMP_HZ);
         }
     }
@@ -734,9 +727,8 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
             continue;
         const int64_t rtt = ft_quality_now(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
         if (rtt >= 0 && rtt < NEW_BASE_US) {
-            const nstime_t shown = nstime_of(rtt);
-            ft_histogram_add(histogram_of(&quality->rtcp), (uint32_t)(rtt / INTERVAL_UNIT));
-            ft_quality_rtt(pinfo, &shown);
+            count_value(pinfo, &quality->rtcp, (uint32_t)(rtt / INTERVAL_UNIT));
+            ft_quality_rtt(pinfo, rtt);
         }
         return;
     }
@@ -915,8 +907,9 @@ ft_quality_pictures(const ft_quality *quality, wmem_array_t *freezes)
     if (quality->intervals)
         *intervals = *quality->intervals;
     whole->intervals = intervals;
-    whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
-                                            quality->pause_count * sizeof *quality->pauses);
+    if (quality->pauses)
+        whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
+                                                quality->pause_count * sizeof *quality->pauses);
     whole->pause_room = whole->pause_count;
     for (unsigned i = 0; i < whole->open_count; i++)
         settle_picture(NULL, whole, &quality->open[i]);
@@ -932,7 +925,8 @@ ft_quality_pictures(const ft_quality *quality, wmem_array_t *freezes)
     }
     if (wmem_array_get_count(freezes))
         wmem_array_sort(freezes, compare_pauses);
-    wmem_free(wmem_file_scope(), whole->pauses);
+    if (whole->pauses)
+        wmem_free(wmem_file_scope(), whole->pauses);
     g_free(intervals);
     g_free(whole);
 

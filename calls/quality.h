@@ -98,7 +98,7 @@ typedef struct ft_quality {
     double       jitter, jitter_sum, jitter_most;
     uint32_t     jitters;
     /* pictures */
-    ft_picture   open[FT_OPEN_PICTURES];    /* in order of timestamps */
+    ft_picture  *open;              /* FT_OPEN_PICTURES of them, in order of timestamps; NULL before the first */
     unsigned     open_count;
     uint32_t     pictures;          /* begun */
     uint32_t     with_info, complete; /* of those that are no more open */
@@ -127,11 +127,11 @@ typedef struct ft_quality {
     uint32_t     rtt_second;        /* row that these belong to */
 } ft_quality;
 
-/* What a frame shows of its call's quality. */
+/* What a frame shows of its call's quality. Microseconds, -1 where there is none. */
 typedef struct {
-    bool     has_rtt, has_freeze, is_incomplete;
-    bool     clock_is_good;     /* the capture clock could be believed, as judged up to here */
-    nstime_t rtt, freeze;
+    int32_t rtt, freeze;
+    bool    is_incomplete;
+    bool    clock_is_good;      /* the capture clock could be believed, as judged up to here */
 } ft_mark;
 
 /* Learns from one RTP packet of the packet in hand. First pass; call it once a packet, after ft_rtp_learn(). */
@@ -139,7 +139,7 @@ void ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts);
 
 /* A round trip measured by the capture clock: of a check (its answer is in hand), of RTCP. Kept with the frame where the
  * clock can be believed so far. First pass. */
-void ft_quality_rtt(packet_info *pinfo, const nstime_t *rtt);
+void ft_quality_rtt(packet_info *pinfo, int64_t microseconds);
 
 /* A sender report of the stream with this SSRC: its middle 32 bits of NTP time; and a report block about a stream. */
 void ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp);

@@ -15,6 +15,30 @@ static wmem_map_t *reveals_of_calls;    /* ft_call -> ft_reveals */
 static wmem_map_t *pairs_of_legs;       /* ft_leg -> ft_pair */
 static unsigned sdp_total;              /* bytes */
 
+typedef struct {
+    const ft_call *call;
+    const char    *what;                /* a constant: told apart by where it stands */
+    ft_endpoint    endpoint;
+} address_key;
+
+static wmem_map_t *addresses;           /* set of address_key */
+
+static unsigned
+address_key_hash(const void *key)
+{
+    const address_key *k = (const address_key *)key;
+
+    return ft_endpoint_hash(&k->endpoint) ^ g_direct_hash(k->call) ^ g_direct_hash(k->what);
+}
+
+static gboolean
+address_key_equal(const void *a, const void *b)
+{
+    const address_key *x = (const address_key *)a, *y = (const address_key *)b;
+
+    return x->call == y->call && x->what == y->what && ft_endpoint_equal(&x->endpoint, &y->endpoint);
+}
+
 static void
 reset(void)
 {
@@ -26,6 +50,8 @@ ft_reveal_init(void)
 {
     reveals_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     pairs_of_legs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    addresses =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
     register_init_routine(reset);
 }
 
@@ -94,6 +120,7 @@ pair_is_outgoing(packet_info *pinfo, const ft_packet *packet)
     return !(packet->call && addresses_equal(&destination.addr, &packet->call->local.addr));
 }
 
+/* No more of them than of legs. */
 static ft_pair *
 new_pair(packet_info *pinfo, const ft_packet *packet)
 {
@@ -104,10 +131,6 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
 
     if (!known->pairs)
         known->pairs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_pair *), FEW);
-    if (wmem_array_get_count(known->pairs) >= FT_MAX_PAIRS_PER_CALL) {
-        ft_limit_met(pinfo);
-        return NULL;
-    }
     ft_pair *pair = wmem_new0(wmem_file_scope(), ft_pair);
     pair->leg = packet->leg;
     pair->relayed = packet->path == FT_PATH_RELAY;
@@ -146,7 +169,7 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
     const int64_t rtt = (int64_t)passed.secs * 1000000 + passed.nsecs / 1000;
     if (rtt < 0)
         return;
-    ft_quality_rtt(pinfo, &passed);
+    ft_quality_rtt(pinfo, rtt);
     ft_reveals *known = reveals(ft_packet_get(pinfo)->call);
     if (!known->checks)
         known->checks = wmem_new0(wmem_file_scope(), ft_histogram);
@@ -206,18 +229,18 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
 
     if (!known)
         return;
-    if (!known->addresses)
-        known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
-    for (unsigned i = 0; i < wmem_array_get_count(known->addresses); i++) {
-        const ft_revealed *earlier = (const ft_revealed *)wmem_array_index(known->addresses, i);
-        if (strcmp(earlier->what, what) == 0 && ft_endpoint_equal(&earlier->address, endpoint))
-            return;
-    }
-    if (wmem_array_get_count(known->addresses) >= FT_MAX_ADDRESSES_PER_CALL) {
+    address_key key = { packet->call, what, *endpoint };
+    if (wmem_map_contains(addresses, &key))
+        return;
+    if (wmem_map_size(addresses) >= FT_MAX_ADDRESSES) {
         ft_limit_met(pinfo);
         return;
     }
-    const ft_revealed revealed = { ft_endpoint_keep(endpoint), what, pinfo->num };
+    key.endpoint = ft_endpoint_keep(endpoint);
+    wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(1));
+    if (!known->addresses)
+        known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
+    const ft_revealed revealed = { key.endpoint, what, pinfo->num };
     wmem_array_append_one(known->addresses, revealed);
 }
 
