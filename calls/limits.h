@@ -33,7 +33,6 @@
 #define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
 #define FT_MAX_TIES             262144  /* values of clues that tell which packets are one call; later ones tell nothing */
 #define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */
-#define FT_MAX_MARKS            4194304 /* packets that show a round trip, a freeze, an incomplete picture; later ones don't */
 #define FT_MAX_MARKS            786432  /* packets that show a round trip, a freeze, an incomplete picture; later ones don't */
 #define FT_MAX_SERIES           3600    /* rows of a stream's series; then a row is two seconds, four ... */
 #define FT_MAX_SECONDS          524288  /* rows of all series in a file; later seconds aren't in them */

@@ -4,6 +4,7 @@
  */
 #include "calls/quality.h"
 #include "calls/call.h"
+#include "calls/frame.h"
 #include "calls/limits.h"
 #include "calls/reveal.h"
 
@@ -11,6 +12,7 @@
 #include <epan/ipproto.h>
 #include <math.h>
 
+#define MARK_KEY        1           /* of per-frame data; calls/frame.c has 0 */
 #define SECOND_US       1000000
 #define STAMP_HZ        1024        /* of the stamps in modern audio: counted, facts in docs/protocol.md */
 #define STAMPS_KEPT     128         /* of one direction: at 20 ms a packet, 2.5 s */
@@ -78,9 +80,8 @@ ft_quality_init(void)
 int64_t
 ft_quality_now(const packet_info *pinfo)
 {
-    nstime_t now;
+    const nstime_t now = ft_now(pinfo);
 
-    nstime_delta(&now, &pinfo->abs_ts, &pinfo->fd->shift_offset);
     return (int64_t)now.secs * SECOND_US + now.nsecs / 1000;
 }
 
@@ -89,7 +90,7 @@ ft_quality_now(const packet_info *pinfo)
 const ft_mark *
 ft_quality_mark(const packet_info *pinfo)
 {
-    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto, 0);
+    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto, MARK_KEY);
 }
 
 static ft_mark *
@@ -106,7 +107,7 @@ mark_of(packet_info *pinfo)
     mark_total++;
     mark = wmem_new0(wmem_file_scope(), ft_mark);
     mark->rtt = mark->freeze = -1;
-    p_add_proto_data(wmem_file_scope(), pinfo, proto, 0, mark);
+    p_add_proto_data(wmem_file_scope(), pinfo, proto, MARK_KEY, mark);
     return mark;
 }
 
@@ -572,7 +573,7 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
     ft_picture *picture = place_picture(pinfo, quality, ticks);
     if (!picture)
         return NULL;
-    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = pinfo->num, .is_first = is_first };
+    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first };
     if (quality->pictures++ == 0)
         quality->first_picture = quality->last_picture = media;
     quality->first_picture = MIN(quality->first_picture, media);
@@ -786,8 +787,8 @@ learn_path(const packet_info *pinfo, ft_quality *quality, ft_path path)
     ft_path_use *use = &quality->paths[path & 3];
 
     if (use->packets++ == 0)
-        use->first_frame = pinfo->num;
-    use->last_frame = pinfo->num;
+        use->first_frame = ft_frame_id(pinfo);
+    use->last_frame = ft_frame_id(pinfo);
 }
 
 /* A distinct packet. */
@@ -860,6 +861,11 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
 
     if (!stream || !ft_learning(pinfo))
         return;
+    if (packet->seen_before) {
+        if (stream->quality)
+            stream->quality->seen_twice++;
+        return;
+    }
     const int64_t now = ft_quality_now(pinfo);
     if (!stream->quality)
         stream->quality = new_quality(pinfo, stream, now);
@@ -868,7 +874,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         quality->call = packet->call;
         quality->of_call = media_of(packet->call);
     }
-    quality->last_frame = pinfo->num;
+    quality->last_frame = packet->frame;
     ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest);
     if (is_seen_twice(&number, packet->path, now)) {
         quality->seen_twice++;

@@ -6,7 +6,6 @@
 #include "calls/evidence.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
-#include "calls/reveal.h"
 #include <epan/to_str.h>
 
 #define ECHO_WINDOW  1024 /* counters that a report is looked for in: reports come 0-101 ms after theirs */
@@ -397,49 +396,6 @@ ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
     const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(mki_frames, &key));
 
     return frame < ft_frame_id(pinfo) ? frame : 0;
-    return record && record->mki_frame < pinfo->num ? record->mki_frame : 0;
-}
-
-void
-ft_relay_offer_address(packet_info *pinfo, const ft_endpoint *endpoint)
-{
-    ft_call *call = ft_call_of_packet(pinfo);
-
-    if (!ft_learning(pinfo) || !call)
-        return;
-    ft_reveal_address(pinfo, endpoint, "candidate");
-    if (wmem_map_contains(offers, endpoint)) {
-        wmem_map_insert(offers, endpoint, call); /* keeps the old key */
-        return;
-    }
-    if (wmem_map_size(offers) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return;
-    }
-    wmem_map_insert(offers, ft_endpoint_key(endpoint), call);
-}
-
-/* The running call that offered the address, or NULL. */
-static ft_call *
-offering_call(const packet_info *pinfo, const ft_endpoint *endpoint)
-{
-    ft_call *call = (ft_call *)ft_call_as_of((const ft_call *)wmem_map_lookup(offers, endpoint), pinfo->num);
-
-    return call && seconds_since(pinfo, &call->last_time) <= OFFER_QUIET_S ? call : NULL;
-}
-
-bool
-ft_relay_tie_address(packet_info *pinfo)
-{
-    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-
-    if (!ft_learning(pinfo) || !flow_of(pinfo))
-        return false;
-
-    ft_call *call = offering_call(pinfo, &source);
-    if (!call)
-        call = offering_call(pinfo, &destination);
-    return call && settle(pinfo, call);
 }
 
 /* ---- media: mode and links ---- */

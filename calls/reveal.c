@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/reveal.h"
+#include "calls/frame.h"
 #include "calls/limits.h"
 #include "calls/quality.h"
 
@@ -72,7 +73,9 @@ reveals(const ft_call *call)
 static ft_packet *
 learnable(packet_info *pinfo)
 {
-    return ft_learning(pinfo) ? ft_packet_get(pinfo) : NULL;
+    ft_packet *packet = ft_learning(pinfo) ? ft_packet_get(pinfo) : NULL;
+
+    return packet && !packet->seen_before ? packet : NULL;
 }
 
 /* ---- set-up ---- */
@@ -103,7 +106,7 @@ static void
 reach(packet_info *pinfo, ft_moment *moment)
 {
     if (moment->frame == 0)
-        *moment = (ft_moment){ pinfo->num, ft_quality_now(pinfo) };
+        *moment = (ft_moment){ ft_frame_id(pinfo), ft_quality_now(pinfo) };
 }
 
 /* ---- pairs ---- */
@@ -136,7 +139,7 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
     pair->relayed = packet->path == FT_PATH_RELAY;
     pair->local = ft_endpoint_keep(near_end);
     pair->remote = pair->relayed ? packet->leg->peer : ft_endpoint_keep(far_end);
-    pair->first_frame = pinfo->num;
+    pair->first_frame = packet->frame;
     wmem_array_append_one(known->pairs, pair);
     wmem_map_insert(pairs_of_legs, packet->leg, pair);
     return pair;
@@ -151,7 +154,7 @@ pair_of(packet_info *pinfo, const ft_packet *packet, bool make)
     if (!pair && make && packet->leg && packet->call && packet->flow)
         pair = new_pair(pinfo, packet);
     if (pair)
-        pair->last_frame = pinfo->num;
+        pair->last_frame = packet->frame;
     return pair;
 }
 
@@ -191,7 +194,7 @@ learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, co
         pair->nominated |= stun->use_candidate;
         return;
     }
-    if (stun->message_class != STUN_SUCCESS || (exchange && exchange->response_frame != pinfo->num))
+    if (stun->message_class != STUN_SUCCESS || (exchange && exchange->response_frame != packet->frame))
         return;
     pair->answered++;
     ft_setup_reached(pinfo, FT_SETUP_CHECK_ANSWERED);
@@ -240,7 +243,7 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(1));
     if (!known->addresses)
         known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
-    const ft_revealed revealed = { key.endpoint, what, pinfo->num };
+    const ft_revealed revealed = { key.endpoint, what, packet->frame };
     wmem_array_append_one(known->addresses, revealed);
 }
 
@@ -292,7 +295,7 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
         return;
     }
     sdp_total += (unsigned)length;
-    const ft_sdp_text sdp = { pinfo->num, role, wmem_strndup(wmem_file_scope(), text, length) };
+    const ft_sdp_text sdp = { packet->frame, role, wmem_strndup(wmem_file_scope(), text, length) };
     wmem_array_append_one(known->sdps, sdp);
     reveal_sdp_addresses(pinfo, sdp.text);
 }
@@ -316,7 +319,7 @@ ft_reveal_learn(packet_info *pinfo)
         packet->call->relay_seen = true;
         ft_setup_reached(pinfo, FT_SETUP_RELAY_READY);
     }
-    if (first == pinfo->num)
+    if (first == packet->frame)
         ft_setup_reached(pinfo, FT_SETUP_FIRST_PACKET);
     if (!packet->setup)
         return;

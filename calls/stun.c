@@ -662,6 +662,5 @@ ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchan
         learn_check(pinfo, packet, stun, (ft_exchange *)exchange, is_retransmission);
     else if (stun->message_class != STUN_INDICATION)
         learn_check_answer(pinfo, packet, stun, exchange);
-    }
     ft_reveal_stun(pinfo, stun, exchange);
 }

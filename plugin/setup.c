@@ -8,6 +8,7 @@
 #include "plugin/plugin.h"
 #include "plugin/setup.h"
 
+#include "calls/frame.h"
 #include "calls/quality.h"
 #include "calls/reveal.h"
 
@@ -121,7 +122,7 @@ json_setup(json_dumper *json, const ft_reveals *known)
         json_dumper_set_member_name(json, ft_setup_names[step]);
         json_dumper_begin_object(json);
         json_seconds(json, "seconds", seconds_after(known, step));
-        json_number(json, "frame", known->setup[step].frame);
+        json_number(json, "frame", ft_frame_number(known->setup[step].frame));
         json_dumper_end_object(json);
     }
     json_dumper_end_object(json);
@@ -135,8 +136,8 @@ json_pair(json_dumper *json, wmem_allocator_t *scope, const ft_pair *pair, bool 
     json_string(json, "remote", ft_endpoint_str(scope, &pair->remote));
     json_number(json, "sent", pair->sent);
     json_number(json, "answered", pair->answered);
-    json_number(json, "first_frame", pair->first_frame);
-    json_number(json, "last_frame", pair->last_frame);
+    json_number(json, "first_frame", ft_frame_number(pair->first_frame));
+    json_number(json, "last_frame", ft_frame_number(pair->last_frame));
     if (pair->has_rtt && clock_is_good)
         json_decimal(json, "rtt", (double)pair->rtt / 1000);
     else
@@ -170,7 +171,7 @@ json_addresses(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *kno
         json_dumper_begin_object(json);
         json_string(json, "address", address_text(scope, &revealed->address));
         json_string(json, "what", revealed->what);
-        json_number(json, "frame", revealed->frame);
+        json_number(json, "frame", ft_frame_number(revealed->frame));
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
@@ -186,7 +187,7 @@ json_sdps(json_dumper *json, const ft_reveals *known)
         const ft_sdp_text *sdp = (const ft_sdp_text *)wmem_array_index(known->sdps, i);
         char *valid = g_utf8_make_valid(sdp->text, -1);
         json_dumper_begin_object(json);
-        json_number(json, "frame", sdp->frame);
+        json_number(json, "frame", ft_frame_number(sdp->frame));
         json_string(json, "role", sdp->role);
         json_string(json, "text", valid);
         json_dumper_end_object(json);
@@ -204,7 +205,7 @@ json_note(json_dumper *json, const char *code, const char *text, uint32_t frame)
     json_string(json, "text", text);
     json_dumper_set_member_name(json, "frames");
     json_dumper_begin_array(json);
-    json_dumper_value_anyf(json, "%u", frame);
+    json_dumper_value_anyf(json, "%u", ft_frame_number(frame));
     json_dumper_end_array(json);
     json_dumper_end_object(json);
 }
@@ -283,7 +284,8 @@ print_setup(const ft_reveals *known)
     printf("  %-20s %10s %9s\n", "Step", "Seconds", "Frame");
     for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
         if (known->setup[step].frame)
-            printf("  %-20s %10.3f %9u\n", ft_setup_names[step], seconds_after(known, step), known->setup[step].frame);
+            printf("  %-20s %10.3f %9u\n", ft_setup_names[step], seconds_after(known, step),
+                   ft_frame_number(known->setup[step].frame));
     }
 }
 
@@ -307,8 +309,8 @@ print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good
             pair->relayed ? "relay" : "direct",
             wmem_strdup_printf(scope, "%u", pair->sent),
             wmem_strdup_printf(scope, "%u", pair->answered),
-            wmem_strdup_printf(scope, "%u", pair->first_frame),
-            wmem_strdup_printf(scope, "%u", pair->last_frame),
+            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
+            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
             pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000) : "-",
             wmem_strdup_printf(scope, "%u", pair->media_packets),
             pair->nominated ? "yes" : "-",
@@ -329,7 +331,8 @@ print_addresses(wmem_allocator_t *scope, const ft_reveals *known)
 {
     for (unsigned i = 0; known->addresses && i < wmem_array_get_count(known->addresses); i++) {
         const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(known->addresses, i);
-        printf("  %-47s  %-17s  frame %u\n", address_text(scope, &revealed->address), revealed->what, revealed->frame);
+        printf("  %-47s  %-17s  frame %u\n", address_text(scope, &revealed->address), revealed->what,
+               ft_frame_number(revealed->frame));
     }
 }
 

@@ -9,6 +9,7 @@
 #include "plugin/plugin.h"
 #include "plugin/report.h"
 
+#include "calls/frame.h"
 #include "calls/media.h"
 #include "calls/quality.h"
 #include "calls/reveal.h"
@@ -36,18 +37,18 @@ streams_reset(void *data)
 
 /* The packet's streams: by its SSRCs, in its call, in whose life it lies. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
 {
     streams_report *report = (streams_report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
-    const ft_call *call = ft_call_as_of(packet->call, pinfo->num);
+    const ft_call *call = ft_call_as_of(packet->call, packet->frame);
 
     if (!report->filtered || !call)
         return TAP_PACKET_DONT_REDRAW;
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         ft_stream *stream = *(ft_stream **)wmem_array_index(call->streams, i);
         for (unsigned j = 0; j < packet->ssrc_count; j++) {
-            if (packet->ssrcs[j] == stream->ssrc && pinfo->num >= stream->first_frame)
+            if (packet->ssrcs[j] == stream->ssrc && packet->frame >= stream->first_frame)
                 g_hash_table_add(report->wanted, stream);
         }
     }
@@ -295,7 +296,7 @@ json_pictures(json_dumper *json, const stream_view *view)
     for (unsigned i = 0; i < wmem_array_get_count(view->freezes); i++) {
         const ft_pause *freeze = (const ft_pause *)wmem_array_index(view->freezes, i);
         json_dumper_begin_object(json);
-        json_number(json, "frame", freeze->frame);
+        json_number(json, "frame", ft_frame_number(freeze->frame));
         json_seconds(json, "at", (double)freeze->at / SECOND);
         json_seconds(json, "length", (double)freeze->length / SECOND);
         json_dumper_end_object(json);
@@ -367,8 +368,8 @@ json_stream_paths(json_dumper *json, const ft_quality *quality)
         json_dumper_begin_object(json);
         json_string(json, "path", val_to_str_const(path, ft_path_vals, "unknown"));
         json_number(json, "packets", use->packets);
-        json_number(json, "first_frame", use->first_frame);
-        json_number(json, "last_frame", use->last_frame);
+        json_number(json, "first_frame", ft_frame_number(use->first_frame));
+        json_number(json, "last_frame", ft_frame_number(use->last_frame));
         json_dumper_end_object(json);
     }
     json_dumper_end_array(json);
@@ -438,8 +439,8 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_text_or_null(json, "medium", medium_text(view->quality));
     json_names(json, scope, view);
     json_text_or_null(json, "sender", has_sender ? ft_endpoint_str(scope, &stream->sender) : NULL);
-    json_number(json, "first_frame", stream->first_frame);
-    json_number(json, "last_frame", view->quality->last_frame);
+    json_number(json, "first_frame", ft_frame_number(stream->first_frame));
+    json_number(json, "last_frame", ft_frame_number(view->quality->last_frame));
     json_counts(json, view);
     json_seconds(json, "duration", (double)view->duration / SECOND);
     json_string(json, "clock", view->by_capture ? "capture" : "media");

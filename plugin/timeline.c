@@ -106,9 +106,6 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
 
     for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
         if (call->media_packets[path])
-            wmem_strbuf_append_printf(text, "%s%s %u-%u", wmem_strbuf_get_len(text) ? ", " : "",
-                                      val_to_str_const(path, ft_path_vals, "?"), ft_frame_number(call->media_first[path]),
-                                      ft_frame_number(call->media_last[path]));
             wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) ? "+" : "",
                                       val_to_str_const(path, ft_path_vals, "?"));
     }
