@@ -747,13 +747,12 @@ dscp_of(const packet_info *pinfo, const ft_packet *packet)
     const bool is_ipv6 = pinfo->net_src.type == AT_IPv6;
     const int header = is_ipv6 ? IPV6_HEADER : IPV4_HEADER, source = is_ipv6 ? 8 : 12;
 
-    if (!tvb || end < header || pinfo->net_src.len > 16 ||
-        tvb_memeql(tvb, end - header + source, (const uint8_t *)pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
+    if (!tvb || end < header || pinfo->net_src.len > 16)
         return -1;
-    const uint16_t first = tvb_get_ntohs(tvb, end - header);
-    if (first >> 12 != (is_ipv6 ? 6 : 4))
+    const uint8_t *ip = tvb_get_ptr(tvb, end - header, header);
+    if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) || memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
         return -1;
-    return is_ipv6 ? first >> 6 & 0x3f : first >> 2 & 0x3f;
+    return is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
 }
 
 static void
