@@ -5,14 +5,15 @@ streams must say. Simulated calls are in test_quality.py."""
 import json
 import re
 import struct
+import subprocess
+import sys
 
 import jsonschema
 import pytest
 
-import generate
 import support
 from support import Datagram
-from wire import rtp as wire_rtp                        # noqa: F401  (the generator's folder is on the path)
+import generate                                         # of the folder that support puts on the path
 
 REPORTS = ("calls", "streams", "pairs", "timeline")
 PHONE, PEER = ("192.168.1.10", 16402), ("198.51.100.7", 16402)
@@ -109,6 +110,20 @@ def test_filter_leaves_the_streams_of_its_packets(tshark):
     assert streams(tshark, capture, f"rtp.ssrc=={one['ssrc']:#x}", two_pass=True) == [one]
     assert streams(tshark, capture, "facetime.call==2") == [s for s in every if s["call"] == 2]
     assert streams(tshark, capture, "dns") == []
+
+
+@pytest.mark.parametrize("name", ["calls", "streams"])
+def test_search_engines_get_a_mapping_of_records(name):
+    done = subprocess.run([sys.executable, support.ROOT / "tools" / "elastic-mapping", "--records",
+                           support.ROOT / "docs" / f"{name}.schema.json"], capture_output=True, text=True, check=True)
+    properties = json.loads(done.stdout)["mappings"]["properties"]
+    assert set(properties) == set(SCHEMAS[name]["items"]["properties"])
+    if name == "calls":
+        assert properties["start_time"] == {"type": "date"}
+        assert properties["setup"]["properties"]["invite"]["properties"]["seconds"] == {"type": "double"}
+    else:
+        assert properties["ssrc"] == {"type": "long"} and properties["inside_quic"] == {"type": "boolean"}
+        assert properties["series"]["properties"]["frames"] == {"type": "long"}
 
 
 # --- streams made by hand ---------------------------------------------------------------------------------------------
