@@ -38,6 +38,7 @@
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/trailer.h"
+#include "calls/reveal.h"
 #include <epan/expert.h>
 #include <epan/to_str.h>
 
@@ -362,6 +363,7 @@ show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *ite
     const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
     proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size, encoding));
     ft_clue_expect(message->pinfo, ft_call_resolve(message->pinfo, false), FT_CLUE_OFFER, &endpoint);
+    ft_reveal_address(message->pinfo, &endpoint, "candidate");
 }
 
 static void

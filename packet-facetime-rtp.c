@@ -36,6 +36,7 @@
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/packet.h"
+#include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/trailer.h"
@@ -55,6 +56,9 @@ void proto_reg_handoff_facetime_rtp(void);
 #define FIXED_HEADER_LENGTH 12
 #define DIGEST_LENGTH       16  /* bytes of a payload that tell copies from other packets */
 #define BIT_RATE_UNIT       100 /* bit/s, of the words that tell one */
+#define RTCP_SENDER_REPORT  200
+#define RTCP_RECEIVER_REPORT 201
+#define REPORT_BLOCK        24
 
 static int proto_facetime_rtp = -1;
 static int proto_facetime_rtcp = -1;
@@ -165,7 +169,11 @@ static const uint8_t media_of[128] = {
 
 /* ---- the header extension's fields ---- */
 
-typedef enum { PART_PLAIN, PART_PACKETS_IN_FRAME, PART_FRAME_SEQUENCE, PART_FEC } extension_part;
+/* What calls/quality.h learns from; the rest is only shown. */
+typedef enum {
+    PART_PLAIN, PART_PACKETS_IN_FRAME, PART_FRAME_SEQUENCE, PART_FEC,
+    PART_ECHOED, PART_RECEIVED, PART_QUEUING, PART_SENT, PART_BANDWIDTH, PART_COUNT
+} extension_part;
 
 /* One field. It is there where all of its profile bits are set (none: always); version 0: in each. */
 typedef struct {
@@ -178,17 +186,17 @@ typedef struct {
 } extension_row;
 
 static const extension_row audio_rows[] = {
-    { 0,      0, 2, false, PART_PLAIN, &hf_audio_echoed_timestamp },
+    { 0,      0, 2, false, PART_ECHOED, &hf_audio_echoed_timestamp },
     { 0,      0, 2, false, PART_PLAIN, &hf_audio_received_kbit },
     { 0,      0, 2, true,  PART_PLAIN, &hf_audio_burst_loss },
-    { 0,      0, 2, false, PART_PLAIN, &hf_audio_received_packets },
-    { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_queuing_delay },
-    { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_send_timestamp },
+    { 0,      0, 2, false, PART_RECEIVED, &hf_audio_received_packets },
+    { 0x0100, 0, 2, false, PART_QUEUING, &hf_audio_queuing_delay },
+    { 0x0100, 0, 2, false, PART_SENT, &hf_audio_send_timestamp },
     { 0x0100, 0, 2, false, PART_PLAIN, &hf_audio_one_way_delay },
     { 0x0400, 0, 2, true,  PART_PLAIN, &hf_audio_video_burst_loss },
     { 0x0400, 0, 2, true,  PART_PLAIN, &hf_audio_video_frame_size },
     { 0x0400, 0, 2, false, PART_PLAIN, &hf_audio_video_loss },
-    { 0x0400, 0, 2, false, PART_PLAIN, &hf_audio_bandwidth },
+    { 0x0400, 0, 2, false, PART_BANDWIDTH, &hf_audio_bandwidth },
     { 0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ect },
     { 0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ce },
     { 0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_index },
@@ -258,6 +266,8 @@ typedef struct {
     bool            is_parity;
     uint16_t        fec_length;
     uint16_t        fec_count;      /* of the source lengths in a parity packet */
+    uint16_t        values[PART_COUNT]; /* of audio: where the bit of `parts` is set */
+    uint16_t        parts;
     unsigned        field_count;
     extension_field fields[G_N_ELEMENTS(audio_rows)];
 } rtp_packet;
@@ -302,6 +312,10 @@ parse_field(tvbuff_t *tvb, const extension_row *row, unsigned offset, rtp_packet
     if (row->part == PART_FRAME_SEQUENCE) {
         rtp->frame_sequence = tvb_get_ntohs(tvb, offset);
         rtp->has_frame_info = true;
+    }
+    if (row->part >= PART_ECHOED) {
+        rtp->values[row->part] = tvb_get_ntohs(tvb, offset);
+        rtp->parts |= (uint16_t)(1u << row->part);
     }
     return row->length;
 }
@@ -1144,10 +1158,60 @@ learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rt
                           relay && relay->has_participant ? relay->participant : NULL);
     else if (rtp->trailer.length)
         ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH));
+    packet->stream = NULL;
     if (!(rtp->fec && rtp->is_parity))
         learn_media(tvb, pinfo, rtp);
+    else
+        ft_rtp_parity(pinfo, &rtp->fixed);
     if (rtp->has_frame_info || rtp->fec || hides_frame(rtp))
         check_stream(pinfo, packet, tvb, rtp);
+}
+
+static bool
+has_part(const rtp_packet *rtp, extension_part part)
+{
+    return (rtp->parts >> part & 1) != 0;
+}
+
+/* Tells packets with one sequence number apart: a copy, or FEC parity, which repeats a source packet's number. */
+static uint32_t
+digest_of(tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    const unsigned length = tvb_reported_length(tvb);
+    const uint32_t first = rtp->payload + 4 <= tvb_captured_length(tvb) ? tvb_get_ntohl(tvb, (int)rtp->payload) : 0;
+
+    return rtp->fixed.timestamp ^ first ^ length << 16 ^ (uint32_t)(rtp->fec && rtp->is_parity);
+}
+
+/* What the packet tells of its stream's quality. */
+static void
+learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_codec *codec)
+{
+    if (packet->ssrc_count < FT_PACKET_SSRCS)
+        packet->ssrcs[packet->ssrc_count++] = rtp->fixed.ssrc;
+    if (!ft_learning(pinfo))
+        return;
+
+    const ft_media_facts facts = {
+        .rtp = rtp->fixed,
+        .digest = digest_of(tvb, rtp),
+        .is_parity = rtp->fec && rtp->is_parity,
+        .medium = (ft_medium)rtp->media,
+        .clock_rate = codec ? codec->clock_rate : 0,
+        .length = tvb_reported_length(tvb),
+        .has_frame_info = rtp->has_frame_info,
+        .packets_in_frame = rtp->packets_in_frame,
+        .frame_sequence = rtp->frame_sequence,
+        .has_stamps = has_part(rtp, PART_SENT),
+        .sent_stamp = rtp->values[PART_SENT],
+        .echoed_stamp = rtp->values[PART_ECHOED],
+        .received = rtp->values[PART_RECEIVED] & 0x0fff,
+        .burst_loss = (uint8_t)(rtp->values[PART_RECEIVED] >> 12),
+        .queuing_delay = rtp->values[PART_QUEUING],
+        .has_bandwidth = has_part(rtp, PART_BANDWIDTH),
+        .bandwidth = rtp->values[PART_BANDWIDTH],
+    };
+    ft_quality_learn(pinfo, &facts);
 }
 
 /* One RTP packet from its first byte. data: the relay's header (ft_relay_header), or NULL. */
@@ -1176,6 +1240,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
+        learn_quality(tvb, pinfo, packet, &rtp, codec);
         set_up_media(pinfo, packet, sdp_frame);
         dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
     }
@@ -1281,6 +1346,38 @@ rtcp_length(tvbuff_t *tvb, int offset)
     return length > left ? left : length;
 }
 
+/* Report blocks of 24 bytes: SSRC, losses, highest sequence number, jitter, LSR, DLSR (RFC 3550, 6.4.1). */
+static void
+learn_report_blocks(tvbuff_t *tvb, packet_info *pinfo, unsigned offset, unsigned end, unsigned count)
+{
+    for (; count > 0 && offset + REPORT_BLOCK <= end; count--, offset += REPORT_BLOCK)
+        ft_quality_report_block(pinfo, tvb_get_ntohl(tvb, (int)offset), tvb_get_ntohl(tvb, (int)offset + 16),
+                                tvb_get_ntohl(tvb, (int)offset + 20));
+}
+
+/* What sender and receiver reports tell of round trips; of a compound packet, each part by its length in words. */
+static void
+learn_rtcp(tvbuff_t *tvb, packet_info *pinfo)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (!ft_learning(pinfo))
+        return;
+    for (unsigned offset = 0; offset + 8 <= captured;) {
+        const uint8_t first = tvb_get_uint8(tvb, (int)offset), type = tvb_get_uint8(tvb, (int)offset + 1);
+        const unsigned end = MIN(offset + 4 + 4u * tvb_get_ntohs(tvb, (int)offset + 2), captured);
+        if (first >> 6 != 2)
+            return;
+        if (type == RTCP_SENDER_REPORT && offset + 28 <= end) {
+            ft_quality_sender_report(pinfo, tvb_get_ntohl(tvb, (int)offset + 4), tvb_get_ntohl(tvb, (int)offset + 10));
+            learn_report_blocks(tvb, pinfo, offset + 28, end, first & 0x1f);
+        } else if (type == RTCP_RECEIVER_REPORT) {
+            learn_report_blocks(tvb, pinfo, offset + 8, end, first & 0x1f);
+        }
+        offset = end;
+    }
+}
+
 /* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. Stock gets it
  * in the pieces between packets with a name that it takes for an error. */
 static int
@@ -1294,6 +1391,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
         return (int)tvb_captured_length(tvb);
     ft_call_resolve(pinfo, false);
     packet->media_setup_frame = ft_media_newest_sdp(pinfo);
+    learn_rtcp(tvb, pinfo);
     set_up_media(pinfo, packet, packet->media_setup_frame);
     for (int offset = 0; offset < end;) {
         const int length = rtcp_length(tvb, offset);

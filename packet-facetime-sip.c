@@ -52,6 +52,7 @@
 #include "calls/evidence.h"
 #include "calls/media.h"
 #include "calls/text.h"
+#include "calls/reveal.h"
 #include "sdp_inflate/sdp_inflate.h"
 
 /* clang-format off */
@@ -1369,6 +1370,15 @@ tap_sdp(tvbuff_t *text, packet_info *pinfo, const char *method)
     tap_queue_packet(sdp_export_tap, pinfo, object);
 }
 
+static void
+reveal_sdp(tvbuff_t *text, packet_info *pinfo, const char *role)
+{
+    const unsigned length = tvb_captured_length(text);
+
+    if (length && ft_learning(pinfo))
+        ft_reveal_sdp(pinfo, role, (const char *)tvb_get_ptr(text, 0, (int)length), length);
+}
+
 /* ---- SIP bodies ---- */
 
 typedef struct {
@@ -1674,6 +1684,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *si
         tap_sdp(body.tvb, pinfo, ft_sip_is_offer(pinfo, learnt) ? "offer" : "answer");
         if (is_ichat_sdp(body.tvb, &sip->header[USER_AGENT]))
             note_ichat(pinfo);
+        reveal_sdp(body.tvb, pinfo, ft_sip_is_offer(pinfo, learnt) ? "offer" : "answer");
         dissect_sdp_text(body.tvb, pinfo, tree, body.whole, body.trusted);
     } else if (sip->body_kind == BODY_SKE)
         proto_tree_add_item(sip_tree, hf_facetime_sip_ske_data, body.tvb, 0, -1, ENC_NA);

@@ -40,8 +40,10 @@
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/quic.h"
+#include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
+#include "calls/reveal.h"
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
@@ -80,6 +82,9 @@ static int hf_event_frame = -1;
 static int hf_media_gap = -1;
 static int hf_lost_before = -1;
 static int hf_quic_media = -1;
+static int hf_rtt = -1;
+static int hf_freeze = -1;
+static int hf_frame_incomplete = -1;
 
 static int ett_facetime = -1;
 static int ett_event = -1;
@@ -463,6 +468,27 @@ remember_limit(const packet_info *pinfo)
 }
 
 static void
+show_microseconds(proto_tree *tree, int hf, tvbuff_t *tvb, int32_t value)
+{
+    const nstime_t time = { value / 1000000, value % 1000000 * 1000 };
+
+    proto_item_set_generated(proto_tree_add_time(tree, hf, tvb, 0, 0, &time));
+}
+
+static void
+show_quality(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo)
+{
+    const ft_mark *mark = ft_quality_mark(pinfo);
+
+    if (mark && mark->rtt >= 0)
+        show_microseconds(tree, hf_rtt, tvb, mark->rtt);
+    if (mark && mark->freeze >= 0)
+        show_microseconds(tree, hf_freeze, tvb, mark->freeze);
+    if (mark && mark->is_incomplete)
+        proto_item_set_generated(proto_tree_add_boolean(tree, hf_frame_incomplete, tvb, 0, 0, true));
+}
+
+static void
 show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
     const ft_frame *frame = ft_frame_get(pinfo);
@@ -495,6 +521,7 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         proto_item_append_text(line, ", %s inside QUIC", is_media ? "media" : "link messages");
         proto_item_set_generated(proto_tree_add_boolean(tree, hf_quic_media, tvb, 0, 0, is_media));
     }
+    show_quality(tree, tvb, pinfo);
 }
 
 /* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
@@ -609,6 +636,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
         packet->call = NULL;
     else if (packet->generation != FT_MODERN && ft_call_ichat(packet->call, packet->frame))
         packet->generation = FT_ICHAT;
+    ft_reveal_learn(pinfo);
 }
 
 static void
@@ -640,6 +668,7 @@ dissect_datagram(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
     ft_packet *packet = ft_packet_begin(pinfo);
 
     packet->flow = flow;
+    packet->datagram = tvb;
     packet->limit_hit = flow == NULL;
     packet->generation = generation;
     packet->path = path;
@@ -1313,6 +1342,16 @@ proto_register_facetime(void)
         { &hf_quic_media, { "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
             "True: this QUIC packet carries audio or video, false: link messages; told by its connection id of 4 bytes "
             "(published, no capture is known), once that came back", HFILL } },
+        { &hf_rtt, { "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, which holds up to one packet "
+            "interval of waiting at each end; no capture time is in it. Of RTCP or a check: by capture times, where these "
+            "can be believed", HFILL } },
+        { &hf_freeze, { "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "No new picture for so long before this packet, by RTP timestamps: at least three usual intervals, and 150 ms "
+            "more than one, as known at this packet", HFILL } },
+        { &hf_frame_incomplete, { "Picture incomplete", "facetime.frame_incomplete", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
+            "Last packet of a picture that lacks packets, as known at this packet; with the last one missing, the next "
+            "picture's first packet", HFILL } },
     };
     static int *ett[] = { &ett_facetime, &ett_event };
 
@@ -1344,6 +1383,8 @@ proto_register_facetime(void)
     ft_media_init();
     ft_relay_init();
     ft_quic_init();
+    ft_quality_init();
+    ft_reveal_init();
     limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }

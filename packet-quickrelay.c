@@ -33,6 +33,7 @@
  */
 #include "calls/evidence.h"
 #include "calls/limits.h"
+#include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/trailer.h"
@@ -927,7 +928,7 @@ show_attr(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_h
 }
 
 /* The report names the device's packet that it answers: from there to here, less what the relay held it
- * for, is the round trip. */
+ * for, is the round trip; where frame times can be believed, as judged by the media up to here. */
 static void
 show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
 {
@@ -944,10 +945,9 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
     const nstime_t now = ft_now(pinfo);
     nstime_delta(&round_trip, &now, &sent->time);
     nstime_subtract(&round_trip, &held);
-    proto_item *item = proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip);
-    proto_item_set_generated(item);
-    if (round_trip.secs < 0 || round_trip.nsecs < 0)
-        proto_item_append_text(item, " (the capture's timestamps are not those of the packets)");
+    if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_quality_clock_is_good(pinfo))
+        proto_item_set_generated(
+            proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip));
 }
 
 static void
@@ -1181,6 +1181,8 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
         learn_ends(pinfo, packet->flow, direction);
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
         ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
+    if (header->offset[FIELD_STATS])
+        ft_quality_judge_clock(pinfo);
     if (header->offset[FIELD_PARTICIPANT])
         ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
 }
@@ -1489,8 +1491,8 @@ proto_register_quickrelay(void)
             "The device's packet whose counter this report echoes", HFILL } },
         { &hf_quickrelay_stats_rtt,
           { "Round trip", "quickrelay.stats.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the packet echoed to this report, less the relay's hold time. Captures made on a phone "
-            "stamp packets in batches of up to a second: there it is off by as much", HFILL } },
+            "From the packet echoed to this report, less the relay's hold time. Only where frame times can be "
+            "believed, by the media so far: captures made on a phone stamp packets in batches", HFILL } },
         { &hf_quickrelay_link,
           { "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0,
             "Id of the relay link: where an uplink packet goes to, or a downlink packet comes "

@@ -54,6 +54,7 @@ typedef struct ft_stream {
     ft_leg     *ways[FT_MAX_WAYS_PER_STREAM]; /* in order of use; later ones count as the last */
     unsigned    way_count;
     ft_sequence sequence;           /* losses, reordering */
+    struct ft_quality *quality;     /* how good it was (calls/quality.h), NULL before its first packet */
 } ft_stream;
 
 /* Who sends media: known by its key, and by the SSRCs that it sends, whatever addresses it has. */
@@ -132,6 +133,7 @@ typedef struct ft_call {
     nstime_t      direct_time;      /* of the last media on the direct path; zero before */
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     nstime_t      heard_time;       /* of the last packet that came from the other side */
+    bool          relay_seen;       /* a packet through a modern relay */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;

@@ -6,6 +6,7 @@
 #include "calls/call.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
+#include "calls/reveal.h"
 
 #define BYE_ANSWER_S    4   /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
@@ -521,6 +522,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
 
     if (!packet || pinfo->flags.in_error_pkt)
         return;
+    ft_setup_sip(pinfo, sip->method, sip->status);
     if (!ft_learning(pinfo)) {
         const sip_dialog *known = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
         if (known && known->first_frame <= ft_frame_id(pinfo))

@@ -38,6 +38,13 @@
 #define FT_MAX_SHORT_KEYS       32768   /* key ids of 2 bytes that senders used, and their first frames; later ones aren't followed */
 #define FT_MAX_QUIC_IDS         65536   /* connection ids of QUIC that may carry media, in a file; later ones take older ones' places */
 #define FT_MAX_QUIC_IDS_PER_FLOW 64     /* of one direction of a 5-tuple; the one that came least recently gives way, if it is none so far */
+#define FT_MAX_MARKS            786432  /* packets that show a round trip, a freeze, an incomplete picture; later ones don't */
+#define FT_MAX_SERIES           3600    /* rows of a stream's series; then a row is two seconds, four ... */
+#define FT_MAX_SECONDS          524288  /* rows of all series in a file; later seconds aren't in them */
+#define FT_MAX_PAUSES           262144  /* pauses of 150 ms and more between pictures in a file; later ones are no freezes */
+#define FT_MAX_HISTOGRAMS       8192    /* of intervals and round trips in a file, 4.3 KiB each; later streams have none */
+#define FT_MAX_ADDRESSES        131072  /* addresses that calls reveal, in a file; later ones aren't listed */
+#define FT_MAX_SDP_BYTES        16777216 /* text of all SDP bodies in a file; later bodies aren't listed */
 #define FT_MAX_BARE_MEDIA       4096    /* directions watched for what proves in number only; later ones are not claimed on it */
 #define FT_MAX_CHAIN            16      /* relay packets that one datagram is taken apart into; the rest is bytes */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */

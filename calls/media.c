@@ -787,6 +787,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         return;
     }
     ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
+    packet->stream = stream;
     if (!stream)
         return;
     tell_first_media(pinfo, packet->call, rtp, &seen);
@@ -798,6 +799,21 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         watch_one_way(pinfo, packet->call, sender);
         watch_other_side(pinfo, packet->call, !sender->outgoing);
     }
+}
+
+void
+ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !ft_learning(pinfo))
+        return;
+    if (!packet->call)
+        packet->call = ft_call_of_packet(pinfo);
+    if (!packet->call)
+        return;
+    const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
+    packet->stream = stream_of(pinfo, packet, rtp, &seen);
 }
 
 /* No SSRC is seen: a direction has one sender, known by where its packets come from. */

@@ -86,6 +86,8 @@ typedef struct {
 /* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far end. Opens its call where
  * there is none. False without one. First pass only. */
 bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
+/* An FEC parity packet, which repeats a source packet's sequence number: only tells the record its stream. */
+void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
 
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
  * pinfo->pool. */

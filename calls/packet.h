@@ -13,6 +13,7 @@ struct ft_flow;
 struct ft_leg;
 struct ft_call;
 struct ft_packet;
+struct ft_stream;
 
 /* Which frame's record is in hand. Asked for many times a packet, so it doesn't go through pinfo's lists. */
 typedef struct {
@@ -23,6 +24,7 @@ typedef struct {
 extern ft_packet_hand ft_hand;
 
 #define FT_NO_PAYLOAD_TYPE 0xff
+#define FT_PACKET_SSRCS    8    /* RTP packets of a datagram whose streams a report's filter knows */
 
 #define FT_CLUE_LENGTH 16
 #define FT_MAX_CLUES_OF_PACKET 24
@@ -46,6 +48,11 @@ typedef struct ft_packet {
     uint64_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
     uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
     ft_quic_content quic;               /* for kind quic */
+    struct ft_stream *stream;           /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
+    uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
+    uint8_t         ssrc_count;
+    uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
+    tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */
     uint8_t         clue_count;

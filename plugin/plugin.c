@@ -52,10 +52,14 @@ plugin_register(void)
 {
     static proto_plugin protocols = { register_protocols, hand_off_protocols };
     static tap_plugin reports = { register_tap_listener_facetime_reports };
+    static tap_plugin streams = { register_tap_listener_facetime_streams };
+    static tap_plugin setup = { register_tap_listener_facetime_setup };
     static tap_plugin statistics = { register_tap_listener_facetime_statistics };
 
     proto_register_plugin(&protocols);
     tap_register_plugin(&reports);
+    tap_register_plugin(&streams);
+    tap_register_plugin(&setup);
     tap_register_plugin(&statistics);
 }
 

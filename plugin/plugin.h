@@ -9,6 +9,12 @@
 /* -z facetime,calls and -z facetime,timeline */
 void register_tap_listener_facetime_reports(void);
 
+/* -z facetime,streams */
+void register_tap_listener_facetime_streams(void);
+
+/* -z facetime,pairs */
+void register_tap_listener_facetime_setup(void);
+
 /* Statistics > FaceTime and -z facetime,tree */
 void register_tap_listener_facetime_statistics(void);
 

@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/report.h"
+#include "plugin/setup.h"
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -106,7 +108,7 @@ end_text(const ft_call *call)
     return call->end_reason ? call->end_reason : "not in this file";
 }
 
-/* "relay 175-279, direct 301-5780": first and last frame of media by path. */
+/* "relay+direct": the ways of media. */
 static const char *
 paths_text(wmem_allocator_t *scope, const ft_call *call)
 {
@@ -114,9 +116,8 @@ paths_text(wmem_allocator_t *scope, const ft_call *call)
 
     for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
         if (call->media_packets[path])
-            wmem_strbuf_append_printf(text, "%s%s %u-%u", wmem_strbuf_get_len(text) ? ", " : "",
-                                      val_to_str_const(path, ft_path_vals, "?"), ft_frame_number(call->media_first[path]),
-                                      ft_frame_number(call->media_last[path]));
+            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) ? "+" : "",
+                                      val_to_str_const(path, ft_path_vals, "?"));
     }
     return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
 }
@@ -127,35 +128,14 @@ lost_packets(const ft_stream *stream)
     return ft_sequence_count(&stream->sequence).lost;
 }
 
-/* As the stream's last packet shows it. */
-static const char *
-codec_name(const report *wanted, const ft_call *call, const ft_stream *stream, uint8_t payload_type)
+static uint32_t
+lost_in_call(const ft_call *call)
 {
-    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
+    uint32_t lost = 0;
 
-    return codec ? ft_codec_str(wanted->scope, codec) : "unknown";
-}
-
-static bool
-has_payload_type(const ft_stream *stream, unsigned payload_type)
-{
-    return payload_type < 128 && (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
-}
-
-/* Names of the codecs that a stream uses, each once. */
-static GPtrArray *
-codecs_of(const report *wanted, const ft_call *call, const ft_stream *stream)
-{
-    GPtrArray *names = g_ptr_array_new();
-
-    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
-        if (!has_payload_type(stream, payload_type))
-            continue;
-        const char *name = codec_name(wanted, call, stream, (uint8_t)payload_type);
-        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
-            g_ptr_array_add(names, (void *)name);
-    }
-    return names;
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
+        lost += lost_packets(*(const ft_stream **)wmem_array_index(call->streams, i));
+    return lost;
 }
 
 static unsigned
@@ -164,30 +144,15 @@ count_of(const wmem_array_t *list)
     return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
 }
 
-/* "out AAC-ELD/EVS (inferred) 4501 -0, in H264 3310 -2": direction, codecs, packets and losses of each stream. */
+/* Which end sent the INVITE. */
 static const char *
-media_text(const report *wanted, const ft_call *call)
+offerer_text(wmem_allocator_t *scope, const ft_call *call)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(wanted->scope, "");
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
-        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        GPtrArray *codecs = codecs_of(wanted, call, stream);
-        wmem_strbuf_append_printf(text, "%s%s ", i ? ", " : "", stream->outgoing ? "out" : "in");
-        for (unsigned j = 0; j < codecs->len; j++)
-            wmem_strbuf_append_printf(text, "%s%s", j ? "/" : "", (const char *)codecs->pdata[j]);
-        wmem_strbuf_append_printf(text, " %u", stream->packets);
-        if (!stream->is_cut)
-            wmem_strbuf_append_printf(text, " -%u", lost_packets(stream));
-        g_ptr_array_free(codecs, TRUE);
-    }
-    for (unsigned i = 0; i < count_of(call->quic_streams); i++) {
-        const ft_quic_stream *stream = (const ft_quic_stream *)wmem_array_index(call->quic_streams, i);
-        wmem_strbuf_append_printf(text, "%s%s media inside QUIC (%s) %u", wmem_strbuf_get_len(text) ? ", " : "",
-                                  stream->outgoing ? "out" : "in", val_to_str_const(stream->path, ft_path_vals, "?"),
-                                  stream->packets);
-    }
-    return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
+    if (call->offerer.addr.type == AT_NONE)
+        return "-";
+    if (ft_endpoint_equal(&call->offerer, &call->local))
+        return "local";
+    return ft_endpoint_equal(&call->offerer, &call->remote) ? "remote" : ft_endpoint_str(scope, &call->offerer);
 }
 
 static double
@@ -201,11 +166,12 @@ duration(const ft_call *call)
 
 /* ---- as text ---- */
 
-static const struct { const char *title; bool right; } columns[] = {
+static const table_column columns[] = {
     { "Call", true }, { "Version", false }, { "Start", true }, { "Duration", true }, { "Frames", false },
-    { "Local", false }, { "Remote", false }, { "Offer from", false }, { "State", false }, { "Paths", false },
-    { "Media", false }, { "End", false },
+    { "Local", false }, { "Remote", false }, { "Offer", false }, { "State", false }, { "Paths", false },
+    { "Streams", true }, { "Lost", true }, { "End", false },
 };
+enum { LOCAL = 5, REMOTE, OFFER, LAST = G_N_ELEMENTS(columns) - 1 };
 #define COLUMNS G_N_ELEMENTS(columns)
 
 typedef struct { const char *cell[COLUMNS]; } table_row;
@@ -224,33 +190,24 @@ call_row(const report *wanted, const ft_call *call)
                            ft_frame_number(call->last_frame)),
         ft_endpoint_str(scope, &call->local),
         ft_endpoint_str(scope, &call->remote),
-        ft_endpoint_str(scope, &call->offerer),
+        offerer_text(scope, call),
         state_text(call),
         paths_text(scope, call),
-        media_text(wanted, call),
+        wmem_strdup_printf(scope, "%u", wmem_array_get_count(call->streams) + count_of(call->quic_streams)),
+        wmem_strdup_printf(scope, "%u", lost_in_call(call)),
         end_text(call),
     } };
 }
 
-/* Each column as wide as its widest cell, two spaces between them; the last one as it comes. */
+/* What only the whole file tells of frame times. */
 static void
-print_table(const table_row *rows, unsigned count)
+print_clocks(const report *wanted)
 {
-    int width[COLUMNS] = { 0 };
-
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < COLUMNS; j++)
-            width[j] = MAX(width[j], (int)g_utf8_strlen(rows[i].cell[j], -1));
-    }
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < COLUMNS; j++) {
-            const char *text = rows[i].cell[j];
-            const int padding = width[j] - (int)g_utf8_strlen(text, -1);
-            const bool last = j == COLUMNS - 1;
-            printf("%*s%s%*s", columns[j].right ? padding : 0, "", text,
-                   columns[j].right || last ? 0 : padding, "");
-            printf("%s", last ? "\n" : "  ");
-        }
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (wants_call(wanted, call) && call_clock_is_batched(call))
+            printf("Call %u: capture clock batched: don't trust frame times, nor what Wireshark's RTP streams make of them\n",
+                   number);
     }
 }
 
@@ -270,8 +227,13 @@ print_calls(const report *wanted)
         row = call_row(wanted, call);
         wmem_array_append_one(rows, row);
     }
-    printf("\nFaceTime calls (seconds since the first frame; media as codecs, packets, losses)\n");
-    print_table((const table_row *)wmem_array_get_raw(rows), wmem_array_get_count(rows));
+    const char **cells = (const char **)wmem_array_get_raw(rows);
+    fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), LAST, 12);
+    for (unsigned column = OFFER; column >= LOCAL; column--)
+        fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column, column == OFFER ? 6 : 20);
+    printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and facetime,pairs)\n");
+    print_table(columns, COLUMNS, cells, wmem_array_get_count(rows));
+    print_clocks(wanted);
 }
 
 static int
@@ -374,30 +336,6 @@ print_timeline(const report *wanted)
 /* ---- as JSON ---- */
 
 static void
-json_string(json_dumper *json, const char *name, const char *value)
-{
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_string(json, value);
-}
-
-static void
-json_number(json_dumper *json, const char *name, uint32_t value)
-{
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_anyf(json, "%u", value);
-}
-
-/* With a point in every locale. */
-static void
-json_seconds(json_dumper *json, const char *name, double value)
-{
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
-
-    json_dumper_set_member_name(json, name);
-    json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.6f", value));
-}
-
-static void
 json_end(json_dumper *json, const report *wanted, const char *name, const ft_endpoint *end)
 {
     if (end->addr.type != AT_NONE)
@@ -407,7 +345,7 @@ json_end(json_dumper *json, const report *wanted, const char *name, const ft_end
 static void
 json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const ft_stream *stream)
 {
-    GPtrArray *codecs = codecs_of(wanted, call, stream);
+    GPtrArray *codecs = codecs_of(wanted->scope, call, stream);
 
     json_dumper_set_member_name(json, "payload_types");
     json_dumper_begin_array(json);
@@ -549,6 +487,7 @@ static void
 json_call(json_dumper *json, const report *wanted, const ft_call *call)
 {
     json_dumper_begin_object(json);
+    json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", call->number);
     json_string(json, "generation", generation_text(call));
     json_seconds(json, "start", ft_since_start(&call->first_time));
@@ -569,6 +508,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_far_end(json, wanted, call);
     json_paths(json, call);
     json_streams(json, wanted, call);
+    json_call_quality(json, wanted->scope, call);
     if (wanted->timeline)
         json_events(json, wanted, call);
     json_dumper_end_object(json);
@@ -625,19 +565,15 @@ static ws_stat_start
 report_start(const char *option, void *user_data)
 {
     report *wanted = g_new0(report, 1);
-    const char *rest = strchr(strchr(option, ',') + 1, ',');
+    const char *filter = report_filter(option, &wanted->json);
 
     wanted->timeline = user_data != NULL;
     wanted->frames = g_hash_table_new(g_direct_hash, g_direct_equal);
     wanted->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
-    if (rest && (strcmp(rest, ",json") == 0 || g_str_has_prefix(rest, ",json,"))) {
-        wanted->json = true;
-        rest = strchr(rest + 1, ',');
-    }
-    wanted->filtered = rest && rest[1];
+    wanted->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", wanted, wanted->filtered ? rest + 1 : NULL, TL_REQUIRES_NOTHING,
-                                           report_reset, report_packet, report_draw, NULL);
+    GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING, report_reset, report_packet,
+                                           report_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

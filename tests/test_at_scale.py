@@ -103,10 +103,11 @@ def split(tshark, program):
 
 
 def calls(tshark, capture):
-    """The rows of the calls' table without what counts from the file's start: number, start, frames."""
-    lines = tshark.text(capture, "-q", "-z", "facetime,calls").splitlines()
-    rows = [re.split(r"\s{2,}", line.strip()) for line in lines if re.match(r"\s+\d+\s", line)]
-    return [[re.sub(r" \d+-\d+", "", cell) for i, cell in enumerate(row) if i not in (0, 2, 4)] for row in rows]
+    """What the calls are, without what counts from the file's start: numbers, frames, times."""
+    found = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    keys = ("generation", "local", "remote", "offer_from", "state", "end", "packets")
+    return [[call.get(key) for key in keys] + [round(call["duration"], 3), sum(s["packets"] for s in call["streams"])]
+            for call in found]
 
 
 def test_parts_have_the_calls_of_the_whole(tshark, split):

@@ -1,0 +1,961 @@
+/* calls/quality.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/quality.h"
+#include "calls/call.h"
+#include "calls/frame.h"
+#include "calls/limits.h"
+#include "calls/reveal.h"
+
+#include <epan/proto_data.h>
+#include <epan/ipproto.h>
+#include <math.h>
+
+#define MARK_KEY        1           /* of per-frame data; calls/frame.c has 0 */
+#define SECOND_US       1000000
+#define STAMP_HZ        1024        /* of the stamps in modern audio: counted, facts in docs/protocol.md */
+#define STAMPS_KEPT     128         /* of one direction: at 20 ms a packet, 2.5 s */
+#define STAMP_MOST      (30 * STAMP_HZ) /* a round trip beyond is a stamp of another round of the counter */
+#define REPORTS_KEPT    32          /* sender reports that a receiver's block is looked for in */
+#define NEW_BASE_US     (60 * (int64_t)SECOND_US) /* media time that leaps so far off capture time: a new time base */
+#define RESTART_OFF_US  (5 * (int64_t)SECOND_US)  /* the same where sequence numbers began anew, too */
+#define SEEN_TWICE_US   250000      /* the same packet again on its way: the same datagram, seen twice */
+#define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
+#define INTERVAL_UNIT   100         /* microseconds, in histograms */
+#define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
+#define REPORT_MODULO   4096        /* the far end's count has 12 bits */
+
+typedef struct {
+    uint16_t sent, echoed;
+    bool     used;
+} stamp;
+
+typedef struct {
+    uint32_t ntp;
+    int64_t  time;
+} sender_report;
+
+/* What the streams of a call share. By outgoing. */
+typedef struct ft_call_media {
+    stamp         stamps[2][STAMPS_KEPT];
+    unsigned      stamp_count[2];
+    ft_quality   *audio[2];     /* newest with stamps */
+    sender_report reports[REPORTS_KEPT];
+    unsigned      report_count;
+} ft_call_media;
+
+static int proto = -1;
+static wmem_map_t *media_of_calls;  /* ft_call -> ft_call_media */
+static wmem_map_t *clocks;          /* address -> ft_clock */
+static unsigned mark_total, second_total, pause_total, histogram_total;
+
+static unsigned
+address_key_hash(const void *key)
+{
+    return add_address_to_hash(0, (const address *)key);
+}
+
+static gboolean
+address_key_equal(const void *a, const void *b)
+{
+    return addresses_equal((const address *)a, (const address *)b);
+}
+
+static void
+reset(void)
+{
+    mark_total = second_total = pause_total = histogram_total = 0;
+}
+
+void
+ft_quality_init(void)
+{
+    proto = proto_get_id_by_filter_name("facetime");
+    media_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    clocks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
+    register_init_routine(reset);
+}
+
+int64_t
+ft_quality_now(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    return (int64_t)now.secs * SECOND_US + now.nsecs / 1000;
+}
+
+/* ---- what a frame shows ---- */
+
+const ft_mark *
+ft_quality_mark(const packet_info *pinfo)
+{
+    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto, MARK_KEY);
+}
+
+static ft_mark *
+mark_of(packet_info *pinfo)
+{
+    ft_mark *mark = (ft_mark *)ft_quality_mark(pinfo);
+
+    if (mark)
+        return mark;
+    if (mark_total >= FT_MAX_MARKS) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    mark_total++;
+    mark = wmem_new0(wmem_file_scope(), ft_mark);
+    mark->rtt = mark->freeze = -1;
+    p_add_proto_data(wmem_file_scope(), pinfo, proto, MARK_KEY, mark);
+    return mark;
+}
+
+static void
+mark_rtt(packet_info *pinfo, int64_t microseconds)
+{
+    ft_mark *mark = mark_of(pinfo);
+
+    if (mark && mark->rtt < 0)
+        mark->rtt = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
+}
+
+static void
+mark_freeze(packet_info *pinfo, int64_t microseconds)
+{
+    ft_mark *mark = mark_of(pinfo);
+
+    if (mark && mark->freeze < 0)
+        mark->freeze = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
+}
+
+static void
+mark_incomplete(packet_info *pinfo)
+{
+    ft_mark *mark = mark_of(pinfo);
+
+    if (mark)
+        mark->is_incomplete = true;
+}
+
+/* ---- capture clocks: one for each device that media is seen at ---- */
+
+static ft_clock *
+clock_at(packet_info *pinfo, const address *device, bool make)
+{
+    ft_clock *known = (ft_clock *)wmem_map_lookup(clocks, device);
+
+    if (known || !make)
+        return known;
+    if (wmem_map_size(clocks) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    address *key = wmem_new(wmem_file_scope(), address);
+    copy_address_wmem(wmem_file_scope(), key, device);
+    known = wmem_new0(wmem_file_scope(), ft_clock);
+    wmem_map_insert(clocks, key, known);
+    return known;
+}
+
+static bool
+judged_good(packet_info *pinfo)
+{
+    const ft_clock *source = clock_at(pinfo, &pinfo->net_src, false);
+    const ft_clock *destination = clock_at(pinfo, &pinfo->net_dst, false);
+
+    return (source || destination) && (!source || ft_clock_judge(source) == FT_CLOCK_GOOD) &&
+           (!destination || ft_clock_judge(destination) == FT_CLOCK_GOOD);
+}
+
+void
+ft_quality_judge_clock(packet_info *pinfo)
+{
+    ft_mark *mark = ft_learning(pinfo) && judged_good(pinfo) ? mark_of(pinfo) : NULL;
+
+    if (mark)
+        mark->clock_is_good = true;
+}
+
+bool
+ft_quality_clock_is_good(const packet_info *pinfo)
+{
+    const ft_mark *mark = ft_quality_mark(pinfo);
+
+    return mark && mark->clock_is_good;
+}
+
+void
+ft_quality_rtt(packet_info *pinfo, int64_t microseconds)
+{
+    if (ft_learning(pinfo) && microseconds >= 0 && judged_good(pinfo))
+        mark_rtt(pinfo, microseconds);
+}
+
+ft_clock_verdict
+ft_quality_clock(const ft_quality *quality)
+{
+    return quality->clock ? ft_clock_judge(quality->clock) : FT_CLOCK_UNKNOWN;
+}
+
+int64_t
+ft_quality_duration(const ft_quality *quality, bool *by_capture)
+{
+    *by_capture = ft_quality_clock(quality) == FT_CLOCK_GOOD || quality->rate == 0;
+    return *by_capture ? quality->most_capture - quality->least_capture : quality->highest_media;
+}
+
+/* pinfo: NULL for a copy that is only looked at, whose histograms are there. */
+static void
+count_value(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
+{
+    if (!*histogram) {
+        if (histogram_total >= FT_MAX_HISTOGRAMS) {
+            ft_limit_met(pinfo);
+            return;
+        }
+        histogram_total++;
+        *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
+    }
+    ft_histogram_add(*histogram, value);
+}
+
+/* ---- media time ---- */
+
+static int64_t
+time_of(const ft_quality *quality, int64_t ticks)
+{
+    if (quality->rate == 0)
+        return quality->media;
+    return quality->base_time + (ticks - quality->base_ticks) * SECOND_US / quality->rate;
+}
+
+/* From this packet on: another rate, or other timestamps. */
+static void
+new_base(ft_quality *quality, int64_t ticks, int64_t time)
+{
+    quality->base_ticks = ticks;
+    quality->base_time = time;
+}
+
+/* Media time of a packet; it goes on where the sender changes its rate, or begins with new timestamps. */
+static int64_t
+pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_t now)
+{
+    const int64_t passed = now - quality->last_capture;
+
+    int64_t ticks = ft_timestamp_extend(&quality->timestamps, facts->rtp.timestamp);
+    if (facts->clock_rate && facts->clock_rate != quality->rate) {
+        new_base(quality, quality->packets ? quality->last_ticks : ticks, quality->media);
+        quality->rate = facts->clock_rate;
+    }
+    quality->last_ticks = ticks;
+    if (quality->rate == 0)
+        return now - quality->first_capture;
+    const int64_t time = time_of(quality, ticks), off = time - quality->media - passed;
+    if (off > (restart ? RESTART_OFF_US : NEW_BASE_US) || off < -(restart ? RESTART_OFF_US : NEW_BASE_US)) {
+        new_base(quality, ticks, quality->highest_media + CLAMP(passed, 0, NEW_BASE_US));
+        return quality->base_time;
+    }
+    return time;
+}
+
+/* ---- jitter and the capture clock ---- */
+
+static void
+learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
+{
+    const int64_t difference = capture - media;
+
+    if (difference > FT_LEAP_US || difference < -FT_LEAP_US) /* the clock was set, or all stood still */
+        return;
+    quality->jitter += (fabs((double)difference) / 1000 - quality->jitter) / 16;
+    quality->jitter_sum += quality->jitter;
+    quality->jitter_most = MAX(quality->jitter_most, quality->jitter);
+    quality->jitters++;
+}
+
+/* From the packet before, in order of arrival; the clock's verdict goes by neighbours in order of sending. */
+static void
+compare_clocks(ft_quality *quality, const ft_sequence_packet *number, int64_t media, int64_t now)
+{
+    if (quality->rate && number->verdict != FT_SEQUENCE_RESTART)
+        learn_jitter(quality, media - quality->media, now - quality->last_capture);
+    if (number->verdict != FT_SEQUENCE_NEXT && number->verdict != FT_SEQUENCE_RESTART)
+        return;
+    if (quality->clock && quality->rate && number->number == quality->last_number + 1 &&
+        media > quality->ordered_media)
+        ft_clock_learn(quality->clock, &quality->clock_run, media - quality->ordered_media,
+                       now - quality->ordered_capture);
+    if (media != quality->ordered_media || number->number != quality->last_number + 1) {
+        quality->ordered_media = media;
+        quality->ordered_capture = now;
+    }
+    quality->last_number = number->number;
+}
+
+/* ---- series ---- */
+
+static void
+fold_series(ft_quality *quality)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < quality->second_count; i++) {
+        ft_second *row = &quality->seconds[i];
+        row->number /= 2;
+        if (kept == 0 || quality->seconds[kept - 1].number != row->number) {
+            quality->seconds[kept++] = *row;
+            continue;
+        }
+        ft_second *into = &quality->seconds[kept - 1];
+        into->packets += row->packets;
+        into->bytes += row->bytes;
+        into->lost += row->lost;
+        into->frames += row->frames;
+        into->rtt = into->rtt && row->rtt ? (into->rtt + row->rtt) / 2 : MAX(into->rtt, row->rtt);
+        into->on_path[0] += row->on_path[0];
+        into->on_path[1] += row->on_path[1];
+    }
+    quality->second_count = kept;
+    quality->seconds_a_row *= 2;
+    quality->rtt_second /= 2;
+}
+
+static int
+compare_rtts(const void *a, const void *b)
+{
+    return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static uint32_t
+median_rtt(const ft_quality *quality)
+{
+    uint16_t sorted[FT_SECOND_RTTS];
+
+    if (quality->rtt_count == 0)
+        return 0;
+    memcpy(sorted, quality->rtts, quality->rtt_count * sizeof *sorted);
+    qsort(sorted, quality->rtt_count, sizeof *sorted, compare_rtts);
+    return sorted[(quality->rtt_count - 1) / 2];
+}
+
+static void
+close_rtts(ft_quality *quality)
+{
+    for (uint32_t i = quality->second_count; quality->rtt_count && i-- > 0;) {
+        if (quality->seconds[i].number == quality->rtt_second) {
+            quality->seconds[i].rtt = median_rtt(quality);
+            break;
+        }
+    }
+    quality->rtt_count = 0;
+}
+
+/* The row of this number: mostly the newest. NULL over FT_MAX_SECONDS. */
+static ft_second *
+row_of(packet_info *pinfo, ft_quality *quality, uint32_t number)
+{
+    uint32_t at = quality->second_count;
+
+    while (at > 0 && quality->seconds[at - 1].number > number)
+        at--;
+    if (at > 0 && quality->seconds[at - 1].number == number)
+        return &quality->seconds[at - 1];
+    if (second_total >= FT_MAX_SECONDS) {
+        ft_limit_met(pinfo);
+        return NULL;
+    }
+    second_total++;
+    if (quality->second_count == quality->second_room) {
+        quality->second_room = quality->second_room ? quality->second_room * 2 : FEW;
+        quality->seconds = (ft_second *)wmem_realloc(wmem_file_scope(), quality->seconds,
+                                                     quality->second_room * sizeof *quality->seconds);
+    }
+    memmove(&quality->seconds[at + 1], &quality->seconds[at],
+            (quality->second_count - at) * sizeof *quality->seconds);
+    quality->second_count++;
+    quality->seconds[at] = (ft_second){ .number = number };
+    return &quality->seconds[at];
+}
+
+static ft_second *
+second_of(packet_info *pinfo, ft_quality *quality, int64_t media)
+{
+    const int64_t time = MAX(media, 0) / SECOND_US;
+
+    while (time / quality->seconds_a_row >= FT_MAX_SERIES)
+        fold_series(quality);
+    return row_of(pinfo, quality, (uint32_t)(time / quality->seconds_a_row));
+}
+
+/* A late packet takes back a loss where one was counted. */
+static void
+take_back_loss(ft_quality *quality)
+{
+    for (uint32_t i = quality->second_count; i-- > 0;) {
+        if (quality->seconds[i].lost > 0) {
+            quality->seconds[i].lost--;
+            return;
+        }
+    }
+}
+
+static void
+count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts, const ft_sequence_packet *number,
+             ft_path path)
+{
+    row->packets++;
+    row->bytes += facts->length;
+    row->lost += (int32_t)number->missing;
+    if (path == FT_PATH_RELAY || path == FT_PATH_DIRECT)
+        row->on_path[path - FT_PATH_RELAY]++;
+    if (number->verdict == FT_SEQUENCE_LATE)
+        take_back_loss(quality);
+}
+
+/* ---- pictures ---- */
+
+static int64_t
+freeze_threshold(int64_t median)
+{
+    return MAX(3 * median, median + FREEZE_LEAST_US);
+}
+
+static bool
+could_be_shown(const ft_picture *picture)
+{
+    return !picture->has_info || picture->counted >= picture->announced;
+}
+
+/* Picture numbers: how many there were, and how many never came. */
+static void
+count_number(ft_quality *quality, uint16_t number)
+{
+    const int16_t step = (int16_t)(number - (uint16_t)quality->sequence_highest);
+
+    if (quality->sequence_seen == 0 || step >= PICTURE_LEAP || step <= -PICTURE_LEAP) {
+        if (quality->sequence_seen)
+            quality->sequence_missing += quality->sequence_highest - quality->sequence_base + 1 - quality->sequence_seen;
+        quality->sequence_base = quality->sequence_highest = 0x10000u + number;
+        quality->sequence_seen = 1;
+        return;
+    }
+    const uint32_t extended = quality->sequence_highest + (uint32_t)(int32_t)step;
+    quality->sequence_highest = MAX(quality->sequence_highest, extended);
+    quality->sequence_base = MIN(quality->sequence_base, extended);
+    quality->sequence_seen++;
+}
+
+static void
+keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
+{
+    if (pinfo && pause_total >= FT_MAX_PAUSES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    pause_total += pinfo != NULL;
+    if (quality->pause_count == quality->pause_room) {
+        quality->pause_room = quality->pause_room ? quality->pause_room * 2 : FEW;
+        quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
+                                                   quality->pause_room * sizeof *quality->pauses);
+    }
+    quality->pauses[quality->pause_count++] = (ft_pause){ picture->frame, picture->time, length };
+}
+
+/* A picture that no more packet changes. */
+static void
+settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *picture)
+{
+    quality->with_info += picture->has_info;
+    quality->complete += picture->has_info && could_be_shown(picture);
+    if (!could_be_shown(picture))
+        return;
+    const int64_t interval = picture->time - quality->shown;
+    if (quality->has_shown && interval > 0) {
+        count_value(pinfo, &quality->intervals, (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
+        if (interval >= FREEZE_LEAST_US)
+            keep_pause(pinfo, quality, picture, interval);
+    }
+    quality->has_shown = true;
+    quality->shown = picture->time;
+}
+
+/* The newest picture that could be shown, as known now: its time, or -1. */
+static int64_t
+newest_shown(const ft_quality *quality)
+{
+    for (unsigned i = quality->open_count; i-- > 0;) {
+        if (could_be_shown(&quality->open[i]))
+            return quality->open[i].time;
+    }
+    return quality->has_shown ? quality->shown : -1;
+}
+
+/* Of the intervals known now, in microseconds; 0 of none. */
+static int64_t
+median_interval(const ft_quality *quality)
+{
+    ft_histogram known = { 0 };
+
+    if (quality->intervals)
+        known = *quality->intervals;
+    for (unsigned i = 1; i < quality->open_count; i++)
+        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
+    return (int64_t)ft_histogram_at(&known, 0.5) * INTERVAL_UNIT;
+}
+
+static void
+judge_freeze(packet_info *pinfo, ft_quality *quality, int64_t media)
+{
+    const int64_t shown = newest_shown(quality), length = media - shown;
+
+    if (shown < 0 || length < FREEZE_LEAST_US)
+        return;
+    const int64_t median = median_interval(quality);
+    if (median && length >= freeze_threshold(median))
+        mark_freeze(pinfo, length);
+}
+
+static ft_picture *
+find_picture(ft_quality *quality, int64_t ticks)
+{
+    for (unsigned i = quality->open_count; i-- > 0;) {
+        if (quality->open[i].ticks == ticks)
+            return &quality->open[i];
+    }
+    return NULL;
+}
+
+/* A place for a new picture in the order of timestamps; NULL for one older than all that are open. */
+static ft_picture *
+place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
+{
+    unsigned at = quality->open_count;
+
+    if (!quality->open)
+        quality->open = wmem_alloc_array(wmem_file_scope(), ft_picture, FT_OPEN_PICTURES);
+    while (at > 0 && quality->open[at - 1].ticks > ticks)
+        at--;
+    if (quality->open_count == FT_OPEN_PICTURES) {
+        if (at == 0)
+            return NULL;
+        settle_picture(pinfo, quality, &quality->open[0]);
+        memmove(&quality->open[0], &quality->open[1], (FT_OPEN_PICTURES - 1) * sizeof quality->open[0]);
+        quality->open_count--;
+        at--;
+    }
+    memmove(&quality->open[at + 1], &quality->open[at], (quality->open_count - at) * sizeof quality->open[0]);
+    quality->open_count++;
+    return &quality->open[at];
+}
+
+/* The picture before lacks packets, and its last one too: nothing said so yet. */
+static void
+judge_picture_before(packet_info *pinfo, const ft_quality *quality)
+{
+    const ft_picture *newest = quality->open_count ? &quality->open[quality->open_count - 1] : NULL;
+
+    if (newest && newest->has_info && !newest->has_marker && !newest->is_first && newest->counted < newest->announced)
+        mark_incomplete(pinfo);
+}
+
+static ft_picture *
+begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+{
+    const bool newest = quality->open_count == 0 || ticks > quality->open[quality->open_count - 1].ticks;
+    const bool is_first = quality->pictures == 0;
+
+    if (newest) {
+        judge_picture_before(pinfo, quality);
+        judge_freeze(pinfo, quality, media);
+    }
+    ft_picture *picture = place_picture(pinfo, quality, ticks);
+    if (!picture)
+        return NULL;
+    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first };
+    if (quality->pictures++ == 0)
+        quality->first_picture = quality->last_picture = media;
+    quality->first_picture = MIN(quality->first_picture, media);
+    quality->last_picture = MAX(quality->last_picture, media);
+    if (facts->has_frame_info)
+        count_number(quality, facts->frame_sequence);
+    return picture;
+}
+
+/* True where the packet begins a picture. */
+static bool
+learn_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+{
+    ft_picture *picture = find_picture(quality, ticks);
+    const bool begins = picture == NULL;
+
+    if (begins)
+        picture = begin_picture(pinfo, quality, facts, ticks, media);
+    if (!picture)
+        return false;
+    picture->counted += !facts->is_parity;
+    picture->has_marker |= facts->rtp.marker;
+    if (facts->has_frame_info) {
+        picture->has_info = true;
+        picture->announced = facts->packets_in_frame;
+        if (facts->rtp.marker && !picture->is_first && picture->counted < picture->announced)
+            mark_incomplete(pinfo);
+    }
+    return begins;
+}
+
+/* ---- stamps, and what the far end reports ---- */
+
+static const stamp *
+find_stamp(const ft_call_media *media, bool outgoing, uint16_t sent)
+{
+    const unsigned count = media->stamp_count[outgoing];
+
+    for (unsigned i = 0; i < MIN(count, STAMPS_KEPT); i++) {
+        const stamp *candidate = &media->stamps[outgoing][(count - 1 - i) % STAMPS_KEPT];
+        if (candidate->sent == sent)
+            return candidate;
+    }
+    return NULL;
+}
+
+static void
+keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
+{
+    count_value(pinfo, &quality->stamps, ticks);
+    if (quality->rtt_second != row)
+        close_rtts(quality);
+    quality->rtt_second = row;
+    if (quality->rtt_count < FT_SECOND_RTTS)
+        quality->rtts[quality->rtt_count++] = ticks;
+}
+
+/* X sends (stamp s, echo e); what Y stamped e has echo e': X sees a round trip of s - e', in which both ends wait for their
+ * next packet. An echo of 0 says that nothing came yet. */
+static void
+learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, uint32_t row)
+{
+    ft_call_media *media = quality->of_call;
+    const stamp *peer = facts->echoed_stamp ? find_stamp(media, !quality->outgoing, facts->echoed_stamp) : NULL;
+
+    if (peer && peer->echoed) {
+        const uint16_t ticks = (uint16_t)(facts->sent_stamp - peer->echoed);
+        if (ticks < STAMP_MOST) {
+            keep_rtt(pinfo, quality, ticks, row);
+            mark_rtt(pinfo, (int64_t)ticks * SECOND_US / STAMP_HZ);
+        }
+    }
+    media->stamps[quality->outgoing][media->stamp_count[quality->outgoing]++ % STAMPS_KEPT] =
+        (stamp){ facts->sent_stamp, facts->echoed_stamp, true };
+    media->audio[quality->outgoing] = quality;
+}
+
+static void
+learn_report(const ft_quality *quality, const ft_media_facts *facts)
+{
+    ft_quality *about = quality->of_call->audio[!quality->outgoing];
+
+    if (!about || (facts->received == 0 && !about->has_report))
+        return;
+    const int step = (int)((facts->received - about->reported) & (REPORT_MODULO - 1));
+    if (!about->has_report)
+        about->reported = facts->received;
+    else if (step < REPORT_MODULO / 2)
+        about->reported += (uint32_t)step;
+    about->has_report = true;
+    about->burst_loss = MAX(about->burst_loss, facts->burst_loss);
+    about->queuing_delay = facts->queuing_delay;
+    if (facts->has_bandwidth) {
+        about->has_bandwidth = true;
+        about->bandwidth = facts->bandwidth;
+    }
+}
+
+/* ---- RTCP ---- */
+
+static ft_call_media *
+media_of(const ft_call *call)
+{
+    ft_call_media *media = (ft_call_media *)wmem_map_lookup(media_of_calls, call);
+
+    if (!media) { /* no more of them than of calls */
+        media = wmem_new0(wmem_file_scope(), ft_call_media);
+        wmem_map_insert(media_of_calls, call, media);
+    }
+    return media;
+}
+
+/* The stream that the device itself sends, of the call of the packet in hand; NULL if it isn't known. */
+static ft_quality *
+own_stream(packet_info *pinfo, uint32_t ssrc, bool sent)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_call *call = packet && ft_learning(pinfo) ? (packet->call ? packet->call : ft_call_of_packet(pinfo)) : NULL;
+
+    for (unsigned i = call ? wmem_array_get_count(call->streams) : 0; i-- > 0;) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        const uint16_t port = (uint16_t)(sent ? pinfo->srcport : pinfo->destport);
+        const address *device = sent ? &pinfo->net_src : &pinfo->net_dst;
+        if (stream->ssrc == ssrc && stream->outgoing && stream->quality && stream->sender.port == port &&
+            addresses_equal(&stream->sender.addr, device))
+            return stream->quality;
+    }
+    return NULL;
+}
+
+void
+ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp)
+{
+    const ft_quality *quality = own_stream(pinfo, ssrc, true);
+
+    if (!quality)
+        return;
+    ft_call_media *media = quality->of_call;
+    media->reports[media->report_count++ % REPORTS_KEPT] = (sender_report){ ntp, ft_quality_now(pinfo) };
+}
+
+/* RFC 3550, 6.4.1: measured whole only where the device that is seen sent the report. */
+void
+ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_t dlsr)
+{
+    ft_quality *quality = lsr ? own_stream(pinfo, ssrc, false) : NULL;
+    const ft_call_media *media = quality ? quality->of_call : NULL;
+
+    for (unsigned i = 0; media && i < MIN(media->report_count, REPORTS_KEPT); i++) {
+        const sender_report *report = &media->reports[(media->report_count - 1 - i) % REPORTS_KEPT];
+        if (report->ntp != lsr)
+            continue;
+        const int64_t rtt = ft_quality_now(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
+        if (rtt >= 0 && rtt < NEW_BASE_US) {
+            count_value(pinfo, &quality->rtcp, (uint32_t)(rtt / INTERVAL_UNIT));
+            ft_quality_rtt(pinfo, rtt);
+        }
+        return;
+    }
+}
+
+/* ---- one packet ---- */
+
+/* DSCP of the IP header before the datagram in hand, -1 where it can't be found (other lower layers). */
+static int
+dscp_of(const packet_info *pinfo, const ft_packet *packet)
+{
+    enum { UDP_HEADER = 8, IPV4_HEADER = 20, IPV6_HEADER = 40 };
+    tvbuff_t *tvb = packet->datagram ? tvb_get_ds_tvb(packet->datagram) : NULL;
+    const int end = packet->datagram ? tvb_raw_offset(packet->datagram) - UDP_HEADER : 0;
+    const bool is_ipv6 = pinfo->net_src.type == AT_IPv6;
+    const int header = is_ipv6 ? IPV6_HEADER : IPV4_HEADER, source = is_ipv6 ? 8 : 12;
+
+    if (!tvb || end < header || pinfo->net_src.len > 16)
+        return -1;
+    const uint8_t *ip = tvb_get_ptr(tvb, end - header, header);
+    if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) || memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
+        return -1;
+    return is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
+}
+
+static void
+learn_dscp(const packet_info *pinfo, ft_quality *quality, const ft_packet *packet)
+{
+    const int dscp = dscp_of(pinfo, packet);
+
+    for (unsigned i = 0; i < quality->dscp_count; i++) {
+        if (quality->dscp[i] == dscp)
+            return;
+    }
+    if (dscp >= 0 && quality->dscp_count < FT_STREAM_DSCPS)
+        quality->dscp[quality->dscp_count++] = (int8_t)dscp;
+}
+
+static ft_quality *
+new_quality(packet_info *pinfo, const ft_stream *stream, int64_t now)
+{
+    ft_quality *quality = wmem_new0(wmem_file_scope(), ft_quality);
+
+    quality->outgoing = stream->outgoing;
+    quality->clock = clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
+    quality->seconds_a_row = 1;
+    quality->first_capture = quality->last_capture = quality->least_capture = quality->most_capture = now;
+    return quality;
+}
+
+static void
+learn_path(const packet_info *pinfo, ft_quality *quality, ft_path path)
+{
+    ft_path_use *use = &quality->paths[path & 3];
+
+    if (use->packets++ == 0)
+        use->first_frame = ft_frame_id(pinfo);
+    use->last_frame = ft_frame_id(pinfo);
+}
+
+/* A distinct packet. */
+static void
+learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, const ft_media_facts *facts,
+             const ft_sequence_packet *number, int64_t now)
+{
+    const int64_t media = pass_time(quality, facts, number->verdict == FT_SEQUENCE_RESTART, now);
+
+    if (quality->packets++)
+        compare_clocks(quality, number, media, now);
+    else
+        quality->ordered_capture = now, quality->last_number = number->number;
+    quality->bytes += facts->length;
+    quality->media = media;
+    quality->highest_media = MAX(quality->highest_media, media);
+    quality->last_capture = now;
+    quality->least_capture = MIN(quality->least_capture, now);
+    quality->most_capture = MAX(quality->most_capture, now);
+    if (facts->medium != FT_MEDIUM_UNKNOWN)
+        quality->medium = facts->medium;
+
+    ft_second *second = second_of(pinfo, quality, media);
+    if (second)
+        count_second(quality, second, facts, number, packet->path);
+    if (facts->medium == FT_MEDIUM_VIDEO &&
+        learn_picture(pinfo, quality, facts, quality->timestamps.highest +
+                          (int32_t)(facts->rtp.timestamp - (uint32_t)quality->timestamps.highest), media) && second)
+        second->frames++;
+    if (facts->has_stamps) {
+        learn_report(quality, facts);
+        learn_stamps(pinfo, quality, facts, second ? second->number : 0);
+    }
+}
+
+/* A mark's frame is the time in milliseconds here, its way a bit for each path. A copy on another path is the sender's; one
+ * where the packet was already is, at once, the same datagram seen twice. */
+static bool
+is_seen_twice(const ft_sequence_packet *number, ft_path path, int64_t now)
+{
+    ft_sequence_mark *first = number->mark;
+    const uint8_t way = (uint8_t)(1u << path);
+    const bool was_here = (first->way & way) != 0;
+
+    if (number->verdict != FT_SEQUENCE_COPY)
+        return false;
+    first->way |= way;
+    return was_here && (uint32_t)(now / 1000) - first->frame <= SEEN_TWICE_US / 1000;
+}
+
+/* First media: once a stream, and once a stream's first packet on the direct path. */
+static void
+tell_setup(packet_info *pinfo, const ft_quality *quality, ft_medium medium, ft_path path)
+{
+    if (path == FT_PATH_DIRECT && quality->paths[FT_PATH_DIRECT].packets == 0)
+        ft_setup_reached(pinfo, FT_SETUP_FIRST_DIRECT_MEDIA);
+    if (quality->packets > 0)
+        return;
+    if (medium == FT_MEDIUM_AUDIO)
+        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_AUDIO_OUT : FT_SETUP_FIRST_AUDIO_IN);
+    else if (medium == FT_MEDIUM_VIDEO)
+        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_VIDEO_OUT : FT_SETUP_FIRST_VIDEO_IN);
+}
+
+void
+ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_stream *stream = packet ? packet->stream : NULL;
+
+    if (!stream || !ft_learning(pinfo))
+        return;
+    if (packet->seen_before) {
+        if (stream->quality)
+            stream->quality->seen_twice++;
+        return;
+    }
+    const int64_t now = ft_quality_now(pinfo);
+    if (!stream->quality)
+        stream->quality = new_quality(pinfo, stream, now);
+    ft_quality *quality = stream->quality;
+    if (quality->call != packet->call) {
+        quality->call = packet->call;
+        quality->of_call = media_of(packet->call);
+    }
+    quality->last_frame = packet->frame;
+    ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest);
+    if (is_seen_twice(&number, packet->path, now)) {
+        quality->seen_twice++;
+        return;
+    }
+    tell_setup(pinfo, quality, facts->medium, packet->path);
+    learn_path(pinfo, quality, packet->path);
+    learn_dscp(pinfo, quality, packet);
+    if (number.verdict == FT_SEQUENCE_COPY) {
+        quality->copies++;
+        return;
+    }
+    if (number.verdict != FT_SEQUENCE_TWIN)
+        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000), .way = (uint8_t)(1u << packet->path) };
+    learn_packet(pinfo, quality, packet, facts, &number, now);
+}
+
+/* ---- for tables ---- */
+
+static int
+compare_pauses(const void *a, const void *b)
+{
+    const ft_pause *x = (const ft_pause *)a, *y = (const ft_pause *)b;
+
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+ft_picture_counts
+ft_quality_pictures(const ft_quality *quality, wmem_array_t *freezes)
+{
+    ft_quality *whole = g_new(ft_quality, 1);   /* a copy in which all is settled */
+    ft_histogram *intervals = g_new0(ft_histogram, 1);
+    ft_picture_counts counts = { .seen = quality->pictures };
+
+    *whole = *quality;
+    if (quality->intervals)
+        *intervals = *quality->intervals;
+    whole->intervals = intervals;
+    if (quality->pauses)
+        whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
+                                                quality->pause_count * sizeof *quality->pauses);
+    whole->pause_room = whole->pause_count;
+    for (unsigned i = 0; i < whole->open_count; i++)
+        settle_picture(NULL, whole, &quality->open[i]);
+    counts.has_info = whole->with_info > 0;
+    counts.complete = whole->complete;
+    counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
+    counts.missing = whole->sequence_missing +
+                     (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 - whole->sequence_seen : 0);
+    counts.median = (int64_t)ft_histogram_at(intervals, 0.5) * INTERVAL_UNIT;
+    for (uint32_t i = 0; i < whole->pause_count; i++) {
+        if (whole->pauses[i].length >= freeze_threshold(counts.median))
+            wmem_array_append(freezes, &whole->pauses[i], 1);
+    }
+    if (wmem_array_get_count(freezes))
+        wmem_array_sort(freezes, compare_pauses);
+    if (whole->pauses)
+        wmem_free(wmem_file_scope(), whole->pauses);
+    g_free(intervals);
+    g_free(whole);
+
+    const int64_t length = quality->last_picture - quality->first_picture;
+    counts.has_rate = quality->pictures > 1 && length > 0 && quality->rate;
+    if (!counts.has_rate)
+        return counts;
+    counts.mean = (double)(quality->pictures - 1) * SECOND_US / (double)length;
+    /* Whole seconds: the last one isn't; seconds without a row had no picture. */
+    const uint32_t whole_rows = (uint32_t)(quality->highest_media / SECOND_US / quality->seconds_a_row);
+    uint32_t rows = 0, least = UINT32_MAX;
+    for (uint32_t i = 0; i < quality->second_count && quality->seconds[i].number < whole_rows; i++, rows++)
+        least = MIN(least, quality->seconds[i].frames);
+    counts.least = whole_rows == 0 ? counts.mean : rows < whole_rows ? 0 : (double)least / quality->seconds_a_row;
+    return counts;
+}
+
+void
+ft_quality_series(const ft_quality *quality, wmem_array_t *rows)
+{
+    for (uint32_t i = 0; i < quality->second_count; i++) {
+        ft_second row = quality->seconds[i];
+        if (quality->rtt_count && row.number == quality->rtt_second)
+            row.rtt = median_rtt(quality);
+        wmem_array_append_one(rows, row);
+    }
+}

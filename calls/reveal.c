@@ -1,0 +1,366 @@
+/* calls/reveal.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/reveal.h"
+#include "calls/frame.h"
+#include "calls/limits.h"
+#include "calls/quality.h"
+
+#define MAX_SDP_TEXT 16384 /* bytes of a body that are kept */
+
+#define SETUP_NAME(id, name, text) name,
+const char *const ft_setup_names[FT_SETUP_COUNT] = { FT_SETUP_STEPS(SETUP_NAME) };
+
+static wmem_map_t *reveals_of_calls;    /* ft_call -> ft_reveals */
+static wmem_map_t *pairs_of_legs;       /* ft_leg -> ft_pair */
+static unsigned sdp_total;              /* bytes */
+
+typedef struct {
+    const ft_call *call;
+    const char    *what;                /* a constant: told apart by where it stands */
+    ft_endpoint    endpoint;
+} address_key;
+
+static wmem_map_t *addresses;           /* set of address_key */
+
+static unsigned
+address_key_hash(const void *key)
+{
+    const address_key *k = (const address_key *)key;
+
+    return ft_endpoint_hash(&k->endpoint) ^ g_direct_hash(k->call) ^ g_direct_hash(k->what);
+}
+
+static gboolean
+address_key_equal(const void *a, const void *b)
+{
+    const address_key *x = (const address_key *)a, *y = (const address_key *)b;
+
+    return x->call == y->call && x->what == y->what && ft_endpoint_equal(&x->endpoint, &y->endpoint);
+}
+
+static void
+reset(void)
+{
+    sdp_total = 0;
+}
+
+void
+ft_reveal_init(void)
+{
+    reveals_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    pairs_of_legs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    addresses =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
+    register_init_routine(reset);
+}
+
+/* There are no more of them than of calls. */
+static ft_reveals *
+reveals(const ft_call *call)
+{
+    ft_reveals *known = (ft_reveals *)wmem_map_lookup(reveals_of_calls, call);
+
+    if (!known) {
+        known = wmem_new0(wmem_file_scope(), ft_reveals);
+        wmem_map_insert(reveals_of_calls, call, known);
+    }
+    return known;
+}
+
+/* The record of the packet in hand where it may be learnt from, else NULL. */
+static ft_packet *
+learnable(packet_info *pinfo)
+{
+    ft_packet *packet = ft_learning(pinfo) ? ft_packet_get(pinfo) : NULL;
+
+    return packet && !packet->seen_before ? packet : NULL;
+}
+
+/* ---- set-up ---- */
+
+void
+ft_setup_reached(packet_info *pinfo, ft_setup_step step)
+{
+    ft_packet *packet = learnable(pinfo);
+
+    if (packet)
+        packet->setup |= (uint16_t)(1u << step);
+}
+
+void
+ft_setup_sip(packet_info *pinfo, const char *method, unsigned status)
+{
+    if (strcmp(method, "INVITE") != 0)
+        return;
+    if (status == 0)
+        ft_setup_reached(pinfo, FT_SETUP_INVITE);
+    else if (status == 180)
+        ft_setup_reached(pinfo, FT_SETUP_RINGING);
+    else if (status >= 200 && status < 300)
+        ft_setup_reached(pinfo, FT_SETUP_ANSWERED);
+}
+
+static void
+reach(packet_info *pinfo, ft_moment *moment)
+{
+    if (moment->frame == 0)
+        *moment = (ft_moment){ ft_frame_id(pinfo), ft_quality_now(pinfo) };
+}
+
+/* ---- pairs ---- */
+
+/* The ends as the device sees them. */
+static bool
+pair_is_outgoing(packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    const ft_endpoint *client = packet->flow->server ? ft_flow_client(packet->flow) : NULL;
+
+    if (client)
+        return ft_endpoint_equal(client, &source);
+    return !(packet->call && addresses_equal(&destination.addr, &packet->call->local.addr));
+}
+
+/* No more of them than of legs. */
+static ft_pair *
+new_pair(packet_info *pinfo, const ft_packet *packet)
+{
+    ft_reveals *known = reveals(packet->call);
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+    const bool outgoing = pair_is_outgoing(pinfo, packet);
+    const ft_endpoint *near_end = outgoing ? &source : &destination, *far_end = outgoing ? &destination : &source;
+
+    if (!known->pairs)
+        known->pairs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_pair *), FEW);
+    ft_pair *pair = wmem_new0(wmem_file_scope(), ft_pair);
+    pair->leg = packet->leg;
+    pair->relayed = packet->path == FT_PATH_RELAY;
+    pair->local = ft_endpoint_keep(near_end);
+    pair->remote = pair->relayed ? packet->leg->peer : ft_endpoint_keep(far_end);
+    pair->first_frame = packet->frame;
+    wmem_array_append_one(known->pairs, pair);
+    wmem_map_insert(pairs_of_legs, packet->leg, pair);
+    return pair;
+}
+
+/* make: a check makes a pair, and media on the direct path. */
+static ft_pair *
+pair_of(packet_info *pinfo, const ft_packet *packet, bool make)
+{
+    ft_pair *pair = packet->leg ? (ft_pair *)wmem_map_lookup(pairs_of_legs, packet->leg) : NULL;
+
+    if (!pair && make && packet->leg && packet->call && packet->flow)
+        pair = new_pair(pinfo, packet);
+    if (pair)
+        pair->last_frame = packet->frame;
+    return pair;
+}
+
+static void
+learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const ft_stun *stun)
+{
+    const ft_sent *sent = stun->has_timestamp ? ft_exchange_sent(exchange, stun->timestamp) : NULL;
+    const nstime_t *asked = sent ? &sent->time : &exchange->request_time;
+    nstime_t passed;
+
+    /* Sent again without a stamp: which of them is answered isn't known. */
+    if (!sent && exchange->last_request_frame != exchange->request_frame)
+        return;
+    nstime_delta(&passed, &exchange->response_time, asked);
+    const int64_t rtt = (int64_t)passed.secs * 1000000 + passed.nsecs / 1000;
+    if (rtt < 0)
+        return;
+    ft_quality_rtt(pinfo, rtt);
+    ft_reveals *known = reveals(ft_packet_get(pinfo)->call);
+    if (!known->checks)
+        known->checks = wmem_new0(wmem_file_scope(), ft_histogram);
+    ft_histogram_add(known->checks, (uint32_t)MIN(rtt / 100, UINT32_MAX));
+    if (!pair->has_rtt || rtt < pair->rtt)
+        pair->rtt = rtt;
+    pair->has_rtt = true;
+}
+
+static void
+learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+{
+    ft_pair *pair = pair_of(pinfo, packet, true);
+
+    if (!pair || !packet->call)
+        return;
+    if (stun->message_class == STUN_REQUEST) {
+        pair->sent++;
+        pair->nominated |= stun->use_candidate;
+        return;
+    }
+    if (stun->message_class != STUN_SUCCESS || (exchange && exchange->response_frame != packet->frame))
+        return;
+    pair->answered++;
+    ft_setup_reached(pinfo, FT_SETUP_CHECK_ANSWERED);
+    if (!pair->relayed)
+        ft_setup_reached(pinfo, FT_SETUP_DIRECT_READY);
+    if (exchange && !pair_is_outgoing(pinfo, packet)) /* the answer comes in: measured whole */
+        learn_rtt(pinfo, pair, exchange, stun);
+}
+
+void
+ft_reveal_stun(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange)
+{
+    const ft_packet *packet = learnable(pinfo);
+
+    if (!packet)
+        return;
+    if (stun->method == STUN_BINDING && stun->message_class != STUN_INDICATION)
+        learn_check(pinfo, packet, stun, exchange);
+    if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_REQUEST)
+        ft_setup_reached(pinfo, FT_SETUP_ALLOCATION);
+    if (stun->method == STUN_CHANNEL_BIND && stun->message_class == STUN_SUCCESS)
+        ft_setup_reached(pinfo, FT_SETUP_RELAY_READY);
+    ft_reveal_address(pinfo, &stun->mapped, "mapped address");
+    ft_reveal_address(pinfo, &stun->relayed, "relayed address");
+    ft_reveal_address(pinfo, &stun->peer, "peer of the relay");
+}
+
+/* ---- addresses and SDP ---- */
+
+void
+ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
+{
+    const ft_packet *packet = learnable(pinfo);
+    ft_reveals *known = packet && packet->call && endpoint->addr.type != AT_NONE ? reveals(packet->call) : NULL;
+
+    if (!known)
+        return;
+    address_key key = { packet->call, what, *endpoint };
+    if (wmem_map_contains(addresses, &key))
+        return;
+    if (wmem_map_size(addresses) >= FT_MAX_ADDRESSES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    key.endpoint = ft_endpoint_keep(endpoint);
+    wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(1));
+    if (!known->addresses)
+        known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
+    const ft_revealed revealed = { key.endpoint, what, packet->frame };
+    wmem_array_append_one(known->addresses, revealed);
+}
+
+/* "IP4 192.0.2.1" or "IP6 2001:db8::1", up to the line's end or a slash. */
+static void
+reveal_sdp_address(packet_info *pinfo, const char *line)
+{
+    char text[WS_INET6_ADDRSTRLEN] = { 0 };
+    ws_in4_addr ipv4;
+    ws_in6_addr ipv6;
+    ft_endpoint found = { ADDRESS_INIT_NONE, 0 };
+
+    memcpy(text, line + 4, MIN(strcspn(line + 4, " /\r\n"), sizeof text - 1));
+    if (ws_inet_pton4(text, &ipv4))
+        set_address(&found.addr, AT_IPv4, sizeof ipv4, &ipv4);
+    else if (ws_inet_pton6(text, &ipv6))
+        set_address(&found.addr, AT_IPv6, sizeof ipv6, &ipv6);
+    ft_reveal_address(pinfo, &found, "SDP");
+}
+
+/* o= and c= lines: "c=IN IP4 192.0.2.1". */
+static void
+reveal_sdp_addresses(packet_info *pinfo, const char *text)
+{
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (line[0] == '\0' || (strncmp(line, "o=", 2) != 0 && strncmp(line, "c=", 2) != 0))
+            continue;
+        const char *end = line + strcspn(line, "\r\n");
+        const char *address = g_strstr_len(line, end - line, "IN IP");
+        if (address && end - address > 7)
+            reveal_sdp_address(pinfo, address + 3);
+    }
+}
+
+void
+ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t length)
+{
+    const ft_packet *packet = learnable(pinfo);
+    ft_reveals *known = packet && packet->call ? reveals(packet->call) : NULL;
+
+    if (!known)
+        return;
+    if (!known->sdps)
+        known->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sdp_text), FEW);
+    length = MIN(length, MAX_SDP_TEXT);
+    if (wmem_array_get_count(known->sdps) >= FT_MAX_SDPS_PER_CALL || sdp_total + length > FT_MAX_SDP_BYTES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    sdp_total += (unsigned)length;
+    const ft_sdp_text sdp = { packet->frame, role, wmem_strndup(wmem_file_scope(), text, length) };
+    wmem_array_append_one(known->sdps, sdp);
+    reveal_sdp_addresses(pinfo, sdp.text);
+}
+
+/* ---- the end of a packet ---- */
+
+void
+ft_reveal_learn(packet_info *pinfo)
+{
+    ft_packet *packet = learnable(pinfo);
+
+    if (!packet || !packet->call)
+        return;
+    if (packet->kind == FT_KIND_RTP) {
+        ft_pair *pair = pair_of(pinfo, packet, packet->path == FT_PATH_DIRECT);
+        if (pair)
+            pair->media_packets++;
+    }
+    const uint32_t first = packet->call->first_frame;
+    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && !packet->call->relay_seen) {
+        packet->call->relay_seen = true;
+        ft_setup_reached(pinfo, FT_SETUP_RELAY_READY);
+    }
+    if (first == packet->frame)
+        ft_setup_reached(pinfo, FT_SETUP_FIRST_PACKET);
+    if (!packet->setup)
+        return;
+    ft_reveals *known = reveals(packet->call);
+    for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
+        if (packet->setup >> step & 1)
+            reach(pinfo, &known->setup[step]);
+    }
+}
+
+/* ---- for tables ---- */
+
+static void
+add_all(wmem_allocator_t *scope, wmem_array_t **to, wmem_array_t *from, size_t size)
+{
+    if (!from)
+        return;
+    if (!*to)
+        *to = wmem_array_new(scope, size);
+    wmem_array_append(*to, wmem_array_get_raw(from), wmem_array_get_count(from));
+}
+
+ft_reveals *
+ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
+{
+    ft_reveals *all = wmem_new0(scope, ft_reveals);
+
+    for (unsigned number = call->number; number <= ft_call_total(); number++) {
+        const ft_call *part = ft_call_by_number(number);
+        const ft_reveals *known = (const ft_reveals *)wmem_map_lookup(reveals_of_calls, part);
+        if (!known || ft_call_as_of(part, UINT32_MAX) != call)
+            continue;
+        for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
+            if (known->setup[step].frame && (!all->setup[step].frame || known->setup[step].frame < all->setup[step].frame))
+                all->setup[step] = known->setup[step];
+        }
+        if (!all->checks)
+            all->checks = known->checks;
+        add_all(scope, &all->pairs, known->pairs, sizeof(ft_pair *));
+        add_all(scope, &all->addresses, known->addresses, sizeof(ft_revealed));
+        add_all(scope, &all->sdps, known->sdps, sizeof(ft_sdp_text));
+    }
+    return all;
+}

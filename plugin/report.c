@@ -1,0 +1,143 @@
+/* plugin/report.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/report.h"
+#include "calls/media.h"
+
+/* ---- texts ---- */
+
+/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
+const char *
+printable(wmem_allocator_t *scope, const char *text)
+{
+    wmem_strbuf_t *clean = wmem_strbuf_new(scope, "");
+    char *valid = g_utf8_make_valid(text, -1);
+
+    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
+        const gunichar c = g_utf8_get_char(at);
+        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c));
+        wmem_strbuf_append_unichar(clean, shown ? c : 0xfffd);
+    }
+    g_free(valid);
+    return wmem_strbuf_get_str(clean);
+}
+
+/* As the stream's last packet shows it. */
+static const char *
+codec_name(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, uint8_t payload_type)
+{
+    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
+
+    return codec ? ft_codec_str(scope, codec) : "unknown";
+}
+
+bool
+has_payload_type(const ft_stream *stream, unsigned payload_type)
+{
+    return payload_type < 128 && (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
+}
+
+/* Names of the codecs that a stream uses, each once. */
+GPtrArray *
+codecs_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        if (!has_payload_type(stream, payload_type))
+            continue;
+        const char *name = codec_name(scope, call, stream, (uint8_t)payload_type);
+        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+            g_ptr_array_add(names, (void *)name);
+    }
+    return names;
+}
+
+void
+print_table(const table_column *columns, unsigned column_count, const char *const *cells, unsigned row_count)
+{
+    int width[MAX_COLUMNS] = { 0 };
+
+    for (unsigned i = 0; i < row_count * column_count; i++)
+        width[i % column_count] = MAX(width[i % column_count], (int)g_utf8_strlen(cells[i], -1));
+    for (unsigned i = 0; i < row_count * column_count; i++) {
+        const unsigned j = i % column_count;
+        const int padding = width[j] - (int)g_utf8_strlen(cells[i], -1);
+        const bool last = j == column_count - 1;
+        printf("%*s%s%*s%s", columns[j].right ? padding : 0, "", cells[i], columns[j].right || last ? 0 : padding, "",
+               last ? "\n" : "  ");
+    }
+}
+
+void
+fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
+           int least)
+{
+    int width[MAX_COLUMNS] = { 0 }, others = 2 * ((int)column_count - 1);
+
+    for (unsigned i = 0; i < row_count * column_count; i++)
+        width[i % column_count] = MAX(width[i % column_count], (int)g_utf8_strlen(cells[i], -1));
+    for (unsigned j = 0; j < column_count; j++)
+        others += j == column ? 0 : width[j];
+
+    const int room = MAX(FT_LINE - others, least);
+    for (unsigned i = column; i < row_count * column_count; i += column_count) {
+        if (g_utf8_strlen(cells[i], -1) > room)
+            cells[i] = wmem_strdup_printf(scope, "%.*s+", (int)(g_utf8_offset_to_pointer(cells[i], room - 1) - cells[i]),
+                                          cells[i]);
+    }
+}
+
+const char *
+report_filter(const char *option, bool *json)
+{
+    const char *rest = strchr(strchr(option, ',') + 1, ',');
+
+    *json = rest && (strcmp(rest, ",json") == 0 || g_str_has_prefix(rest, ",json,"));
+    if (*json)
+        rest = strchr(rest + 1, ',');
+    return rest && rest[1] ? rest + 1 : NULL;
+}
+
+/* ---- JSON ---- */
+
+void
+json_string(json_dumper *json, const char *name, const char *value)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_string(json, value);
+}
+
+void
+json_number(json_dumper *json, const char *name, uint32_t value)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "%u", value);
+}
+
+/* With a point in every locale. */
+void
+json_seconds(json_dumper *json, const char *name, double value)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.6f", value));
+}
+
+void
+json_null(json_dumper *json, const char *name)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "null");
+}
+
+void
+json_decimal(json_dumper *json, const char *name, double value)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+    json_dumper_set_member_name(json, name);
+    json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.3f", value));
+}

@@ -1,0 +1,422 @@
+/* plugin/setup.c
+ * tshark -q -z facetime,pairs[,json][,filter]      each call's set-up: steps, candidate pairs, addresses
+ *
+ * And the same as members of a call in -z facetime,calls,json. A filter leaves the calls of the packets that pass it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/plugin.h"
+#include "plugin/setup.h"
+
+#include "calls/frame.h"
+#include "calls/quality.h"
+#include "calls/reveal.h"
+
+#include <epan/stat_groups.h>
+#include <epan/stat_tap_ui.h>
+#include <epan/tap.h>
+#include <epan/to_str.h>
+
+#define SECOND 1e6
+
+typedef struct {
+    bool        json, filtered;
+    GHashTable *calls;      /* of ft_call, that packets which passed the filter belong to */
+    wmem_allocator_t *scope; /* of texts, while it is drawn */
+} setup_report;
+
+static void
+setup_reset(void *data)
+{
+    g_hash_table_remove_all(((setup_report *)data)->calls);
+}
+
+static tap_packet_status
+setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    setup_report *report = (setup_report *)data;
+    const ft_packet *packet = (const ft_packet *)tapped;
+
+    if (!report->filtered || !packet->call)
+        return TAP_PACKET_DONT_REDRAW;
+    g_hash_table_add(report->calls, packet->call);
+    return TAP_PACKET_REDRAW;
+}
+
+/* ---- what a call is ---- */
+
+/* Whether any, or each, of the call's streams with a verdict has this one. */
+static bool
+clock_has(const ft_call *call, ft_clock_verdict wanted, bool each)
+{
+    unsigned have = 0, judged = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        const ft_clock_verdict verdict = stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
+        judged += verdict != FT_CLOCK_UNKNOWN;
+        have += verdict == wanted;
+    }
+    return have && (!each || have == judged);
+}
+
+bool
+call_clock_is_good(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_GOOD, true);
+}
+
+bool
+call_clock_is_batched(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_BATCHED, false);
+}
+
+/* A pair with something to tell. */
+static bool
+is_listed(const ft_pair *pair)
+{
+    return pair->sent || pair->answered || pair->media_packets;
+}
+
+/* "192.0.2.1:16402", or the address alone. */
+static const char *
+address_text(wmem_allocator_t *scope, const ft_endpoint *endpoint)
+{
+    return endpoint->port ? ft_endpoint_str(scope, endpoint) : address_to_str(scope, &endpoint->addr);
+}
+
+/* ---- as JSON ---- */
+
+static void
+json_time(json_dumper *json, wmem_allocator_t *scope, const char *name, int64_t microseconds)
+{
+    const time_t seconds = (time_t)(microseconds / 1000000);
+    struct tm *utc = gmtime(&seconds);
+
+    if (!utc || microseconds < 0) {
+        json_null(json, name);
+        return;
+    }
+    json_string(json, name, wmem_strdup_printf(scope, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc->tm_year + 1900,
+                                               utc->tm_mon + 1, utc->tm_mday, utc->tm_hour, utc->tm_min, utc->tm_sec,
+                                               (int)(microseconds % 1000000)));
+}
+
+static double
+seconds_after(const ft_reveals *known, unsigned step)
+{
+    return (double)(known->setup[step].time - known->setup[FT_SETUP_FIRST_PACKET].time) / SECOND;
+}
+
+static void
+json_setup(json_dumper *json, const ft_reveals *known)
+{
+    json_dumper_set_member_name(json, "setup");
+    json_dumper_begin_object(json);
+    for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
+        if (!known->setup[step].frame) {
+            json_null(json, ft_setup_names[step]);
+            continue;
+        }
+        json_dumper_set_member_name(json, ft_setup_names[step]);
+        json_dumper_begin_object(json);
+        json_seconds(json, "seconds", seconds_after(known, step));
+        json_number(json, "frame", ft_frame_number(known->setup[step].frame));
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_object(json);
+}
+
+static void
+json_pair(json_dumper *json, wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good)
+{
+    json_dumper_begin_object(json);
+    json_string(json, "local", ft_endpoint_str(scope, &pair->local));
+    json_string(json, "remote", ft_endpoint_str(scope, &pair->remote));
+    json_number(json, "sent", pair->sent);
+    json_number(json, "answered", pair->answered);
+    json_number(json, "first_frame", ft_frame_number(pair->first_frame));
+    json_number(json, "last_frame", ft_frame_number(pair->last_frame));
+    if (pair->has_rtt && clock_is_good)
+        json_decimal(json, "rtt", (double)pair->rtt / 1000);
+    else
+        json_null(json, "rtt");
+    json_dumper_set_member_name(json, "nominated");
+    json_dumper_value_anyf(json, "%s", pair->nominated ? "true" : "false");
+    json_number(json, "media_packets", pair->media_packets);
+    json_dumper_end_object(json);
+}
+
+static void
+json_pairs(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good)
+{
+    json_dumper_set_member_name(json, "pairs");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; known->pairs && i < wmem_array_get_count(known->pairs); i++) {
+        const ft_pair *pair = *(const ft_pair **)wmem_array_index(known->pairs, i);
+        if (is_listed(pair))
+            json_pair(json, scope, pair, clock_is_good);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_addresses(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known)
+{
+    json_dumper_set_member_name(json, "addresses");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; known->addresses && i < wmem_array_get_count(known->addresses); i++) {
+        const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(known->addresses, i);
+        json_dumper_begin_object(json);
+        json_string(json, "address", address_text(scope, &revealed->address));
+        json_string(json, "what", revealed->what);
+        json_number(json, "frame", ft_frame_number(revealed->frame));
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+}
+
+/* A body is a stranger's: valid UTF-8, its line ends kept. */
+static void
+json_sdps(json_dumper *json, const ft_reveals *known)
+{
+    json_dumper_set_member_name(json, "sdp");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; known->sdps && i < wmem_array_get_count(known->sdps); i++) {
+        const ft_sdp_text *sdp = (const ft_sdp_text *)wmem_array_index(known->sdps, i);
+        char *valid = g_utf8_make_valid(sdp->text, -1);
+        json_dumper_begin_object(json);
+        json_number(json, "frame", ft_frame_number(sdp->frame));
+        json_string(json, "role", sdp->role);
+        json_string(json, "text", valid);
+        json_dumper_end_object(json);
+        g_free(valid);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_note(json_dumper *json, const char *code, const char *text, uint32_t frame)
+{
+    json_dumper_begin_object(json);
+    json_string(json, "code", code);
+    json_string(json, "severity", "note");
+    json_string(json, "text", text);
+    json_dumper_set_member_name(json, "frames");
+    json_dumper_begin_array(json);
+    json_dumper_value_anyf(json, "%u", ft_frame_number(frame));
+    json_dumper_end_array(json);
+    json_dumper_end_object(json);
+}
+
+static uint32_t
+first_media_of(const ft_call *call)
+{
+    return wmem_array_get_count(call->streams) ? (*(const ft_stream **)wmem_array_index(call->streams, 0))->first_frame
+                                               : call->first_frame;
+}
+
+static uint32_t
+seen_twice_in(const ft_call *call)
+{
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        count += stream->quality ? stream->quality->seen_twice : 0;
+    }
+    return count;
+}
+
+/* What the capture itself can't tell, as far as its media shows it. */
+static void
+json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
+{
+    json_dumper_set_member_name(json, "findings");
+    json_dumper_begin_array(json);
+    if (call_clock_is_batched(call))
+        json_note(json, "capture_clock_batched",
+                  "Frame times come in batches: no jitter, and no time between different senders, can be told",
+                  first_media_of(call));
+    if (seen_twice_in(call))
+        json_note(json, "seen_twice", wmem_strdup_printf(scope, "The capture has %u media packets twice", seen_twice_in(call)),
+                  first_media_of(call));
+    json_dumper_end_array(json);
+}
+
+void
+json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
+{
+    const ft_reveals *known = ft_reveals_of(scope, call);
+    const bool clock_is_good = call_clock_is_good(call);
+
+    json_time(json, scope, "start_time", known->setup[FT_SETUP_FIRST_PACKET].frame
+                                             ? known->setup[FT_SETUP_FIRST_PACKET].time : -1);
+    json_string(json, "clock", clock_is_good ? "capture" : "media");
+    json_number(json, "capture_points", 1);
+    json_setup(json, known);
+    json_pairs(json, scope, known, clock_is_good);
+    json_addresses(json, scope, known);
+    json_sdps(json, known);
+    json_findings(json, scope, call);
+}
+
+static void
+json_report(json_dumper *json, const setup_report *report, const ft_call *call)
+{
+    const ft_reveals *known = ft_reveals_of(report->scope, call);
+
+    json_dumper_begin_object(json);
+    json_number(json, "schema", FT_SCHEMA);
+    json_number(json, "call", call->number);
+    json_setup(json, known);
+    json_pairs(json, report->scope, known, call_clock_is_good(call));
+    json_addresses(json, report->scope, known);
+    json_dumper_end_object(json);
+}
+
+/* ---- as text ---- */
+
+static void
+print_setup(const ft_reveals *known)
+{
+    printf("  %-20s %10s %9s\n", "Step", "Seconds", "Frame");
+    for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
+        if (known->setup[step].frame)
+            printf("  %-20s %10.3f %9u\n", ft_setup_names[step], seconds_after(known, step),
+                   ft_frame_number(known->setup[step].frame));
+    }
+}
+
+static void
+print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good)
+{
+    static const table_column columns[] = {
+        { "  Local", false }, { "Remote", false }, { "Way", false }, { "Checks", true }, { "Answered", true },
+        { "First", true }, { "Last", true }, { "RTT ms", true }, { "Media", true }, { "Nom.", false },
+    };
+    enum { COLUMNS = G_N_ELEMENTS(columns) };
+    wmem_array_t *cells = wmem_array_new(scope, sizeof(const char *));
+
+    for (unsigned j = 0; j < COLUMNS; j++)
+        wmem_array_append_one(cells, columns[j].title);
+    for (unsigned i = 0; known->pairs && i < wmem_array_get_count(known->pairs); i++) {
+        const ft_pair *pair = *(const ft_pair **)wmem_array_index(known->pairs, i);
+        const char *row[COLUMNS] = {
+            wmem_strdup_printf(scope, "  %s", ft_endpoint_str(scope, &pair->local)),
+            ft_endpoint_str(scope, &pair->remote),
+            pair->relayed ? "relay" : "direct",
+            wmem_strdup_printf(scope, "%u", pair->sent),
+            wmem_strdup_printf(scope, "%u", pair->answered),
+            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
+            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
+            pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000) : "-",
+            wmem_strdup_printf(scope, "%u", pair->media_packets),
+            pair->nominated ? "yes" : "-",
+        };
+        if (is_listed(pair))
+            wmem_array_append(cells, row, COLUMNS);
+    }
+    const char **raw = (const char **)wmem_array_get_raw(cells);
+    const unsigned rows = wmem_array_get_count(cells) / COLUMNS;
+    fit_column(scope, COLUMNS, raw, rows, 1, 21);
+    fit_column(scope, COLUMNS, raw, rows, 0, 23);
+    if (rows > 1)
+        print_table(columns, COLUMNS, raw, rows);
+}
+
+static void
+print_addresses(wmem_allocator_t *scope, const ft_reveals *known)
+{
+    for (unsigned i = 0; known->addresses && i < wmem_array_get_count(known->addresses); i++) {
+        const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(known->addresses, i);
+        printf("  %-47s  %-17s  frame %u\n", address_text(scope, &revealed->address), revealed->what,
+               ft_frame_number(revealed->frame));
+    }
+}
+
+static void
+print_call(wmem_allocator_t *scope, const ft_call *call)
+{
+    const ft_reveals *known = ft_reveals_of(scope, call);
+
+    printf("\nCall %u, %s: %s <-> %s\n", call->number, val_to_str_const(call->generation, ft_generation_vals, "unknown"),
+           ft_endpoint_str(scope, &call->local), ft_endpoint_str(scope, &call->remote));
+    print_setup(known);
+    print_pairs(scope, known, call_clock_is_good(call));
+    print_addresses(scope, known);
+}
+
+/* ---- the option -z ---- */
+
+static bool
+wants(const setup_report *report, const ft_call *call)
+{
+    if (call->merged_into)
+        return false;
+    if (!report->filtered || g_hash_table_contains(report->calls, call))
+        return true;
+    for (unsigned number = call->number; number <= ft_call_total(); number++) {
+        const ft_call *part = ft_call_by_number(number);
+        if (g_hash_table_contains(report->calls, part) && ft_call_as_of(part, UINT32_MAX) == call)
+            return true;
+    }
+    return false;
+}
+
+static void
+setup_draw(void *data)
+{
+    setup_report *report = (setup_report *)data;
+    json_dumper json = { .output_file = stdout, .flags = JSON_DUMPER_FLAGS_PRETTY_PRINT };
+
+    report->scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
+    if (report->json)
+        json_dumper_begin_array(&json);
+    else
+        printf("\nFaceTime set-up (seconds since the call's first packet; checks of both directions; round trip: the least)\n");
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        if (!wants(report, call))
+            continue;
+        if (report->json)
+            json_report(&json, report, call);
+        else
+            print_call(report->scope, call);
+    }
+    if (report->json) {
+        json_dumper_end_array(&json);
+        json_dumper_finish(&json);
+    }
+    wmem_destroy_allocator(report->scope);
+}
+
+static ws_stat_start
+setup_start(const char *option, void *user_data _U_)
+{
+    setup_report *report = g_new0(setup_report, 1);
+    const char *filter = report_filter(option, &report->json);
+
+    report->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
+    report->filtered = filter != NULL;
+
+    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING, setup_reset, setup_packet,
+                                           setup_draw, NULL);
+    if (error) {
+        fprintf(stderr, "%s: %s\n", option, error->str);
+        g_string_free(error, TRUE);
+        WS_STAT_NOT_STARTED;
+    }
+    WS_STAT_STARTED;
+}
+
+static stat_tap_ui pairs_ui = {
+    REGISTER_PACKET_STAT_GROUP_UNSORTED, NULL, "facetime,pairs", setup_start, 0, NULL
+};
+
+void
+register_tap_listener_facetime_setup(void)
+{
+    register_stat_tap_ui(&pairs_ui, NULL);
+}

@@ -1,0 +1,545 @@
+/* plugin/streams.c
+ * tshark -q -z facetime,streams[,json][,filter]    how good each stream was: one row a stream
+ *
+ * A stream is one SSRC in one direction at one device, over all paths. It tells what calls/quality.c gathered;
+ * docs/quality.md defines each value. A filter leaves the streams of the packets that pass it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/plugin.h"
+#include "plugin/report.h"
+
+#include "calls/frame.h"
+#include "calls/media.h"
+#include "calls/quality.h"
+#include "calls/reveal.h"
+
+#include <epan/stat_groups.h>
+#include <epan/stat_tap_ui.h>
+#include <epan/tap.h>
+
+#define SECOND      1e6     /* microseconds */
+#define STAMP_MS    (1000.0 / 1024)
+#define INTERVAL_MS 0.1     /* the unit of histograms of the capture clock */
+#define RATE_UNIT   100     /* bit/s, of the far end's bandwidth estimate (published) */
+
+typedef struct {
+    bool        json, filtered;
+    GHashTable *wanted;     /* of ft_stream, that packets which passed the filter belong to */
+    wmem_allocator_t *scope; /* of texts, while it is drawn */
+} streams_report;
+
+static void
+streams_reset(void *data)
+{
+    g_hash_table_remove_all(((streams_report *)data)->wanted);
+}
+
+/* The packet's streams: by its SSRCs, in its call, in whose life it lies. */
+static tap_packet_status
+streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    streams_report *report = (streams_report *)data;
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call = ft_call_as_of(packet->call, packet->frame);
+
+    if (!report->filtered || !call)
+        return TAP_PACKET_DONT_REDRAW;
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        ft_stream *stream = *(ft_stream **)wmem_array_index(call->streams, i);
+        for (unsigned j = 0; j < packet->ssrc_count; j++) {
+            if (packet->ssrcs[j] == stream->ssrc && packet->frame >= stream->first_frame)
+                g_hash_table_add(report->wanted, stream);
+        }
+    }
+    return TAP_PACKET_REDRAW;
+}
+
+/* ---- what a stream is ---- */
+
+/* What round trips rest on, in order of what they are worth; milliseconds. */
+typedef struct {
+    const char         *basis;
+    const ft_histogram *samples;
+    double              unit;
+} round_trips;
+
+static round_trips
+round_trips_of(wmem_allocator_t *scope, const ft_call *call, const ft_quality *quality)
+{
+    const bool clock_is_good = ft_quality_clock(quality) == FT_CLOCK_GOOD;
+    const ft_histogram *checks = quality->outgoing && clock_is_good ? ft_reveals_of(scope, call)->checks : NULL;
+
+    if (quality->stamps)
+        return (round_trips){ "stamps", quality->stamps, STAMP_MS };
+    if (quality->rtcp && clock_is_good)
+        return (round_trips){ "rtcp", quality->rtcp, INTERVAL_MS };
+    if (checks)
+        return (round_trips){ "stun", checks, INTERVAL_MS };
+    return (round_trips){ NULL, NULL, 0 };
+}
+
+typedef struct {
+    const ft_call     *call;
+    const ft_stream   *stream;
+    const ft_quality  *quality;
+    ft_sequence_counts numbers;
+    ft_picture_counts  pictures;
+    wmem_array_t      *freezes; /* of ft_pause */
+    int64_t            duration;
+    bool               by_capture;
+    bool               has_jitter;
+    round_trips        trips;
+} stream_view;
+
+static stream_view
+view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
+{
+    const ft_quality *quality = stream->quality;
+    const ft_clock_verdict clock = ft_quality_clock(quality);
+    stream_view view = { .call = call, .stream = stream, .quality = quality };
+
+    view.numbers = ft_sequence_count(&quality->sequence);
+    view.freezes = wmem_array_new(scope, sizeof(ft_pause));
+    if (quality->medium == FT_MEDIUM_VIDEO)
+        view.pictures = ft_quality_pictures(quality, view.freezes);
+    view.duration = ft_quality_duration(quality, &view.by_capture);
+    view.trips = round_trips_of(scope, call, quality);
+    view.has_jitter = quality->jitters && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED);
+    return view;
+}
+
+static const char *
+medium_text(const ft_quality *quality)
+{
+    static const char *const names[] = { NULL, "audio", "video" };
+
+    return names[quality->medium];
+}
+
+static double
+bit_rate(const stream_view *view)
+{
+    return view->duration > 0 ? 8 * (double)view->quality->bytes * SECOND / (double)view->duration : 0;
+}
+
+/* ---- as text ---- */
+
+enum { CALL, DIRECTION, MEDIUM, CODEC, SSRC, PACKETS, LOST, COPIES, RATE, FPS, LEAST, FRAMES, FREEZES, JITTER, RTT, PATHS,
+       CLOCK, COLUMNS };
+
+static const table_column columns[COLUMNS] = {
+    [CALL] = { "Call", true }, [DIRECTION] = { "Dir", false }, [MEDIUM] = { "Medium", false },
+    [CODEC] = { "Codec", false }, [SSRC] = { "SSRC", false }, [PACKETS] = { "Packets", true },
+    [LOST] = { "Lost", true }, [COPIES] = { "Copies", true }, [RATE] = { "kbit/s", true }, [FPS] = { "fps", true },
+    [LEAST] = { "least", true }, [FRAMES] = { "Frames", true }, [FREEZES] = { "Freezes", true },
+    [JITTER] = { "Jitter", true }, [RTT] = { "RTT", true }, [PATHS] = { "Paths", false }, [CLOCK] = { "Clock", false },
+};
+
+/* "AAC-ELD/RED?": what is inferred has a question mark. */
+static const char *
+codecs_text(wmem_allocator_t *scope, const stream_view *view)
+{
+    GPtrArray *codecs = codecs_of(scope, view->call, view->stream);
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    for (unsigned i = 0; i < codecs->len; i++) {
+        const char *name = printable(scope, (const char *)codecs->pdata[i]);
+        const char *inferred = strstr(name, " (inferred)");
+        wmem_strbuf_append_printf(text, "%s%.*s%s", i ? "/" : "", inferred ? (int)(inferred - name) : (int)strlen(name),
+                                  name, inferred ? "?" : "");
+    }
+    g_ptr_array_free(codecs, TRUE);
+    return wmem_strbuf_get_str(text);
+}
+
+static const char *
+frames_text(wmem_allocator_t *scope, const stream_view *view)
+{
+    const ft_picture_counts *pictures = &view->pictures;
+
+    if (view->quality->medium != FT_MEDIUM_VIDEO)
+        return "-";
+    if (!pictures->has_info)
+        return wmem_strdup_printf(scope, "%u", pictures->seen);
+    return wmem_strdup_printf(scope, "%u/%u/%u", pictures->complete, pictures->incomplete, pictures->missing);
+}
+
+static const char *
+rtt_text(wmem_allocator_t *scope, const stream_view *view)
+{
+    const round_trips trips = view->trips;
+
+    return trips.basis ? wmem_strdup_printf(scope, "%.0f %s", ft_histogram_at(trips.samples, 0.5) * trips.unit, trips.basis)
+                       : "-";
+}
+
+static const char *
+paths_text(wmem_allocator_t *scope, const ft_quality *quality)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    for (unsigned path = 0; path < G_N_ELEMENTS(quality->paths); path++) {
+        if (quality->paths[path].packets)
+            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) ? "+" : "",
+                                      val_to_str_const(path, ft_path_vals, "?"));
+    }
+    return wmem_strbuf_get_str(text);
+}
+
+static const char *
+number_text(wmem_allocator_t *scope, bool known, double value)
+{
+    return known ? wmem_strdup_printf(scope, "%.1f", value) : "-";
+}
+
+static void
+fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
+{
+    const ft_quality *quality = view->quality;
+    const bool video = quality->medium == FT_MEDIUM_VIDEO;
+
+    cell[CALL] = wmem_strdup_printf(scope, "%u", view->call->number);
+    cell[DIRECTION] = view->stream->outgoing ? "out" : "in";
+    cell[MEDIUM] = medium_text(quality) ? medium_text(quality) : "-";
+    cell[CODEC] = codecs_text(scope, view);
+    cell[SSRC] = wmem_strdup_printf(scope, "0x%08x", view->stream->ssrc);
+    cell[PACKETS] = wmem_strdup_printf(scope, "%u", quality->packets);
+    cell[LOST] = wmem_strdup_printf(scope, "%u", view->numbers.lost);
+    cell[COPIES] = wmem_strdup_printf(scope, "%u", quality->copies);
+    cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
+    cell[FPS] = number_text(scope, video && view->pictures.has_rate, view->pictures.mean);
+    cell[LEAST] = number_text(scope, video && view->pictures.has_rate, view->pictures.least);
+    cell[FRAMES] = frames_text(scope, view);
+    cell[FREEZES] = video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
+    cell[JITTER] = number_text(scope, view->has_jitter, quality->jitter_sum / MAX(quality->jitters, 1));
+    cell[RTT] = rtt_text(scope, view);
+    cell[PATHS] = paths_text(scope, quality);
+    cell[CLOCK] = view->by_capture ? "capture" : "media";
+}
+
+/* ---- as JSON ---- */
+
+static void
+json_names(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
+{
+    GPtrArray *codecs = codecs_of(scope, view->call, view->stream);
+
+    json_dumper_set_member_name(json, "codecs");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < codecs->len; i++)
+        json_dumper_value_string(json, printable(scope, (const char *)codecs->pdata[i]));
+    json_dumper_end_array(json);
+    g_ptr_array_free(codecs, TRUE);
+    json_dumper_set_member_name(json, "payload_types");
+    json_dumper_begin_array(json);
+    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+        if (has_payload_type(view->stream, payload_type))
+            json_dumper_value_anyf(json, "%u", payload_type);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_text_or_null(json_dumper *json, const char *name, const char *text)
+{
+    if (text)
+        json_string(json, name, text);
+    else
+        json_null(json, name);
+}
+
+static void
+json_counts(json_dumper *json, const stream_view *view)
+{
+    json_number(json, "packets", view->quality->packets);
+    json_dumper_set_member_name(json, "bytes");
+    json_dumper_value_anyf(json, "%" PRIu64, view->quality->bytes);
+    json_number(json, "copies", view->quality->copies);
+    json_number(json, "seen_twice", view->quality->seen_twice);
+    json_number(json, "lost", view->numbers.lost);
+    json_number(json, "reordered", view->numbers.reordered);
+    json_dumper_set_member_name(json, "loss_bursts");
+    json_dumper_begin_object(json);
+    json_number(json, "count", view->numbers.bursts);
+    json_number(json, "longest", view->numbers.longest);
+    json_dumper_end_object(json);
+}
+
+static void
+json_pictures(json_dumper *json, const stream_view *view)
+{
+    const ft_picture_counts *pictures = &view->pictures;
+
+    if (pictures->has_info) {
+        json_dumper_set_member_name(json, "frames");
+        json_dumper_begin_object(json);
+        json_number(json, "seen", pictures->seen);
+        json_number(json, "complete", pictures->complete);
+        json_number(json, "incomplete", pictures->incomplete);
+        json_number(json, "missing", pictures->missing);
+        json_dumper_end_object(json);
+    } else {
+        json_null(json, "frames");
+    }
+    if (pictures->has_rate) {
+        json_dumper_set_member_name(json, "frame_rate");
+        json_dumper_begin_object(json);
+        json_decimal(json, "mean", pictures->mean);
+        json_decimal(json, "least", pictures->least);
+        json_dumper_end_object(json);
+    } else {
+        json_null(json, "frame_rate");
+    }
+    json_dumper_set_member_name(json, "freezes");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < wmem_array_get_count(view->freezes); i++) {
+        const ft_pause *freeze = (const ft_pause *)wmem_array_index(view->freezes, i);
+        json_dumper_begin_object(json);
+        json_number(json, "frame", ft_frame_number(freeze->frame));
+        json_seconds(json, "at", (double)freeze->at / SECOND);
+        json_seconds(json, "length", (double)freeze->length / SECOND);
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_jitter(json_dumper *json, const stream_view *view)
+{
+    if (!view->has_jitter) {
+        json_null(json, "jitter");
+        return;
+    }
+    json_dumper_set_member_name(json, "jitter");
+    json_dumper_begin_object(json);
+    json_decimal(json, "mean", view->quality->jitter_sum / view->quality->jitters);
+    json_decimal(json, "max", view->quality->jitter_most);
+    json_dumper_end_object(json);
+}
+
+static void
+json_round_trip(json_dumper *json, const stream_view *view)
+{
+    const round_trips trips = view->trips;
+
+    if (!trips.basis) {
+        json_null(json, "rtt");
+        return;
+    }
+    json_dumper_set_member_name(json, "rtt");
+    json_dumper_begin_object(json);
+    json_string(json, "basis", trips.basis);
+    json_number(json, "samples", trips.samples->total);
+    json_decimal(json, "min", trips.samples->least * trips.unit);
+    json_decimal(json, "median", ft_histogram_at(trips.samples, 0.5) * trips.unit);
+    json_decimal(json, "p95", ft_histogram_at(trips.samples, 0.95) * trips.unit);
+    json_dumper_end_object(json);
+}
+
+static void
+json_peer_report(json_dumper *json, const ft_quality *quality)
+{
+    if (!quality->has_report) {
+        json_null(json, "peer_report");
+        return;
+    }
+    json_dumper_set_member_name(json, "peer_report");
+    json_dumper_begin_object(json);
+    json_number(json, "received", quality->reported);
+    json_number(json, "burst_loss", quality->burst_loss);
+    json_number(json, "queuing_delay", quality->queuing_delay);
+    if (quality->has_bandwidth)
+        json_number(json, "bandwidth", (uint32_t)quality->bandwidth * RATE_UNIT);
+    else
+        json_null(json, "bandwidth");
+    json_dumper_end_object(json);
+}
+
+static void
+json_stream_paths(json_dumper *json, const ft_quality *quality)
+{
+    json_dumper_set_member_name(json, "paths");
+    json_dumper_begin_array(json);
+    for (unsigned path = 0; path < G_N_ELEMENTS(quality->paths); path++) {
+        const ft_path_use *use = &quality->paths[path];
+        if (use->packets == 0)
+            continue;
+        json_dumper_begin_object(json);
+        json_string(json, "path", val_to_str_const(path, ft_path_vals, "unknown"));
+        json_number(json, "packets", use->packets);
+        json_number(json, "first_frame", ft_frame_number(use->first_frame));
+        json_number(json, "last_frame", ft_frame_number(use->last_frame));
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+    json_dumper_set_member_name(json, "dscp");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < quality->dscp_count; i++)
+        json_dumper_value_anyf(json, "%d", quality->dscp[i]);
+    json_dumper_end_array(json);
+}
+
+static void
+json_second(json_dumper *json, const ft_quality *quality, const ft_second *row)
+{
+    const unsigned path = row->on_path[1] > row->on_path[0] ? FT_PATH_DIRECT : FT_PATH_RELAY;
+
+    json_dumper_begin_object(json);
+    json_number(json, "t", row->number * quality->seconds_a_row);
+    json_number(json, "packets", row->packets);
+    json_number(json, "bytes", row->bytes);
+    json_number(json, "lost", (uint32_t)MAX(row->lost, 0));
+    if (quality->medium == FT_MEDIUM_VIDEO)
+        json_number(json, "frames", row->frames);
+    else
+        json_null(json, "frames");
+    if (row->rtt)
+        json_decimal(json, "rtt", row->rtt * STAMP_MS);
+    else
+        json_null(json, "rtt");
+    json_text_or_null(json, "path", row->on_path[0] + row->on_path[1] ? val_to_str_const(path, ft_path_vals, "?") : NULL);
+    json_dumper_end_object(json);
+}
+
+static void
+json_series(json_dumper *json, wmem_allocator_t *scope, const ft_quality *quality)
+{
+    wmem_array_t *rows = wmem_array_new(scope, sizeof(ft_second));
+    uint32_t number = 0;
+
+    ft_quality_series(quality, rows);
+    json_dumper_set_member_name(json, "series");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < wmem_array_get_count(rows); i++) {
+        const ft_second *row = (const ft_second *)wmem_array_index(rows, i);
+        for (; number < row->number; number++) { /* nothing came */
+            const ft_second empty = { .number = number };
+            json_second(json, quality, &empty);
+        }
+        json_second(json, quality, row);
+        number = row->number + 1;
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
+{
+    const ft_stream *stream = view->stream;
+    const bool has_sender = stream->sender.addr.type != AT_NONE;
+
+    json_dumper_begin_object(json);
+    json_number(json, "schema", FT_SCHEMA);
+    json_number(json, "call", view->call->number);
+    json_number(json, "ssrc", stream->ssrc);
+    json_dumper_set_member_name(json, "inside_quic");
+    json_dumper_value_anyf(json, "false");
+    json_string(json, "direction", stream->outgoing ? "out" : "in");
+    json_text_or_null(json, "medium", medium_text(view->quality));
+    json_names(json, scope, view);
+    json_text_or_null(json, "sender", has_sender ? ft_endpoint_str(scope, &stream->sender) : NULL);
+    json_number(json, "first_frame", ft_frame_number(stream->first_frame));
+    json_number(json, "last_frame", ft_frame_number(view->quality->last_frame));
+    json_counts(json, view);
+    json_seconds(json, "duration", (double)view->duration / SECOND);
+    json_string(json, "clock", view->by_capture ? "capture" : "media");
+    if (view->duration > 0)
+        json_decimal(json, "bitrate", bit_rate(view));
+    else
+        json_null(json, "bitrate");
+    json_pictures(json, view);
+    json_jitter(json, view);
+    json_round_trip(json, view);
+    json_peer_report(json, view->quality);
+    json_stream_paths(json, view->quality);
+    json_series(json, scope, view->quality);
+    json_dumper_end_object(json);
+}
+
+/* ---- the option -z ---- */
+
+/* The wanted streams, call after call. */
+static wmem_array_t *
+views(const streams_report *report)
+{
+    wmem_array_t *found = wmem_array_new(report->scope, sizeof(stream_view));
+
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        for (unsigned i = 0; !call->merged_into && i < wmem_array_get_count(call->streams); i++) {
+            const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+            if (!stream->quality || (report->filtered && !g_hash_table_contains(report->wanted, stream)))
+                continue;
+            const stream_view view = view_of(report->scope, call, stream);
+            wmem_array_append_one(found, view);
+        }
+    }
+    return found;
+}
+
+static void
+print_streams(const streams_report *report, wmem_array_t *found)
+{
+    const unsigned rows = wmem_array_get_count(found) + 1;
+    const char **cells = wmem_alloc_array(report->scope, const char *, (size_t)rows * COLUMNS);
+
+    for (unsigned j = 0; j < COLUMNS; j++)
+        cells[j] = columns[j].title;
+    for (unsigned i = 1; i < rows; i++)
+        fill_row(report->scope, (const stream_view *)wmem_array_index(found, i - 1), cells + (size_t)i * COLUMNS);
+    fit_column(report->scope, COLUMNS, cells, rows, CODEC, 5);
+    printf("\nFaceTime streams (frames as complete/incomplete/missing where packets say; fps by the media clock, least of whole "
+           "seconds;\njitter (mean) and round trip (median) in ms: of stamps an upper bound; ? is inferred; - is not known)\n");
+    print_table(columns, COLUMNS, cells, rows);
+}
+
+static void
+streams_draw(void *data)
+{
+    streams_report *report = (streams_report *)data;
+
+    report->scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
+    wmem_array_t *found = views(report);
+    if (report->json) {
+        json_dumper json = { .output_file = stdout, .flags = JSON_DUMPER_FLAGS_PRETTY_PRINT };
+        json_dumper_begin_array(&json);
+        for (unsigned i = 0; i < wmem_array_get_count(found); i++)
+            json_stream(&json, report->scope, (const stream_view *)wmem_array_index(found, i));
+        json_dumper_end_array(&json);
+        json_dumper_finish(&json);
+    } else {
+        print_streams(report, found);
+    }
+    wmem_destroy_allocator(report->scope);
+}
+
+/* option: "facetime,streams", then ",json", then ",<filter>". */
+static ws_stat_start
+streams_start(const char *option, void *user_data _U_)
+{
+    streams_report *report = g_new0(streams_report, 1);
+    const char *filter = report_filter(option, &report->json);
+
+    report->wanted = g_hash_table_new(g_direct_hash, g_direct_equal);
+    report->filtered = filter != NULL;
+
+    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING, streams_reset, streams_packet,
+                                           streams_draw, NULL);
+    if (error) {
+        fprintf(stderr, "%s: %s\n", option, error->str);
+        g_string_free(error, TRUE);
+        WS_STAT_NOT_STARTED;
+    }
+    WS_STAT_STARTED;
+}
+
+static stat_tap_ui streams_ui = {
+    REGISTER_PACKET_STAT_GROUP_UNSORTED, NULL, "facetime,streams", streams_start, 0, NULL
+};
+
+void
+register_tap_listener_facetime_streams(void)
+{
+    register_stat_tap_ui(&streams_ui, NULL);
+}
