@@ -343,6 +343,17 @@ is_game_flow(const ft_packet *packet)
     return packet->flow && packet->flow->gamekit_frame && packet->flow->gamekit_frame <= packet->frame;
 }
 
+/* A client's Initial packet begins a connection to the relay, and so perhaps a call. */
+static void
+note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
+{
+    if ((tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0 || ft_relay_direction(pinfo) != FT_UPLINK || !packet->leg)
+        return;
+    packet->starts = packet->renews = true;
+    if (ft_learning(pinfo))
+        packet->leg->renewed = true;
+}
+
 static void
 dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet, bool shown)
 {
@@ -354,6 +365,7 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
     if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
         packet->generation = shapes[shape].generation;
     if (shape == FT_SHAPE_QUIC) {
+        note_connection(tvb, pinfo, packet);
         if (ft_relay_direction(pinfo) != FT_DIRECTION_UNKNOWN)
             packet->path = FT_PATH_SERVER;
         ft_quic_media_learn(pinfo, tvb);

@@ -141,13 +141,8 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *
     ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
                  val_to_str_const(packet->kind, ft_kind_vals, "packet"), ft_endpoint_str(pinfo->pool, &call->local));
     if (last && last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
-        ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S) {
-        call->restart_of = (ft_call *)last;
-        ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
-                     "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
-                     ft_seconds(&last->end_time, &call->first_time), last->number,
-                     ft_frame_number(last->end_frame));
-    }
+        ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S)
+        call->may_restart = (ft_call *)last;
 }
 
 ft_call *
@@ -483,6 +478,23 @@ ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
     return frame ? frame->prepared : NULL;
 }
 
+/* A call between the same ends begins again, as soon as it is known that they are the same. */
+static void
+tell_restart(packet_info *pinfo, ft_call *call)
+{
+    const ft_call *last = call->may_restart;
+
+    if (!last || call->remote_rank < FT_REMOTE_BOUND)
+        return;
+    call->may_restart = NULL;
+    if (!ft_endpoint_equal(&last->remote, &call->remote) && !addresses_equal(&last->remote.addr, &call->remote.addr))
+        return;
+    call->restart_of = (ft_call *)last;
+    ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
+                 "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
+                 ft_seconds(&last->end_time, &call->first_time), last->number, ft_frame_number(last->end_frame));
+}
+
 /* What comes from any other end than the device's shows that the other side is alive. */
 static void
 hear(const packet_info *pinfo, ft_call *call)
@@ -514,6 +526,7 @@ ft_call_count(packet_info *pinfo)
     if (nstime_cmp(&now, &call->first_time) < 0)
         call->first_time = now;
     hear(pinfo, call);
+    tell_restart(pinfo, call);
     if (call->generation == FT_GENERATION_UNKNOWN)
         call->generation = packet->generation;
     call->seen |= seen_in(packet);
@@ -524,6 +537,7 @@ ft_call_count(packet_info *pinfo)
         call->media_last[packet->path] = packet->frame;
         call->media_leg = packet->leg;
         packet->leg->media_time = now;
+        packet->leg->renewed = false;
         if (packet->path == FT_PATH_DIRECT)
             call->direct_time = now;
     }

@@ -33,6 +33,7 @@ typedef struct ft_leg {
     ft_channel_state state;         /* of a channel; for the first pass alone */
     uint32_t        release_frame;  /* of the request that asks to release it, 0 before */
     nstime_t        release_time;
+    bool            renewed;        /* a new connection to the relay began since its last RTP packet */
     bool            ready;          /* relay_ready was told */
     nstime_t        media_time;     /* of its last RTP packet */
     uint16_t        channel;        /* 0 for the direct way, and for a peer reached by indications */

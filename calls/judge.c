@@ -4,6 +4,7 @@
  *    a clue that decides contradicts?                                     OTHER
  *    equal clue that is strong?                                           SAME
  *    a strong clue contradicts (a new reservation)?                       OTHER
+ *    its way is set up anew, and the other side is silent?                UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    addresses alone, one running call only, the other side alive?        SAME
@@ -56,6 +57,8 @@ outranks(uint32_t one, uint32_t other)
 static ft_judgement
 by_leg(const ft_trial *trial)
 {
+    if (trial->renews && trial->far_age > FT_ALIVE_S)
+        return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (!trial->over || (!trial->starts && trial->age <= FT_QUIET_END_S))
         return (ft_judgement){ FT_SAME, FT_LEG };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
@@ -67,7 +70,7 @@ by_address(const ft_trial *trial)
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
 
-    if (equal && trial->only && (trial->over ? !trial->starts : trial->far_age <= alive))
+    if (equal && trial->only && (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))
         return (ft_judgement){ FT_SAME, FT_WEAK };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }

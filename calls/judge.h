@@ -57,12 +57,16 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
 /* What can begin a call joins one by addresses alone only where the other side was heard so lately. */
 #define FT_ALIVE_S 10
 
+/* What comes so lately after a call's end, without a clue, is its tail. */
+#define FT_TAIL_S 5
+
 /* How one call stands towards the packet in hand. */
 typedef struct {
     uint32_t equal;     /* FT_CLUE_BIT() of each clue that is the call's own */
     uint32_t different; /* of each whose value in this call is another, where there can be one only */
     bool on_leg;        /* the packet's way was this call's until now */
     bool starts;        /* the packet is of the kind that a call begins with */
+    bool renews;        /* it sets its way up anew: a new connection to the relay */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
     bool only;          /* no other running call has the addresses that are equal */
     double age;         /* seconds since the call's last packet, never negative */

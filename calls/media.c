@@ -457,7 +457,10 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     sender->device = ft_endpoint_keep(&seen->device);
     sender->source = ft_endpoint_keep(&seen->sender);
     sender->leg = packet->leg;
-    sender->first_time = sender->last_time = sender->leg_time = ft_now(pinfo);
+    /* one early stamp makes no silence */
+    sender->first_time = ft_now(pinfo);
+    keep_latest(&sender->first_time, &packet->call->last_time);
+    sender->last_time = sender->leg_time = sender->first_time;
     wmem_array_append_one(packet->call->senders, sender);
     return sender;
 }

@@ -59,6 +59,7 @@ typedef struct ft_packet {
     struct ft_call *told_call;          /* the call that its request, or its allocation, is of; or NULL */
     ft_packet_clue  clues[FT_MAX_CLUES_OF_PACKET];
     bool            starts;             /* of the kind that a call begins with */
+    bool            renews;             /* a new connection to the relay */
     bool            begins_no_call;     /* like the relay's errors */
     bool            seen_before;        /* the same datagram was seen at another place: nothing is learnt from it */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */

@@ -349,7 +349,8 @@ equal_ends(const inquiry *q, const ft_call *call)
     if (is_call_of_end(q, FT_CLUE_OFFER, &q->ends.device, call) ||
         (other && is_call_of_end(q, FT_CLUE_OFFER, &q->ends.other, call)))
         equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
-    if (q->packet->generation == FT_MODERN && is_call_of_end(q, FT_CLUE_HOST, &host, call))
+    if (q->packet->generation == FT_MODERN && call->generation == FT_MODERN &&
+        is_call_of_end(q, FT_CLUE_HOST, &host, call))
         equal |= FT_CLUE_BIT(FT_CLUE_HOST);
     return equal;
 }
@@ -387,7 +388,7 @@ has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
 
     if (call->keys == 0 || (equal & FT_CLUE_BIT(FT_CLUE_SSRC)))
         return false;
-    if (q->of_leg != call)
+    if (q->of_leg != call || leg->renewed)
         return true;
     return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
 }
@@ -457,6 +458,7 @@ try_call(const inquiry *q, const ft_call *call)
     ft_trial trial = { .equal = equal_ends(q, call),
                        .on_leg = q->of_leg == call,
                        .starts = q->starts,
+                       .renews = q->packet->renews,
                        .over = ft_call_is_over(q->pinfo, call),
                        .age = ft_seconds(&call->last_time, &q->now),
                        .far_age = ft_seconds(&call->heard_time, &q->now) };
@@ -573,11 +575,17 @@ takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
     return !ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, q->of_leg);
 }
 
-/* Several running calls have the packet's addresses, so nothing tells; what begins a call begins one all the same. */
+/* Several running calls have the packet's addresses, so nothing tells. What begins a call begins one all the same, and so
+ * does a clue that would have decided. */
 static bool
 is_ambiguous(const inquiry *q)
 {
     unsigned running = 0;
+
+    for (unsigned i = 0; i < q->packet->clue_count; i++) {
+        if (ft_clue_rows[q->packet->clues[i].what].strength == FT_DECIDES)
+            return false;
+    }
 
     for (unsigned i = 0; i < q->count; i++)
         running += !ft_call_is_over(q->pinfo, q->candidates[i]) && equal_ends(q, q->candidates[i]) != 0;
