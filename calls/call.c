@@ -375,7 +375,7 @@ ft_call_close(ft_call *call)
 void
 ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 {
-    if (!ft_learning(pinfo) || call->state == FT_CALL_ENDED)
+    if (pinfo->fd->visited || call->state == FT_CALL_ENDED)
         return;
     ft_call_close(call);
     call->state = FT_CALL_ENDED;

@@ -10,7 +10,7 @@
 static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* ft_endpoint -> device */
-static unsigned leg_total;
+static unsigned flow_total, leg_total;
 
 /* The key of `flows`: both ends, in whatever order the packet has them. */
 typedef struct {
@@ -40,7 +40,7 @@ flow_equal(const void *one, const void *other)
 static void
 reset(void)
 {
-    leg_total = 0;
+    flow_total = leg_total = 0;
 }
 
 void
@@ -53,6 +53,25 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
 
+/* Of the flows with one 5-tuple, the one in the packet's VLAN. The two directions may have tags of their own (or only one
+ * of them a tag), so a direction that hasn't been seen yet takes the first that comes. */
+static ft_flow *
+in_vlan(ft_flow *first, const packet_info *pinfo, bool may_adopt)
+{
+    ft_flow *open = NULL;
+
+    for (ft_flow *flow = first; flow; flow = flow->other_vlan) {
+        const ft_heading heading = ft_flow_heading(flow, pinfo);
+        if (heading == FT_ASTRAY || flow->vlan[heading] == pinfo->vlan_id)
+            return flow;
+        if (flow->vlan[heading] == FT_NO_VLAN && !open)
+            open = flow;
+    }
+    if (open && may_adopt)
+        open->vlan[ft_flow_heading(open, pinfo)] = pinfo->vlan_id;
+    return open;
+}
+
 static ft_flow *
 lookup(const packet_info *pinfo)
 {
@@ -60,8 +79,9 @@ lookup(const packet_info *pinfo)
         return NULL;
 
     flow_key key = { ft_source(pinfo), ft_destination(pinfo), pinfo->ptype == PT_TCP };
+    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
 
-    return (ft_flow *)wmem_map_lookup(flows, &key);
+    return first ? in_vlan(first, pinfo, ft_learning(pinfo)) : NULL;
 }
 
 ft_flow *
@@ -99,11 +119,22 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     flow->claimed_from = from;
     flow->shape = shape;
     flow->generation = generation;
-    flow->number = wmem_map_size(flows) + 1;
+    flow->number = flow_total + 1;
     flow->direct.flow = flow;
     flow->direct.first_frame = ft_frame_id(pinfo);
-    wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &(flow_key){ flow->a, flow->b, pinfo->ptype == PT_TCP },
-                                        sizeof(flow_key)), flow);
+    flow->vlan[FT_FORTH] = pinfo->vlan_id;
+    flow->vlan[FT_BACK] = FT_NO_VLAN;
+
+    const flow_key key = { flow->a, flow->b, pinfo->ptype == PT_TCP };
+    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
+    flow_total++;
+    if (!first) {
+        wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &key, sizeof key), flow);
+        return flow;
+    }
+    while (first->other_vlan)
+        first = first->other_vlan;
+    first->other_vlan = flow;
     return flow;
 }
 
@@ -114,7 +145,7 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
 
     if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
         return flow && flow->claimed_from <= ft_frame_id(pinfo) + 1 ? flow : NULL;
-    if (wmem_map_size(flows) >= FT_MAX_FLOWS)
+    if (flow_total >= FT_MAX_FLOWS)
         return NULL;
 
     set_conversation_dissector(pinfo, from_here ? pinfo->num : pinfo->num + 1);

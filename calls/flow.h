@@ -44,6 +44,8 @@ typedef struct ft_leg {
     uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
 } ft_leg;
 
+#define FT_NO_VLAN UINT32_MAX /* not known yet; 0 is a packet without tag */
+
 typedef struct ft_flow {
     ft_endpoint   a, b;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
@@ -56,6 +58,8 @@ typedef struct ft_flow {
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
     struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2]; /* by direction (calls/resolve.c) */
+    uint32_t      vlan[2];          /* of each heading; FT_NO_VLAN until a packet shows it */
+    struct ft_flow *other_vlan;     /* the same 5-tuple in another VLAN: other devices, with the same private addresses */
     struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */

@@ -66,6 +66,7 @@ typedef struct {
     uint32_t different; /* of each whose value in this call is another, where there can be one only */
     bool on_leg;        /* the packet's way was this call's until now */
     bool starts;        /* the packet is of the kind that a call begins with */
+    bool elsewhere;     /* it goes to another far end than the one that the call has */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
     bool only;          /* no other running call has the addresses that are equal */

@@ -184,10 +184,19 @@ is_private(const address *addr)
     return false;
 }
 
+/* The VLAN of the packet's 5-tuple, whichever tags its two directions have. */
+static uint32_t
+vlan_of(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet && packet->flow ? packet->flow->vlan[FT_FORTH] : pinfo->vlan_id;
+}
+
 static const end_calls *
 calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { *end, pinfo->vlan_id, what };
+    const end_key key = { *end, vlan_of(pinfo), what };
 
     return (const end_calls *)wmem_map_lookup(ends, &key);
 }
@@ -195,7 +204,7 @@ calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 static end_calls *
 make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { ft_endpoint_keep(end), pinfo->vlan_id, what };
+    const end_key key = { ft_endpoint_keep(end), vlan_of(pinfo), what };
 
     if (wmem_map_size(ends) >= 2 * FT_MAX_DEVICES) {
         ft_limit_met(pinfo);
@@ -452,6 +461,14 @@ is_only(const inquiry *q, const ft_call *call)
     return true;
 }
 
+/* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting does. */
+static bool
+is_elsewhere(const inquiry *q, const ft_call *call)
+{
+    return !q->ends.other_is_server && call->remote_rank > FT_REMOTE_BOUND &&
+           (call->answer_frame || call->media_leg) && !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+}
+
 static ft_judgement
 try_call(const inquiry *q, const ft_call *call)
 {
@@ -459,6 +476,7 @@ try_call(const inquiry *q, const ft_call *call)
                        .on_leg = q->of_leg == call,
                        .starts = q->starts,
                        .renews = q->packet->renews,
+                       .elsewhere = is_elsewhere(q, call),
                        .over = ft_call_is_over(q->pinfo, call),
                        .age = ft_seconds(&call->last_time, &q->now),
                        .far_age = ft_seconds(&call->heard_time, &q->now) };
@@ -528,6 +546,10 @@ keep_clues(const inquiry *q, ft_call *call)
         const bool is_new = !owner || ft_call_as_of(owner->call, q->packet->frame) != call;
         const bool was_anybodys = owner != NULL;
         own(q->pinfo, clue, call);
+        if (clue->what == FT_CLUE_KEY) { /* media, or what is said beside it: the way is in use */
+            q->packet->leg->renewed = false;
+            q->packet->leg->media_time = q->now;
+        }
         if (!is_new || was_anybodys)
             continue;
         if (clue->what == FT_CLUE_TIE_BREAKER)
@@ -676,7 +698,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
 
     const bool plain = packet->clue_count == 0 && !packet->told_call;
     ft_call *settled = plain ? settled_call(pinfo, packet) : NULL;
-    if (settled && !ft_call_is_over(pinfo, settled) && !ft_call_strange(packet, settled))
+    if (settled && !packet->renews && !ft_call_is_over(pinfo, settled) && !ft_call_strange(packet, settled))
         return packet->call = settled;
 
     const unsigned changes_before = ft_call_changes;

@@ -82,17 +82,30 @@ call_of_channels(const packet_info *pinfo, const ft_flow *flow)
     return newest;
 }
 
-/* A Refresh names none: what it releases is what the call that just ended had, else the newest. */
+/* A Refresh names none. It releases what the call that just ended had, else the only one there is. Of several, that of the
+ * call which has been silent for longest is the likeliest, but that is no certainty: *certain says so. */
 static ft_allocation *
-allocation_to_release(const packet_info *pinfo, const ft_flow *flow)
+allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
+    const uint32_t frame = ft_frame_id(pinfo);
+    ft_allocation *quietest = NULL;
+    unsigned alive = 0;
+
+    *certain = true;
     for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++) {
         ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
-        const ft_call *call = ft_call_as_of(allocation->call, ft_frame_id(pinfo));
-        if (!allocation->released && call && call->state == FT_CALL_ENDED)
+        const ft_call *call = ft_call_as_of(allocation->call, frame);
+        const ft_call *other = quietest ? ft_call_as_of(quietest->call, frame) : NULL;
+        if (allocation->released || !call)
+            continue;
+        if (call->state == FT_CALL_ENDED)
             return allocation;
+        alive++;
+        if (!other || nstime_cmp(&call->last_time, &other->last_time) < 0)
+            quietest = allocation;
     }
-    return newest_allocation(flow, false);
+    *certain = alive <= 1;
+    return quietest;
 }
 
 static void
@@ -288,8 +301,9 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
 {
     const ft_endpoint server = ft_destination(pinfo);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
+    bool certain = true;
     ft_allocation *allocation = exchange && exchange->allocation ? exchange->allocation
-                                : releases ? allocation_to_release(pinfo, packet->flow)
+                                : releases ? allocation_to_release(pinfo, packet->flow, &certain)
                                            : newest_allocation(packet->flow, false);
 
     ft_flow_set_server(packet->flow, &server);
@@ -300,7 +314,8 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
         exchange->allocation = allocation;
     }
     if (releases && !is_retransmission) {
-        release_allocation(pinfo, packet, allocation);
+        if (certain)
+            release_allocation(pinfo, packet, allocation);
         tell_release(pinfo, packet, "allocation (Refresh with lifetime 0)");
     }
 }
