@@ -155,9 +155,9 @@ is_media(const ft_packet *packet)
 
 /* The stream whose last packet this is, which is known when all packets were seen; else NULL. */
 static const ft_stream *
-ended_by(const packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+ended_by(const ft_packet *packet, const ft_call *call)
 {
-    if (!pinfo->fd->visited || packet->kind != FT_KIND_RTP)
+    if (packet->is_first_pass || packet->kind != FT_KIND_RTP)
         return NULL;
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
@@ -171,14 +171,14 @@ ended_by(const packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 static bool
 is_wanted(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
-    return !is_media(packet) || ft_events_of(pinfo) || ended_by(pinfo, packet, call);
+    return !is_media(packet) || ft_events_of(pinfo) || ended_by(packet, call);
 }
 
 static const char *
 label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
     const bool of_media = is_media(packet);
-    const char *label = of_media                      ? media_label(pinfo, packet, ended_by(pinfo, packet, call))
+    const char *label = of_media                      ? media_label(pinfo, packet, ended_by(packet, call))
                         : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
                                                       : info_label(pinfo, packet);
 

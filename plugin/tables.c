@@ -176,13 +176,14 @@ calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void
 {
     const stat_data_t *stat = (const stat_data_t *)data;
     stat_tap_table *table = stat_tap_find_table(stat->stat_tap_data, TITLE);
-    const ft_call *call = ft_call_as_of(((const ft_packet *)tapped)->call, UINT32_MAX);
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
 
     if (!table || !call || !ft_call_listed(call))
         return TAP_PACKET_DONT_REDRAW;
 
     stat_tap_table_item_type *row = row_for(table, call);
-    if (row[CALL_NUMBER].value.uint_value == call->number && pinfo->fd->visited)
+    if (row[CALL_NUMBER].value.uint_value == call->number && !packet->is_first_pass)
         return TAP_PACKET_DONT_REDRAW;
     write_row(pinfo, row, call);
     if (call->merges)
