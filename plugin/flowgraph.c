@@ -44,6 +44,9 @@ static const char *const event_labels[FT_EVENT_COUNT] = {
     [FT_EVENT_RELEASED_CHANNEL_USED] = "Released channel used",
     [FT_EVENT_PATH_SWITCH] = "Media changes path",
     [FT_EVENT_HANDOVER] = "Handover",
+    [FT_EVENT_MODE_CHANGED] = "Mode changes",
+    [FT_EVENT_ONE_WAY_MEDIA] = "One-way media",
+    [FT_EVENT_RELAY_READY] = "Relay ready",
 };
 
 static const char *
@@ -94,10 +97,33 @@ media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
 {
     if (ended)
         return wmem_strdup_printf(pinfo->pool, "Last of SSRC 0x%08X", ended->ssrc);
-    return packet->kind == FT_KIND_RTP ? "Media" : val_to_str_const(packet->kind, ft_kind_vals, "Media");
+    switch (packet->kind) {
+    case FT_KIND_RTP:
+        return "Media";
+    case FT_KIND_RTCP:
+        return "RTCP";
+    case FT_KIND_QUIC:
+        return "QUIC";
+    case FT_KIND_QUICKRELAY:
+        return "Relay counter";
+    default:
+        return val_to_str_const(packet->kind, ft_kind_vals, "Media");
+    }
 }
 
-/* What an event says better than its packet does: "First audio from the device", "Check, nominated"; else NULL. */
+/* "First audio from the device" is "First audio out". */
+static const char *
+first_media_label(packet_info *pinfo, const char *text)
+{
+    const char *from = strstr(text, " from the ");
+
+    if (!from)
+        return text;
+    return wmem_strdup_printf(pinfo->pool, "%.*s %s", (int)(from - text), text,
+                              after(from, " from the device") ? "out" : "in");
+}
+
+/* What an event says better than its packet does: "First audio out", "Check, nominated"; else NULL. */
 static const char *
 label_of_event(packet_info *pinfo, const ft_event *event, const char *label, bool of_media)
 {
@@ -107,7 +133,7 @@ label_of_event(packet_info *pinfo, const ft_event *event, const char *label, boo
         return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label, nstime_to_sec(&event->length));
     if (!of_media)
         return NULL;
-    return event->id == FT_EVENT_FIRST_MEDIA ? event->text : event_labels[event->id];
+    return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text) : event_labels[event->id];
 }
 
 /* What happens once before what a flood repeats. */

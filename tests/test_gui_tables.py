@@ -88,11 +88,10 @@ def flow(tshark, name, **how):
     lines = tshark.lines(path(name), "-q", "-z", "flow,facetime,standard", **how)
     items = []
     for line in lines:
-        row = re.match(r"(\d+) *\|([0-9.]+) *\|(.*)$", line)
+        row = re.match(r"(?:\d+ *)?\|([0-9.]+) *\|(.*)\|(Call (\d+), .*)$", line)    # the column of calls: if several
         if row:
-            label, comment = row[3].split("|", 1)[0], row[3].rsplit("|", 1)[1]
-            label = re.sub(r"\s*\|\s*", " ", row[3].rsplit("|", 1)[0]).strip()
-            items.append(Item(int(row[1]), float(row[2]), label, comment))
+            label = re.sub(r"\s*\|\s*", " ", row[2]).strip()
+            items.append(Item(int(row[4]), float(row[1]), label, row[3]))
     return items
 
 
@@ -102,10 +101,10 @@ def test_the_flow_tells_the_call(tshark):
     labels = [item.label for item in items]
     truth = generate.build("rtp-both-paths").truth.values()
     for word in ("Allocate", "Bind channel", "Check, nominated", "INVITE", "200 OK (INVITE)", "ACK",
-                 "First audio from the device", "First audio from the peer", "BYE", "200 OK (BYE)"):
+                 "First audio out", "BYE", "200 OK (BYE)"):
         assert word in labels, labels
-    assert labels.index("Allocate") < labels.index("INVITE") < labels.index("First audio from the device")
-    assert labels.index("First audio from the device") < labels.index("BYE")
+    assert labels.index("Allocate") < labels.index("INVITE") < labels.index("First audio out")
+    assert labels.index("First audio out") < labels.index("BYE")
     ssrcs = {frame["rtp"]["ssrc"] for frame in truth if "rtp" in frame}
     assert {f"Last of SSRC 0x{ssrc:08X}" for ssrc in ssrcs} <= set(labels)
     assert sum("Media on both paths" == label for label in labels) <= 2
