@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/export.h"
-#include "calls/limits.h"
 
 #include <epan/exported_pdu.h>
 #include <epan/in_cksum.h>
@@ -26,6 +25,8 @@
 #define HOP_LIMIT   64
 #define FAR_PORT    16402   /* that FaceTime's devices use */
 
+#define MOST_FAR_ENDS 254   /* without an address: as many as 192.0.2.0/24 has; the maps are of these and of 5-tuples */
+
 static int export_tap = -1;
 static wmem_map_t *far_ends;    /* who is behind the relay, as 8 bytes -> number of the documentation address */
 static wmem_map_t *flow_ends;   /* number of the 5-tuple -> that of its documentation address */
@@ -38,7 +39,7 @@ static unsigned far_end_total;
 static unsigned
 new_number(void)
 {
-    far_end_total = MIN(far_end_total + 1, FT_MAX_EXPORTED_FAR_ENDS + 1);
+    far_end_total = MIN(far_end_total + 1, MOST_FAR_ENDS + 1);
     return far_end_total;
 }
 
@@ -70,7 +71,7 @@ number_of(const ft_flow *flow, uint64_t who)
         return who ? known : number_here;
     const bool is_first = !wmem_map_contains(flow_owners, flow_key);
     const unsigned number = is_first ? number_here : new_number();
-    if (number > FT_MAX_EXPORTED_FAR_ENDS)
+    if (number > MOST_FAR_ENDS)
         return number;
 
     uint64_t *key = wmem_new(wmem_file_scope(), uint64_t);

@@ -46,7 +46,6 @@
 #define FT_MAX_ADDRESSES        131072  /* addresses that calls reveal, in a file; later ones aren't listed */
 #define FT_MAX_SDP_BYTES        16777216 /* text of all SDP bodies in a file; later bodies aren't listed */
 #define FT_MAX_BARE_MEDIA       4096    /* directions watched for what proves in number only; later ones are not claimed on it */
-#define FT_MAX_EXPORTED_FAR_ENDS 254    /* far ends without an address, that the export tells apart; later ones are one */
 #define FT_MAX_CHAIN            16      /* relay packets that one datagram is taken apart into; the rest is bytes */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
 
