@@ -1,6 +1,6 @@
 /* plugin/tables.c
- * Telephony > FaceTime Calls, tshark -q -z facetime,calltable[,filter], sharkd's nstat:facetime,calltable: one row a call,
- * to be sorted, filtered, copied and saved.
+ * Telephony > FaceTime Calls, Streams, Pairs; tshark -q -z facetime,calltable[,filter], streamtable, pairtable; sharkd's
+ * nstat:facetime,calltable ...: rows to be sorted, filtered, copied and saved.
  *
  * Wireshark shares a table between all its windows and keeps pointers into its rows after the file was closed. So texts are
  * the table's own, and a row that is no longer wanted is put aside until no second window is open.
@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/setup.h"
 #include "plugin/words.h"
 
 #include "calls/call.h"
@@ -16,111 +17,177 @@
 #include <epan/stat_groups.h>
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
+#include <stdlib.h>
 
-#define TITLE "FaceTime Calls"
+#define NUMBER(title, format)  { TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, title, format }
+#define SECONDS(title, format) { TABLE_ITEM_FLOAT, TAP_ALIGN_RIGHT, title, format }
+#define TEXT(title, format)    { TABLE_ITEM_STRING, TAP_ALIGN_LEFT, title, format }
 
-/* X(enumerator, type, alignment, title, format). The first title is padded: the arrow that shows the order covers it. */
-#define CALL_COLUMNS(X) \
-    X(CALL_NUMBER,   TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Call   ", "%6u") \
-    X(CALL_VERSION,  TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "Version", "%-7s") \
-    X(CALL_START,    TABLE_ITEM_FLOAT,  TAP_ALIGN_RIGHT, "Start", "%11.3f") \
-    X(CALL_DURATION, TABLE_ITEM_FLOAT,  TAP_ALIGN_RIGHT, "Duration", "%9.3f") \
-    X(CALL_FIRST,    TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "First frame", "%8u") \
-    X(CALL_LAST,     TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Last frame", "%8u") \
-    X(CALL_PACKETS,  TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Packets", "%8u") \
-    X(CALL_LOCAL,    TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "Local", "%-21s") \
-    X(CALL_REMOTE,   TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "Remote", "%-21s") \
-    X(CALL_OFFERER,  TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "Offer from", "%-21s") \
-    X(CALL_STATE,    TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "State", "%-12s") \
-    X(CALL_RELAYED,  TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Relayed media", "%8u") \
-    X(CALL_DIRECT,   TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Direct media", "%8u") \
-    X(CALL_STREAMS,  TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Streams", "%4u") \
-    X(CALL_EVENTS,   TABLE_ITEM_UINT,   TAP_ALIGN_RIGHT, "Events", "%6u") \
-    X(CALL_END,      TABLE_ITEM_STRING, TAP_ALIGN_LEFT,  "End", "%s")
+/* The first title is padded: the arrow that shows the order covers it. Figures that may be unknown are texts, "-". */
+static stat_tap_table_item call_columns[] = {
+    NUMBER("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
+    NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), NUMBER("Packets", "%8u"), TEXT("Local", "%-21s"),
+    TEXT("Remote", "%-21s"), TEXT("Offer from", "%-21s"), TEXT("State", "%-12s"), NUMBER("Relayed media", "%8u"),
+    NUMBER("Direct media", "%8u"), NUMBER("Streams", "%4u"), NUMBER("Events", "%6u"), TEXT("End", "%s")
+};
+static stat_tap_table_item stream_columns[] = {
+    NUMBER("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
+    TEXT("SSRC", "%-10s"), NUMBER("Packets", "%8u"), NUMBER("Lost", "%6u"), NUMBER("Copies", "%6u"),
+    TEXT("kbit/s", "%-7s"), TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"), TEXT("Pictures", "%-12s"),
+    TEXT("Freezes", "%-4s"), TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"), TEXT("Paths", "%-12s"),
+    TEXT("Clock", "%s")
+};
+static stat_tap_table_item pair_columns[] = {
+    NUMBER("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
+    NUMBER("Checks", "%6u"), NUMBER("Answered", "%6u"), NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"),
+    TEXT("Round trip ms", "%-7s"), NUMBER("Media", "%8u"), TEXT("Nominated", "%s")
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(stream_columns) == FT_STREAM_CELLS);
+G_STATIC_ASSERT(G_N_ELEMENTS(pair_columns) == FT_PAIR_CELLS + 1);
 
-#define COLUMN_ENUM(id, type, align, title, format) id,
-enum { CALL_COLUMNS(COLUMN_ENUM) CALL_COLUMN_COUNT };
+#define MOST_COLUMNS FT_STREAM_CELLS
 
-#define COLUMN_ITEM(id, type, align, title, format) { type, align, title, format },
-static stat_tap_table_item call_columns[] = { CALL_COLUMNS(COLUMN_ITEM) };
+/* What there is of a table beside Wireshark's. */
+typedef struct {
+    stat_tap_table_ui *ui;
+    GHashTable *rows;           /* key (a call, a stream, a pair) -> row + 1 */
+    GPtrArray  *retired;        /* rows that windows may still point into */
+    unsigned    changes;        /* of what decides which call a packet is of: as of then, no row was another's */
+} table_keeper;
 
-#define COLUMN_EMPTY(id, type, align, title, format) { type, { 0 }, { 0 } },
-static const stat_tap_table_item_type empty_row[] = { CALL_COLUMNS(COLUMN_EMPTY) };
+/* What hangs on a row, by column. */
+enum { ROW_KEY, ROW_CALL, ROW_VERSION };
 
-static GHashTable *row_of_call; /* number -> row + 1 */
-static GPtrArray *retired;      /* rows that windows may still point into */
+static tap_packet_status calls_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
+static tap_packet_status streams_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
+static tap_packet_status pairs_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
+static void init_table(stat_tap_table_ui *ui);
+static void reset_table(stat_tap_table *table);
+static void free_item(stat_tap_table *table, unsigned row, unsigned column, stat_tap_table_item_type *item);
+
+static tap_param params[] = { { PARAM_FILTER, "filter", "Filter", NULL, TRUE } };
+
+#define TABLE(title, cli, packet, columns) \
+    { WS_GROUP_TELEPHONY, title, "facetime", cli, init_table, packet, reset_table, free_item, NULL, \
+      G_N_ELEMENTS(columns), columns, G_N_ELEMENTS(params), params, NULL, 0 }
+
+static stat_tap_table_ui table_uis[] = {
+    TABLE("FaceTime Calls", "facetime,calltable", calls_packet, call_columns),
+    TABLE("FaceTime Streams", "facetime,streamtable", streams_packet, stream_columns),
+    TABLE("FaceTime Pairs", "facetime,pairtable", pairs_packet, pair_columns),
+};
+
+static table_keeper keepers[G_N_ELEMENTS(table_uis)];
 
 /* ---- rows that come and go ---- */
 
-static void
-free_row(void *data)
+static table_keeper *
+keeper_of(const stat_tap_table *table)
 {
-    stat_tap_table_item_type *row = (stat_tap_table_item_type *)data;
+    unsigned i = 0;
 
-    for (unsigned column = 0; column < CALL_COLUMN_COUNT; column++) {
-        if (row[column].type == TABLE_ITEM_STRING)
-            g_free((char *)row[column].value.string_value);
-    }
-    g_free(row);
+    while (strcmp(keepers[i].ui->title, table->title) != 0)
+        i++;
+    return &keepers[i];
 }
 
 static void
-retire_rows(stat_tap_table *table)
-{
-    for (unsigned row = 0; row < table->num_elements; row++)
-        g_ptr_array_add(retired, table->elements[row]);
-    table->num_elements = 0;
-    g_hash_table_remove_all(row_of_call);
-}
-
-/* A call that turned out to be part of another has no row of its own: the last row takes its place. */
-static void
-retire_row(stat_tap_table *table, unsigned row)
-{
-    g_ptr_array_add(retired, table->elements[row]);
-    g_hash_table_remove(row_of_call, GUINT_TO_POINTER(table->elements[row][CALL_NUMBER].value.uint_value));
-    table->elements[row] = table->elements[--table->num_elements];
-    if (row < table->num_elements)
-        g_hash_table_insert(row_of_call, GUINT_TO_POINTER(table->elements[row][CALL_NUMBER].value.uint_value),
-                            GUINT_TO_POINTER(row + 1));
-}
-
-static void
-retire_merged(stat_tap_table *table)
-{
-    for (unsigned row = table->num_elements; row-- > 0;) {
-        if (ft_call_by_number(table->elements[row][CALL_NUMBER].value.uint_value)->merged_into)
-            retire_row(table, row);
-    }
-}
-
-static void
-calls_init(stat_tap_table_ui *ui)
-{
-    stat_tap_table *table = ui->tables && ui->tables->len ? stat_tap_find_table(ui, TITLE) : NULL;
-
-    if (!retired) {
-        retired = g_ptr_array_new_with_free_func(free_row);
-        row_of_call = g_hash_table_new(g_direct_hash, g_direct_equal);
-    }
-    if (table)
-        retire_rows(table);
-    else
-        g_hash_table_remove_all(row_of_call);
-    if (ui->refcount <= 1)
-        g_ptr_array_set_size(retired, 0);
-    if (!table)
-        stat_tap_add_table(ui, stat_tap_init_table(TITLE, CALL_COLUMN_COUNT, 0, NULL));
-}
-
-/* Texts of rows in use, when Wireshark frees the table. */
-static void
-calls_free_item(stat_tap_table *table _U_, unsigned row _U_, unsigned column _U_, stat_tap_table_item_type *item)
+free_item(stat_tap_table *table _U_, unsigned row _U_, unsigned column _U_, stat_tap_table_item_type *item)
 {
     if (item->type == TABLE_ITEM_STRING) {
         g_free((char *)item->value.string_value);
         item->value.string_value = NULL;
     }
+}
+
+static void
+free_retired(table_keeper *keeper)
+{
+    for (unsigned i = 0; i < keeper->retired->len; i++) {
+        stat_tap_table_item_type *row = (stat_tap_table_item_type *)keeper->retired->pdata[i];
+        for (unsigned column = 0; column < keeper->ui->nfields; column++)
+            free_item(NULL, 0, column, &row[column]);
+        g_free(row);
+    }
+    g_ptr_array_set_size(keeper->retired, 0);
+}
+
+static void
+reset_table(stat_tap_table *table)
+{
+    table_keeper *keeper = keeper_of(table);
+
+    for (unsigned row = 0; row < table->num_elements; row++)
+        g_ptr_array_add(keeper->retired, table->elements[row]);
+    table->num_elements = 0;
+    g_hash_table_remove_all(keeper->rows);
+}
+
+/* The last row takes the place of one that is gone. */
+static void
+retire_row(table_keeper *keeper, stat_tap_table *table, unsigned row)
+{
+    g_ptr_array_add(keeper->retired, table->elements[row]);
+    g_hash_table_remove(keeper->rows, table->elements[row][ROW_KEY].user_data.ptr_value);
+    table->elements[row] = table->elements[--table->num_elements];
+    if (row < table->num_elements)
+        g_hash_table_insert(keeper->rows, table->elements[row][ROW_KEY].user_data.ptr_value, GUINT_TO_POINTER(row + 1));
+}
+
+/* A call that turned out to be part of another has no rows of its own. True if there were any. */
+static bool
+retire_merged(stat_tap_table *table)
+{
+    table_keeper *keeper = keeper_of(table);
+    bool any = false;
+
+    if (keeper->changes == ft_call_changes)
+        return false;
+    keeper->changes = ft_call_changes;
+    for (unsigned row = table->num_elements; row-- > 0;) {
+        if (((const ft_call *)table->elements[row][ROW_CALL].user_data.ptr_value)->merged_into) {
+            retire_row(keeper, table, row);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void
+init_table(stat_tap_table_ui *ui)
+{
+    table_keeper *keeper = &keepers[ui - table_uis];
+    stat_tap_table *table = ui->tables && ui->tables->len ? stat_tap_find_table(ui, ui->title) : NULL;
+
+    if (table)
+        reset_table(table);
+    g_hash_table_remove_all(keeper->rows);
+    if (ui->refcount <= 1)
+        free_retired(keeper);
+    if (!table)
+        stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
+}
+
+/* The row of this key, of this call now; *is_new where there was none. */
+static stat_tap_table_item_type *
+row_for(stat_tap_table *table, const void *key, const ft_call *call, bool *is_new)
+{
+    table_keeper *keeper = keeper_of(table);
+    unsigned known = GPOINTER_TO_UINT(g_hash_table_lookup(keeper->rows, key));
+    stat_tap_table_item_type fresh[MOST_COLUMNS] = { { .type = TABLE_ITEM_NONE } };
+
+    *is_new = known == 0;
+    if (*is_new) {
+        for (unsigned column = 0; column < keeper->ui->nfields; column++)
+            fresh[column].type = keeper->ui->fields[column].type;
+        stat_tap_init_table_row(table, table->num_elements, table->num_fields, fresh);
+        known = table->num_elements;
+        g_hash_table_insert(keeper->rows, (void *)key, GUINT_TO_POINTER(known));
+    }
+    stat_tap_table_item_type *row = table->elements[known - 1];
+    row[ROW_KEY].user_data.ptr_value = (void *)key;
+    row[ROW_CALL].user_data.ptr_value = (void *)call;
+    return row;
 }
 
 /* ---- what a row says ---- */
@@ -137,69 +204,181 @@ set_text(stat_tap_table_item_type *item, const char *text)
 }
 
 static void
-write_row(packet_info *pinfo, stat_tap_table_item_type *row, const ft_call *call)
+write_row(stat_tap_table_item_type *row, const char *const *cells, unsigned count)
 {
-    row[CALL_NUMBER].value.uint_value = call->number;
-    set_text(&row[CALL_VERSION], ft_generation_text(call));
-    row[CALL_START].value.float_value = ft_since_start(&call->first_time);
-    row[CALL_DURATION].value.float_value = ft_seconds(&call->first_time, &call->last_time);
-    row[CALL_FIRST].value.uint_value = ft_frame_number(call->first_frame);
-    row[CALL_LAST].value.uint_value = ft_frame_number(call->last_frame);
-    row[CALL_PACKETS].value.uint_value = call->packets;
-    set_text(&row[CALL_LOCAL], ft_endpoint_str(pinfo->pool, &call->local));
-    set_text(&row[CALL_REMOTE], ft_endpoint_str(pinfo->pool, &call->remote));
-    set_text(&row[CALL_OFFERER], ft_endpoint_str(pinfo->pool, &call->offerer));
-    set_text(&row[CALL_STATE], ft_state_text(call));
-    row[CALL_RELAYED].value.uint_value = call->media_packets[FT_PATH_RELAY];
-    row[CALL_DIRECT].value.uint_value = call->media_packets[FT_PATH_DIRECT];
-    row[CALL_STREAMS].value.uint_value =
-        wmem_array_get_count(call->streams) + (call->quic_streams ? wmem_array_get_count(call->quic_streams) : 0);
-    row[CALL_EVENTS].value.uint_value = wmem_array_get_count(call->events);
-    set_text(&row[CALL_END], ft_end_text(call));
+    for (unsigned column = 0; column < count; column++) {
+        if (row[column].type == TABLE_ITEM_UINT)
+            row[column].value.uint_value = (unsigned)strtoul(cells[column], NULL, 10);
+        else if (row[column].type == TABLE_ITEM_FLOAT)
+            row[column].value.float_value = strtod(cells[column], NULL);
+        else
+            set_text(&row[column], cells[column]);
+    }
 }
 
-static stat_tap_table_item_type *
-row_for(stat_tap_table *table, const ft_call *call)
+static const char *
+number(wmem_allocator_t *scope, unsigned value)
 {
-    const unsigned known = GPOINTER_TO_UINT(g_hash_table_lookup(row_of_call, GUINT_TO_POINTER(call->number)));
-
-    if (known)
-        return table->elements[known - 1];
-    stat_tap_init_table_row(table, table->num_elements, CALL_COLUMN_COUNT, empty_row);
-    g_hash_table_insert(row_of_call, GUINT_TO_POINTER(call->number), GUINT_TO_POINTER(table->num_elements));
-    return table->elements[table->num_elements - 1];
+    return wmem_strdup_printf(scope, "%u", value);
 }
 
-/* A packet writes its own call's row, where there is news: once in all, when the whole file was read before. */
+static void
+write_call(wmem_allocator_t *scope, stat_tap_table_item_type *row, const ft_call *call)
+{
+    const unsigned in_quic = call->quic_streams ? wmem_array_get_count(call->quic_streams) : 0;
+    const char *const cells[G_N_ELEMENTS(call_columns)] = {
+        number(scope, call->number),
+        ft_generation_text(call),
+        wmem_strdup_printf(scope, "%.6f", ft_since_start(&call->first_time)),
+        wmem_strdup_printf(scope, "%.6f", ft_seconds(&call->first_time, &call->last_time)),
+        number(scope, ft_frame_number(call->first_frame)),
+        number(scope, ft_frame_number(call->last_frame)),
+        number(scope, call->packets),
+        ft_endpoint_str(scope, &call->local),
+        ft_endpoint_str(scope, &call->remote),
+        ft_endpoint_str(scope, &call->offerer),
+        ft_state_text(call),
+        number(scope, call->media_packets[FT_PATH_RELAY]),
+        number(scope, call->media_packets[FT_PATH_DIRECT]),
+        number(scope, wmem_array_get_count(call->streams) + in_quic),
+        number(scope, wmem_array_get_count(call->events)),
+        ft_end_text(call),
+    };
+
+    write_row(row, cells, G_N_ELEMENTS(cells));
+}
+
+/* ---- packets ---- */
+
+/* Once in all where every packet was seen before; else at each that may bring news. */
+static bool
+is_news(const ft_packet *packet, bool is_new)
+{
+    return is_new || packet->is_first_pass;
+}
+
+/* The table, and the packet's call if it is listed; else NULL. */
+static stat_tap_table *
+table_for(void *data, const ft_packet *packet, const ft_call **call)
+{
+    stat_tap_table_ui *ui = ((const stat_data_t *)data)->stat_tap_data;
+
+    *call = ft_call_as_of(packet->call, UINT32_MAX);
+    return *call && ft_call_listed(*call) ? stat_tap_find_table(ui, ui->title) : NULL;
+}
+
 static tap_packet_status
 calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
 {
-    const stat_data_t *stat = (const stat_data_t *)data;
-    stat_tap_table *table = stat_tap_find_table(stat->stat_tap_data, TITLE);
     const ft_packet *packet = (const ft_packet *)tapped;
-    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
+    const ft_call *call;
+    stat_tap_table *table = table_for(data, packet, &call);
+    bool is_new;
 
-    if (!table || !call || !ft_call_listed(call))
+    if (!table)
         return TAP_PACKET_DONT_REDRAW;
-
-    stat_tap_table_item_type *row = row_for(table, call);
-    if (row[CALL_NUMBER].value.uint_value == call->number && !packet->is_first_pass)
+    retire_merged(table);
+    stat_tap_table_item_type *row = row_for(table, call, call, &is_new);
+    if (!is_news(packet, is_new))
         return TAP_PACKET_DONT_REDRAW;
-    write_row(pinfo, row, call);
-    if (call->merges)
-        retire_merged(table);
+    write_call(pinfo->pool, row, call);
     return TAP_PACKET_REDRAW;
 }
 
-static tap_param call_params[] = { { PARAM_FILTER, "filter", "Filter", NULL, TRUE } };
+static void
+write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *packet, const ft_call *call,
+             const ft_stream *stream)
+{
+    const char *cells[FT_STREAM_CELLS];
+    bool is_new;
+    stat_tap_table_item_type *row = row_for(table, stream, call, &is_new);
 
-static stat_tap_table_ui calls_ui = {
-    WS_GROUP_TELEPHONY, TITLE, "facetime", "facetime,calltable", calls_init, calls_packet, retire_rows, calls_free_item,
-    NULL, CALL_COLUMN_COUNT, call_columns, G_N_ELEMENTS(call_params), call_params, NULL, 0
-};
+    if (!is_news(packet, is_new))
+        return;
+    ft_stream_cells(scope, call, stream, cells);
+    write_row(row, cells, FT_STREAM_CELLS);
+}
+
+static bool
+is_of_stream(const ft_packet *packet, const ft_stream *stream)
+{
+    for (unsigned i = 0; i < packet->ssrc_count; i++) {
+        if (packet->ssrcs[i] == stream->ssrc && packet->frame >= stream->first_frame)
+            return true;
+    }
+    return false;
+}
+
+/* The packet's own streams; those of a call that it turned out to be part of, too, whose rows are gone. */
+static tap_packet_status
+streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call;
+    stat_tap_table *table = table_for(data, packet, &call);
+
+    if (!table)
+        return TAP_PACKET_DONT_REDRAW;
+    const bool all = retire_merged(table);
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        if (stream->quality && (all || is_of_stream(packet, stream)))
+            write_stream(pinfo->pool, table, packet, call, stream);
+    }
+    return TAP_PACKET_REDRAW;
+}
+
+static void
+write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, const ft_pair *pair)
+{
+    const unsigned version = 1 + pair->sent + pair->answered + pair->media_packets + pair->nominated;
+    const char *cells[FT_PAIR_CELLS + 1] = { number(scope, call->number) };
+    bool is_new;
+    stat_tap_table_item_type *row = row_for(table, pair, call, &is_new);
+
+    if (row[ROW_VERSION].user_data.uint_value == version)
+        return;
+    row[ROW_VERSION].user_data.uint_value = version;
+    ft_pair_cells(scope, pair, call_clock_is_good(call), cells + 1);
+    write_row(row, cells, FT_PAIR_CELLS + 1);
+}
+
+/* A check may be counted on a pair of the call before: the pair's own way. */
+static void
+refresh_pairs(wmem_allocator_t *scope, stat_tap_table *table)
+{
+    for (unsigned row = 0; row < table->num_elements; row++)
+        write_pair(scope, table, (const ft_call *)table->elements[row][ROW_CALL].user_data.ptr_value,
+                   (const ft_pair *)table->elements[row][ROW_KEY].user_data.ptr_value);
+}
+
+/* Checks and media make pairs' news. */
+static tap_packet_status
+pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call;
+    stat_tap_table *table = table_for(data, packet, &call);
+
+    if (!table || (packet->kind != FT_KIND_STUN && packet->kind != FT_KIND_RTP))
+        return TAP_PACKET_DONT_REDRAW;
+    retire_merged(table);
+    const ft_reveals *known = ft_reveals_of(pinfo->pool, call);
+    for (unsigned i = 0; known->pairs && i < wmem_array_get_count(known->pairs); i++) {
+        const ft_pair *pair = *(const ft_pair **)wmem_array_index(known->pairs, i);
+        if (ft_pair_listed(pair))
+            write_pair(pinfo->pool, table, call, pair);
+    }
+    if (packet->is_first_pass && packet->kind == FT_KIND_STUN)
+        refresh_pairs(pinfo->pool, table);
+    return TAP_PACKET_REDRAW;
+}
 
 void
 register_facetime_tables(void)
 {
-    register_stat_tap_table_ui(&calls_ui);
+    for (unsigned i = 0; i < G_N_ELEMENTS(table_uis); i++) {
+        keepers[i] = (table_keeper){ &table_uis[i], g_hash_table_new(g_direct_hash, g_direct_equal), g_ptr_array_new(), 0 };
+        register_stat_tap_table_ui(&table_uis[i]);
+    }
 }

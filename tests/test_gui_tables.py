@@ -48,11 +48,17 @@ def cells(call, events):
             "Events": str(events[call["call"]]), "End": call.get("end", "not in this file").replace('"', "'")}
 
 
-def table(tshark, capture, filter="", **how):
-    lines = tshark.lines(capture, "-q", "-z", "facetime,calltable" + (f",{filter}" if filter else ""), **how)
+def any_table(tshark, capture, which, filter="", **how):
+    """[{column: cell}]"""
+    lines = tshark.lines(capture, "-q", "-z", f"facetime,{which}" + (f",{filter}" if filter else ""), **how)
     rows = [[cell.strip() for cell in line.rstrip("|").split("|")] for line in lines if "|" in line]
-    assert rows[0][:len(COLUMNS)] == COLUMNS
-    return [dict(zip(COLUMNS, row)) for row in rows[1:]]
+    return [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+
+
+def table(tshark, capture, filter="", **how):
+    rows = any_table(tshark, capture, "calltable", filter, **how)
+    assert all(list(row)[:len(COLUMNS)] == COLUMNS for row in rows)
+    return [{column: row[column] for column in COLUMNS} for row in rows]
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -62,6 +68,31 @@ def test_the_table_is_the_report(name, tshark):
     events = {call["call"]: len(call["events"]) for call in timeline}
     expected = [cells(call, events) for call in reported(tshark, path(name), two_pass=True)]
     assert sorted(table(tshark, path(name), two_pass=True), key=lambda row: int(row["Call"])) == expected
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+@pytest.mark.parametrize("name", ["calls-in-sequence", "loss-reorder-duplicates", "modern-call"])
+def test_the_table_of_streams_is_the_report(name, two_pass, tshark):
+    streams = json.loads(tshark.text(path(name), "-q", "-z", "facetime,streams,json"))
+    assert streams
+    expected = sorted((str(s["call"]), s["direction"], f"0x{s['ssrc']:08x}", str(s["packets"]), str(s["lost"]),
+                       str(s["copies"])) for s in streams)
+    told = any_table(tshark, path(name), "streamtable", two_pass=two_pass)
+    assert sorted(tuple(row[c] for c in ("Call", "Direction", "SSRC", "Packets", "Lost", "Copies")) for row in told) == \
+        expected
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+@pytest.mark.parametrize("name", ["facetime-dropmidcall", "calls-in-sequence", "modern-call"])
+def test_the_table_of_pairs_is_the_report(name, two_pass, tshark):
+    calls = json.loads(tshark.text(path(name), "-q", "-z", "facetime,pairs,json"))
+    expected = sorted((str(call["call"]), p["local"], p["remote"], str(p["sent"]), str(p["answered"]),
+                       str(p["media_packets"]), "yes" if p["nominated"] else "-")
+                      for call in calls for p in call["pairs"])
+    assert expected
+    told = any_table(tshark, path(name), "pairtable", two_pass=two_pass)
+    assert sorted(tuple(row[c] for c in ("Call", "Local", "Remote", "Checks", "Answered", "Media", "Nominated"))
+                  for row in told) == expected
 
 
 def test_a_filter_leaves_no_blank_rows(tshark):
@@ -197,7 +228,8 @@ def sharkd(tshark):
 
 def test_sharkd_knows_what_the_menus_have(sharkd):
     info = sharkd("ice-only", "info")
-    assert {"nstat:facetime,calltable", "stat:facetime", "seqa:facetime"} <= {
+    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable", "stat:facetime",
+            "seqa:facetime"} <= {
         entry["tap"] for kind in ("nstat", "stats", "seqa") for entry in info[kind]}
 
 
