@@ -343,15 +343,6 @@ write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, 
     write_row(row, cells, FT_PAIR_CELLS + 1);
 }
 
-/* A check may be counted on a pair of the call before: the pair's own way. */
-static void
-refresh_pairs(wmem_allocator_t *scope, stat_tap_table *table)
-{
-    for (unsigned row = 0; row < table->num_elements; row++)
-        write_pair(scope, table, (const ft_call *)table->elements[row][ROW_CALL].user_data.ptr_value,
-                   (const ft_pair *)table->elements[row][ROW_KEY].user_data.ptr_value);
-}
-
 /* Checks and media make pairs' news. */
 static tap_packet_status
 pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
@@ -369,8 +360,6 @@ pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void
         if (ft_pair_listed(pair))
             write_pair(pinfo->pool, table, call, pair);
     }
-    if (packet->is_first_pass && packet->kind == FT_KIND_STUN)
-        refresh_pairs(pinfo->pool, table);
     return TAP_PACKET_REDRAW;
 }
 

@@ -82,8 +82,8 @@ def test_the_table_of_streams_is_the_report(name, two_pass, tshark):
         expected
 
 
-@pytest.mark.parametrize("two_pass", [False, True])
-@pytest.mark.parametrize("name", ["facetime-dropmidcall", "calls-in-sequence", "modern-call"])
+@pytest.mark.parametrize("name, two_pass", [("facetime-dropmidcall", True), ("calls-in-sequence", True),
+                                            ("modern-call", True), ("modern-call", False), ("rtp-both-paths", False)])
 def test_the_table_of_pairs_is_the_report(name, two_pass, tshark):
     calls = json.loads(tshark.text(path(name), "-q", "-z", "facetime,pairs,json"))
     expected = sorted((str(call["call"]), p["local"], p["remote"], str(p["sent"]), str(p["answered"]),
