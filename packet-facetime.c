@@ -35,6 +35,7 @@
 #include "calls/dialog.h"
 #include "calls/evidence.h"
 #include "calls/exchange.h"
+#include "calls/export.h"
 #include "calls/flow.h"
 #include "calls/limits.h"
 #include "calls/media.h"
@@ -559,6 +560,7 @@ finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet
     if (have_tap_listener(facetime_tap))
         tap_queue_packet(facetime_tap, pinfo, packet);
     ft_telephony_tell(pinfo, packet);
+    ft_export_whole(pinfo, packet, tvb);
 }
 
 /* The source address of the ICMP error itself; tvb: the payload of the UDP datagram that it quotes, found in the frame
@@ -656,6 +658,8 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
 {
     proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
+    if (tree)
+        ft_frame_show_packet(pinfo, packet);
     if (pinfo->flags.in_error_pkt) {
         const address sender = icmp_sender(tvb, pinfo);
         note_icmp(pinfo, packet, &sender);
@@ -826,6 +830,8 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
         return 0;
     }
     packet->depth++;
+    if (shape != FT_SHAPE_CHANNELDATA && shape != FT_SHAPE_QUICKRELAY)
+        ft_export_inner(pinfo, packet, tvb);
     if (show_peer)
         rename_relay(pinfo, packet);
     dissect_content(shape, tvb, pinfo, tree, packet, false);
@@ -1387,6 +1393,7 @@ proto_register_facetime(void)
     ft_evidence_init();
     ft_flow_init(handle, create_dissector_handle(dissect_facetime_tcp, proto_facetime));
     ft_exchange_init();
+    ft_export_init();
     ft_call_init();
     ft_copies_init();
     ft_resolve_init();

@@ -32,6 +32,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/evidence.h"
+#include "calls/export.h"
 #include "calls/limits.h"
 #include "calls/quality.h"
 #include "calls/relay.h"
@@ -1145,6 +1146,8 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
     tvbuff_t *body = tvb_new_subset_length(tvb, header->end, length);
     if (what == BODY_RTP)
         ft_relay_media(pinfo, &told);
+    if (what == BODY_RTP || what == BODY_RTCP || what == BODY_CONTROL)
+        ft_export_body(pinfo, packet, &told, body);
     if (what == BODY_HBH)
         dissect_hbh(body, pinfo, tree);
     else if (!bodies[what].handle)

@@ -49,6 +49,58 @@ typedef void ws_stat_start;
 #define WS_STAT_NOT_STARTED exit(1)
 #endif
 
+/* Conversation filters: 4.4 hands every callback a pointer of the caller's. */
+#if WS_AT_LEAST(4, 4)
+#define WS_FILTER_ARGUMENTS packet_info *pinfo, void *user_data _U_
+#define ws_register_conversation_filter(proto, name, valid, build) \
+    register_conversation_filter(proto, name, valid, build, NULL)
+#else
+#define WS_FILTER_ARGUMENTS packet_info *pinfo
+#define ws_register_conversation_filter(proto, name, valid, build) \
+    register_conversation_filter(proto, name, valid, build)
+#endif
+
+/* The menu Telephony. */
+#if WS_AT_LEAST(4, 4)
+#define WS_GROUP_TELEPHONY REGISTER_TELEPHONY_GROUP_UNSORTED
+#else
+#define WS_GROUP_TELEPHONY REGISTER_STAT_GROUP_TELEPHONY
+#endif
+
+/* Flow graphs: epan/sequence_analysis.h is in no package, so its structures stand here as far as the plugin goes into
+ * them, for the versions they were tried on. Items come from Wireshark, which knows their size. */
+#if WIRESHARK_VERSION_MAJOR == 4 && \
+    (WIRESHARK_VERSION_MINOR == 0 || WIRESHARK_VERSION_MINOR == 4 || WIRESHARK_VERSION_MINOR == 6)
+#include <epan/tap.h>
+#define WS_SEQUENCE_ANALYSIS
+
+typedef struct {
+    uint32_t frame_number;
+    address  src_addr;
+    uint16_t port_src;
+    address  dst_addr;
+    uint16_t port_dst;
+    char    *frame_label, *time_str, *comment;
+    uint16_t conv_num;
+    unsigned fg_color, bg_color;
+    ws_bool  has_color_filter;
+    ws_bool  display;
+} ws_sequence_item;
+
+typedef struct {
+    const char *name;
+    ws_bool     any_addr;
+    int         nconv;
+    GQueue     *items;
+} ws_sequence_info;
+
+WS_DLL_PUBLIC void register_seq_analysis(const char *name, const char *ui_name, const int proto_id,
+                                         const char *tap_listener, unsigned tap_flags, tap_packet_cb tap_func);
+WS_DLL_PUBLIC ws_sequence_item *sequence_analysis_create_sai_with_addresses(packet_info *pinfo,
+                                                                            ws_sequence_info *info);
+WS_DLL_PUBLIC void sequence_analysis_use_color_filter(packet_info *pinfo, ws_sequence_item *item);
+#endif
+
 /* Names of values: 4.6 wants the allocator first. */
 #if WS_AT_LEAST(4, 6)
 #define ws_val_to_str(pool, value, strings, fmt) val_to_str(pool, value, strings, fmt)

@@ -21,6 +21,12 @@ ft_event_name(ft_event_id id)
     return rows[id].name;
 }
 
+ft_frequency
+ft_event_often(ft_event_id id)
+{
+    return rows[id].often;
+}
+
 const ft_event *
 ft_events_of(packet_info *pinfo)
 {

@@ -73,8 +73,9 @@ typedef struct ft_event {
     struct ft_event *next;          /* of the same frame */
 } ft_event;
 
-/* Name by id. */
+/* Name by id, and how often it is told. */
 const char *ft_event_name(ft_event_id id);
+ft_frequency ft_event_often(ft_event_id id);
 
 /* Records an event at the packet in hand and in its call's story. First pass only (a no-op else). other_frame 0: none.
  * Returns NULL when nothing was recorded: not learning, no packet record, told already (as often as its row says), or

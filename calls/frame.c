@@ -140,6 +140,18 @@ ft_frame_get(packet_info *pinfo)
     return (ft_frame *)p_get_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY);
 }
 
+void
+ft_frame_show_packet(packet_info *pinfo, struct ft_packet *packet)
+{
+    p_add_proto_data(pinfo->pool, pinfo, proto_frame, RECORD_KEY, packet);
+}
+
+const struct ft_packet *
+ft_frame_shown_packet(packet_info *pinfo)
+{
+    return (const struct ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_frame, RECORD_KEY);
+}
+
 ft_frame *
 ft_frame_make(packet_info *pinfo)
 {

@@ -15,6 +15,7 @@
 
 struct ft_call;
 struct ft_event;
+struct ft_packet;
 
 /* What is remembered of a frame, for as long as the file is open. It hangs on the frame itself. */
 typedef struct ft_frame {
@@ -49,6 +50,11 @@ ft_frame *ft_frame_get(packet_info *pinfo);
 
 /* The same, made where there is none (first pass only: NULL else). */
 ft_frame *ft_frame_make(packet_info *pinfo);
+
+/* The record of a packet that is shown, for who asks after its dissection: as long as pinfo is the packet's. NULL where
+ * none was set. */
+void ft_frame_show_packet(packet_info *pinfo, struct ft_packet *packet);
+const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
 
 /* Once, when the front door is registered; proto: whose per-frame data it is. */
 void ft_frame_init(int proto);

@@ -21,6 +21,7 @@ ft_packet_begin(packet_info *pinfo)
 
     packet->frame = ft_frame_id(pinfo);
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
+    packet->is_first_pass = !pinfo->fd->visited;
     packet->outer = ft_hand;
     ft_hand = (ft_packet_hand){ pinfo, packet };
     return packet;

@@ -61,6 +61,7 @@ typedef struct ft_packet {
     bool            starts;             /* of the kind that a call begins with */
     bool            renews;             /* a new connection to the relay */
     bool            begins_no_call;     /* like the relay's errors */
+    bool            is_first_pass;      /* for taps: they are called when pinfo->fd->visited is set already */
     bool            seen_before;        /* the same datagram was seen at another place: nothing is learnt from it */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     ft_packet_hand  outer;              /* what was in hand before: a frame may have datagrams within datagrams */

@@ -38,6 +38,10 @@ register_protocols(void)
 {
 #define REGISTER(name) proto_register_##name();
     PROTOCOLS(REGISTER)
+    register_facetime_statistics();
+    register_facetime_filters();
+    register_facetime_tables();
+    register_facetime_flowgraph();
 }
 
 static void
@@ -54,13 +58,11 @@ plugin_register(void)
     static tap_plugin reports = { register_tap_listener_facetime_reports };
     static tap_plugin streams = { register_tap_listener_facetime_streams };
     static tap_plugin setup = { register_tap_listener_facetime_setup };
-    static tap_plugin statistics = { register_tap_listener_facetime_statistics };
 
     proto_register_plugin(&protocols);
     tap_register_plugin(&reports);
     tap_register_plugin(&streams);
     tap_register_plugin(&setup);
-    tap_register_plugin(&statistics);
 }
 
 /* Wireshark 4.4 and later ask what kind of plugin this is: 1 is a dissector. */

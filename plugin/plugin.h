@@ -15,7 +15,18 @@ void register_tap_listener_facetime_streams(void);
 /* -z facetime,pairs */
 void register_tap_listener_facetime_setup(void);
 
-/* Statistics > FaceTime and -z facetime,tree */
-void register_tap_listener_facetime_statistics(void);
+/* These are registered with the protocols, for sharkd, which never asks for tap listeners. */
+
+/* Statistics > FaceTime, -z facetime,tree, stat:facetime */
+void register_facetime_statistics(void);
+
+/* Analyze > Conversation Filter */
+void register_facetime_filters(void);
+
+/* Telephony > FaceTime Calls, -z facetime,calltable, nstat:facetime,calltable */
+void register_facetime_tables(void);
+
+/* Statistics > Flow Graph, flow type FaceTime Flows; -z flow,facetime,standard, seqa:facetime */
+void register_facetime_flowgraph(void);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "plugin/plugin.h"
 #include "plugin/setup.h"
+#include "plugin/words.h"
 
 #include "calls/frame.h"
 #include "calls/quality.h"
@@ -73,8 +74,8 @@ call_clock_is_batched(const ft_call *call)
 }
 
 /* A pair with something to tell. */
-static bool
-is_listed(const ft_pair *pair)
+bool
+ft_pair_listed(const ft_pair *pair)
 {
     return pair->sent || pair->answered || pair->media_packets;
 }
@@ -155,7 +156,7 @@ json_pairs(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known, 
     json_dumper_begin_array(json);
     for (unsigned i = 0; known->pairs && i < wmem_array_get_count(known->pairs); i++) {
         const ft_pair *pair = *(const ft_pair **)wmem_array_index(known->pairs, i);
-        if (is_listed(pair))
+        if (ft_pair_listed(pair))
             json_pair(json, scope, pair, clock_is_good);
     }
     json_dumper_end_array(json);
@@ -289,6 +290,25 @@ print_setup(const ft_reveals *known)
     }
 }
 
+void
+ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, const char **cells)
+{
+    const char *const row[FT_PAIR_CELLS] = {
+        ft_endpoint_str(scope, &pair->local),
+        ft_endpoint_str(scope, &pair->remote),
+        pair->relayed ? "relay" : "direct",
+        wmem_strdup_printf(scope, "%u", pair->sent),
+        wmem_strdup_printf(scope, "%u", pair->answered),
+        wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
+        wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
+        pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000) : "-",
+        wmem_strdup_printf(scope, "%u", pair->media_packets),
+        pair->nominated ? "yes" : "-",
+    };
+
+    memcpy(cells, row, sizeof row);
+}
+
 static void
 print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good)
 {
@@ -297,25 +317,17 @@ print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good
         { "First", true }, { "Last", true }, { "RTT ms", true }, { "Media", true }, { "Nom.", false },
     };
     enum { COLUMNS = G_N_ELEMENTS(columns) };
+    G_STATIC_ASSERT(COLUMNS == FT_PAIR_CELLS);
     wmem_array_t *cells = wmem_array_new(scope, sizeof(const char *));
 
     for (unsigned j = 0; j < COLUMNS; j++)
         wmem_array_append_one(cells, columns[j].title);
     for (unsigned i = 0; known->pairs && i < wmem_array_get_count(known->pairs); i++) {
         const ft_pair *pair = *(const ft_pair **)wmem_array_index(known->pairs, i);
-        const char *row[COLUMNS] = {
-            wmem_strdup_printf(scope, "  %s", ft_endpoint_str(scope, &pair->local)),
-            ft_endpoint_str(scope, &pair->remote),
-            pair->relayed ? "relay" : "direct",
-            wmem_strdup_printf(scope, "%u", pair->sent),
-            wmem_strdup_printf(scope, "%u", pair->answered),
-            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
-            wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
-            pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000) : "-",
-            wmem_strdup_printf(scope, "%u", pair->media_packets),
-            pair->nominated ? "yes" : "-",
-        };
-        if (is_listed(pair))
+        const char *row[COLUMNS];
+        ft_pair_cells(scope, pair, clock_is_good, row);
+        row[0] = wmem_strdup_printf(scope, "  %s", row[0]);
+        if (ft_pair_listed(pair))
             wmem_array_append(cells, row, COLUMNS);
     }
     const char **raw = (const char **)wmem_array_get_raw(cells);

@@ -1,6 +1,6 @@
 /* plugin/statistics.c
  * Statistics > FaceTime, tshark -q -z facetime,tree: packets by kind, path, generation, call, payload type and Apple
- * attribute, with rates and bursts.
+ * attribute, with rates and bursts; sizes of frames and lost packets with their averages.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,9 @@
 
 #include <epan/stats_tree.h>
 
-#define ALL "FaceTime packets"
+#define ALL   "FaceTime packets"
+#define SIZES "Bytes of frames"
+#define LOST  "RTP packets lost in a row"
 
 /* One branch a property of a packet. */
 enum { BY_KIND, BY_PATH, BY_GENERATION, BY_CALL, BY_PAYLOAD_TYPE, BY_ATTRIBUTE, BY_EVENT, BRANCHES };
@@ -21,6 +23,7 @@ static const char *const branch_names[BRANCHES] = {
 };
 
 static int all_node;
+static int sizes_node;
 static int branch_nodes[BRANCHES];
 
 static void
@@ -29,6 +32,8 @@ statistics_init(stats_tree *tree)
     all_node = stats_tree_create_node(tree, ALL, 0, STAT_DT_INT, TRUE);
     for (unsigned branch = 0; branch < BRANCHES; branch++)
         branch_nodes[branch] = stats_tree_create_pivot(tree, branch_names[branch], all_node);
+    sizes_node = stats_tree_create_node(tree, SIZES, 0, STAT_DT_INT, TRUE);
+    stats_tree_create_node(tree, LOST, 0, STAT_DT_INT, FALSE);
 }
 
 static void
@@ -59,17 +64,65 @@ count_payload_type(stats_tree *tree, packet_info *pinfo, const ft_packet *packet
     stats_tree_tick_pivot(tree, branch_nodes[BY_PAYLOAD_TYPE], text);
 }
 
-static void
-count_attributes(stats_tree *tree, uint32_t attributes)
-{
-    static const uint16_t types[] = {
-        0x8001, 0x8002, 0x8003, 0x8004, 0x8005, 0x8006, 0x8007, 0x8008, 0x8009, 0x800a, 0x8023, 0x8024
-    };
+/* Of gkstun's table. One number was given away twice. */
+static const struct {
+    uint16_t      type;
+    ft_generation generation; /* of the packets that mean this; unknown: of all */
+    const char   *name;
+} attributes[] = {
+    { 0x8001, FT_GENERATION_UNKNOWN, "CANDIDATE-PROTOCOL" },
+    { 0x8002, FT_GENERATION_UNKNOWN, "UNKNOWN-8002" },
+    { 0x8003, FT_GENERATION_UNKNOWN, "ICE-VERSION" },
+    { 0x8004, FT_GENERATION_UNKNOWN, "REQUEST-TIMESTAMP" },
+    { 0x8005, FT_GENERATION_UNKNOWN, "RESPONSE-DELAY" },
+    { 0x8006, FT_GENERATION_UNKNOWN, "CELLULAR-QOS" },
+    { 0x8007, FT_GENERATION_UNKNOWN, "RADIO-ACCESS-TECHNOLOGY" },
+    { 0x8008, FT_MODERN,             "LINK-ID" },
+    { 0x8008, FT_GENERATION_UNKNOWN, "NOMINATION" },
+    { 0x8009, FT_GENERATION_UNKNOWN, "CANDIDATE-LIST" },
+    { 0x800a, FT_GENERATION_UNKNOWN, "SIMPLE-KEY-EXCHANGE" },
+    { 0x8023, FT_GENERATION_UNKNOWN, "LINK-FLAGS" },
+    { 0x8024, FT_GENERATION_UNKNOWN, "DATA-SO-MASK" },
+};
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(types); i++) {
-        if (attributes & FT_ATTRIBUTE_BIT(types[i]))
-            count_number(tree, BY_ATTRIBUTE, "0x%04x", types[i]);
+static void
+count_attributes(stats_tree *tree, const ft_packet *packet)
+{
+    uint64_t left = packet->apple_attributes;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(attributes) && left; i++) {
+        const uint64_t bit = FT_ATTRIBUTE_BIT(attributes[i].type);
+        if (!(left & bit) || (attributes[i].generation && attributes[i].generation != packet->generation))
+            continue;
+        stats_tree_tick_pivot(tree, branch_nodes[BY_ATTRIBUTE], attributes[i].name);
+        left &= ~bit;
     }
+}
+
+/* As facetime.kind has it, but for the abbreviation. */
+static const char *
+kind_name(ft_kind kind)
+{
+    return kind == FT_KIND_HBH ? "hop-by-hop" : val_to_str_const(kind, ft_kind_vals, "unknown");
+}
+
+static void
+count_kind(stats_tree *tree, const packet_info *pinfo, ft_kind kind)
+{
+    if (!kind)
+        return;
+    stats_tree_tick_pivot(tree, branch_nodes[BY_KIND], kind_name(kind));
+    avg_stat_node_add_value_int(tree, SIZES, 0, TRUE, (int)pinfo->fd->pkt_len);
+    avg_stat_node_add_value_int(tree, kind_name(kind), sizes_node, FALSE, (int)pinfo->fd->pkt_len);
+}
+
+static void
+count_losses(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_frame *frame = packet->kind == FT_KIND_RTP ? ft_frame_get(pinfo) : NULL;
+
+    if (frame && frame->lost_before)
+        avg_stat_node_add_value_int(tree, LOST, 0, FALSE, (int)frame->lost_before);
 }
 
 static tap_packet_status
@@ -80,21 +133,22 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     const ft_call *call = ft_call_as_of(packet->call, packet->frame);
 
     tick_stat_node(tree, ALL, 0, TRUE);
-    count_value(tree, BY_KIND, packet->kind, ft_kind_vals);
+    count_kind(tree, pinfo, packet->kind);
     count_value(tree, BY_PATH, packet->path, ft_path_vals);
     count_value(tree, BY_GENERATION, packet->generation, ft_generation_vals);
     if (call)
         count_number(tree, BY_CALL, "Call %u", call->number);
     if (packet->kind == FT_KIND_RTP && packet->payload_type != FT_NO_PAYLOAD_TYPE)
         count_payload_type(tree, pinfo, packet);
-    count_attributes(tree, packet->apple_attributes);
+    count_attributes(tree, packet);
+    count_losses(tree, pinfo, packet);
     for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
         stats_tree_tick_pivot(tree, branch_nodes[BY_EVENT], ft_event_name(event->id));
     return TAP_PACKET_REDRAW;
 }
 
 void
-register_tap_listener_facetime_statistics(void)
+register_facetime_statistics(void)
 {
     stats_tree_register_plugin("facetime", "facetime", "FaceTime", 0, statistics_packet, statistics_init, NULL);
 }

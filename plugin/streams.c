@@ -8,6 +8,7 @@
  */
 #include "plugin/plugin.h"
 #include "plugin/report.h"
+#include "plugin/words.h"
 
 #include "calls/frame.h"
 #include "calls/media.h"
@@ -216,6 +217,16 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = paths_text(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
+}
+
+G_STATIC_ASSERT(COLUMNS == FT_STREAM_CELLS);
+
+void
+ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, const char **cells)
+{
+    const stream_view view = view_of(scope, call, stream);
+
+    fill_row(scope, &view, cells);
 }
 
 /* ---- as JSON ---- */

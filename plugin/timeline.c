@@ -9,6 +9,7 @@
 #include "plugin/plugin.h"
 #include "plugin/report.h"
 #include "plugin/setup.h"
+#include "plugin/words.h"
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -80,14 +81,14 @@ wants_call(const report *wanted, const ft_call *call)
 
 /* ---- what a call is, in words ---- */
 
-static const char *
-generation_text(const ft_call *call)
+const char *
+ft_generation_text(const ft_call *call)
 {
     return call->no_call_from ? "gamekit" : val_to_str_const(call->generation, ft_generation_vals, "unknown");
 }
 
-static const char *
-state_text(const ft_call *call)
+const char *
+ft_state_text(const ft_call *call)
 {
     if (call->no_call_from)
         return "no call";
@@ -102,8 +103,8 @@ state_text(const ft_call *call)
     return call->state == FT_CALL_ENDED ? "ended" : "set-up only";
 }
 
-static const char *
-end_text(const ft_call *call)
+const char *
+ft_end_text(const ft_call *call)
 {
     return call->end_reason ? call->end_reason : "not in this file";
 }
@@ -183,7 +184,7 @@ call_row(const report *wanted, const ft_call *call)
 
     return (table_row){ {
         wmem_strdup_printf(scope, "%u", call->number),
-        generation_text(call),
+        ft_generation_text(call),
         wmem_strdup_printf(scope, "%.3f", ft_since_start(&call->first_time)),
         wmem_strdup_printf(scope, "%.3f", duration(call)),
         wmem_strdup_printf(scope, "%u-%u", ft_frame_number(call->first_frame),
@@ -191,11 +192,11 @@ call_row(const report *wanted, const ft_call *call)
         ft_endpoint_str(scope, &call->local),
         ft_endpoint_str(scope, &call->remote),
         offerer_text(scope, call),
-        state_text(call),
+        ft_state_text(call),
         paths_text(scope, call),
         wmem_strdup_printf(scope, "%u", wmem_array_get_count(call->streams) + count_of(call->quic_streams)),
         wmem_strdup_printf(scope, "%u", lost_in_call(call)),
-        end_text(call),
+        ft_end_text(call),
     } };
 }
 
@@ -322,10 +323,10 @@ print_timeline(const report *wanted)
         GPtrArray *events = story(wanted, call);
         printf("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->no_call_from ? "Session" : "Call",
                call->number,
-               generation_text(call),
+               ft_generation_text(call),
                ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
-               ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), state_text(call),
-               end_text(call));
+               ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), ft_state_text(call),
+               ft_end_text(call));
         print_far_end(wanted, call);
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
         print_story(events);
@@ -489,7 +490,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_dumper_begin_object(json);
     json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", call->number);
-    json_string(json, "generation", generation_text(call));
+    json_string(json, "generation", ft_generation_text(call));
     json_seconds(json, "start", ft_since_start(&call->first_time));
     json_seconds(json, "duration", duration(call));
     json_number(json, "first_frame", ft_frame_number(call->first_frame));
@@ -498,7 +499,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_end(json, wanted, "local", &call->local);
     json_end(json, wanted, "remote", &call->remote);
     json_end(json, wanted, "offer_from", &call->offerer);
-    json_string(json, "state", state_text(call));
+    json_string(json, "state", ft_state_text(call));
     if (call->end_reason) {
         json_number(json, "end_frame", ft_frame_number(call->end_frame));
         json_string(json, "end", call->end_reason);

@@ -22,7 +22,18 @@ COUNTED = [name for name in generate.CAPTURES
 # In the others the body's damage, or more than the body, comes out.
 EXPORTED = [name for name in generate.CAPTURES if name not in ("sip-damaged-bodies", "sip-deflate-bomb")
             and any(frame.get("sip", {}).get("body") for frame in generate.build(name).truth.values())]
-APPLE = {*range(0x8001, 0x800B), 0x8023, 0x8024}
+# As Apple's attributes are called; 0x8008 by whose it is.
+APPLE = {0x8001: "CANDIDATE-PROTOCOL", 0x8002: "UNKNOWN-8002", 0x8003: "ICE-VERSION", 0x8004: "REQUEST-TIMESTAMP",
+         0x8005: "RESPONSE-DELAY", 0x8006: "CELLULAR-QOS", 0x8007: "RADIO-ACCESS-TECHNOLOGY", 0x8008: "NOMINATION",
+         0x8009: "CANDIDATE-LIST", 0x800A: "SIMPLE-KEY-EXCHANGE", 0x8023: "LINK-FLAGS", 0x8024: "DATA-SO-MASK"}
+
+
+def attribute_name(attribute, frame):
+    return "LINK-ID" if attribute == 0x8008 and frame["generation"] == "modern" else APPLE[attribute]
+
+
+def kind_name(kind):
+    return "hop-by-hop" if kind == "hbh" else kind
 
 
 def capture_of(name):
@@ -49,11 +60,11 @@ def expected_tree(truth):
     branches = collections.defaultdict(collections.Counter)
     for frame in truth.values():
         if frame["kind"]:
-            branches["Kind"][frame["kind"]] += 1
+            branches["Kind"][kind_name(frame["kind"])] += 1
         if "rtp" in frame:
             branches["RTP payload type"][frame["rtp"]["pt"]] += 1
-        for attribute in APPLE.intersection(frame.get("stun", {}).get("attributes", [])):
-            branches["Apple STUN attribute"][f"0x{attribute:04x}"] += 1
+        for attribute in APPLE.keys() & set(frame.get("stun", {}).get("attributes", [])):
+            branches["Apple STUN attribute"][attribute_name(attribute, frame)] += 1
     return branches
 
 

@@ -1,0 +1,344 @@
+/* plugin/flowgraph.c
+ * Statistics > Flow Graph > flow type "FaceTime Flows", tshark -q -z flow,facetime,standard: a call on one screen. Media
+ * is left out but for its first and last packets and those with events; what repeats (checks, a flood) stands once; a
+ * relayed packet goes between the ends, and only what is for the relay itself goes to the relay.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/plugin.h"
+
+#include "calls/call.h"
+
+#include <epan/column-utils.h>
+#include <epan/tap.h>
+
+#ifdef WS_SEQUENCE_ANALYSIS
+
+#define LABEL_LENGTH 28 /* characters over an arrow */
+#define FOLD_WINDOW  8  /* items of a call that one like them may stand among */
+#define REPEATED     " (repeated, to frame "
+
+/* ---- labels ---- */
+
+/* By the beginning of the Info column of gkstun and stock STUN. */
+static const struct { const char *info, *label; } messages[] = {
+    { "Binding Request", "Check" },
+    { "Binding Success Response", "Check answered" },
+    { "Binding Error Response", "Check refused" },
+    { "Allocate Request", "Allocate" },
+    { "Allocate Success Response", "Allocated" },
+    { "Allocate Error Response", "Allocate refused" },
+    { "Channel-Bind Request", "Bind channel" },
+    { "Channel-Bind Success Response", "Channel bound" },
+    { "Channel-Bind Error Response", "Bind refused" },
+    { "Refresh Request", "Refresh" },
+    { "Refresh Success Response", "Refreshed" },
+    { "Refresh Error Response", "Refresh refused" },
+};
+
+/* What of an event stands over the arrow; NULL: the packet's own label does. */
+static const char *const event_labels[FT_EVENT_COUNT] = {
+    [FT_EVENT_PEER_UNREACHABLE] = "Peer unreachable",
+    [FT_EVENT_SOCKET_CLOSED] = "Socket closed",
+    [FT_EVENT_MEDIA_ON_BOTH_PATHS] = "Media on both paths",
+    [FT_EVENT_RELEASED_CHANNEL_USED] = "Released channel used",
+    [FT_EVENT_PATH_SWITCH] = "Media changes path",
+    [FT_EVENT_HANDOVER] = "Handover",
+    [FT_EVENT_MODE_CHANGED] = "Mode changes",
+    [FT_EVENT_ONE_WAY_MEDIA] = "One-way media",
+    [FT_EVENT_RELAY_READY] = "Relay ready",
+};
+
+static const char *
+info_of(const packet_info *pinfo)
+{
+    const char *info = pinfo->cinfo ? col_get_text(pinfo->cinfo, COL_INFO) : NULL;
+
+    return info ? info : "";
+}
+
+/* What follows a beginning, or NULL where it begins otherwise. */
+static const char *
+after(const char *text, const char *beginning)
+{
+    const size_t length = strlen(beginning);
+
+    return strncmp(text, beginning, length) == 0 ? text + length : NULL;
+}
+
+/* "Request: INVITE sip:user@..." is INVITE, "Status: 200 OK (INVITE) | " is 200 OK (INVITE). */
+static char *
+sip_label(packet_info *pinfo)
+{
+    const char *info = info_of(pinfo), *request = after(info, "Request: "), *status = after(info, "Status: ");
+
+    if (request)
+        return wmem_strndup(pinfo->pool, request, strcspn(request, " "));
+    return status ? g_strchomp(wmem_strndup(pinfo->pool, status, strcspn(status, "|")))
+                  : wmem_strdup(pinfo->pool, "SIP");
+}
+
+/* Info up to the first thing that isn't the message's name. */
+static char *
+info_label(packet_info *pinfo, const ft_packet *packet)
+{
+    const char *info = info_of(pinfo);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(messages); i++) {
+        if (after(info, messages[i].info))
+            return wmem_strdup(pinfo->pool, messages[i].label);
+    }
+    char *label = wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
+    return *label ? label : wmem_strdup(pinfo->pool, val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"));
+}
+
+static const char *
+media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
+{
+    if (ended)
+        return wmem_strdup_printf(pinfo->pool, "Last of SSRC 0x%08X", ended->ssrc);
+    switch (packet->kind) {
+    case FT_KIND_RTP:
+        return "Media";
+    case FT_KIND_RTCP:
+        return "RTCP";
+    case FT_KIND_QUIC:
+        return "QUIC";
+    case FT_KIND_QUICKRELAY:
+        return "Relay counter";
+    default:
+        return val_to_str_const(packet->kind, ft_kind_vals, "Media");
+    }
+}
+
+/* "First audio from the device" is "First audio out". */
+static const char *
+first_media_label(packet_info *pinfo, const char *text)
+{
+    const char *from = strstr(text, " from the ");
+
+    if (!from)
+        return text;
+    return wmem_strdup_printf(pinfo->pool, "%.*s %s", (int)(from - text), text,
+                              after(from, " from the device") ? "out" : "in");
+}
+
+/* What an event says better than its packet does: "First audio out", "Check, nominated"; else NULL. */
+static const char *
+label_of_event(packet_info *pinfo, const ft_event *event, const char *label, bool of_media)
+{
+    if (event->id == FT_EVENT_NOMINATED)
+        return wmem_strdup_printf(pinfo->pool, "%s, nominated", label);
+    if (event->id == FT_EVENT_MEDIA_GAP)
+        return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label, nstime_to_sec(&event->length));
+    if (!of_media)
+        return NULL;
+    return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text) : event_labels[event->id];
+}
+
+/* What happens once before what a flood repeats. */
+static const char *
+event_label(packet_info *pinfo, const char *label, bool of_media)
+{
+    const char *counted = NULL;
+
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
+        const char *better = label_of_event(pinfo, event, label, of_media);
+        if (better && ft_event_often(event->id) != FT_COUNTED)
+            return better;
+        counted = better && !counted ? better : counted;
+    }
+    return counted ? counted : label;
+}
+
+static char *
+cut(const char *text)
+{
+    if (g_utf8_strlen(text, -1) <= LABEL_LENGTH)
+        return g_strdup(text);
+    return g_strndup(text, (size_t)(g_utf8_offset_to_pointer(text, LABEL_LENGTH) - text));
+}
+
+static char *
+comment_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+{
+    GString *text = g_string_new("");
+
+    g_string_printf(text, "Call %u, %s", call->number, val_to_str_const(packet->path, ft_path_vals, "?"));
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
+        g_string_append_printf(text, "%s%s", event == ft_events_of(pinfo) ? ": " : "; ", event->text);
+    return g_string_free(text, FALSE);
+}
+
+/* ---- which packets ---- */
+
+static bool
+is_media(const ft_packet *packet)
+{
+    return packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP || packet->kind == FT_KIND_QUIC ||
+           packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_DATA;
+}
+
+/* The stream whose last packet this is, which is known when all packets were seen; else NULL. */
+static const ft_stream *
+ended_by(const ft_packet *packet, const ft_call *call)
+{
+    if (packet->is_first_pass || packet->kind != FT_KIND_RTP)
+        return NULL;
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        if (stream->last_frame == packet->frame)
+            return stream;
+    }
+    return NULL;
+}
+
+/* The first packets of media have events. */
+static bool
+is_wanted(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+{
+    return !is_media(packet) || ft_events_of(pinfo) || ended_by(packet, call);
+}
+
+static const char *
+label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+{
+    const bool of_media = is_media(packet);
+    const char *label = of_media                      ? media_label(pinfo, packet, ended_by(packet, call))
+                        : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
+                                                      : info_label(pinfo, packet);
+
+    return event_label(pinfo, label, of_media);
+}
+
+/* ---- items ---- */
+
+/* The address only: nodes are addresses. */
+static void
+set_end(address *shown, uint16_t *shown_port, const ft_endpoint *end)
+{
+    free_address(shown);
+    copy_address(shown, &end->addr);
+    *shown_port = end->port;
+}
+
+static void
+put_peer(packet_info *pinfo, const ft_packet *packet, ws_sequence_item *item)
+{
+    const ft_endpoint *peer = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
+    const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
+
+    if (packet->path != FT_PATH_RELAY || peer->addr.type == AT_NONE || !server)
+        return;
+    if (addresses_equal(&pinfo->net_dst, &server->addr))
+        set_end(&item->dst_addr, &item->port_dst, peer);
+    else if (addresses_equal(&pinfo->net_src, &server->addr))
+        set_end(&item->src_addr, &item->port_src, peer);
+}
+
+static bool
+is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
+{
+    return one->conv_num == other->conv_num && strcmp(one->frame_label, other->frame_label) == 0 &&
+           addresses_equal(&one->src_addr, &other->src_addr) && addresses_equal(&one->dst_addr, &other->dst_addr);
+}
+
+/* An item that says the same a little above, in this call: that one stands for both. */
+static ws_sequence_item *
+find_alike(const ws_sequence_info *info, const ws_sequence_item *item)
+{
+    unsigned seen = 0;
+
+    for (GList *link = g_queue_peek_tail_link(info->items); link && seen < FOLD_WINDOW; link = link->prev) {
+        ws_sequence_item *earlier = (ws_sequence_item *)link->data;
+        if (earlier->conv_num != item->conv_num)
+            continue;
+        seen++;
+        if (is_alike(earlier, item))
+            return earlier;
+    }
+    return NULL;
+}
+
+static void
+fold(ws_sequence_item *earlier, uint32_t frame)
+{
+    const char *mark = g_strrstr(earlier->comment, REPEATED);
+    char *comment = g_strdup_printf("%.*s" REPEATED "%u)",
+                                    (int)(mark ? (size_t)(mark - earlier->comment) : strlen(earlier->comment)),
+                                    earlier->comment, frame);
+
+    g_free(earlier->comment);
+    earlier->comment = comment;
+}
+
+static void
+discard(ws_sequence_item *item)
+{
+    free_address(&item->src_addr);
+    free_address(&item->dst_addr);
+    g_free(item->frame_label);
+    g_free(item->time_str);
+    g_free(item->comment);
+    g_free(item);
+}
+
+/* Stories are not folded, floods are: what is told at each packet, counted, or told by no event at all. */
+static bool
+may_repeat(packet_info *pinfo)
+{
+    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
+        if (ft_event_often(event->id) != FT_COUNTED)
+            return false;
+    }
+    return true;
+}
+
+static tap_packet_status
+flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    ws_sequence_info *info = (ws_sequence_info *)data;
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
+
+    if (!call || !ft_call_listed(call) || !is_wanted(pinfo, packet, call))
+        return TAP_PACKET_DONT_REDRAW;
+
+    ws_sequence_item *item = sequence_analysis_create_sai_with_addresses(pinfo, info);
+    if (!item)
+        return TAP_PACKET_DONT_REDRAW;
+    item->port_src = (uint16_t)pinfo->srcport;
+    item->port_dst = (uint16_t)pinfo->destport;
+    put_peer(pinfo, packet, item);
+    item->frame_number = pinfo->num;
+    item->frame_label = cut(label_of(pinfo, packet, call));
+    item->comment = comment_of(pinfo, packet, call);
+    item->conv_num = (uint16_t)call->number;
+    item->display = TRUE;
+    sequence_analysis_use_color_filter(pinfo, item);
+
+    ws_sequence_item *earlier = may_repeat(pinfo) ? find_alike(info, item) : NULL;
+    if (earlier) {
+        fold(earlier, pinfo->num);
+        discard(item);
+    } else {
+        g_queue_push_tail(info->items, item);
+    }
+    return TAP_PACKET_REDRAW;
+}
+
+void
+register_facetime_flowgraph(void)
+{
+    register_seq_analysis("facetime", "FaceTime Flows", proto_get_id_by_filter_name("facetime"), "facetime",
+                          TL_REQUIRES_COLUMNS, flow_packet);
+}
+
+#else
+
+void
+register_facetime_flowgraph(void)
+{
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* plugin/words.h
+ * Calls, streams and pairs in words: what the reports (timeline.c, streams.c, setup.c) and the tables (tables.c) share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_WORDS_H
+#define FT_WORDS_H
+
+#include "calls/call.h"
+#include "calls/reveal.h"
+
+/* "legacy", "modern", "ichat", "gamekit", "unknown" */
+const char *ft_generation_text(const ft_call *call);
+
+/* "answered", "ringing", "media", ... */
+const char *ft_state_text(const ft_call *call);
+
+/* How it ended, as signalling says it; "not in this file" */
+const char *ft_end_text(const ft_call *call);
+
+/* The cells of a stream's row, "-" where nothing is known: the columns of -z facetime,streams. It must have quality. */
+#define FT_STREAM_CELLS 17
+void ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, const char **cells);
+
+/* The same of a pair: the columns of -z facetime,pairs. */
+#define FT_PAIR_CELLS 10
+bool ft_pair_listed(const ft_pair *pair);
+void ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, const char **cells);
+
+#endif

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a user finds in the menus, asked of tshark -z and sharkd: the table of calls, the statistics, the flow graph, the
+export without the relay. Expectations: what the generator wrote, and -z facetime,calls,json (test_timeline.py)."""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import generate
+import support
+from test_truth import MID_CALL
+
+SOME = ["rtp-both-paths", "calls-in-sequence", "modern-call", "ipv6", "gamekit-then-call", "ice-only"]
+RELAYED = ["rtp-both-paths", "calls-in-sequence", "send-data-indications", "relay-3478", "ipv6",
+           "loss-reorder-duplicates", "modern-call", "modern-chained"]
+
+COLUMNS = ["Call", "Version", "Start", "Duration", "First frame", "Last frame", "Packets", "Local", "Remote",
+           "Offer from", "State", "Relayed media", "Direct media", "Streams", "Events", "End"]
+
+
+def path(name):
+    return support.TEST_CAPTURES / generate.file_name(name)
+
+
+def reported(tshark, capture, **how):
+    return json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json", **how))
+
+
+def media_on(call, way):
+    return sum(p["packets"] for p in call["paths"] if p["path"] == way)
+
+
+def cells(call, events):
+    """A row of the table, as the report has it."""
+    return {"Call": str(call["call"]), "Version": call["generation"], "Start": f"{call['start']:.3f}",
+            "Duration": f"{call['duration']:.3f}", "First frame": str(call["first_frame"]),
+            "Last frame": str(call["last_frame"]), "Packets": str(call["packets"]), "Local": call["local"],
+            "Remote": call.get("remote", "unknown"), "Offer from": call.get("offer_from", "unknown"),
+            "State": call["state"], "Relayed media": str(media_on(call, "relay")),
+            "Direct media": str(media_on(call, "direct")), "Streams": str(len(call["streams"])),
+            "Events": str(events[call["call"]]), "End": call.get("end", "not in this file").replace('"', "'")}
+
+
+def any_table(tshark, capture, which, filter="", **how):
+    """[{column: cell}]"""
+    lines = tshark.lines(capture, "-q", "-z", f"facetime,{which}" + (f",{filter}" if filter else ""), **how)
+    rows = [[cell.strip() for cell in line.rstrip("|").split("|")] for line in lines if "|" in line]
+    return [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+
+
+def table(tshark, capture, filter="", **how):
+    rows = any_table(tshark, capture, "calltable", filter, **how)
+    assert all(list(row)[:len(COLUMNS)] == COLUMNS for row in rows)
+    return [{column: row[column] for column in COLUMNS} for row in rows]
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_the_table_is_the_report(name, tshark):
+    """With all packets seen before, as in the GUI: each listed call has its row, nothing else has one."""
+    timeline = json.loads(tshark.text(path(name), "-q", "-z", "facetime,timeline,json", two_pass=True))
+    events = {call["call"]: len(call["events"]) for call in timeline}
+    expected = [cells(call, events) for call in reported(tshark, path(name), two_pass=True)]
+    assert sorted(table(tshark, path(name), two_pass=True), key=lambda row: int(row["Call"])) == expected
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+@pytest.mark.parametrize("name", ["calls-in-sequence", "loss-reorder-duplicates", "modern-call"])
+def test_the_table_of_streams_is_the_report(name, two_pass, tshark):
+    streams = json.loads(tshark.text(path(name), "-q", "-z", "facetime,streams,json"))
+    assert streams
+    expected = sorted((str(s["call"]), s["direction"], f"0x{s['ssrc']:08x}", str(s["packets"]), str(s["lost"]),
+                       str(s["copies"])) for s in streams)
+    told = any_table(tshark, path(name), "streamtable", two_pass=two_pass)
+    assert sorted(tuple(row[c] for c in ("Call", "Direction", "SSRC", "Packets", "Lost", "Copies")) for row in told) == \
+        expected
+
+
+@pytest.mark.parametrize("name, two_pass", [("facetime-dropmidcall", True), ("calls-in-sequence", True),
+                                            ("modern-call", True), ("modern-call", False), ("rtp-both-paths", False)])
+def test_the_table_of_pairs_is_the_report(name, two_pass, tshark):
+    calls = json.loads(tshark.text(path(name), "-q", "-z", "facetime,pairs,json"))
+    expected = sorted((str(call["call"]), p["local"], p["remote"], str(p["sent"]), str(p["answered"]),
+                       str(p["media_packets"]), "yes" if p["nominated"] else "-")
+                      for call in calls for p in call["pairs"])
+    assert expected
+    told = any_table(tshark, path(name), "pairtable", two_pass=two_pass)
+    assert sorted(tuple(row[c] for c in ("Call", "Local", "Remote", "Checks", "Answered", "Media", "Nominated"))
+                  for row in told) == expected
+
+
+def test_a_filter_leaves_no_blank_rows(tshark):
+    name = "calls-in-sequence"
+    calls = [call["call"] for call in reported(tshark, path(name))]
+    assert len(calls) > 1
+    rows = table(tshark, path(name), filter=f"facetime.call=={calls[-1]}")
+    assert [row["Call"] for row in rows] == [str(calls[-1])]
+
+
+def test_no_double_quote_in_a_cell(tshark):
+    """CSV has no way to write one, and the reason of a BYE brings some."""
+    assert any('"' in call.get("end", "") for call in reported(tshark, path("rtp-both-paths")))
+    text = tshark.text(path("rtp-both-paths"), "-q", "-z", "facetime,calltable")
+    assert '"' not in text and "text='" in text
+
+
+# --- flow graph ------------------------------------------------------------------------------------------------------
+
+Item = collections.namedtuple("Item", "call seconds label comment")
+
+
+def flow(tshark, name, **how):
+    lines = tshark.lines(path(name), "-q", "-z", "flow,facetime,standard", **how)
+    items = []
+    for line in lines:
+        row = re.match(r"(?:\d+ *)?\|([0-9.]+) *\|(.*)\|(Call (\d+), .*)$", line)    # the column of calls: if several
+        if row:
+            label = re.sub(r"\s*\|\s*", " ", row[2]).strip()
+            items.append(Item(int(row[4]), float(row[1]), label, row[3]))
+    return items
+
+
+def test_the_flow_tells_the_call(tshark):
+    """Signalling in words and in order, media only where something happens, and far fewer items than packets."""
+    items = flow(tshark, "rtp-both-paths", two_pass=True)
+    labels = [item.label for item in items]
+    truth = generate.build("rtp-both-paths").truth.values()
+    for word in ("Allocate", "Bind channel", "Check, nominated", "INVITE", "200 OK (INVITE)", "ACK",
+                 "First audio out", "BYE", "200 OK (BYE)"):
+        assert word in labels, labels
+    assert labels.index("Allocate") < labels.index("INVITE") < labels.index("First audio out")
+    assert labels.index("First audio out") < labels.index("BYE")
+    ssrcs = {frame["rtp"]["ssrc"] for frame in truth if "rtp" in frame}
+    assert {f"Last of SSRC 0x{ssrc:08X}" for ssrc in ssrcs} <= set(labels)
+    assert sum("Media on both paths" == label for label in labels) <= 2
+    assert len(items) < sum(1 for frame in truth if frame["kind"]) / 2
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_the_flow_names_calls_as_the_report_does(name, tshark):
+    calls = {call["call"] for call in reported(tshark, path(name), two_pass=True)}
+    assert {item.call for item in flow(tshark, name, two_pass=True)} == calls
+
+
+# --- export without the relay ------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def exported(tshark):
+    """exported(name): the capture that "FaceTime without relay" makes of it."""
+    def export(name):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="export-", dir=support.stage()))
+        folder.chmod(0o755)
+        os.chown(folder, *([support.NOBODY] * 2 if os.geteuid() == 0 else [-1, -1]))
+        out = folder / "out.pcapng"
+        tshark.text(path(name), "-U", "FaceTime without relay", "-w", out)
+        out.chmod(0o644)
+        return out
+    return export
+
+
+def streams(call):
+    """What a stream is, whatever way its packets took."""
+    return sorted((s["ssrc"], s["direction"], s["packets"], s["lost"], tuple(s["payload_types"]))
+                  for s in call["streams"])
+
+
+@pytest.mark.parametrize("name", [name for name in RELAYED if name not in MID_CALL])
+def test_the_export_has_the_same_calls(name, tshark, exported):
+    before, after = reported(tshark, path(name)), reported(tshark, exported(name))
+    assert [streams(call) for call in after] == [streams(call) for call in before]
+    assert [call["generation"] for call in after] == [call["generation"] for call in before]
+    assert [call.get("end") for call in after] == [call.get("end") for call in before]
+    assert [call["local"] for call in after] == [call["local"] for call in before]
+    assert all(path["path"] == "direct" for call in after for path in call["paths"])
+
+
+@pytest.mark.parametrize("name", [name for name in RELAYED if not name.startswith("modern")])
+def test_the_export_has_the_true_peer(name, tshark, exported):
+    before, after = reported(tshark, path(name)), reported(tshark, exported(name))
+    assert [call["remote"] for call in after] == [call["remote"] for call in before]
+
+
+def test_a_peer_whom_nobody_names_has_a_documentation_address(tshark, exported):
+    rows = tshark.rows(exported("modern-chained"), "ip.src", "ip.dst")
+    ends = {end for row in rows for end in row["ip.src"] + row["ip.dst"]}
+    assert len(ends) == 2 and len([end for end in ends if end.startswith("192.0.2.")]) == 1
+
+
+@pytest.mark.parametrize("name", ["rtp-both-paths", "send-data-indications", "modern-call"])
+def test_stock_reads_the_export_as_rtp(name, stock, exported):
+    """Each RTP packet that was written is there for tools that know nothing of relays, with right checksums."""
+    options = ("--enable-heuristic", "rtp_udp", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
+    rows = stock.rows(exported(name), "rtp.ssrc", "rtp.seq", args=options)
+    told = collections.Counter((int(row["rtp.ssrc"][0], 16), int(row["rtp.seq"][0])) for row in rows if row["rtp.seq"])
+    written = collections.Counter((frame["rtp"]["ssrc"], frame["rtp"]["seq"])
+                                  for frame in generate.build(name).truth.values() if "rtp" in frame)
+    assert told == written
+    bad = stock.rows(exported(name), "frame.number", args=options,
+                     filter="ip.checksum.status == 0 || udp.checksum.status == 0")
+    assert bad == []
+
+
+# --- sharkd ------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def sharkd(tshark):
+    program = shutil.which("sharkd")
+    if not program:
+        pytest.skip("no sharkd here")
+
+    def ask(name, method, **params):
+        requests = [("load", {"file": str(tshark._readable(path(name)))}), (method, params)]
+        lines = [json.dumps({"jsonrpc": "2.0", "id": number, "method": each, **({"params": what} if what else {})})
+                 for number, (each, what) in enumerate(requests, 1)]
+        done = subprocess.run([*tshark.command, program, "-"], input="\n".join(lines) + "\n", env=tshark.environment,
+                              cwd=tshark.home, capture_output=True, text=True, timeout=support.TIME_LIMIT)
+        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        assert "result" in answers[-1], done
+        return answers[-1]["result"]
+    return ask
+
+
+def test_sharkd_knows_what_the_menus_have(sharkd):
+    info = sharkd("ice-only", "info")
+    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable", "stat:facetime",
+            "seqa:facetime"} <= {
+        entry["tap"] for kind in ("nstat", "stats", "seqa") for entry in info[kind]}
+
+
+def test_sharkd_has_the_table(sharkd, tshark):
+    told = sharkd("calls-in-sequence", "tap", tap0="nstat:facetime,calltable")["taps"][0]
+    rows = told["tables"][0]["i"]
+    assert [row[0] for row in rows] == [call["call"] for call in reported(tshark, path("calls-in-sequence"))]
+
+
+def test_sharkd_has_the_statistics(sharkd):
+    told = sharkd("rtp-both-paths", "tap", tap0="stat:facetime")["taps"][0]
+    assert told["stats"][0]["name"] == "FaceTime packets"
+    truth = generate.build("rtp-both-paths").truth.values()
+    assert told["stats"][0]["count"] == sum(1 for frame in truth if frame["kind"])
+
+
+def test_sharkd_has_the_flow(sharkd):
+    told = sharkd("rtp-both-paths", "tap", tap0="seqa:facetime")["taps"][0]
+    assert any("INVITE" in json.dumps(flow) for flow in told["flows"])
