@@ -156,6 +156,8 @@ def test_truth_is_what_the_bytes_say(name):
             status = truth["sip"]["status"]
             assert data.startswith(f"SIP/2.0 {status} ".encode() if status else f"{truth['sip']['method']} ".encode())
             assert truth["sip"]["call_id"].encode() in data, number
+        elif truth["kind"] == "data":   # DTLS: handshake, change cipher spec, alert, application data
+            assert 20 <= data[0] <= 23 and data[1:3] == b"\xfe\xff", number
         else:
             assert truth["kind"] in ("commnat",) and len(data) == 16, number
 
