@@ -54,6 +54,7 @@ typedef struct {
     ft_endpoint address;    /* port 0: none */
     const char *what;
     uint32_t    frame;
+    ft_endpoint told;       /* whom the packet told it: the address may be its own, as seen from outside */
 } ft_revealed;
 
 typedef struct {
