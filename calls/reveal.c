@@ -244,7 +244,8 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     if (!known->addresses)
         known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
     const ft_endpoint told = ft_destination(pinfo);
-    const ft_revealed revealed = { key.endpoint, what, packet->frame, ft_endpoint_keep(&told) };
+    const ft_revealed revealed = { key.endpoint, what, packet->frame, ft_endpoint_keep(&told),
+                                   packet->path == FT_PATH_RELAY };
     wmem_array_append_one(known->addresses, revealed);
 }
 

@@ -23,7 +23,7 @@
 #define SILENT_S        4.0     /* a direction without media for so long, while the other one has some, is silent */
 #define ENDED_S         4.0     /* the capture goes on for so long without media: the media has ended */
 #define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
-#define SET_UP_S        0.5     /* media so soon after a modern call's first packet: its set-up isn't in the file */
+#define SET_UP_S        0.1     /* media so soon after a modern call's first packet: its set-up isn't in the file */
 #define FILE_BEGINS_S   5.0     /* a call that begins so long after the file did has its beginning in it */
 #define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
 #define FLAPS           3       /* moves between relay and direct path */
@@ -37,6 +37,7 @@
 #define LOW_S           5
 #define DROP_SHARE      0.25    /* of a stream's own median bit rate, for LOW_S seconds */
 #define ROUND_TRIP_MS   300.0   /* twice ITU-T G.114's limit of 150 ms one way */
+#define TRIPS_ENOUGH    3       /* round trips that a median is taken of */
 #define MEDIA_LATE_S    3.0     /* after the answer */
 #define RING_LATE_S     5.0     /* after the INVITE */
 #define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
@@ -640,8 +641,8 @@ long_round_trip(const view *v, const stream_rows *s, finding *out)
 {
     const round_trips trips = round_trips_of(v->scope, v->call, s->quality);
 
-    if (!trips.basis)
-        return false;
+    if (!trips.basis || strcmp(trips.basis, "stun") == 0 || trips.samples->total < TRIPS_ENOUGH)
+        return false; /* checks wait for the far end's set-up */
     const bool is_bound = strcmp(trips.basis, "stamps") == 0;
     const double interval =
         is_bound && s->quality->packets > 1 ? (double)s->quality->highest_media / 1000 / (s->quality->packets - 1) : 0;
@@ -839,24 +840,30 @@ static bool
 nat(const view *v, finding *out)
 {
     const ft_revealed *first = NULL;
-    bool kept = true, same = true;
+    bool kept = true, same = true, unmapped = false;
 
     for (unsigned i = 0; v->known->addresses && i < wmem_array_get_count(v->known->addresses); i++) {
         const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(v->known->addresses, i);
-        if (strcmp(revealed->what, "mapped address") != 0 || !ft_endpoint_equal(&revealed->told, &v->call->local))
+        if (strcmp(revealed->what, "mapped address") != 0 || revealed->relayed ||
+            !ft_endpoint_equal(&revealed->told, &v->call->local))
             continue;
+        add_frame(out, revealed->frame);
+        if (ft_endpoint_equal(&revealed->address, &v->call->local)) {
+            unmapped = true;    /* to some: in the same network, or everywhere */
+            continue;
+        }
         kept = kept && revealed->address.port == revealed->told.port;
         same = same && (!first || ft_endpoint_equal(&first->address, &revealed->address));
         first = first ? first : revealed;
-        add_frame(out, revealed->frame);
     }
-    if (!first)
+    if (!first && !unmapped)
         return false;
-    const char *local = ft_endpoint_str(v->scope, &v->call->local), *mapped = ft_endpoint_str(v->scope, &first->address);
-    if (ft_endpoint_equal(&first->address, &v->call->local))
-        return say(v, out, "No NAT: %s is the device's address outside, too", local);
+    const char *local = ft_endpoint_str(v->scope, &v->call->local);
+    if (!first)
+        return say(v, out, "No NAT is seen: %s is the device's address to all that told it", local);
+    const char *mapped = ft_endpoint_str(v->scope, &first->address);
     return say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped, kept ? "kept" : "changed",
-               same ? "all that told it agree" : "not all that told it agree: the mapping depends on the destination");
+               same ? "no other mapping is seen" : "other mappings are seen, too: they depend on the destination");
 }
 
 static bool
