@@ -26,6 +26,7 @@
 #define SET_UP_S        0.1     /* media so soon after a modern call's first packet: its set-up isn't in the file */
 #define FILE_BEGINS_S   5.0     /* a call that begins so long after the file did has its beginning in it */
 #define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
+#define ONE_PATH        0.9     /* of a second's packets: the second is of one path */
 #define FLAPS           3       /* moves between relay and direct path */
 #define LOSS_SHARE      0.01    /* of the packets of LOSS_S seconds */
 #define LOSS_S          10
@@ -392,24 +393,6 @@ direct_after(const view *v, finding *out)
                MAX(reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first, 0.0));
 }
 
-/* Both ends move, each with its event: what counts is where media goes. */
-static bool
-path_flaps(const view *v, finding *out)
-{
-    ft_path now = FT_PATH_RELAY;
-    unsigned moves = 0;
-    const ft_event *event;
-
-    for (unsigned i = 0; (event = event_of(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++) {
-        if (event->path == now)
-            continue;
-        moves++;
-        now = event->path;
-        add_frame(out, event->frame);
-    }
-    return moves >= FLAPS && say(v, out, "Media moved %u times between the relay and the direct path", moves);
-}
-
 /* ---- rules: media that isn't there ---- */
 
 static bool
@@ -494,6 +477,42 @@ path_of_rows(const ft_second *rows, unsigned count)
         direct += rows[i].on_path[1];
     }
     return !direct ? "the relay" : !relay ? "the direct path" : "both paths";
+}
+
+/* How often a stream's seconds went from one path to the other. A second with both counts for none: packets that are sent
+ * on both paths don't move. */
+static unsigned
+moves_of(const stream_rows *s)
+{
+    ft_path path = FT_PATH_UNKNOWN;
+    unsigned moves = 0;
+
+    for (unsigned i = 0; i < s->row_count; i++) {
+        const double direct = s->rows[i].on_path[1], all = direct + s->rows[i].on_path[0];
+        const ft_path now = direct >= ONE_PATH * all ? FT_PATH_DIRECT :
+                            direct <= (1 - ONE_PATH) * all ? FT_PATH_RELAY : path;
+        moves += path != FT_PATH_UNKNOWN && now != path;
+        path = all > 0 ? now : path;
+    }
+    return moves;
+}
+
+static bool
+path_flaps(const view *v, finding *out)
+{
+    const ft_event *event;
+    unsigned moves = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(v->call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(v->call->streams, i);
+        if (!stream->quality)
+            continue;
+        const stream_rows s = rows_of(v, stream);
+        moves = MAX(moves, moves_of(&s));
+    }
+    for (unsigned i = 0; (event = event_of(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++)
+        add_frame(out, event->frame);
+    return moves >= FLAPS && say(v, out, "Media moved %u times between the relay and the direct path", moves);
 }
 
 static bool
