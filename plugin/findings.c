@@ -33,7 +33,8 @@
 #define LOSS_LEAST      5       /* packets; fewer are no share of anything */
 #define LOSS_BURST      5       /* packets in a row */
 #define FREEZE_S        1.0     /* of one freeze */
-#define FROZEN_SHARE    0.05    /* of the time */
+#define FROZEN_SHARE    0.05    /* of the time, for streams of FROZEN_OF_S at least */
+#define FROZEN_OF_S     10.0
 #define LOW_FRAME_RATE  10      /* pictures a second, over LOW_S seconds */
 #define LOW_S           5
 #define DROP_SHARE      0.25    /* of a stream's own median bit rate, for LOW_S seconds */
@@ -576,12 +577,10 @@ freezes(const view *v, const stream_rows *s, finding *out)
         add_frame(out, pause->frame);
     }
     const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
-    if (longest < FREEZE_S && total < FROZEN_SHARE * length)
+    if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
         return false;
-    if (!wmem_array_get_count(all))
-        return false;
-    return say(v, out, "%s's video stood still for %.1f s of %.1f s: %u freezes, %.1f s the longest",
-               who[s->stream->outgoing], total, length, wmem_array_get_count(all), longest);
+    return say(v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
+               who[s->stream->outgoing], total, length, longest, wmem_array_get_count(all));
 }
 
 /* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where there aren't so many. The

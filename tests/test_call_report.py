@@ -138,7 +138,9 @@ def test_hostile_texts(tool, tmp_path, text):
     row = {name: "" for name in tool.FIELDS}
     row |= {"frame.number": "1", "frame.time_epoch": "1.0", "ip.src": "192.0.2.1", "facetime.kind": "3",
             "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": text}
-    made = tool.page(str(capture), [hostile_call(text)], [hostile_stream(text)], [row])
+    signalling = tool.Signalling()
+    signalling.take(row)
+    made = tool.page(str(capture), [hostile_call(text)], [hostile_stream(text)], signalling)
     page = Page(made)
     harmless(page)
     assert page.count("b") == 0 and len(made) < 400_000
