@@ -343,7 +343,7 @@ def stories(output):
     for line in output.splitlines():
         if line.startswith("Call "):
             found.append((line, []))
-        elif found and line and line != EVENT_HEAD and not line.startswith("Modern: "):
+        elif found and line and line != EVENT_HEAD and not line.startswith(("Modern: ", "  note ", "  warning ")):
             match = LINE.match(line)
             assert match, line
             frame, seconds, way, event, words, more, last = match.groups()
