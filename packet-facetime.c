@@ -592,8 +592,7 @@ is_own_port(const packet_info *pinfo, const ft_packet *packet, const address *se
 
     if (!addresses_equal(sender, &destination.addr))
         return false;
-    return client ? ft_endpoint_equal(client, &destination)
-                  : addresses_equal(&destination.addr, &packet->call->local.addr);
+    return client ? ft_endpoint_equal(client, &destination) : ft_call_is_device(packet->call, &destination.addr);
 }
 
 /* How a modern call hangs up: the socket that its media ran through is closed. */

@@ -68,7 +68,7 @@ typedef struct ft_event {
     ft_path          path;
     struct ft_call  *call;          /* may be NULL */
     const char      *text;
-    nstime_t         length;        /* of the silence that media_gap tells of */
+    nstime_t         length;        /* of the silence that media_gap and handover tell of */
     bool             hindsight;     /* known only from later frames: shown from the second pass on */
     struct ft_event *next;          /* of the same frame */
 } ft_event;

@@ -271,6 +271,12 @@ is_device(const ft_call *call, const address *end)
     return false;
 }
 
+bool
+ft_call_is_device(const ft_call *call, const address *end)
+{
+    return addresses_equal(&call->local.addr, end) || is_device(call, end);
+}
+
 /* Whether the device sends this packet of the direct path. Its first address tells; where neither end has that, the
  * device moved or is seen from outside a NAT: a stream keeps its direction. */
 static bool
@@ -657,6 +663,19 @@ has_moved(const ft_sender *sender, const ft_packet *packet, const ft_observation
            (sender->device.port != seen->device.port && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
+/* Its length: from the last media on the way before. */
+static void
+tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation *seen)
+{
+    const nstime_t now = ft_now(pinfo);
+    ft_event *event = ft_event_add(pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
+                                   ft_endpoint_str(pinfo->pool, &seen->device),
+                                   ft_endpoint_str(pinfo->pool, &sender->device));
+
+    if (event)
+        nstime_delta(&event->length, &now, &sender->leg_time);
+}
+
 static void
 tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet, const ft_stream *stream,
             const ft_observation *seen)
@@ -670,8 +689,7 @@ tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet
                  sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
     if (sender->outgoing && (stream->way_count > 1 || sender->has_key) && has_moved(sender, packet, seen))
-        ft_event_add(pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
-                     ft_endpoint_str(pinfo->pool, &seen->device), ft_endpoint_str(pinfo->pool, &sender->device));
+        tell_handover(pinfo, sender, seen);
 }
 
 /* A packet that was met on another way of the same kind first is the same datagram, seen again (both sides of a NAT). */

@@ -99,6 +99,9 @@ void ft_media_ended(packet_info *pinfo, const struct ft_call *call);
 /* The capture's end does, too, where one side went on. When all packets were seen; again is harmless. */
 void ft_media_hindsight(void);
 
+/* True for an address at which the call's device is, or was: it may have moved. */
+bool ft_call_is_device(const struct ft_call *call, const address *end);
+
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
 extern unsigned ft_media_gap_ms;
 

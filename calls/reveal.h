@@ -54,6 +54,8 @@ typedef struct {
     ft_endpoint address;    /* port 0: none */
     const char *what;
     uint32_t    frame;
+    ft_endpoint told;       /* whom the packet told it: the address may be its own, as seen from outside */
+    bool        relayed;    /* through the relay, where the far end sees the relay's address */
 } ft_revealed;
 
 typedef struct {

@@ -88,7 +88,7 @@ static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
     const uint32_t frame = ft_frame_id(pinfo);
-    ft_allocation *quietest = NULL;
+    ft_allocation *quietest = NULL, *ended = NULL;
     unsigned alive = 0;
 
     *certain = true;
@@ -98,14 +98,17 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         const ft_call *other = quietest ? ft_call_as_of(quietest->call, frame) : NULL;
         if (allocation->released || !call)
             continue;
-        if (call->state == FT_CALL_ENDED)
-            return allocation;
+        if (call->state == FT_CALL_ENDED) {
+            if (!ended || nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0)
+                ended = allocation;
+            continue;
+        }
         alive++;
         if (!other || nstime_cmp(&call->last_time, &other->last_time) < 0)
             quietest = allocation;
     }
-    *certain = alive <= 1;
-    return quietest;
+    *certain = ended || alive <= 1;
+    return ended ? ended : quietest;
 }
 
 static void

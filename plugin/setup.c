@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/findings.h"
 #include "plugin/setup.h"
 #include "plugin/words.h"
 
@@ -194,55 +195,6 @@ json_sdps(json_dumper *json, const ft_reveals *known)
         json_dumper_end_object(json);
         g_free(valid);
     }
-    json_dumper_end_array(json);
-}
-
-static void
-json_note(json_dumper *json, const char *code, const char *text, uint32_t frame)
-{
-    json_dumper_begin_object(json);
-    json_string(json, "code", code);
-    json_string(json, "severity", "note");
-    json_string(json, "text", text);
-    json_dumper_set_member_name(json, "frames");
-    json_dumper_begin_array(json);
-    json_dumper_value_anyf(json, "%u", ft_frame_number(frame));
-    json_dumper_end_array(json);
-    json_dumper_end_object(json);
-}
-
-static uint32_t
-first_media_of(const ft_call *call)
-{
-    return wmem_array_get_count(call->streams) ? (*(const ft_stream **)wmem_array_index(call->streams, 0))->first_frame
-                                               : call->first_frame;
-}
-
-static uint32_t
-seen_twice_in(const ft_call *call)
-{
-    uint32_t count = 0;
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
-        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        count += stream->quality ? stream->quality->seen_twice : 0;
-    }
-    return count;
-}
-
-/* What the capture itself can't tell, as far as its media shows it. */
-static void
-json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
-{
-    json_dumper_set_member_name(json, "findings");
-    json_dumper_begin_array(json);
-    if (call_clock_is_batched(call))
-        json_note(json, "capture_clock_batched",
-                  "Frame times come in batches: no jitter, and no time between different senders, can be told",
-                  first_media_of(call));
-    if (seen_twice_in(call))
-        json_note(json, "seen_twice", wmem_strdup_printf(scope, "The capture has %u media packets twice", seen_twice_in(call)),
-                  first_media_of(call));
     json_dumper_end_array(json);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "plugin/plugin.h"
 #include "plugin/report.h"
+#include "plugin/streams.h"
 #include "plugin/words.h"
 
 #include "calls/frame.h"
@@ -58,14 +59,7 @@ streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, cons
 
 /* ---- what a stream is ---- */
 
-/* What round trips rest on, in order of what they are worth; milliseconds. */
-typedef struct {
-    const char         *basis;
-    const ft_histogram *samples;
-    double              unit;
-} round_trips;
-
-static round_trips
+round_trips
 round_trips_of(wmem_allocator_t *scope, const ft_call *call, const ft_quality *quality)
 {
     const bool clock_is_good = ft_quality_clock(quality) == FT_CLOCK_GOOD;

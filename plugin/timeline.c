@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/findings.h"
 #include "plugin/report.h"
 #include "plugin/setup.h"
 #include "plugin/words.h"
@@ -328,6 +329,7 @@ print_timeline(const report *wanted)
                ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), duration(call), ft_state_text(call),
                ft_end_text(call));
         print_far_end(wanted, call);
+        print_findings(wanted->scope, call);
         printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
         print_story(events);
         g_ptr_array_free(events, TRUE);
@@ -575,6 +577,8 @@ report_start(const char *option, void *user_data)
 
     GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING, report_reset, report_packet,
                                            report_draw, NULL);
+    if (!error)
+        error = findings_gather();
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -195,8 +195,6 @@ def findings(tshark):
     """findings(capture): of all its calls."""
     def run(simulated):
         calls = json.loads(tshark.text(support.write_capture(simulated.write()), "-q", "-z", "facetime,calls,json"))
-        if calls and "findings" not in calls[0]:
-            pytest.skip("this plugin has no findings")
         return [f for call in calls for f in call["findings"]]
     return run
 

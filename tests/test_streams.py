@@ -186,7 +186,7 @@ def test_batched_clock_gives_no_jitter(make_capture, tshark):
     assert stream["clock"] == "media" and stream["jitter"] is None
     assert stream["duration"] == pytest.approx(9.98)
     call, = reports(tshark, capture)["calls"]
-    assert [f["code"] for f in call["findings"]] == ["capture_clock_batched"]
+    assert "capture_clock_batched" in {f["code"] for f in call["findings"]}
 
 
 def pictures(times, clock=90000, ssrc=0x77):

@@ -1,0 +1,20 @@
+/* plugin/findings.h
+ * What a person would write under the capture: each finding a sentence with numbers and the frames that it rests on.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_FINDINGS_H
+#define FT_FINDINGS_H
+
+#include "plugin/report.h"
+
+#include <epan/tap.h>
+
+/* Begins to gather what only all packets tell (once, however many reports ask); an error's text, or NULL. */
+GString *findings_gather(void);
+
+/* The call's findings, as a JSON array and as lines of text. */
+void json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call);
+void print_findings(wmem_allocator_t *scope, const ft_call *call);
+
+#endif
