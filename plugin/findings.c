@@ -809,9 +809,9 @@ hung_up(const view *v, finding *out)
         return say(v, out, "%s hung up: its BYE was answered",
                    !v->all.end_known ? "One side" : v->all.end_is_own ? "The device" : "The peer");
     }
-    if (call->generation != FT_MODERN || !closed)
+    if (call->generation != FT_MODERN || !closed || call->state != FT_CALL_ENDED)
         return false;
-    add_frame(out, closed->frame);
+    add_frame(out, call->end_frame ? call->end_frame : closed->frame);
     return say(v, out, "The device hung up: its own ICMP says that its port is closed");
 }
 

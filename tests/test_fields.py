@@ -27,8 +27,8 @@ TYPES = {
 # The words that facetime.kind and its neighbours take in a filter.
 WORDS = {
     "facetime.kind": ["stun", "turn", "sip", "rtp", "rtcp", "snatmap", "commnat", "quickrelay", "control",
-                      "link", "hbh", "quic", "baseband", "data"],
-    "facetime.generation": ["legacy", "modern"],
+                      "link", "hbh", "quic", "baseband", "data", "gamekit"],
+    "facetime.generation": ["legacy", "modern", "ichat"],
     "facetime.path": ["relay", "direct", "server"],
     "facetime_sip.coding": ["none", "zlib", "raw", "gzip"],
     "facetime_sdp.imageattr.direction": ["send", "recv"],
