@@ -19,7 +19,7 @@ MARKS = {
     "gkstun.radio": "inferred",
     "gkstun.unknown_8002": "unknown",
     "facetime_sdp.hwi.cpu": "guess",
-    "quickrelay.base_stream": "unverified",
+    "facetime_rtp.short_mki.roll": "unverified",
     "baseband.dropped.count": "unverified",
 }
 
