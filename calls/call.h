@@ -130,7 +130,7 @@ typedef struct ft_call {
     unsigned      reservations;     /* devices that hold an allocation with a token, of the call's two */
     ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */
-    nstime_t      direct_time;      /* of the last media on the direct path; zero before */
+    nstime_t      direct_time;      /* of the last media, or answered check, on the direct path; zero before */
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     nstime_t      heard_time;       /* of the last packet that came from the other side */
     bool          relay_seen;       /* a packet through a modern relay */

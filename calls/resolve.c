@@ -564,14 +564,18 @@ keep_clues(const inquiry *q, ft_call *call)
     }
 }
 
+/* Who sends here is here: both devices of a call on one network are known by their own addresses. One that is only sent to may
+ * be anybody's namesake. */
 static void
 keep_ends(const inquiry *q, ft_call *call)
 {
-    const ft_endpoint host = host_of(&q->ends.device);
+    const ft_endpoint host = host_of(&q->ends.device), source = ft_source(q->pinfo);
 
     set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
     set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
+    if (!q->ends.other_is_server && q->packet->clue_count && ft_endpoint_equal(&source, &q->ends.other))
+        set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
     if (!q->ends.other_is_server)
         ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
 }

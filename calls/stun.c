@@ -657,6 +657,8 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, c
     if (packet->path != FT_PATH_DIRECT || !packet->leg || stun->message_class != STUN_SUCCESS)
         return;
     ft_device_learn(pinfo, &source);
+    if (call)
+        call->direct_time = ft_now(pinfo);
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
     if (call && addresses_equal(&pinfo->dst, &call->local.addr) && !ft_endpoint_equal(&source, &call->local))
         ft_call_remote(call, &source, FT_REMOTE_CHECKED);
