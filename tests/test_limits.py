@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Each bound of calls/limits.h: in docs/limits.md, told at the packets that go beyond, all else shown."""
 
+import functools
 import re
 
 import pytest
@@ -17,6 +18,7 @@ FIELDS = ("frame.number", "facetime.limit", "facetime.kind", "facetime.path", "f
           "facetime.peer.port", "facetime.event", "_ws.expert.message")
 
 
+@functools.cache
 def beyond(name):
     """(capture, numbers of the frames beyond the bound, how many frames)"""
     bound, flood, _ = floods.FLOODS[name]
