@@ -10,7 +10,7 @@
 
 #include "calls/limits.h"
 
-#define MAX_CANDIDATES 16   /* calls that one packet may be of; further ones aren't looked at */
+#define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
 #define CALLS_OF_END   4    /* latest calls that an address is known of */
 #define KEY_QUIET_S    20   /* media of a way silent for so long: another key with another SSRC is another call's */
 #define SEQUENCE_STEP  3000 /* RFC 3550 A.1, MAX_DROPOUT: beyond, a sequence doesn't go on */
@@ -84,6 +84,18 @@ ft_resolve_init(void)
 
 /* ---- clues of the packet in hand ---- */
 
+static bool
+is_handed_in(const ft_packet *packet, ft_clue what, const void *bytes, unsigned length)
+{
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const ft_packet_clue *clue = &packet->clues[i];
+        if (clue->what == what && memcmp(clue->bytes, bytes, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What all packets of a datagram have in common is one clue. */
 void
 ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned length)
 {
@@ -91,9 +103,13 @@ ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned leng
     ft_packet *packet = ft_packet_get(pinfo);
 
     length = MIN(length, FT_CLUE_LENGTH);
-    if (!packet || !ft_learning(pinfo) || packet->clue_count >= FT_MAX_CLUES_OF_PACKET ||
-        memcmp(bytes, zeros, length) == 0)
+    if (!packet || !ft_learning(pinfo) || memcmp(bytes, zeros, length) == 0 ||
+        is_handed_in(packet, what, bytes, length))
         return;
+    if (packet->clue_count >= FT_MAX_CLUES_OF_PACKET) {
+        ft_limit_met(pinfo);
+        return;
+    }
 
     ft_packet_clue *clue = &packet->clues[packet->clue_count++];
     memset(clue->bytes, 0, sizeof clue->bytes);
@@ -274,7 +290,7 @@ typedef struct {
     nstime_t           now;
     bool               starts;
     ft_call           *of_leg;
-    ft_call           *candidates[MAX_CANDIDATES];
+    ft_call           *candidates[MAX_CALLS_TRIED];
     unsigned           count;
 } inquiry;
 
@@ -282,7 +298,7 @@ static void
 add_candidate(inquiry *q, ft_call *call)
 {
     call = (ft_call *)ft_call_as_of(call, q->packet->frame);
-    if (!call || q->count >= MAX_CANDIDATES || ft_call_strange(q->packet, call))
+    if (!call || q->count >= MAX_CALLS_TRIED || ft_call_strange(q->packet, call))
         return;
     for (unsigned i = 0; i < q->count; i++) {
         if (q->candidates[i] == call)
@@ -628,15 +644,15 @@ is_of_unseen_game(const inquiry *q)
 static ft_call *
 judge_all(inquiry *q)
 {
-    ft_judgement judged[MAX_CANDIDATES];
-    unsigned best = MAX_CANDIDATES;
+    ft_judgement judged[MAX_CALLS_TRIED];
+    unsigned best = MAX_CALLS_TRIED;
 
     for (unsigned i = 0; i < q->count; i++) {
         judged[i] = try_call(q, q->candidates[i]);
-        if (judged[i].verdict == FT_SAME && (best == MAX_CANDIDATES || judged[i].strength > judged[best].strength))
+        if (judged[i].verdict == FT_SAME && (best == MAX_CALLS_TRIED || judged[i].strength > judged[best].strength))
             best = i;
     }
-    if (best == MAX_CANDIDATES) {
+    if (best == MAX_CALLS_TRIED) {
         if (is_ambiguous(q) || is_of_unseen_game(q))
             return NULL;
         ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, call_before(q));

@@ -308,11 +308,12 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
     const bool is_late = last && last->is_accepted && (int16_t)(rtp->sequence - last->sequence) < 0;
     if (!accepted && last && last->is_accepted)
         return none; /* bytes in the key id's place of a sender whose key ids are known */
+    if (accepted && is_new && !is_late && last && last->is_accepted)
+        trailer.previous = last->short_mki;
+    /* This may move the array that `last` is in. */
     if (flow && is_new && !is_late)
         remember(pinfo, known, &key,
                  &(sender_key_id){ pinfo->num, offset, trailer.short_mki, rtp->sequence, trailer.tag_length, accepted });
-    if (accepted && is_new && !is_late && last && last->is_accepted)
-        trailer.previous = last->short_mki;
     return accepted ? trailer : none;
 }
 

@@ -65,9 +65,15 @@ ALLOCATE = bytes(stun.allocate_request(ID, bytes(8), RELAYED, TICKET))
 BIND = bytes(stun.channel_bind_request(ID, 0x4001, PEER, TICKET))
 NAMES = stun.Candidate(stun.HOST, name(DEVICE), 1), stun.Candidate(stun.HOST, name(CLIENT), 2)
 CHECK = bytes(stun.binding_request(ID, *NAMES, True, 7, 0, first_form=True))     # without a timestamp
-STAMPED = bytes(stun.message(stun.BINDING, stun.REQUEST, ID, [
-    stun.username(*(candidate.id for candidate in NAMES)), stun.protocol(1), stun.ice_version(109),
-    stun.timestamp(0)]))
+
+
+def stamped(names):
+    return bytes(stun.message(stun.BINDING, stun.REQUEST, ID, [
+        stun.username(*(candidate.id for candidate in names)), stun.protocol(1), stun.ice_version(109),
+        stun.timestamp(0)]))
+
+
+STAMPED = stamped(NAMES)
 ANSWER = bytes(stun.binding_response(ID, *NAMES, name(CLIENT), 0, 0, version=None))
 
 
@@ -164,24 +170,33 @@ def branches_per_dialog(most):
 
 
 def flow_moves(most):
-    """Two calls' messages by turns on one flow; the second began when the first had been silent for long."""
+    """Two calls' messages by turns on one flow. The second began when the first had been silent for long, so the first
+    message of the first one after that moves nothing."""
     yield udp(CLIENT, DEVICE, sip_message("INVITE", 0, 1)), False
     for i in itertools.count(1):
         payload = sip_message("INFO" if i > 1 else "INVITE", i % 2, i)
         later = support.Datagram(*name(CLIENT), *name(DEVICE), payload, time=300)
-        wants_to_move = i < most or (i - most) % 2 == 0
-        yield later if i == 1 else udp(CLIENT, DEVICE, payload), i >= most and wants_to_move
+        yield later if i == 1 else udp(CLIENT, DEVICE, payload), i >= most + 2 and (i - most) % 2 == 0
+
+
+def linked(caller, number):
+    """The same link message says that two callers are of one call."""
+    body = modern.link_message(modern.INTERFACE_INFO, [modern.counter(1), modern.interfaces(
+        [(number + 1, modern.WIFI, 1280, 0, 1)])], (number + 1).to_bytes(8, "big") + bytes(12))
+    return udp(at(MODERN_PHONE, caller), MODERN_RELAY, modern.relay(body, attr=modern.ATTR_LINK_MESSAGE))
 
 
 def merges(most):
-    """Calls that turn out to be one, each with the one before it; then with one more."""
+    """Calls that turn out to be one, each with the one before it; then with one more, whose way the first caller takes
+    and leaves again."""
     for i in range(most + 1):
-        yield allocate(at(CLIENT, i)), False
+        yield linked(i, i), False
     for i in range(most, 0, -1):
-        yield udp(at(CLIENT, i - 1), at(CLIENT, i), numbered(CHECK, i)), False
+        yield linked(i - 1, i), False
     for i in itertools.count(most + 1):
-        yield allocate(at(CLIENT, i)), False
-        yield udp(at(CLIENT, i), CLIENT, numbered(CHECK, i)), True
+        yield linked(i, i), False
+        yield linked(0, i), True
+        yield linked(0, 0), True
 
 
 def legs(most):
@@ -208,9 +223,14 @@ def exchanges(most):
 
 
 def stamps(most):
-    """Checks that are sent again, each time with another timestamp, as often as may be."""
+    """Checks that are sent again, each time with another timestamp, as often as may be; of some calls, since each tells
+    no more than so many of them."""
+    each = LIMITS["COUNTED_EVENTS"] // 2    # so many are told of a call
     for i in itertools.count():
-        yield udp(CLIENT, DEVICE, numbered(STAMPED, i // LIMITS["REPEATS"])[:-4] + struct.pack("!I", i)), i >= most
+        if i % each == 0:
+            check = stamped([stun.Candidate(stun.HOST, name(end), 2 * i + n) for n, end in enumerate((DEVICE, CLIENT), 1)])
+        check = numbered(check, i // LIMITS["REPEATS"])[:-4] + struct.pack("!I", i)
+        yield udp(at(CLIENT, i // each), at(DEVICE, i // each), check), i >= most
 
 
 def stamp_repeats(most):
@@ -228,6 +248,7 @@ def repeats(most):
 
 def control_repeats(most):
     """Control messages with one number and ever new content."""
+    yield relayed(b"", stream=1, counter=1, count=True), False
     for i in itertools.count():
         yield relayed(control(1, 7, i)), i >= most
 
@@ -247,14 +268,6 @@ def streams_per_call(most):
         yield udp(CLIENT, RELAY, media(i, i + 1)), i >= most
 
 
-def senders_per_call(most):
-    """One stream that ever new devices send."""
-    yield allocate(CLIENT), False
-    yield udp(DEVICE, CLIENT, CHECK), False
-    for i in itertools.count():
-        yield udp(at(THIRD, i), DEVICE, media(i, 1)), i >= most
-
-
 def media_setups(most):
     """One stream through ever new channels of some relays."""
     each = LIMITS["LEGS_PER_FLOW"]
@@ -267,20 +280,21 @@ def media_setups(most):
 def sdps_per_call(most):
     for i in itertools.count():
         body = ORIGIN + "m=audio 16402 RTP/AVP 104\r\na=rtpmap:104 AAC-ELD/24000\r\n"
-        yield udp(CLIENT, DEVICE, sip_message("INVITE", 0, i + 1, body)), i >= most
+        yield udp(CLIENT, DEVICE, sip_message("UPDATE" if i else "INVITE", 0, i + 1, body)), i >= most
 
 
 def sdp_codecs(most):
     """Bodies with 256 payload types each, as many in each call as may be."""
     body = ORIGIN + ("m=audio 16402 RTP/AVP" + 32 * " 104" + "\r\na=rtpmap:104 AAC-ELD/24000\r\n") * 8
     for i in itertools.count():
-        call = i // LIMITS["SDPS_PER_CALL"]
-        yield (udp(at(CLIENT, call), at(DEVICE, call), sip_message("INVITE", call, i + 1, body)),
-               (i + 1) * 256 > most)
+        call, number = divmod(i, LIMITS["SDPS_PER_CALL"])
+        message = sip_message("UPDATE" if number else "INVITE", call, number + 1, body)
+        yield udp(at(CLIENT, call), at(DEVICE, call), message), (i + 1) * 256 > most
 
 
 def names_per_call(most):
     """Media of ever new participants."""
+    yield relayed(b"", stream=1, counter=1, count=True), False
     for i in itertools.count():
         body = modern.rtp(104, i & 0xFFFF, 480 * i, 1, bytes(40), MKI)
         yield relayed(body, participant=(i + 1).to_bytes(8, "big"), stream=1), i >= most
@@ -291,6 +305,12 @@ def events(most):
     yield allocate(CLIENT), False
     for i in itertools.count():
         yield udp(CLIENT, RELAY, BIND), 2 + i > most
+
+
+def counted_events(most):
+    """One check again and again: each but the first is told."""
+    for i in itertools.count():
+        yield udp(CLIENT, DEVICE, CHECK), 2 + i > most
 
 
 def findings(most):
@@ -310,16 +330,6 @@ def devices(most):
         yield udp(RELAY, CLIENT, answer), 1 + i >= most
 
 
-def targets(most):
-    """Binds to ever new peers, of some clients."""
-    for i in itertools.count():
-        client = at(CLIENT, i // 1000)
-        if i % 1000 == 0:
-            yield allocate(client), False
-        yield udp(client, RELAY, stun.channel_bind_request(
-            i.to_bytes(12, "big"), 0x4002 + i % 1000, name((0x2C000001 + i, 16402)), TICKET)), i >= most
-
-
 def http_checks(most):
     """Devices that ask Apple's web server whether they are connected."""
     for i in itertools.count():
@@ -327,11 +337,11 @@ def http_checks(most):
 
 
 def offers(most):
-    """Link messages with 63 candidates each."""
+    """Link messages with 63 candidates each, which stand in one table with the phone and its host."""
     for i in itertools.count():
-        places = [(modern.HOST, (name(at(DEVICE, i))[0], 1024 + port), modern.WIFI) for port in range(63)]
+        places = [(modern.HOST, (name(at((0x2C000001, 0), i))[0], 1024 + port), modern.WIFI) for port in range(63)]
         message = modern.link_message(modern.CONNECTION_DATA, [modern.counter(1), modern.connection_data(places)])
-        yield relayed(message, attr=modern.ATTR_LINK_MESSAGE), (i + 1) * 63 > most
+        yield relayed(message, attr=modern.ATTR_LINK_MESSAGE), 2 + (i + 1) * 63 > 2 * most
 
 
 def preparations(most):
@@ -377,10 +387,21 @@ def ties(most):
     return in_chains((control(1 + i, 7, i) for i in itertools.count()), most)
 
 
+def mkis(most):
+    """Media of one sender whose key changes with each packet."""
+    def bodies():
+        for i in itertools.count():
+            key = i.to_bytes(4, "big") + MKI[4:]
+            yield modern.rtp(104, i & 0xFFFF, 480 * i & 0xFFFFFFFF, 1, bytes(8), key)
+    return in_chains(bodies(), most)
+
+
 def short_keys(most):
     """One sender of 2026 whose key id changes with each packet."""
     return in_chains((struct.pack("!BBHIIHI", 0x80, 104, i & 0xFFFF, 480 * i, STREAM, 0x10 + i % 0xFFF0, 0x20)
                       for i in itertools.count()), most)
+
+
 def pod(number, next_byte, phone=MODERN_PHONE):
     """A short-header packet of QUIC with a connection id of 4 bytes, of the shape that media has."""
     return udp(phone, MODERN_RELAY, struct.pack("!BIB", 0x40, 0x00800000 | number, next_byte) + bytes(40))
@@ -417,25 +438,24 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, invites_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
     (None, branches_per_dialog, "facetime.kind == \"sip\" && sip.Call-ID"),
     (None, flow_moves, "facetime.kind == \"sip\" && facetime.call"),
-    (None, merges, "facetime.call && stun.id"),
+    (None, merges, "facetime.call && facetime_link.interface"),
     (None, legs, "facetime.kind == \"turn\" && stun.id || stun.channel && data"),
     (None, legs_per_flow, "facetime.kind == \"turn\" && stun.id"),
     (None, exchanges, "facetime.kind == \"stun\" && gkstun.username.source"),
     ("EXCHANGES", stamps, "facetime.kind == \"stun\" && gkstun.timestamp"),
     ("REPEATS", stamp_repeats, "facetime.kind == \"stun\" && gkstun.timestamp"),
     (None, repeats, "facetime.kind == \"stun\" && gkstun.username.source"),
-    ("REPEATS", control_repeats, "facetime.kind == \"control\" && facetime_control.counter"),
+    ("REPEATS", control_repeats, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.counter"),
     (None, streams, "facetime.kind == \"turn\" || facetime.kind == \"rtp\" && rtp.ssrc"),
     (None, streams_per_call, "facetime.kind == \"turn\" || facetime.kind == \"rtp\" && rtp.ssrc"),
-    ("STREAMS_PER_CALL", senders_per_call, "stun.id || facetime.kind == \"rtp\" && rtp.ssrc"),
     (None, media_setups, "facetime.kind == \"turn\" || facetime.kind == \"rtp\" && rtp.ssrc"),
     (None, sdps_per_call, "facetime.kind == \"sip\" && sdp.media"),
     (None, sdp_codecs, "facetime.kind == \"sip\" && sdp.media"),
-    (None, names_per_call, "facetime.kind == \"rtp\" && quickrelay.participant"),
+    (None, names_per_call, "quickrelay.counter || facetime.kind == \"rtp\" && quickrelay.participant"),
     (None, events, "facetime.kind == \"turn\" && stun.id"),
+    (None, counted_events, "facetime.kind == \"stun\" && gkstun.username.source"),
     ("EVENTS", findings, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.video.frame_sequence"),
     (None, devices, "facetime.kind == \"turn\" && stun.id"),
-    ("DEVICES", targets, "facetime.kind == \"turn\" && stun.id"),
     ("DEVICES", http_checks, "facetime && http.request.method"),
     ("DEVICES", offers, "facetime.kind == \"link\" && facetime_link.candidate.port"),
     (None, preparations, "facetime.kind == \"snatmap\" && snatmap.nonce"),
@@ -444,6 +464,7 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, relay_counters, "facetime.kind == \"quickrelay\" && quickrelay.counter"),
     (None, relay_links, "facetime.kind == \"link\" && facetime_link.interface"),
     (None, control_messages, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.counter"),
+    (None, mkis, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.mki"),
     (None, short_keys, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.short_mki"),
     (None, quic_ids, "quickrelay.counter || facetime.kind == \"quic\" && quic"),
     (None, quic_ids_per_flow, "quickrelay.counter || facetime.kind == \"quic\" && quic"),
