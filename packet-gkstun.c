@@ -884,7 +884,8 @@ sent_time(const stun_message *message, const ft_exchange *exchange)
 
     if (sent)
         return sent->frame < frame ? &sent->time : NULL;
-    if (!exchange || exchange->response_frame != frame || exchange->repeated_frame)
+    if (!exchange || exchange->response_frame != frame || exchange->repeated_frame ||
+        (message->facts.has_timestamp && exchange->sent))
         return NULL;
     return &exchange->request_time;
 }

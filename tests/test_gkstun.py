@@ -517,9 +517,9 @@ CHANNEL_EVENTS = ("early_channel_data", "released_channel_used", "relay_released
                  id="bound, and refused when asked again"),
     pytest.param([bind(1), bind(1), USE, bound(1), USE], {2: "channel_bind_retransmitted", 3: "early_channel_data"},
                  id="sent again"),
-    pytest.param([bind(1), bound(1), bind(2, 0x4003), bound(2), bind(3, lifetime=0), USE,
+    pytest.param([bind(1), bound(1), bind(2, 0x4003), bound(2), bind(3, lifetime=0), USE, bound(3), USE,
                   to_relay(channel_data(0x4003, BINDING_RESPONSE))],
-                 {5: "relay_released", 6: "released_channel_used"}, id="one of two channels released"),
+                 {5: "relay_released", 8: "released_channel_used"}, id="one of two channels released, when answered"),
 ])
 def test_channel_used_as_its_binds_are_answered(tshark, make_capture, frames, told):
     """Early is what a channel carries before any answer to its bind; told: frame to event, behind an allocation."""
