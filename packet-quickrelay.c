@@ -745,15 +745,6 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
     return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, false);
 }
 
-/* A control message's key id is the head of an MKI: of a UUID, which has its version there, or of one of 2026. */
-static bool
-has_key_id(tvbuff_t *tvb, int control)
-{
-    const uint8_t *key_id = tvb_get_ptr(tvb, control + 2, 8);
-
-    return key_id[6] >> 4 == 4 || (ft_key_id_is_named(key_id) && ft_mki_is_fresh(tvb_get_ntohs(tvb, control + 2)));
-}
-
 static bool
 proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
 {
@@ -767,8 +758,6 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
         return proves_hbh(tvb, header->end, length);
     case BODY_RTP:
         return proves_rtp(tvb, pinfo, header, length, ports_agree);
-    case BODY_CONTROL:
-        return ports_agree && length > CONTROL_HEADER && has_key_id(tvb, header->end);
     case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
         return ports_agree && (header->flags == (FLAG_COUNTER | FLAG_COUNTED | FLAG_STREAM) ||
                                header->flags == (FLAG_STATS | FLAG_COUNTER));

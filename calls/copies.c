@@ -95,7 +95,9 @@ is_copy(const datagram *now, const datagram *before)
     if ((now->ip_id || before->ip_id) && now->source.addr.type == before->source.addr.type &&
         now->ip_id != before->ip_id)
         return false;
-    return passed <= (has_ids ? COPY_S : AT_ONCE_S) && (is_same_way(now, before) || is_translated(now, before));
+    if (is_same_way(now, before)) /* without an IP id, only where nothing of the flow came between: clocks may be batched */
+        return has_ids ? passed <= COPY_S : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
+    return passed <= (has_ids ? COPY_S : AT_ONCE_S) && is_translated(now, before);
 }
 
 static void
@@ -152,6 +154,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
         remember(now);
+    flow->last_datagram = now->frame;
 }
 
 void

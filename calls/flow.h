@@ -61,6 +61,7 @@ typedef struct ft_flow {
     uint32_t      vlan[2];          /* of each heading; FT_NO_VLAN until a packet shows it */
     struct ft_flow *other_vlan;     /* the same 5-tuple in another VLAN: other devices, with the same private addresses */
     struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
+    uint32_t      last_datagram;    /* id of its latest frame */
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
