@@ -6,6 +6,7 @@
 
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/resolve.h"
 #include <epan/ipproto.h>
 
 #define AT_ONCE_S     0.002 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
@@ -74,13 +75,27 @@ is_same_way(const datagram *one, const datagram *other)
     return one->flow == other->flow && ft_endpoint_equal(&one->source, &other->source);
 }
 
-/* A NAT leaves one end as it is, 464XLAT changes the family of both. */
+/* Inside and outside of a NAT; a device that sends the same over two networks has two addresses of one kind. */
+static bool
+is_nat_pair(const ft_endpoint *one, const ft_endpoint *other)
+{
+    return ft_is_private(&one->addr) != ft_is_private(&other->addr);
+}
+
+/* A NAT leaves one end as it is, 464XLAT changes the family of both, a router between VLANs neither end. */
 static bool
 is_translated(const datagram *one, const datagram *other)
 {
-    return one->flow != other->flow && (ft_endpoint_equal(&one->source, &other->source) ||
-                                        ft_endpoint_equal(&one->destination, &other->destination) ||
-                                        one->source.addr.type != other->source.addr.type);
+    const bool same_source = ft_endpoint_equal(&one->source, &other->source);
+    const bool same_destination = ft_endpoint_equal(&one->destination, &other->destination);
+
+    if (one->flow == other->flow)
+        return false;
+    if (same_source && same_destination)
+        return true;
+    return (same_source && is_nat_pair(&one->destination, &other->destination)) ||
+           (same_destination && is_nat_pair(&one->source, &other->source)) ||
+           one->source.addr.type != other->source.addr.type;
 }
 
 static bool

@@ -185,8 +185,8 @@ ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value)
 /* ---- ends ---- */
 
 /* RFC 1918, RFC 6598, link-local; RFC 4193. */
-static bool
-is_private(const address *addr)
+bool
+ft_is_private(const address *addr)
 {
     if (addr->type == AT_IPv4) {
         const uint8_t *b = (const uint8_t *)addr->data;
@@ -252,7 +252,7 @@ set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_cal
 void
 ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
 {
-    if (ft_learning(pinfo) && call && !is_private(&end->addr))
+    if (ft_learning(pinfo) && call && !ft_is_private(&end->addr))
         set_call_of_end(pinfo, what, end, call);
 }
 

@@ -34,6 +34,9 @@ ft_call *ft_call_resolve(packet_info *pinfo, bool starts);
 /* The call of the packet's way, if it goes on, without judging: for media of a sender that is known there. First pass. */
 ft_call *ft_call_quick(packet_info *pinfo);
 
+/* An address that means nothing outside of its network, and may be anybody's there. */
+bool ft_is_private(const address *addr);
+
 /* Once, when the front door is registered. */
 void ft_resolve_init(void);
 
