@@ -750,8 +750,8 @@ static void
 set_up_end(packet_info *pinfo, const ft_packet *packet, const address *host, uint32_t port,
            const address *other, uint32_t other_port, uint32_t sdp_frame, rtp_dyn_payload_t *codecs)
 {
-    const uint32_t known_frame = setup_frame_of(packet, sdp_frame);
-    const uint32_t setup_frame = known_frame ? known_frame : ft_frame_id(pinfo);
+    const uint32_t known_frame = ft_frame_number(setup_frame_of(packet, sdp_frame));
+    const uint32_t setup_frame = known_frame ? known_frame : pinfo->num;
     const char *method = sdp_frame ? "SDP" : "FaceTime";
     end_name name;
 
@@ -1337,9 +1337,9 @@ show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
 
 /* How long the RTCP packet at this offset is: to the end where its length doesn't fit. */
 static int
-rtcp_length(tvbuff_t *tvb, int offset)
+rtcp_length(tvbuff_t *tvb, int offset, int end)
 {
-    const int left = (int)tvb_reported_length_remaining(tvb, offset);
+    const int left = end - offset;
     const int length =
         tvb_captured_length_remaining(tvb, offset) >= 4 ? 4 + 4 * tvb_get_ntohs(tvb, offset + 2) : left;
 
@@ -1394,7 +1394,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     learn_rtcp(tvb, pinfo);
     set_up_media(pinfo, packet, packet->media_setup_frame);
     for (int offset = 0; offset < end;) {
-        const int length = rtcp_length(tvb, offset);
+        const int length = rtcp_length(tvb, offset, end);
         const bool is_ltr = known_app(tvb, offset, length) == NAME_LTR;
         const bool is_last = offset + length >= end;
         const int piece_end = is_ltr ? offset : offset + length;
@@ -1412,7 +1412,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
         offset += length;
     }
     for (int offset = 0; offset < end;) {
-        const int length = rtcp_length(tvb, offset);
+        const int length = rtcp_length(tvb, offset, end);
         const uint32_t name = known_app(tvb, offset, length);
         if (name)
             show_app(tree, tvb, pinfo, offset, length, name);

@@ -435,9 +435,9 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
 }
 
 static void
-show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo)
+show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
         if (event->hindsight && !pinfo->fd->visited)
             continue;
         if (!event->hindsight)
@@ -549,7 +549,7 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
         remember_limit(pinfo);
     if (packet->limit_hit || limit_was_met(pinfo))
         expert_add_info(pinfo, line, &ei_limit);
-    show_events(tree, line, tvb, pinfo);
+    show_events(tree, line, tvb, pinfo, packet);
 }
 
 /* The end of a packet's dissection: its line, and the tap. */

@@ -27,12 +27,26 @@ ft_event_often(ft_event_id id)
     return rows[id].often;
 }
 
+static const ft_event *
+of_part(const ft_event *event, unsigned part)
+{
+    while (event && event->part != part)
+        event = event->next;
+    return event;
+}
+
 const ft_event *
-ft_events_of(packet_info *pinfo)
+ft_event_first(packet_info *pinfo, const ft_packet *packet)
 {
     const ft_frame *frame = ft_frame_get(pinfo);
 
-    return frame ? frame->events : NULL;
+    return frame ? of_part(frame->events, packet->part) : NULL;
+}
+
+const ft_event *
+ft_event_next(const ft_event *event)
+{
+    return of_part(event->next, event->part);
 }
 
 /* False where its row says that it was told often enough. */
@@ -113,6 +127,8 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id, other_frame, format, arguments);
     va_end(arguments);
     packet->limit_hit |= event == NULL;
+    if (event)
+        event->part = packet->part;
     return event;
 }
 

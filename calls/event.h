@@ -68,9 +68,10 @@ typedef struct ft_event {
     ft_path          path;
     struct ft_call  *call;          /* may be NULL */
     const char      *text;
+    unsigned         part;          /* of the frame: the datagram that it is told at */
     nstime_t         length;        /* of the silence that media_gap and handover tell of */
     bool             hindsight;     /* known only from later frames: shown from the second pass on */
-    struct ft_event *next;          /* of the same frame */
+    struct ft_event *next;          /* of the same frame, any part */
 } ft_event;
 
 /* Name by id, and how often it is told. */
@@ -87,7 +88,8 @@ ft_event *ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame,
 ft_event *ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call *call, ft_path path,
                           ft_event_id id, uint32_t other_frame, const char *format, ...) G_GNUC_PRINTF(7, 8);
 
-/* The events of the frame in hand, in the order of recording; NULL if none. */
-const ft_event *ft_events_of(packet_info *pinfo);
+/* The first event of this packet, and the one after an event, in the order of recording; NULL if there is none. */
+const ft_event *ft_event_first(packet_info *pinfo, const ft_packet *packet);
+const ft_event *ft_event_next(const ft_event *event);
 
 #endif

@@ -7,6 +7,7 @@
 #include <epan/proto_data.h>
 
 #define RECORD_KEY 0
+#define PARTS_KEY  1 /* in the packet's own memory */
 
 /* From this number on, ids are larger by `dropped`. */
 typedef struct {
@@ -150,6 +151,15 @@ const struct ft_packet *
 ft_frame_shown_packet(packet_info *pinfo)
 {
     return (const struct ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_frame, RECORD_KEY);
+}
+
+unsigned
+ft_frame_next_part(packet_info *pinfo)
+{
+    const unsigned part = GPOINTER_TO_UINT(p_get_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY));
+
+    p_set_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY, GUINT_TO_POINTER(part + 1));
+    return part;
 }
 
 ft_frame *

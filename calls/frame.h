@@ -56,6 +56,9 @@ ft_frame *ft_frame_make(packet_info *pinfo);
 void ft_frame_show_packet(packet_info *pinfo, struct ft_packet *packet);
 const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
 
+/* How many datagrams of the frame were counted before this one: a TCP segment, a tunnel or an ICMP error holds several. */
+unsigned ft_frame_next_part(packet_info *pinfo);
+
 /* Once, when the front door is registered; proto: whose per-frame data it is. */
 void ft_frame_init(int proto);
 

@@ -20,6 +20,7 @@ ft_packet_begin(packet_info *pinfo)
     ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
 
     packet->frame = ft_frame_id(pinfo);
+    packet->part = ft_frame_next_part(pinfo);
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
     packet->is_first_pass = !pinfo->fd->visited;
     packet->outer = ft_hand;

@@ -37,6 +37,7 @@ typedef struct {
 
 typedef struct ft_packet {
     uint32_t        frame;              /* id (calls/frame.h) */
+    unsigned        part;               /* how many datagrams of the frame came before this one */
     ft_kind         kind;               /* of the innermost content: the last dissector to set it wins */
     ft_generation   generation;
     ft_path         path;

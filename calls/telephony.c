@@ -39,11 +39,11 @@ state_of(const ft_call *call)
 }
 
 static char *
-comment_of(packet_info *pinfo, ft_path path)
+comment_of(packet_info *pinfo, const ft_packet *packet)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, val_to_str_const(path, ft_path_vals, ""));
+    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, val_to_str_const(packet->path, ft_path_vals, ""));
 
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
         wmem_strbuf_append_printf(text, ", %s", ft_event_name(event->id));
     return wmem_strbuf_finalize(text);
 }
@@ -67,6 +67,6 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
     told->call_comment = (char *)val_to_str_const(call->generation, ft_generation_vals, "");
     told->frame_label = (char *)val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
-    told->frame_comment = comment_of(pinfo, packet->path);
+    told->frame_comment = comment_of(pinfo, packet);
     tap_queue_packet(voip_tap, pinfo, told);
 }

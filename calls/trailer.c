@@ -295,7 +295,7 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
 
     const sender_key key = { flow, flow ? ft_flow_heading(flow, pinfo) : FT_ASTRAY, rtp->ssrc };
     wmem_array_t *known = flow ? (wmem_array_t *)wmem_map_lookup(senders, &key) : NULL;
-    const sender_key_id *last = key_id_before(known, pinfo->num, offset);
+    const sender_key_id *last = key_id_before(known, ft_frame_id(pinfo), offset);
     if (trailer.form == FT_TRAILER_NONE)
         trailer = choose_tagged(tvb, payload, rtp->sequence, tag_length, last);
     if (trailer.form == FT_TRAILER_NONE)
@@ -313,7 +313,7 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
     /* This may move the array that `last` is in. */
     if (flow && is_new && !is_late)
         remember(pinfo, known, &key,
-                 &(sender_key_id){ pinfo->num, offset, trailer.short_mki, rtp->sequence, trailer.tag_length, accepted });
+                 &(sender_key_id){ ft_frame_id(pinfo), offset, trailer.short_mki, rtp->sequence, trailer.tag_length, accepted });
     return accepted ? trailer : none;
 }
 
@@ -344,7 +344,7 @@ ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *partici
         ft_limit_met(pinfo);
         return;
     }
-    wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(pinfo->num));
+    wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 static uint32_t
@@ -352,7 +352,7 @@ media_frame_before(const packet_info *pinfo, const media_key *key)
 {
     const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(media_frames, key));
 
-    return frame < pinfo->num ? frame : 0;
+    return frame < ft_frame_id(pinfo) ? frame : 0;
 }
 
 /* Of the participant that the header names, else of a sender whose headers name none. */
@@ -395,16 +395,16 @@ ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stan
 
     if (!known)
         return false;
-    if (ft_learning(pinfo) && known->last_frame != pinfo->num) {
+    if (ft_learning(pinfo) && known->last_frame != ft_frame_id(pinfo)) {
         const bool agrees = known->agreeing && known->key == key && (stands_alone || known->ssrc == rtp->ssrc);
         known->agreeing = agrees ? known->agreeing + 1 : 1;
         known->key = key;
         known->ssrc = rtp->ssrc;
-        known->last_frame = pinfo->num;
+        known->last_frame = ft_frame_id(pinfo);
         if (known->agreeing >= AGREEING_PACKETS && !known->proven_frame)
-            known->proven_frame = pinfo->num;
+            known->proven_frame = ft_frame_id(pinfo);
     }
-    return known->proven_frame && known->proven_frame <= pinfo->num;
+    return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
 }
 
 /* ---- RTP as others ask for it ---- */

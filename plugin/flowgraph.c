@@ -138,11 +138,11 @@ label_of_event(packet_info *pinfo, const ft_event *event, const char *label, boo
 
 /* What happens once before what a flood repeats. */
 static const char *
-event_label(packet_info *pinfo, const char *label, bool of_media)
+event_label(packet_info *pinfo, const ft_packet *packet, const char *label, bool of_media)
 {
     const char *counted = NULL;
 
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
         const char *better = label_of_event(pinfo, event, label, of_media);
         if (better && ft_event_often(event->id) != FT_COUNTED)
             return better;
@@ -165,8 +165,8 @@ comment_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
     GString *text = g_string_new("");
 
     g_string_printf(text, "Call %u, %s", call->number, val_to_str_const(packet->path, ft_path_vals, "?"));
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
-        g_string_append_printf(text, "%s%s", event == ft_events_of(pinfo) ? ": " : "; ", event->text);
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
+        g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ", event->text);
     return g_string_free(text, FALSE);
 }
 
@@ -197,7 +197,7 @@ ended_by(const ft_packet *packet, const ft_call *call)
 static bool
 is_wanted(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
-    return !is_media(packet) || ft_events_of(pinfo) || ended_by(packet, call);
+    return !is_media(packet) || ft_event_first(pinfo, packet) || ended_by(packet, call);
 }
 
 static const char *
@@ -208,7 +208,7 @@ label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
                         : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
                                                       : info_label(pinfo, packet);
 
-    return event_label(pinfo, label, of_media);
+    return event_label(pinfo, packet, label, of_media);
 }
 
 /* ---- items ---- */
@@ -285,9 +285,9 @@ discard(ws_sequence_item *item)
 
 /* Stories are not folded, floods are: what is told at each packet, counted, or told by no event at all. */
 static bool
-may_repeat(packet_info *pinfo)
+may_repeat(packet_info *pinfo, const ft_packet *packet)
 {
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
         if (ft_event_often(event->id) != FT_COUNTED)
             return false;
     }
@@ -317,7 +317,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     item->display = TRUE;
     sequence_analysis_use_color_filter(pinfo, item);
 
-    ws_sequence_item *earlier = may_repeat(pinfo) ? find_alike(info, item) : NULL;
+    ws_sequence_item *earlier = may_repeat(pinfo, packet) ? find_alike(info, item) : NULL;
     if (earlier) {
         fold(earlier, pinfo->num);
         discard(item);

@@ -142,7 +142,7 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
         count_payload_type(tree, pinfo, packet);
     count_attributes(tree, packet);
     count_losses(tree, pinfo, packet);
-    for (const ft_event *event = ft_events_of(pinfo); event; event = event->next)
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
         stats_tree_tick_pivot(tree, branch_nodes[BY_EVENT], ft_event_name(event->id));
     return TAP_PACKET_REDRAW;
 }

@@ -53,7 +53,7 @@ report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
     if (!wanted->filtered)
         return TAP_PACKET_DONT_REDRAW;
     /* A BYE may get an event by hindsight. */
-    if (packet->kind == FT_KIND_SIP || ft_events_of(pinfo))
+    if (packet->kind == FT_KIND_SIP || ft_event_first(pinfo, packet))
         g_hash_table_add(wanted->frames, GUINT_TO_POINTER(packet->frame));
     if (packet->call)
         g_hash_table_add(wanted->calls, packet->call);

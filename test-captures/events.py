@@ -59,6 +59,7 @@ class _Call:
         self.username_seen = self.answered = self.ended = self.rang = self.direct_ready = self.one_way = False
         self.legs, self.heard, self.media = {}, {}, {}
         self.last_bye, self.bye_answered = None, False
+        self.restarted = False
         self.invites, self.relays, self.own = set(), set(), set()
 
 
@@ -89,8 +90,6 @@ def tell(cap):
 def _first_packet(cap, frame):
     if frame["call"] not in cap.start_open:
         frame["events"].append("call_started")
-    if frame["call"] in cap.restarts:
-        frame["events"].append("call_restarted")
 
 
 def _by_itself(cap, frame):
@@ -196,6 +195,9 @@ class _Legs:
 
 def _in_call(cap, frame, call, checks):
     stun, sip = frame.get("stun") or {}, frame.get("sip") or {}
+    if frame["call"] in cap.restarts and "binds" in frame and not call.restarted:
+        call.restarted = True                   # an allocation names no far end, so this is the first that does
+        frame["events"].append("call_restarted")
     if frame.get("legacy_username") and not call.username_seen:
         call.username_seen = True
         frame["events"].append("legacy_username")

@@ -11,8 +11,8 @@ import pytest
 
 import support
 
-OWN = ("baseband", "commnat", "facetime", "facetime_control", "facetime_link", "facetime_rtp", "facetime_sdp",
-       "facetime_sip", "gkstun", "quickrelay", "snatmap")
+OWN = ("baseband", "commnat", "facetime", "facetime_control", "facetime_link", "facetime_rtcp", "facetime_rtp",
+       "facetime_sdp", "facetime_sip", "gamekit", "gkstun", "quickrelay", "snatmap")
 STOCK = ("frame", "ip", "udp")
 
 # What an engine's parser takes from a JSON value, by type of the mapping

@@ -437,7 +437,7 @@ EVENTS = {
         ("connectivity_check", 73, 75), ("call_started", 92, 9600), ("reserved_allocation", 92, 9600),
         ("early_channel_data", 101, 9609), ("legacy_username", 101, 9609), ("nominated", 107, 136, 9630),
         ("nonstandard_sdp", 110, 115, 9634, 9637), ("call_answered", 115, 9637), ("path_switch", 149, 151, 6893),
-        ("relay_released", 150, 9971), ("call_ended", 9598, 9960), ("call_restarted", 9600),
+        ("relay_released", 150, 9971), ("call_ended", 9598, 9960), ("call_restarted", 9608),
         ("bye_retransmitted", 9605, 9623, 9633), ("bye_unanswered", 9633), ("binding_retransmitted", 9619, 9624),
         ("released_channel_used", 6893, 9598, 9605, 9623, 9633), ("media_on_both_paths", 6893),
         ("relay_ready", 103, 9611), ("invite", 110, 9634), ("ringing", 114, 9636), ("direct_ready", 135),
