@@ -1151,6 +1151,7 @@ learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
 static void
 learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_relay_header *relay)
 {
+    ft_quality_seen_twice(pinfo, rtp->fixed.ssrc);
     if (!ft_learning(pinfo))
         return;
     if (ft_trailer_is_short(&rtp->trailer))

@@ -1134,14 +1134,17 @@ is_icmp(const packet_info *pinfo)
     return proto_is_frame_protocol(pinfo->layers, "icmp") || proto_is_frame_protocol(pinfo->layers, "icmpv6");
 }
 
-/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well, and QUIC keeps count of its
- * packets. */
+/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well, QUIC keeps count of its
+ * packets, and what the user chose by Decode As is shown once. */
 static int
 admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
 {
-    const bool shown = (found->shape == FT_SHAPE_STUN && proto_is_frame_protocol(pinfo->layers, "stun")) ||
-                       (found->shape == FT_SHAPE_SIP && proto_is_frame_protocol(pinfo->layers, "sip")) ||
-                       (found->shape == FT_SHAPE_QUIC && proto_is_frame_protocol(pinfo->layers, "quic"));
+    static const char *const shown_by[FT_SHAPE_COUNT] = {
+        [FT_SHAPE_STUN] = "stun",       [FT_SHAPE_SIP] = "sip",         [FT_SHAPE_QUIC] = "quic",
+        [FT_SHAPE_SNATMAP] = "snatmap", [FT_SHAPE_COMMNAT] = "commnat", [FT_SHAPE_BASEBAND] = "baseband",
+    };
+    const char *protocol = shown_by[found->shape];
+    const bool shown = protocol && proto_is_frame_protocol(pinfo->layers, protocol);
 
     return dissect_datagram(found->shape, tvb, pinfo, tree,
                             ft_flow_claim(pinfo, found->shape, found->generation, false), found->generation,

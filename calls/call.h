@@ -50,7 +50,6 @@ typedef struct ft_stream {
     nstime_t    first_time, last_time; /* of ft_now(): earliest and latest */
     uint32_t    packets;            /* distinct RTP packets */
     uint32_t    copies;             /* packets sent again, on any path */
-    uint32_t    seen_twice;         /* datagrams that the capture has twice */
     ft_leg     *ways[FT_MAX_WAYS_PER_STREAM]; /* in order of use; later ones count as the last */
     unsigned    way_count;
     ft_sequence sequence;           /* losses, reordering */

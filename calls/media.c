@@ -258,6 +258,14 @@ find_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
     return NULL;
 }
 
+struct ft_stream *
+ft_media_stream(const ft_call *call, uint32_t ssrc)
+{
+    ft_stream *stream = find_stream(call, ssrc, true);
+
+    return stream ? stream : find_stream(call, ssrc, false);
+}
+
 /* True where any sender of the call was last seen at this end as the device's. */
 static bool
 is_device(const ft_call *call, const address *end)
@@ -776,7 +784,7 @@ ft_rtp_cut(packet_info *pinfo)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !ft_learning(pinfo) || packet->seen_before)
+    if (!packet || !ft_learning(pinfo))
         return;
     ft_call_resolve(pinfo, true);
     if (!packet->call)
@@ -801,12 +809,6 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         return;
 
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    if (packet->seen_before) {
-        ft_stream *known = find_stream(packet->call, rtp->ssrc, seen.outgoing);
-        if (known)
-            known->seen_twice++;
-        return;
-    }
     ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
     packet->stream = stream;
     if (!stream)

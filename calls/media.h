@@ -70,9 +70,12 @@ typedef struct {
     const uint8_t *key;         /* the first FT_KEY_LENGTH bytes of the sender's key id, NULL where it shows none */
 } ft_rtp;
 
-/* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path, gaps, losses. What was
- * seen before (packet->seen_before) is counted as that and teaches nothing. First pass only. */
+/* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path, gaps, losses. First
+ * pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
+
+/* The newest stream of the call with this SSRC, whichever way it goes; or NULL. */
+struct ft_stream *ft_media_stream(const struct ft_call *call, uint32_t ssrc);
 
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss. First pass only. */
 void ft_rtp_cut(packet_info *pinfo);

@@ -838,6 +838,17 @@ is_seen_twice(const ft_sequence_packet *number, ft_path path, int64_t now)
     return was_here && (uint32_t)(now / 1000) - first->frame <= SEEN_TWICE_US / 1000;
 }
 
+void
+ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_call *call = packet && packet->seen_before && !pinfo->fd->visited ? ft_call_of_packet(pinfo) : NULL;
+    const ft_stream *stream = call ? ft_media_stream(call, ssrc) : NULL;
+
+    if (stream && stream->quality)
+        stream->quality->seen_twice++;
+}
+
 /* First media: once a stream, and once a stream's first packet on the direct path. */
 static void
 tell_setup(packet_info *pinfo, const ft_quality *quality, ft_medium medium, ft_path path)
@@ -860,11 +871,6 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
 
     if (!stream || !ft_learning(pinfo))
         return;
-    if (packet->seen_before) {
-        if (stream->quality)
-            stream->quality->seen_twice++;
-        return;
-    }
     const int64_t now = ft_quality_now(pinfo);
     if (!stream->quality)
         stream->quality = new_quality(pinfo, stream, now);

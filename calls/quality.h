@@ -132,6 +132,10 @@ typedef struct {
     bool    clock_is_good;      /* the capture clock could be believed, as judged up to here */
 } ft_mark;
 
+/* The packet in hand is RTP that was seen before (packet->seen_before; nothing is done elsewhere): its stream counts it.
+ * First pass. */
+void ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc);
+
 /* Learns from one RTP packet of the packet in hand. First pass; call it once a packet, after ft_rtp_learn(). */
 void ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts);
 

@@ -68,8 +68,8 @@ def in_control(body):
     return relayed(body, "0000")
 
 
-def rtp(sequence=1, mki=MKI):
-    return relayed(struct.pack("!BBHII", 0x80, 104, sequence, 480, 0xADA4493F) + bytes(40) + mki + bytes(4),
+def rtp(sequence=1, mki=MKI, ssrc=0xADA4493F):
+    return relayed(struct.pack("!BBHII", 0x80, 104, sequence, 480, ssrc) + bytes(40) + mki + bytes(4),
                    "2040 5813")
 
 
@@ -400,8 +400,8 @@ def test_links_of_another_flow_of_the_call(make_capture, tshark):
     stranger = bytes.fromhex("0123456789ab4def8123456789abcdef")
     capture = make_capture([down(relayed(counted(RELAY_INFO, 1, announce))), up(rtp()),
                             up(rtp(2), phone=CELLULAR),
-                            up(rtp(3), phone=CELLULAR), up(rtp(4, mki=stranger), phone=("10.9.9.9", 16393)),
-                            up(rtp(5, mki=stranger), phone=("10.9.9.9", 16393))])
+                            up(rtp(3), phone=CELLULAR), up(rtp(4, stranger, 7), phone=("10.9.9.9", 16393)),
+                            up(rtp(5, stranger, 7), phone=("10.9.9.9", 16393))])
     for two_pass in (False, True):  # the key in the packet's own body ties the flow from the next packet on
         found = [row["quickrelay.link.frame"]
                  for row in tshark.rows(capture, "quickrelay.link.frame", two_pass=two_pass)]
@@ -545,11 +545,15 @@ def test_truncated_in_a_data_indication(make_capture, tshark):
 
 CONTROL_EXPERTS = ("bad_length", "retransmission")
 
+# What makes the flow a relay's: a control message alone has too little to show.
+PROOF = up(relayed(counted(RELAY_INFO, 1)))
+PROOF_ON_CELLULAR = up(relayed(counted(RELAY_INFO, 1)), phone=CELLULAR)
+
 
 def test_control_message(make_capture, tshark):
-    capture = make_capture([up(in_control(control(0xCA, ciphertext=b"secret")))])
+    capture = make_capture([PROOF, up(in_control(control(0xCA, ciphertext=b"secret")))])
     row = tshark.rows(capture, "facetime.kind",
-                      *(f"facetime_control.{n}" for n in ("key_id", "counter", "ciphertext")))[0]
+                      *(f"facetime_control.{n}" for n in ("key_id", "counter", "ciphertext")))[1]
     assert list(row.values()) == [["9"], [KEY.hex()], ["202"], [b"secret".hex()]]
 
 
@@ -557,14 +561,14 @@ def test_control_message(make_capture, tshark):
 def test_control_repeats(two_pass, make_capture, tshark):
     """The same bytes again, on whatever way; a counter that came round again is a new message."""
     other = bytes(range(8))
-    messages = [up(in_control(control(1))), up(in_control(control(1))), up(in_control(control(2))),
-                up(in_control(control(1)), phone=CELLULAR),
+    messages = [PROOF, up(in_control(control(1))), up(in_control(control(1))), up(in_control(control(2))),
+                PROOF_ON_CELLULAR, up(in_control(control(1)), phone=CELLULAR),
                 up(in_control(control(1, ciphertext=b"round two"))),
                 up(in_control(control(1, ciphertext=b"round two"))), up(in_control(control(1, key=other)))]
     capture = make_capture(messages)
     found = [r["facetime_control.retransmission_of"] for r in
              tshark.rows(capture, "facetime_control.retransmission_of", two_pass=two_pass)]
-    assert found == [[], ["1"], [], ["1"], [], ["5"], []]
+    assert found == [[], [], ["2"], [], [], ["2"], [], ["7"], []]
     told = experts(tshark, capture, "facetime_control", CONTROL_EXPERTS)
     assert [bool(e) for e in told] == [bool(f) for f in found]
 
@@ -582,12 +586,12 @@ def test_control_key_is_its_senders(two_pass, make_capture, tshark):
 def test_control_truncations(make_capture, tshark):
     whole = control(5)
     cuts = range(2, 14)
-    capture = make_capture([up(in_control(whole)), *(up(in_control(whole[:n])) for n in cuts)])
-    told = experts(tshark, capture, "facetime_control", CONTROL_EXPERTS)[1:]
+    capture = make_capture([PROOF, up(in_control(whole)), *(up(in_control(whole[:n])) for n in cuts)])
+    told = experts(tshark, capture, "facetime_control", CONTROL_EXPERTS)[2:]
     assert tshark.count(capture, "_ws.malformed.expert") == 0
     assert ["bad_length" in e for e in told] == [n <= 11 for n in cuts]
     snapped = support.truncations(up(in_control(whole)), snapped=True)
-    capture = make_capture([up(in_control(whole)), *snapped])
+    capture = make_capture([PROOF, up(in_control(whole)), *snapped])
     assert not any("bad_length" in e for e in experts(tshark, capture, "facetime_control", CONTROL_EXPERTS))
 
 

@@ -126,12 +126,14 @@ CHAT, COMMENT = 0x200000, 0x100000
 
 
 def test_severities(tshark, name):
-    """What only says how FaceTime does things is severity chat; a comment would lose the name in Expert Information."""
+    """What only says how FaceTime does things is severity chat; a comment would lose the name in Expert Information. The
+    captures' own comments are the only ones."""
     chat = {event for event, (_, severity) in events.EVENTS.items() if severity == events.CHAT}
     wrong = []
     for row in tshark.rows(support.TEST_CAPTURES / generate.file_name(name), "frame.number", "facetime.event",
-                           "_ws.expert.severity", two_pass=True, filter="facetime.event"):
+                           "_ws.expert.severity", "frame.comment", two_pass=True, filter="facetime.event"):
         found = [int(value, 0) for value in row["_ws.expert.severity"]]
-        if COMMENT in found or found.count(CHAT) < len(chat.intersection(row["facetime.event"])):
+        comments = len(row["frame.comment"])
+        if found.count(COMMENT) > comments or found.count(CHAT) < len(chat.intersection(row["facetime.event"])):
             wrong.append((row["frame.number"], row["facetime.event"], found))
     assert not wrong[:20]
