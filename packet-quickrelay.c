@@ -451,8 +451,8 @@ grade_body(tvbuff_t *tvb, const relay_header *header, int length)
         break;
     case BODY_RTP:
         return grade_rtp(tvb, offset, length);
-    case BODY_EMPTY:
-        break;
+    case BODY_EMPTY: /* speaks for no reading but that of 2023 */
+        return header->reading == 0 ? GRADE_KNOWN : GRADE_UNKNOWN;
     default:
         return GRADE_UNKNOWN;
     }
@@ -514,7 +514,7 @@ parse_header(tvbuff_t *tvb, int end, relay_header *header)
                 break; /* nothing to choose */
         }
         const body_grade grade = fits ? grade_reading(tvb, &other, end) : GRADE_NONE;
-        if (grade > best) {
+        if (grade > best && (reading == 0 || grade > GRADE_UNKNOWN)) {
             best = grade;
             *header = other;
             is_whole = true;

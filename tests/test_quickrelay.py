@@ -2,6 +2,7 @@
 """The relay header: every field where its bits say, what it makes of the body, and what it remembers."""
 
 import collections
+import itertools
 import os
 import random
 import re
@@ -409,7 +410,7 @@ def test_each_attribute_alone(make_capture, tshark):
 
 
 def test_forms_no_capture_has_shown_say_so(make_capture, tshark):
-    unverified = ["4000 01 5812", "0808 0012345678", "0800" + "1234" * 8]
+    unverified = ["4000 01 5812", "0808 01 12345678", "0800" + "1234" * 8]
     capture = make_capture([PROOF, *(up(packet(h, rtp())) for h in unverified)])
     assert experts(tshark, capture) == [set(), *({"unverified"} for _ in unverified)]
 
@@ -478,17 +479,18 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("middle", OTHERS.values(), ids=OTHERS)
-@pytest.mark.parametrize("last", OTHERS.values(), ids=OTHERS)
-def test_chain_heads(middle, last, make_capture, tshark):
-    """Each head between others, with and without a length."""
-    data = packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + head(middle, HIGH) + head(last, LOW, last=True))
-    capture = make_capture([down(data)])
+def test_chain_heads(make_capture, tshark):
+    """Each head between others, with and without a length; each chain on a flow of its own, which it proves."""
+    pairs = list(itertools.product(OTHERS, OTHERS))
+    capture = make_capture([
+        down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + head(OTHERS[middle], HIGH) + head(OTHERS[last], LOW, last=True)),
+             phone=(f"10.{n // 250}.{n % 250}.7", 16393), time=10 * n) for n, (middle, last) in enumerate(pairs)])
     fields = ("rtp.ssrc", "rtp.seq", "quickrelay.chain", "facetime_rtp.short_mki", "_ws.expert.message")
-    row = tshark.rows(capture, *fields)[0]
-    assert row["rtp.ssrc"] == ["0x06b19899", "0x15cb819d", "0x12d37ea3"] and row["rtp.seq"] == ["7", "9", "8"]
-    assert row["quickrelay.chain"] == ["0", "1", "2"] and row["facetime_rtp.short_mki"] == ["0x0010"] * 3
-    assert experts(tshark, capture) == [set()] and row == tshark.rows(capture, *fields, two_pass=True)[0]
+    found = tshark.rows(capture, *fields)
+    for pair, row in zip(pairs, found, strict=True):
+        assert row["rtp.ssrc"] == ["0x06b19899", "0x15cb819d", "0x12d37ea3"] and row["rtp.seq"] == ["7", "9", "8"], pair
+        assert row["quickrelay.chain"] == ["0", "1", "2"] and row["facetime_rtp.short_mki"] == ["0x0010"] * 3, pair
+    assert experts(tshark, capture) == [set()] * len(pairs) and found == tshark.rows(capture, *fields, two_pass=True)
 
 
 @pytest.mark.parametrize("kind, first, body", [("control", "00c4 " + WHO, control(9)),
@@ -524,9 +526,9 @@ def test_broken_chain(rest, make_capture, tshark):
 def test_more_packets_than_are_taken_apart(make_capture, tshark):
     bodies = [group(0x15CB819D, n) for n in range(1, 30)]
     rest = b"".join(head("819d 01", body) for body in bodies[1:-1]) + head("819d 01", bodies[-1], last=True)
-    capture = make_capture([down(packet(f"00cd 819d {WHO} 01 {len(bodies[0]):04x}", bodies[0] + rest))])
+    capture = make_capture([PROOF, down(packet(f"00cd 819d {WHO} 01 {len(bodies[0]):04x}", bodies[0] + rest))])
     assert tshark.values(capture, "rtp.seq") == [str(n) for n in range(1, 17)]
-    assert experts(tshark, capture) == [{"long_chain"}]
+    assert experts(tshark, capture) == [set(), {"long_chain"}]
     assert re.search(r"0x15CB819D\s+HEVC\s+16\b", tshark.text(capture, "-q", "-z", "rtp,streams"))
 
 
@@ -750,9 +752,8 @@ def test_others_channels_are_not_claimed(make_capture, tshark, stock):
 
 
 # Whole messages with a mark that nobody else has, and such as need Apple's ports besides.
-MARKED = [packet("2040 5812", rtp()), packet("a000 0001 5812", HBH), packet("8000 0020", LINK)]
-UNMARKED = [packet("0241 e7a2 0000"), packet("0600 0005 1eb8 0009 0004 0000 0000"),
-            packet("0000", control(3))]
+MARKED = [packet("2041 493f 5812", rtp()), packet("a000 0001 5812", HBH), packet("8000 0020", LINK)]
+UNMARKED = [packet("2040 5812", rtp()), packet("0241 e7a2 0000"), packet("0600 0005 1eb8 0009 0004 0000 0000")]
 
 
 def each_alone(make_capture, packets, port=16393):
@@ -777,7 +778,7 @@ def test_spoilt_messages_prove_nothing(make_capture, tshark):
               media[:3] + bytes([media[3] + 1]) + media[4:],        # ChannelData's length is another one
               packet("8000 0020", LINK[:4] + b"\x01" + LINK[5:]), packet("8000 0020", LINK[:-1]),
               packet("a000 0001 5812", HBH[:-1]), packet("0241 e7a2 0000 00"), packet("0240 0000"),
-              packet("0000", control(3)[:11])]
+              packet("0000", control(3)), packet("0000", control(3)[:11])]
     assert tshark.frames(each_alone(make_capture, spoilt), "facetime") == []
 
 
@@ -861,10 +862,9 @@ OTHER_MKI = bytes.fromhex("0123456789ab4def8123456789abcdef")
 
 
 @pytest.mark.parametrize("name, first, second", [
-    ("participant", packet("0044 959a7033b7526469", rtp()),
-     packet("0044 959a7033b7526469", rtp(mki=OTHER_MKI))),
+    ("participant", packet("0045 493f 959a7033b7526469", rtp()),
+     packet("0045 493f 959a7033b7526469", rtp(mki=OTHER_MKI))),
     ("key of media", packet("0040", rtp()), packet("0040", rtp())),
-    ("key of media and control", packet("0040", rtp(mki=PEER_MKI)), packet("0040", control(1, mki=PEER_MKI))),
 ])
 def test_flows_of_one_call(name, first, second, make_capture, tshark):
     capture = make_capture([up(first), up(second, phone=CELLULAR), up(counter(1), phone=CELLULAR)])
@@ -873,8 +873,8 @@ def test_flows_of_one_call(name, first, second, make_capture, tshark):
 
 
 def test_flows_of_different_calls(make_capture, tshark):
-    capture = make_capture([up(packet("0044 959a7033b7526469", rtp())),
-                            up(packet("0044 0102030405060708", rtp(mki=OTHER_MKI)),
+    capture = make_capture([up(packet("0045 493f 959a7033b7526469", rtp())),
+                            up(packet("0045 0007 0102030405060708", rtp(ssrc=7, mki=OTHER_MKI)),
                                phone=("10.9.9.9", 16393))])
     assert calls(tshark, capture) == [["1"], ["2"]]
 
@@ -887,10 +887,18 @@ def test_flows_found_to_be_one_call_later(make_capture, tshark):
     assert calls(tshark, capture) == [["1"], ["2"], ["1"], ["1"]]
 
 
+def test_control_message_ties_by_its_key(make_capture, tshark):
+    """A control message alone proves no relay, so its flow must be one already."""
+    capture = make_capture([up(packet("0040", rtp(mki=PEER_MKI))), up(counter(1), phone=CELLULAR),
+                            up(packet("0040", control(1, mki=PEER_MKI)), phone=CELLULAR), up(counter(2), phone=CELLULAR)])
+    assert calls(tshark, capture) == [["1"], ["2"], ["1"], ["1"]]
+
+
 def test_keys_of_zeros_tie_nothing(make_capture, tshark):
     zeros = packet("0044 0000000000000000", control(1, mki=bytes(16)))
-    capture = make_capture([up(zeros), up(zeros, phone=("10.9.9.9", 16393))])
-    assert calls(tshark, capture) == [["1"], ["2"]]
+    other = ("10.9.9.9", 16393)
+    capture = make_capture([up(counter(1)), up(zeros), up(counter(1), phone=other), up(zeros, phone=other)])
+    assert calls(tshark, capture) == [["1"], ["1"], ["2"], ["2"]]
 
 
 def media(header, sequence):
