@@ -30,6 +30,7 @@ typedef struct ft_exchange {
     struct ft_call *call;           /* of the request, or NULL */
     struct ft_allocation *allocation; /* that the request is of, or NULL (calls/stun.c) */
     struct ft_leg *leg;             /* that the request binds, or NULL (calls/stun.c) */
+    struct ft_leg *released;        /* that the request, a bind without a lifetime, releases, or NULL (calls/stun.c) */
     ft_sent *sent;                  /* newest first */
     struct ft_exchange *first, *next; /* with the same key */
 } ft_exchange;

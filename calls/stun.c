@@ -243,12 +243,14 @@ tell_release(packet_info *pinfo, const ft_packet *packet, const char *what)
 }
 
 static void
-release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
+release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange)
 {
     ft_leg *leg = newest_leg(packet->flow, stun->channel);
 
     if (leg)
         ask_release(pinfo, leg);
+    if (exchange)
+        exchange->released = leg;
     tell_release(pinfo, packet, wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
 }
 
@@ -274,7 +276,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, f
                      "Bind of channel 0x%04x to %s sent again", stun->channel,
                      ft_endpoint_str(pinfo->pool, &stun->peer));
     else if (releases && stun->channel)
-        release_channel(pinfo, packet, stun);
+        release_channel(pinfo, packet, stun, exchange);
     if (releases)
         return;
     if (!is_retransmission || (exchange && !exchange->leg))
@@ -347,6 +349,8 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, co
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange->leg);
+    if (stun->message_class == STUN_SUCCESS && exchange && exchange->released)
+        ft_channel_step(&exchange->released->state, FT_CHANNEL_RELEASE_DONE);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange)
         finish_release(packet->flow, exchange->allocation);
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)

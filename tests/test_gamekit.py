@@ -2,6 +2,7 @@
 """GameKit and Multipeer Connectivity share FaceTime's ICE and are no calls; iChat AV shares its SIP and is another
 generation. To call a game a call, or a call a game, is the error that costs most: both are tested both ways."""
 
+import ipaddress
 import itertools
 import json
 import struct
@@ -28,11 +29,12 @@ def calls(tshark, capture, what="calls"):
 
 def check(a=A, b=B, number=1, answer=False):
     """A connectivity check of this ICE, as GameKit's (1010), or its answer."""
-    txid = bytes(4) + struct.pack("!II", number, 0xE5F60718)
-    ids = stun.Candidate(stun.HOST, a, 0x6E922707), stun.Candidate(stun.HOST, b, 0x47CA5C4D)
+    txid = ipaddress.ip_address(a[0]).packed[:4] + struct.pack("!II", number, 0xE5F60718)
+    own = int(ipaddress.ip_address(a[0])) & 0xFF        # two sessions have no id in common
+    ids = stun.Candidate(stun.HOST, a, 0x6E922707 ^ own << 16), stun.Candidate(stun.HOST, b, 0x47CA5C4D ^ own << 16)
     if answer:
-        return stun.binding_response(txid, *ids, b, 0x10000 + number, 6, version=1010)
-    return stun.binding_request(txid, *ids, True, 7, 0x10000 + number, version=1010)
+        return stun.binding_response(txid, *ids, a, 0x10000 + number, 6, version=1010)
+    return stun.binding_request(txid, *ids, True, own, 0x10000 + number, version=1010)
 
 
 def session(a=A, b=B, messages=(), time=0.0, checks=1):
