@@ -268,15 +268,25 @@ is_server(const ft_flow *flow, const ft_endpoint *end)
     return flow->server && ft_endpoint_equal(flow->server, end);
 }
 
-/* On the direct path the device is the end that has a call already, else the sender. */
+/* On the direct path the device is the end that has a call already, else the one with a private address, which a far end
+ * has only on the same network; else the sender. */
+static bool
+is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
+{
+    const bool known = calls_of_end(pinfo, FT_CLUE_DEVICE, end) != NULL;
+
+    if (known != (calls_of_end(pinfo, FT_CLUE_DEVICE, other) != NULL))
+        return known;
+    return !known && ft_is_private(&end->addr) && !ft_is_private(&other->addr);
+}
+
 static packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const bool from_server = is_server(packet->flow, &source), to_server = is_server(packet->flow, &destination);
 
-    if (from_server || (!to_server && !calls_of_end(pinfo, FT_CLUE_DEVICE, &source) &&
-                        calls_of_end(pinfo, FT_CLUE_DEVICE, &destination)))
+    if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
         return (packet_ends){ destination, source, from_server };
     return (packet_ends){ source, destination, to_server };
 }
