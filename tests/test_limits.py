@@ -11,7 +11,7 @@ import support
 from wire import stun
 
 DOC = (support.ROOT / "docs/limits.md").read_text()
-ROOM = 64 * 1024    # KiB that a flood may cost more than stock tshark on the same file
+ROOM = 96 * 1024    # KiB that a flood may cost more than stock tshark on the same file
 EXTRA = 40          # packets beyond
 SLOW = {"relay_counters"}   # a million packets: docs/limits.md has what they cost
 FIELDS = ("frame.number", "facetime.limit", "facetime.kind", "facetime.path", "facetime.generation",
