@@ -21,7 +21,7 @@ TOOL = support.ROOT / "tools" / "wash-capture"
 REPLACED = re.compile(
     r"ipv[46]|address|link_id|mki|key_id|participant|ske|hmac|uuid|encrypted|ciphertext|payload|username|token"
     r"|unknown|\.iv|\.tag|keys|candidates\.rest|snatmap\.unused|baseband\.tag|network|data$|value|raw|origin|undecoded|bytes"
-    r"|quickrelay\.body|trailing|facetime_sip\.text|facetime_sdp\.(line|user)$")
+    r"|quickrelay\.body|gamekit\.(body|crc|from|to)$|trailing|facetime_sip\.text|facetime_sdp\.(line|user)$")
 # Kept in place: no user's host has them, or all the world has (docs/washing.md).
 KEPT = [ipaddress.ip_network(n) for n in (
     "0.0.0.0/8", "127.0.0.0/8", "192.0.0.0/24", "224.0.0.0/3", "17.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",

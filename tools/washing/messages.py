@@ -55,6 +55,8 @@ class Washer:
         if first < 0x40:
             if length == 16:
                 return self.sixteen_bytes(data)
+            if is_dtls(data):
+                return data[:DTLS_HEAD] + self.mask.opaque(data[DTLS_HEAD:])
             is_stun = len(data) >= 8 and (data[4:8] == COOKIE or u16(data, 2) + 20 == length)
             return self.stun(data, depth) if is_stun else self.unknown(data)
         if first < 0x80:
@@ -63,6 +65,8 @@ class Washer:
             return self.rtcp(data) if 192 <= data[1] <= 223 else self.rtp(data)
         if data[:4] == b"\xde\xad\xbe\xef":
             return self.baseband(data)
+        if is_gamekit(data, length):
+            return self.gamekit(data, length)
         return self.quic(data, uplink)
 
     def channel(self, data, length, uplink, depth):
@@ -390,9 +394,16 @@ class Washer:
         return bytes(out)
 
     def quic_short(self, data, uplink):
-        """To a relay: its connection id of 8 bytes, of which the second is 80. From a relay: none."""
-        kept = 9 if uplink and data[2:3] == b"\x80" else 1
+        """To a relay: its connection id of 8 bytes, of which the second is 80. From a relay: none; around media, an id of 4
+        bytes that begins with its kind, 0 or 1."""
+        kept = 9 if uplink and data[2:3] == b"\x80" else 5 if data[1:2] < b"\x20" and data[2:3] >= b"\x80" else 1
         return data[:kept] + self.mask.opaque(data[kept:])
+
+    def gamekit(self, data, length):
+        """The head stays, with a checksum that is as right or wrong as it was; who plays with whom, and what, goes."""
+        out = data[:8] + self.mask.opaque(data[8:12]) + self.mask.opaque(data[12:16]) + self.mask.opaque(data[16:])
+        was_right = length == len(data) and u16(data, 6) == crc16(data)
+        return out[:6] + crc16(out).to_bytes(2, "big") + out[8:] if was_right else out
 
     def baseband(self, data):
         """The tag is overwritten; numbers stay where a report has them."""
@@ -409,6 +420,29 @@ class Washer:
 
 
 # What a message is, and how far it is known
+
+DTLS_HEAD = 13
+
+
+def is_dtls(data):
+    """A record: content type 20 to 25, version 1.0 or 1.2."""
+    return len(data) >= DTLS_HEAD and 20 <= data[0] <= 25 and data[1:3] in (b"\xfe\xff", b"\xfe\xfd")
+
+
+def is_gamekit(data, length):
+    """C1, kind, its own length."""
+    return data[:1] == b"\xc1" and len(data) >= 16 and data[1] in (1, 2, 5) and u16(data, 2) == length
+
+
+def crc16(data):
+    """CRC-16/ARC of a GameKit message, its own field taken for zero."""
+    crc = 0
+    for byte in data[:6] + bytes(2) + data[8:]:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
 
 def is_media(data, ports):
     """Whether a datagram that begins like RTP or RTCP is FaceTime's: by the trailer, or by ports and payload type."""
