@@ -3,7 +3,6 @@
 
 import itertools
 import re
-import struct
 
 import pytest
 
@@ -147,36 +146,3 @@ def test_cut_packets(name, tshark, stock, own_protocols, make_capture):
     assert_filter_changes_nothing(capture, tshark)
     if "bomb" not in name:      # too much for stock
         assert_same(tshark.lines(capture, "-V", disable=own_protocols), stock.lines(capture, "-V"))
-
-
-# What stock needs to decode as much of the same packets; its RTP keeps something for each that it decodes.
-SWITCHES = [word for name in ("rtp_udp", "rtp_stun", "stun_turn") for word in ("--enable-heuristic", name)]
-TIMES = 20
-SLACK = 4 * 1024    # KiB
-EVENT = 0.5         # KiB that an event may take: it is remembered
-
-
-def repeated(capture, times, stock):
-    """The capture as many times, one after the other."""
-    once = stock.home / "once.pcap"
-    stock._run(("-r", str(stock._readable(capture)), "-F", "pcap", "-w", str(once)))
-    data, records, offset = once.read_bytes(), [], 24
-    order = "<" if data[0] in (0xD4, 0x4D) else ">"
-    while offset < len(data):
-        seconds, _, kept, _ = struct.unpack_from(order + "IIII", data, offset)
-        records.append((seconds, data[offset + 4:offset + 16 + kept]))
-        offset += 16 + kept
-    span = records[-1][0] - records[0][0] + 1
-    return support.write_capture(data[:24] + b"".join(
-        struct.pack(order + "I", seconds + n * span) + rest for n in range(times) for seconds, rest in records))
-
-
-@pytest.mark.parametrize("source", [c for c in support.own_captures() if c.id.startswith("facetime-")]
-                         + support.shared_captures("real"))
-def test_memory_is_flat(source, tshark, stock):
-    """Read 20 times over: what grows is what stock RTP keeps, and the events."""
-    once, often = (repeated(source, times, stock) for times in (1, TIMES))
-    growth = {which: which.cost(often, *switches, runs=1)[1] - which.cost(once, *switches, runs=1)[1]
-              for which, switches in ((tshark, ()), (stock, SWITCHES))}
-    events = len(tshark.values(often, "facetime.event")) - len(tshark.values(once, "facetime.event"))
-    assert growth[tshark] <= growth[stock] + SLACK + EVENT * events

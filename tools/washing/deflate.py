@@ -9,8 +9,7 @@ import collections
 import struct
 import zlib
 
-CAP = 64 << 20      # of a text that is looked at
-LARGE = 1 << 20     # from here on a text is no SDP: all of it becomes x
+LARGE = 1 << 20     # from here on a text is no SDP: so much of it becomes x, and no more is looked at
 
 DONE, CUT, CORRUPT = "done", "cut", "corrupt"
 
@@ -39,7 +38,7 @@ def _inflate_raw(data):
     """(plain, state, bytes consumed)"""
     coder = zlib.decompressobj(-15)
     try:
-        plain = coder.decompress(data, CAP)
+        plain = coder.decompress(data, LARGE)
     except zlib.error:
         return _inflate_slowly(data)
     if coder.eof:
@@ -52,7 +51,7 @@ def _inflate_slowly(data):
     coder, plain = zlib.decompressobj(-15), []
     for i in range(len(data)):
         try:
-            plain.append(coder.decompress(data[i:i + 1], CAP))
+            plain.append(coder.decompress(data[i:i + 1], LARGE))
         except zlib.error:
             break
     return b"".join(plain), CORRUPT, len(data)
@@ -85,10 +84,7 @@ def checksum(form, plain):
 
 def _coded(plain):
     """The raw stream in the ways that zlib knows, best first."""
-    if len(plain) >= LARGE:
-        ways = [(9, 9, 0)]
-    else:
-        ways = [(level, memory, strategy) for level in (9, 6, 4, 1) for memory in (9, 8, 1) for strategy in (0, 1, 4)]
+    ways = [(level, memory, strategy) for level in (9, 6, 4, 1) for memory in (9, 8, 1) for strategy in (0, 1, 4)]
     found = set()
     for level, memory, strategy in ways:
         coder = zlib.compressobj(level, zlib.DEFLATED, -15, memory, strategy)

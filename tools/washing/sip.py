@@ -312,12 +312,11 @@ class Sip:
             return self.plain_body(body, content_type) if body[:2] == b"v=" else self.mask.opaque(body)
         size = len(stream.head) + stream.size + len(stream.trailer)
         rest = self.mask.opaque(body[size:])
-        if len(stream.plain) >= deflate.LARGE:
-            plain = b"x" * len(stream.plain)
-        else:
-            plain = self.plain_body(stream.plain, content_type)
+        large = len(stream.plain) >= deflate.LARGE
+        plain = b"x" * len(stream.plain) if large else self.plain_body(stream.plain, content_type)
         self.bodies.append((stream, plain))
-        if plain == stream.plain and stream.state != deflate.CORRUPT:    # nobody knows what follows a break
+        # nobody knows what follows a break, or the part that is looked at
+        if plain == stream.plain and stream.state != deflate.CORRUPT and not large:
             return deflate.neutral_head(stream) + body[len(stream.head):size] + rest
         made, lost = deflate.write(stream, plain)
         self.lost += lost
