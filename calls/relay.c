@@ -401,12 +401,10 @@ ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
 /* ---- media: mode and links ---- */
 
 static call_modes *
-modes_of(packet_info *pinfo, relay_flow *flow)
+modes_of(relay_flow *flow, const ft_call *call)
 {
-    const ft_call *call = ft_call_of_packet(pinfo);
-
-    if (!call || call == flow->call)
-        return call ? flow->modes : NULL;
+    if (call == flow->call)
+        return flow->modes;
     flow->call = call;
     flow->modes = (call_modes *)wmem_map_lookup(modes_of_calls, call);
     if (!flow->modes) {
@@ -497,12 +495,8 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 
 /* For the reports: who is at the far end, and over which links. */
 static void
-name_far_end(packet_info *pinfo, const call_modes *modes, const ft_relay_header *header)
+name_far_end(packet_info *pinfo, ft_call *call, const call_modes *modes, const ft_relay_header *header)
 {
-    ft_call *call = ft_call_resolve(pinfo, false);
-
-    if (!call)
-        return;
     call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
     if (header->has_participant)
         add_name(pinfo, &call->participants, header->participant, sizeof header->participant);
@@ -519,11 +513,12 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
     if (!flow || header->has_link == header->has_stream)
         return;
 
-    call_modes *modes = modes_of(pinfo, flow);
-    if (modes)
+    ft_call *call = ft_call_resolve(pinfo, false);
+    if (call) {
+        call_modes *modes = modes_of(flow, call);
         learn_mode(pinfo, modes, direction, header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY);
-    if (modes)
-        name_far_end(pinfo, modes, header);
+        name_far_end(pinfo, call, modes, header);
+    }
     if (header->has_link)
         learn_link(pinfo, flow, direction, header->link);
 }

@@ -22,7 +22,7 @@ FIELDS = ["frame.number", "facetime.kind", "facetime.generation", "facetime.path
 # Captures that begin in the middle of a call: without signalling, media is claimed once three packets of a sender agree
 # with each other (facetime.media_without_signalling), the first ones stay stock's.
 MID_CALL = ("mid-call-direct", "mid-call-relay")
-AGREEING = 3
+AGREEING = 4
 
 KNOWN_EVENTS = set(events.EVENTS)     # what else the plugin tells is welcome
 
