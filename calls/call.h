@@ -77,6 +77,7 @@ typedef struct {
     nstime_t         time;
     uint32_t         since_frame;
 } ft_silence;
+
 /* Media inside QUIC: one direction over one path. No SSRC is seen, nor what is lost. */
 typedef struct {
     ft_path     path;

@@ -483,6 +483,21 @@ views(const streams_report *report)
     return found;
 }
 
+/* What can be told of media inside QUIC, below the table: neither codec nor losses. With a filter it isn't looked at. */
+static void
+print_quic_streams(void)
+{
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *call = ft_call_by_number(number);
+        for (unsigned i = 0; call->quic_streams && !call->merged_into && i < wmem_array_get_count(call->quic_streams); i++) {
+            const ft_quic_stream *stream = (const ft_quic_stream *)wmem_array_index(call->quic_streams, i);
+            printf("Call %u: media inside QUIC, %s, %s: %u packets, frames %u-%u\n", call->number,
+                   stream->outgoing ? "out" : "in", val_to_str_const(stream->path, ft_path_vals, "?"), stream->packets,
+                   ft_frame_number(stream->first_frame), ft_frame_number(stream->last_frame));
+        }
+    }
+}
+
 static void
 print_streams(const streams_report *report, wmem_array_t *found)
 {
@@ -515,6 +530,8 @@ streams_draw(void *data)
         json_dumper_finish(&json);
     } else {
         print_streams(report, found);
+        if (!report->filtered)
+            print_quic_streams();
     }
     wmem_destroy_allocator(report->scope);
 }

@@ -59,7 +59,7 @@ class _Call:
         self.username_seen = self.answered = self.ended = self.rang = self.direct_ready = self.one_way = False
         self.legs, self.heard, self.media = {}, {}, {}
         self.last_bye, self.bye_answered = None, False
-        self.restarted = False
+        self.restarted, self.devices = False, {}
         self.invites, self.relays, self.own = set(), set(), set()
 
 
@@ -198,6 +198,7 @@ def _in_call(cap, frame, call, checks):
     if frame["call"] in cap.restarts and "binds" in frame and not call.restarted:
         call.restarted = True                   # an allocation names no far end, so this is the first that does
         frame["events"].append("call_restarted")
+    _second_device(cap, frame, call)
     if frame.get("legacy_username") and not call.username_seen:
         call.username_seen = True
         frame["events"].append("legacy_username")
@@ -210,6 +211,19 @@ def _in_call(cap, frame, call, checks):
     if stun.get("method") == "binding" and frame["path"] == "direct":
         checks.see(frame, stun, call)
     _own_address(cap, frame, call)
+
+
+def _second_device(cap, frame, call):
+    """Where both devices are seen, nothing ties the second one's allocation to the call before it checks the first one: it may
+    begin a session of its own until then."""
+    if "src" not in frame or frame["src"][0] not in cap.local:
+        return
+    known = call.devices.setdefault(frame["src"][0], set())
+    if len(call.devices) > 1 and not known:
+        frame["may"].append("call_started")
+    if len(call.devices) > 1 and frame.get("legacy_username") and "username" not in known:
+        frame["may"].append("legacy_username")
+    known |= {"seen"} | ({"username"} if frame.get("legacy_username") else set())
 
 
 def _relay_header(frame, call):
@@ -274,6 +288,8 @@ def _media(cap, frame, call):
 def _beginnings(cap, frame, call, sender):
     """The first RTP of each direction and medium, and a sender that stays alone."""
     medium = "video" if frame["rtp"]["pt"] in VIDEO else "audio"
+    if frame["generation"] == "modern":     # many a sender, two directions
+        sender = frame["src"][0] in cap.local
     first, count = call.media.get((sender, medium), (frame["time"], 0))
     call.media[sender, medium] = first, count + 1
     unsure = frame["call"] in cap.start_open and frame["generation"] == "legacy"

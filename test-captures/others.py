@@ -129,8 +129,9 @@ def modern_quic_media(stage):
         wire = pod(cap, connection).knowing(fields={
             "facetime.quic_media": [int(connection >> 28 == 0)] if known else []})
         number = cap.udp(*(ends if up else ends[::-1]), wire, path=path, call=1)
-        if seen[key] == 3 and not relayed:
-            cap.truth[number]["events"].append("path_switch")   # this end's media was on the relay until now
+        if seen[key] == 3 and not relayed and up:
+            # the device's media was on the relay until now; whose came down from there, nothing in clear says
+            cap.truth[number]["events"].append("path_switch")
         return number
 
     stage.one_to_one()

@@ -19,7 +19,7 @@ NUMBERS = {
 FIELDS = ["frame.number", "facetime.kind", "facetime.generation", "facetime.path", "facetime.call",
           "facetime.peer.ipv4", "facetime.peer.ipv6", "facetime.peer.port", "facetime.event"]
 
-# Captures that begin in the middle of a call: without signalling, media is claimed once three packets of a sender agree
+# Captures that begin in the middle of a call: without signalling, media is claimed once four packets of a sender agree
 # with each other (facetime.media_without_signalling), the first ones stay stock's.
 MID_CALL = ("mid-call-direct", "mid-call-relay")
 AGREEING = 4
