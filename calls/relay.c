@@ -513,7 +513,8 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
     if (!flow || header->has_link == header->has_stream)
         return;
 
-    ft_call *call = ft_call_resolve(pinfo, false);
+    /* A way of no call yet waits for what the body tells: the header's addresses alone would join it to the device's last. */
+    ft_call *call = ft_call_of_packet(pinfo) ? ft_call_resolve(pinfo, false) : NULL;
     if (call) {
         call_modes *modes = modes_of(flow, call);
         learn_mode(pinfo, modes, direction, header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY);
