@@ -157,7 +157,6 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
     wmem_array_append_one(calls, call);
     call->number = wmem_array_get_count(calls);
-    call->capture_points = 1;
     call->generation = packet->generation;
     call->first_frame = packet->frame;
     call->first_time = call->last_time = call->heard_time = ft_now(pinfo);
@@ -232,6 +231,7 @@ static void
 merge_media_counts(ft_call *elder, const ft_call *younger)
 {
     elder->packets += younger->packets;
+    elder->twice += younger->twice;
     elder->media_told |= younger->media_told;
     for (unsigned side = 0; side < G_N_ELEMENTS(elder->one_way_told); side++)
         elder->one_way_told[side] |= younger->one_way_told[side];
@@ -505,6 +505,14 @@ hear(const packet_info *pinfo, ft_call *call)
         call->heard_time = ft_now(pinfo);
 }
 
+#define CHANCE 50 /* one datagram in so many is repeated by chance */
+
+unsigned
+ft_call_points(const ft_call *call)
+{
+    return call->twice > call->packets / CHANCE ? 2 : 1;
+}
+
 void
 ft_call_count(packet_info *pinfo)
 {
@@ -516,7 +524,7 @@ ft_call_count(packet_info *pinfo)
     ft_call *call = packet->call;
     const nstime_t now = ft_now(pinfo);
     if (packet->seen_before) {
-        call->capture_points = 2;
+        call->twice++;
         return;
     }
     call->packets++;

@@ -107,7 +107,7 @@ typedef struct ft_call {
     uint64_t      told;             /* events by id, that a row tells once or counts */
     const ft_leg *media_leg;        /* where its last RTP packet ran */
     uint32_t      packets;
-    unsigned      capture_points;   /* 2 where its datagrams were seen twice */
+    uint32_t      twice;            /* datagrams that were seen before, at another place */
     uint32_t      media_packets[4]; /* by ft_path */
     uint32_t      media_first[4], media_last[4]; /* frames, by ft_path */
     uint8_t       media_told;       /* first_media: a bit for each direction and medium */
@@ -189,6 +189,9 @@ void ft_call_count(packet_info *pinfo);
 /* The session of this number turns out to be no call (a GameKit session): its packets have no number from this frame on.
  * First pass. */
 void ft_call_is_none(packet_info *pinfo, ft_call *call);
+
+/* How many places of its way the call was seen at: 2 where more of its datagrams were seen twice than chance repeats. */
+unsigned ft_call_points(const ft_call *call);
 
 /* The SIP message in hand is iChat AV's, and so is its call from this frame on. First pass (else a no-op). */
 void ft_call_is_ichat(packet_info *pinfo);

@@ -238,7 +238,7 @@ learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
     bye->last = this_moment(pinfo);
     if (bye->first_frame != ft_frame_id(pinfo))
         ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame, "BYE of frame %u sent again (copy %u)",
-                     bye->first_frame, bye->copies);
+                     ft_frame_number(bye->first_frame), bye->copies);
 }
 
 static void

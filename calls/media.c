@@ -391,7 +391,7 @@ watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8
         return;
     ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, mark->frame,
                  "RTP sequence number %u was already sent %s in frame %u", sequence,
-                 is_relayed(stream->ways[mark->way]) ? "over the relay" : "directly", mark->frame);
+                 is_relayed(stream->ways[mark->way]) ? "over the relay" : "directly", ft_frame_number(mark->frame));
     *mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, true };
 }
 
@@ -562,7 +562,7 @@ ft_silence_text(packet_info *pinfo, const ft_call *call)
     if (!peer)
         return "";
     return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              milliseconds(&now, &peer->last_time) / 1000, peer->last_frame);
+                              milliseconds(&now, &peer->last_time) / 1000, ft_frame_number(peer->last_frame));
 }
 
 static void
@@ -578,7 +578,7 @@ tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
     const nstime_t now = ft_now(pinfo);
 
     set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
-                            milliseconds(&now, &sender->last_time) / 1000, sender->last_frame),
+                            milliseconds(&now, &sender->last_time) / 1000, ft_frame_number(sender->last_frame)),
                &sender->last_time, &now);
 }
 
@@ -634,7 +634,8 @@ judge_silence(ft_call *call, bool outgoing)
     set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
                                silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
                                outgoing ? "device" : "peer",
-                               milliseconds(&other->last_time, &silent->last_time) / 1000, silent->last_frame),
+                               milliseconds(&other->last_time, &silent->last_time) / 1000,
+                               ft_frame_number(silent->last_frame)),
                &silent->last_time, &other->last_time);
 }
 

@@ -207,7 +207,7 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     json_time(json, scope, "start_time", known->setup[FT_SETUP_FIRST_PACKET].frame
                                              ? known->setup[FT_SETUP_FIRST_PACKET].time : -1);
     json_string(json, "clock", clock_is_good ? "capture" : "media");
-    json_number(json, "capture_points", 1);
+    json_number(json, "capture_points", ft_call_points(call));
     json_setup(json, known);
     json_pairs(json, scope, known, clock_is_good);
     json_addresses(json, scope, known);

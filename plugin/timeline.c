@@ -201,15 +201,20 @@ call_row(const report *wanted, const ft_call *call)
     } };
 }
 
-/* What only the whole file tells of frame times. */
+/* What only the whole file tells: how its frame times are, and where it was made. */
 static void
-print_clocks(const report *wanted)
+print_remarks(const report *wanted)
 {
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
-        if (wants_call(wanted, call) && call_clock_is_batched(call))
+        if (!wants_call(wanted, call))
+            continue;
+        if (call_clock_is_batched(call))
             printf("Call %u: capture clock batched: don't trust frame times, nor what Wireshark's RTP streams make of them\n",
                    number);
+        if (ft_call_points(call) > 1)
+            printf("Call %u: seen at %u points: what was seen before counts once (%u datagrams)\n", number,
+                   ft_call_points(call), call->twice);
     }
 }
 
@@ -235,7 +240,7 @@ print_calls(const report *wanted)
         fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column, column == OFFER ? 6 : 20);
     printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and facetime,pairs)\n");
     print_table(columns, COLUMNS, cells, wmem_array_get_count(rows));
-    print_clocks(wanted);
+    print_remarks(wanted);
 }
 
 static int

@@ -7,6 +7,7 @@ import functools
 import json
 import random
 import re
+import subprocess
 
 import pytest
 
@@ -287,7 +288,7 @@ def test_one_pass_and_two_tell_the_same(tshark, name):
 TITLES = ["Call", "Version", "Start", "Duration", "Frames", "Local", "Remote", "Offer", "State", "Paths", "Streams",
           "Lost", "End"]
 RIGHT = {"Call", "Start", "Duration", "Streams", "Lost"}        # aligned on the right
-CLOCK = re.compile(r"Call \d+: capture clock batched: ")
+CLOCK = re.compile(r"Call \d+: (capture clock batched|seen at 2 points): ")
 WIDTH = 160
 
 
@@ -406,6 +407,23 @@ def test_timeline_has_the_calls_of_the_table(tshark, name):
     for call in calls:
         del call["events"]
     assert calls == told(tshark, name)
+
+
+@pytest.mark.parametrize("name", ["modern-call", "relay-3478"])
+def test_mirrored_call(tshark, name, tmp_path):
+    """A mirror port gives each frame twice: one call, each packet once, and the table says so."""
+    later, both = tmp_path / "later.pcapng", support.stage() / f"mirrored-{name}.pcapng"
+    subprocess.run(["editcap", "-t", "0.0002", path(name), later], check=True)
+    subprocess.run(["mergecap", "-w", both, path(name), later], check=True)
+    both.chmod(0o644)
+    calls = json.loads(tshark.text(both, "-q", "-z", "facetime,calls,json"))
+    for call, plain in zip(calls, told(tshark, name), strict=True):
+        assert (call["capture_points"], plain["capture_points"]) == (2, 1)
+        assert call["packets"] == plain["packets"] and call["state"] == plain["state"]
+        assert [(s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] == [
+            (s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in plain["streams"]]
+    assert "\nCall 1: seen at 2 points: " in tshark.text(both, "-q", "-z", "facetime,calls")
+    assert "seen at" not in text(tshark, name)
 
 
 def test_modern_far_end(tshark):
