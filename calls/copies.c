@@ -52,6 +52,21 @@ ip_id_of(tvbuff_t *tvb, const packet_info *pinfo)
     return tvb_get_ntohs(frame, ip + 4);
 }
 
+/* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a slot: what is told must not. */
+static unsigned
+hash_of(const uint8_t *bytes, unsigned length)
+{
+    uint64_t hash = length;
+
+    for (unsigned i = 0; i < COMPARED; i += sizeof hash) {
+        uint64_t word;
+        memcpy(&word, bytes + i, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return (unsigned)hash;
+}
+
 static void
 read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
 {
@@ -66,7 +81,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->ip_id = ip_id_of(tvb, pinfo);
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
-    now->hash = wmem_strong_hash(now->bytes, compared) ^ now->length;
+    now->hash = hash_of(now->bytes, now->length);
 }
 
 static bool
