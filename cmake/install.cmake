@@ -32,7 +32,11 @@ if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT OR CMAKE_INSTALL_PREFIX STREQUAL 
 endif()
 
 install(TARGETS facetime LIBRARY DESTINATION ${facetime_plugin_folder})
-install(DIRECTORY profile/FaceTime DESTINATION ${facetime_profile_folder})
+install(CODE "
+    set(facetime_profile_source \"${CMAKE_CURRENT_SOURCE_DIR}/profile/FaceTime\")
+    set(facetime_profile_folder \"\${CMAKE_INSTALL_PREFIX}/${facetime_profile_folder}\")
+    set(facetime_installed \"${CMAKE_BINARY_DIR}/installed\")
+    include(\"${CMAKE_CURRENT_SOURCE_DIR}/cmake/install-profile.cmake\")")
 
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt
@@ -48,6 +52,7 @@ string(TOLOWER ${CMAKE_SYSTEM_NAME} facetime_system)
 set(CPACK_PACKAGE_FILE_NAME
     facetime-${PROJECT_VERSION}-${facetime_system}-${CMAKE_SYSTEM_PROCESSOR}-wireshark-${facetime_ws_version})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${facetime_prefix})
+set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}) # else where cpack is started
 set(CPACK_GENERATOR TGZ)
 find_program(facetime_dpkg dpkg)
 if(facetime_dpkg AND NOT USER_INSTALL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Installing, for all and for one user; taking it away again; packages; a plugin built for another Wireshark."""
 
+import hashlib
 import os
 import pathlib
 import platform
@@ -107,11 +108,57 @@ def test_uninstall(for_all, tmp_path):
     (tmp_path / "usr/share/wireshark/profiles/Mine/preferences").write_text("# mine\n")
     install(for_all, tmp_path)
     assert len(files_below(tmp_path)) == 2 + len(PROFILE)
-    script = support.ROOT / "cmake" / "uninstall.cmake"
-    run("cmake", f"-DMANIFEST={for_all}/install_manifest.txt", "-P", script,
-        env={**os.environ, "DESTDIR": str(tmp_path)})
+    uninstall(for_all, tmp_path)
     assert files_below(tmp_path) == ["usr/share/wireshark/profiles/Mine/preferences"]
     assert not (tmp_path / "usr/share/wireshark/profiles/FaceTime").exists()
+
+
+def uninstall(folder, destination):
+    return run("cmake", f"-DMANIFEST={folder}/install_manifest.txt", "-P", support.ROOT / "cmake" / "uninstall.cmake",
+               env={**os.environ, "DESTDIR": str(destination)})
+
+
+def test_a_changed_profile_is_kept(for_all, tmp_path):
+    """By the next installation, and by uninstalling; what is as it was installed goes."""
+    profile = tmp_path / "usr/share/wireshark/profiles/FaceTime"
+    install(for_all, tmp_path)
+    (profile / "preferences").write_text("# mine\n")
+    (profile / "recent").write_text("# Wireshark's\n")
+    (profile / "colorfilters").unlink()
+    install(for_all, tmp_path)
+    assert (profile / "preferences").read_text() == "# mine\n"
+    assert (profile / "colorfilters").exists(), "what is gone comes again"
+    uninstall(for_all, tmp_path)
+    assert sorted(path.name for path in profile.iterdir()) == ["preferences", "recent"]
+
+
+def test_a_profile_changed_after_the_last_installation_is_kept(for_all, tmp_path):
+    profile = tmp_path / "usr/share/wireshark/profiles/FaceTime"
+    install(for_all, tmp_path)
+    (profile / "preferences").write_text("# mine\n")
+    assert "Keeping" in uninstall(for_all, tmp_path)
+    assert [path.name for path in profile.iterdir()] == ["preferences"]
+
+
+def test_a_changed_profile_is_kept_by_another_build(for_all, build, tmp_path):
+    """A new clone doesn't know what an older one installed: it replaces nothing that differs."""
+    profile = tmp_path / "usr/share/wireshark/profiles/FaceTime"
+    install(for_all, tmp_path)
+    (profile / "preferences").write_text("# mine\n")
+    install(build(), tmp_path)
+    assert (profile / "preferences").read_text() == "# mine\n"
+
+
+def test_an_unchanged_profile_is_renewed(for_all, tmp_path):
+    """What this build folder installed and nobody touched is replaced by what the sources have now."""
+    profile = tmp_path / "usr/share/wireshark/profiles/FaceTime"
+    install(for_all, tmp_path)
+    old = "# an older version's\n"
+    (profile / "preferences").write_text(old)
+    record = hashlib.sha256(str(profile / "preferences").encode()).hexdigest()
+    (for_all / "installed" / record).write_text(hashlib.sha256(old.encode()).hexdigest())
+    install(for_all, tmp_path)
+    assert (profile / "preferences").read_bytes() == (support.ROOT / "profile/FaceTime/preferences").read_bytes()
 
 
 def test_uninstall_without_an_installation_says_so(tmp_path):
@@ -120,15 +167,52 @@ def test_uninstall_without_an_installation_says_so(tmp_path):
     assert done.returncode != 0 and "Nothing was installed" in done.stderr
 
 
+def documented(word):
+    """The command of README.md, "Install", with that word."""
+    section = (support.ROOT / "README.md").read_text().split("\n## Install\n")[1].split("\n## ")[0]
+    commands = [line for line in re.split(r"[`\n]+", section) if line.startswith(("cmake", "cpack")) and word in line]
+    assert len(commands) == 1, commands
+    return commands[0].replace("sudo ", "")
+
+
+def as_documented(word, tree, **environment):
+    environment = {**os.environ, "DESTDIR": "", "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1), **environment}
+    run("bash", "-c", documented(word), cwd=tree, env=environment)
+
+
 @pytest.fixture(scope="module")
-def packages(build, tmp_path_factory):
-    """The folder with the packages: the only test that builds the plugin."""
-    folder = build()
-    out = tmp_path_factory.mktemp("packages")
-    run("cmake", "--build", folder, "--parallel", os.cpu_count() or 1, "--target", "package")
-    for path in [*folder.glob("facetime-*.deb"), *folder.glob("facetime-*.tar.gz")]:
-        shutil.copy(path, out)
-    return out
+def clone(tmp_path_factory):
+    """A tree as it is after `git clone`, installed for one user as README.md says: the only test that builds the plugin."""
+    tree = tmp_path_factory.mktemp("clone") / "facetime"
+    shutil.copytree(support.ROOT, tree, symlinks=True,
+                    ignore=shutil.ignore_patterns("build*", ".git", "__pycache__", ".cache", ".pytest_cache"))
+    before = files_below(tree)
+    as_documented("USER_INSTALL=ON", tree, HOME=str(tree.parent / "home"))
+    return tree, before
+
+
+@pytest.fixture(scope="module")
+def packages(clone):
+    """The folder with the packages."""
+    tree, _ = clone
+    as_documented("USER_INSTALL=OFF", tree, DESTDIR=str(tree.parent / "all"))
+    as_documented("cpack", tree)
+    return tree / "build"
+
+
+def test_a_fresh_clone_for_one_user(clone, tshark):
+    assert files_below(clone[0].parent / "home") == wanted(tshark, ".local/lib/wireshark/plugins",
+                                                           ".config/wireshark/profiles")
+
+
+def test_a_fresh_clone_for_all(clone, packages, for_all, tmp_path):
+    install(for_all, tmp_path)
+    assert files_below(clone[0].parent / "all") == files_below(tmp_path)
+
+
+def test_packages_leave_the_sources_alone(clone, packages):
+    tree, before = clone
+    assert [file for file in files_below(tree) if not file.startswith("build/")] == before
 
 
 def name(tshark):
