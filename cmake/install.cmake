@@ -45,7 +45,7 @@ add_custom_target(uninstall
 
 set(CPACK_PACKAGE_NAME wireshark-facetime)
 set(CPACK_PACKAGE_VENDOR "The FaceTime plugin authors")
-set(CPACK_PACKAGE_CONTACT "The FaceTime plugin authors <facetime-plugin@localhost>")
+set(CPACK_PACKAGE_CONTACT "The FaceTime plugin authors <facetime-plugin@example.org>") # to be reached by nobody
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "FaceTime calls in Wireshark: STUN, SIP, relay, media")
 set(CPACK_RESOURCE_FILE_LICENSE ${CMAKE_CURRENT_SOURCE_DIR}/LICENSE)
 string(TOLOWER ${CMAKE_SYSTEM_NAME} facetime_system)
@@ -58,6 +58,16 @@ find_program(facetime_dpkg dpkg)
 if(facetime_dpkg AND NOT USER_INSTALL)
     list(APPEND CPACK_GENERATOR DEB)
 endif()
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # names the libwireshark that this build fits
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "tshark, python3")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-jinja2, libjs-dygraphs")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Dissectors, statistics and a profile; and tools that report
+on calls, compare two captures of one call, and wash, check and split captures.")
+set(CPACK_STRIP_FILES ON)
+if(NOT USER_INSTALL)
+    include(cmake/tools.cmake)
+endif()
 include(CPack)

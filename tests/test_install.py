@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Installing, for all and for one user; taking it away again; packages; a plugin built for another Wireshark."""
 
+import gzip
 import hashlib
 import os
 import pathlib
@@ -19,7 +20,8 @@ PROJECT = re.search(r"project\(facetime VERSION ([0-9.]+)", (support.ROOT / "CMa
 
 
 def run(*args, **how):
-    done = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=support.TIME_LIMIT, **how)
+    how = {"timeout": support.TIME_LIMIT, **how}
+    done = subprocess.run([str(a) for a in args], capture_output=True, text=True, **how)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -44,9 +46,18 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def wanted(tshark, plugins, profiles):
+TOOLS = ("call-report", "check-capture", "split-calls", "two-ends", "wash-capture")
+FOR_ALL = sorted([*(f"usr/bin/facetime-{tool}" for tool in TOOLS), *(f"usr/share/facetime/tools/{tool}" for tool in TOOLS),
+                  *(f"usr/share/man/man1/facetime-{tool}.1.gz" for tool in TOOLS), "usr/share/facetime/tools/lib.sh",
+                  *(f"usr/share/facetime/tests/{name}.py" for name in ("consistency", "novelty")),
+                  *(f"usr/share/facetime/tools/{path.relative_to(support.ROOT / 'tools')}"
+                    for part in ("report/*.*", "washing/*.py") for path in (support.ROOT / "tools").glob(part)),
+                  *(f"usr/share/doc/wireshark-facetime/{name}" for name in ("changelog.Debian.gz", "changelog.gz", "copyright"))])
+
+
+def wanted(tshark, plugins, profiles, more=()):
     epan = "{}.{}/epan".format(*tshark.version)
-    return sorted([f"{plugins}/{epan}/facetime.so", *(f"{profiles}/FaceTime/{name}" for name in PROFILE)])
+    return sorted([f"{plugins}/{epan}/facetime.so", *(f"{profiles}/FaceTime/{name}" for name in PROFILE), *more])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,7 @@ def _folders():
 def test_for_all(for_all, global_folder, tshark, tmp_path):
     install(for_all, tmp_path)
     plugins = str(pathlib.Path(global_folder).parent).lstrip("/")
-    assert files_below(tmp_path) == wanted(tshark, plugins, "usr/share/wireshark/profiles")
+    assert files_below(tmp_path) == wanted(tshark, plugins, "usr/share/wireshark/profiles", FOR_ALL)
 
 
 @pytest.mark.skipif("FACETIME_PRELOAD" in os.environ, reason="a plugin with sanitizers needs their runtimes")
@@ -107,7 +118,7 @@ def test_uninstall(for_all, tmp_path):
     (tmp_path / "usr/share/wireshark/profiles/Mine").mkdir(parents=True)
     (tmp_path / "usr/share/wireshark/profiles/Mine/preferences").write_text("# mine\n")
     install(for_all, tmp_path)
-    assert len(files_below(tmp_path)) == 2 + len(PROFILE)
+    assert len(files_below(tmp_path)) == 2 + len(PROFILE) + len(FOR_ALL)
     uninstall(for_all, tmp_path)
     assert files_below(tmp_path) == ["usr/share/wireshark/profiles/Mine/preferences"]
     assert not (tmp_path / "usr/share/wireshark/profiles/FaceTime").exists()
@@ -176,8 +187,9 @@ def documented(word):
 
 
 def as_documented(word, tree, **environment):
-    environment = {**os.environ, "DESTDIR": "", "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1), **environment}
-    run("bash", "-c", documented(word), cwd=tree, env=environment)
+    environment = {**os.environ, "DESTDIR": "", "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1),
+                   "CMAKE_BUILD_TYPE": "Debug", **environment}     # as it is built quickest
+    run("bash", "-c", documented(word), cwd=tree, env=environment, timeout=3 * support.TIME_LIMIT)
 
 
 @pytest.fixture(scope="module")
@@ -222,22 +234,63 @@ def name(tshark):
 
 def test_tar(packages, global_folder, tshark):
     with tarfile.open(packages / (name(tshark) + ".tar.gz")) as archive:
-        files = sorted(member.name for member in archive if member.isfile())
+        files = sorted(member.name for member in archive if not member.isdir())
     plugins = str(pathlib.Path(global_folder).parent).lstrip("/")
     assert [file.removeprefix(name(tshark) + "/") for file in files] == wanted(
-        tshark, plugins, "usr/share/wireshark/profiles")
+        tshark, plugins, "usr/share/wireshark/profiles", FOR_ALL)
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
 def test_deb(packages, global_folder, tshark):
     package = packages / (name(tshark) + ".deb")
-    files = [line.split()[-1] for line in run("dpkg-deb", "-c", package).splitlines() if not line.endswith("/")]
+    files = [line.split(" -> ")[0].split()[-1] for line in run("dpkg-deb", "-c", package).splitlines()
+             if not line.endswith("/")]
     plugins = str(pathlib.Path(global_folder).parent).lstrip("/")
-    assert sorted(file.removeprefix("./") for file in files) == wanted(tshark, plugins, "usr/share/wireshark/profiles")
+    assert sorted(file.removeprefix("./") for file in files) == wanted(tshark, plugins, "usr/share/wireshark/profiles", FOR_ALL)
     depends = run("dpkg-deb", "-f", package, "Depends")
     library = re.search(r"libwireshark\.so\.(\d+)", run("ldd", support.PLUGIN))[1]
     assert re.search(rf"\blibwireshark{library}(t64)?\b", depends), depends
     assert run("dpkg-deb", "-f", package, "Package").strip() == "wireshark-facetime"
+
+
+@pytest.mark.skipif(not shutil.which("lintian"), reason="no lintian")
+def test_lintian_finds_no_error(packages, tshark):
+    done = subprocess.run(["lintian", packages / (name(tshark) + ".deb")], capture_output=True, text=True)
+    assert done.returncode == 0 and "E: " not in done.stdout, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def unpacked(packages, tshark, tmp_path_factory):
+    """The package's files, in a folder of their own."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    run("dpkg-deb", "-x", packages / (name(tshark) + ".deb"), folder)
+    return folder / "usr"
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
+@pytest.mark.parametrize("tool, arguments, result", [
+    ("call-report", ["facetime-caller", "-o", "out.html"], "out.html"),
+    ("two-ends", ["two-ends-a", "two-ends-b", "--html", "out.html"], "out.html"),
+    ("wash-capture", ["facetime-caller", "out.pcapng"], "out.pcapng"),
+    ("check-capture", ["facetime-caller"], None),
+    ("check-capture", ["--novelty", "facetime-caller", "out.pcapng"], "out.pcapng"),
+    ("split-calls", ["calls-in-sequence", "parts", "1"], "parts/part-0001.pcapng"),
+])
+def test_installed_tools(unpacked, program, tmp_path, tool, arguments, result):
+    """They find what they need beside themselves, and the plugin in tshark."""
+    captures = {path.stem: path for path in support.TEST_CAPTURES.iterdir()}
+    environment = {key: value for key, value in os.environ.items() if key != "BUILD_DIR"}
+    run(unpacked / "bin" / f"facetime-{tool}", *(captures.get(a, a) for a in arguments), cwd=tmp_path,
+        env={**environment, "TSHARK": str(program)})
+    assert result is None or (tmp_path / result).stat().st_size > 100
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
+@pytest.mark.parametrize("tool", TOOLS)
+def test_man_pages(unpacked, tool):
+    page = gzip.decompress((unpacked / f"share/man/man1/facetime-{tool}.1.gz").read_bytes()).decode()
+    sections = re.findall(r"^\.SH (.*)$", page, re.MULTILINE)
+    assert {"NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS"} <= set(sections)
 
 
 def complaints(plugin_bytes, name):
