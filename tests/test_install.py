@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -267,21 +268,35 @@ def unpacked(packages, tshark, tmp_path_factory):
     return folder / "usr"
 
 
+def started(unpacked, tshark, program, folder, tool, arguments):
+    """An installed tool, run there; a capture of ours is named without its ending."""
+    captures = {path.stem: path for path in support.TEST_CAPTURES.iterdir()}
+    arguments = [tshark._readable(captures[a]) if a in captures else a for a in arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "BUILD_DIR"}
+    environment |= {"TSHARK": str(program), "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run([unpacked / "bin" / f"facetime-{tool}", *arguments], cwd=folder, env=environment,
+                          capture_output=True, text=True, timeout=support.TIME_LIMIT)
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
+def test_two_ends_is_installed(unpacked, tshark, program, tmp_path):
+    """It reads both captures; that they are one and the same is found by comparing them."""
+    done = started(unpacked, tshark, program, tmp_path, "two-ends", ["facetime-caller", "facetime-caller"])
+    assert done.returncode == 1 and done.stderr.startswith("two-ends: no media packet"), done.stderr
+
+
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
 @pytest.mark.parametrize("tool, arguments, result", [
     ("call-report", ["facetime-caller", "-o", "out.html"], "out.html"),
-    ("two-ends", ["two-ends-a", "two-ends-b", "--html", "out.html"], "out.html"),
     ("wash-capture", ["facetime-caller", "out.pcapng"], "out.pcapng"),
     ("check-capture", ["facetime-caller"], None),
-    ("check-capture", ["--novelty", "facetime-caller", "out.pcapng"], "out.pcapng"),
+    ("check-capture", ["--novelty", "facetime-caller"], None),
     ("split-calls", ["calls-in-sequence", "parts", "1"], "parts/part-0001.pcapng"),
 ])
-def test_installed_tools(unpacked, program, tmp_path, tool, arguments, result):
+def test_installed_tools(unpacked, tshark, program, tmp_path, tool, arguments, result):
     """They find what they need beside themselves, and the plugin in tshark."""
-    captures = {path.stem: path for path in support.TEST_CAPTURES.iterdir()}
-    environment = {key: value for key, value in os.environ.items() if key != "BUILD_DIR"}
-    run(unpacked / "bin" / f"facetime-{tool}", *(captures.get(a, a) for a in arguments), cwd=tmp_path,
-        env={**environment, "TSHARK": str(program)})
+    done = started(unpacked, tshark, program, tmp_path, tool, arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert result is None or (tmp_path / result).stat().st_size > 100
 
 
