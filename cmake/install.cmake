@@ -32,7 +32,11 @@ if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT OR CMAKE_INSTALL_PREFIX STREQUAL 
 endif()
 
 install(TARGETS facetime LIBRARY DESTINATION ${facetime_plugin_folder})
-install(DIRECTORY profile/FaceTime DESTINATION ${facetime_profile_folder})
+install(CODE "
+    set(facetime_profile_source \"${CMAKE_CURRENT_SOURCE_DIR}/profile/FaceTime\")
+    set(facetime_profile_folder \"\${CMAKE_INSTALL_PREFIX}/${facetime_profile_folder}\")
+    set(facetime_installed \"${CMAKE_BINARY_DIR}/installed\")
+    include(\"${CMAKE_CURRENT_SOURCE_DIR}/cmake/install-profile.cmake\")")
 
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt
@@ -41,18 +45,29 @@ add_custom_target(uninstall
 
 set(CPACK_PACKAGE_NAME wireshark-facetime)
 set(CPACK_PACKAGE_VENDOR "The FaceTime plugin authors")
-set(CPACK_PACKAGE_CONTACT "The FaceTime plugin authors <facetime-plugin@localhost>")
+set(CPACK_PACKAGE_CONTACT "The FaceTime plugin authors <facetime-plugin@example.org>") # to be reached by nobody
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "FaceTime calls in Wireshark: STUN, SIP, relay, media")
 set(CPACK_RESOURCE_FILE_LICENSE ${CMAKE_CURRENT_SOURCE_DIR}/LICENSE)
 string(TOLOWER ${CMAKE_SYSTEM_NAME} facetime_system)
 set(CPACK_PACKAGE_FILE_NAME
     facetime-${PROJECT_VERSION}-${facetime_system}-${CMAKE_SYSTEM_PROCESSOR}-wireshark-${facetime_ws_version})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${facetime_prefix})
+set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}) # else where cpack is started
 set(CPACK_GENERATOR TGZ)
 find_program(facetime_dpkg dpkg)
 if(facetime_dpkg AND NOT USER_INSTALL)
     list(APPEND CPACK_GENERATOR DEB)
 endif()
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # names the libwireshark that this build fits
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "tshark, python3")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-jinja2, libjs-dygraphs")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Dissectors, statistics and a profile; and tools that report
+on calls, compare two captures of one call, and wash, check and split captures.")
+set(CPACK_STRIP_FILES ON)
+if(NOT USER_INSTALL)
+    include(cmake/tools.cmake)
+endif()
 include(CPack)

@@ -135,10 +135,20 @@ def test_what_led_to_a_call_stays_with_it(tshark, split):
     assert [len(tshark.frames(part, "facetime")) for part in parts] == [len(calls_of)]
 
 
+@pytest.mark.skipif("FACETIME_PRELOAD" in os.environ, reason="a plugin with sanitizers needs their runtimes")
+def test_parts_with_the_fresh_build(tshark):
+    """Like its siblings: nothing is installed and no tshark named, the build folder has the plugin."""
+    folder = support.stage() / "parts-fresh"
+    environment = {key: value for key, value in os.environ.items() if key not in ("TSHARK", "WIRESHARK_PLUGIN_DIR")}
+    subprocess.run([support.ROOT / "tools/split-calls", support.TEST_CAPTURES / "calls-in-sequence.pcapng", folder, "1"],
+                   check=True, capture_output=True, env={**environment, "BUILD_DIR": str(support.PLUGIN.parent)})
+    assert len([part for part in sorted(folder.iterdir()) if calls(tshark, part)]) == 3
+
+
 @pytest.mark.parametrize("capture, size, words", [
     ("facetime-caller.pcapng", "many", "is no number of packets"),
     ("facetime-caller.pcapng", "0", "is no number of packets"),
-    ("nonexistent.pcapng", "1", "doesn't exist"),
+    ("nonexistent.pcapng", "1", "Cannot read"),
 ])
 def test_no_parts_are_no_success(capture, size, words, program, tmp_path):
     done = subprocess.run([support.ROOT / "tools/split-calls", support.TEST_CAPTURES / capture, tmp_path, size],

@@ -73,6 +73,15 @@ load_plugin() {
     fi
 }
 
+# load_installed CAPTURE: the same with the tshark of this system, or the one that TSHARK names, and the plugin it has.
+load_installed() {
+    [ -r "$1" ] || die "Cannot read $1"
+    capture=$(realpath -- "$1")
+    stage=$(mktemp -d)
+    trap 'rm -rf "$stage"' EXIT
+    tshark() { command "${TSHARK:-tshark}" "$@"; }
+}
+
 tshark() {
     "${unprivileged[@]}" env -u XDG_CONFIG_HOME -u WIRESHARK_CONFIG_DIR HOME="$stage/home" \
         WIRESHARK_PLUGIN_DIR="$stage/plugins" tshark "$@"
