@@ -169,6 +169,33 @@ def own_captures():
     return [pytest.param(f, id=f.name) for f in sorted(TEST_CAPTURES.glob("*.pcap*"))]
 
 
+SMALL, TOGETHER = 64 * 1024, 8
+
+
+def in_batches(items):
+    """What holds for any capture holds for several in one, which cost one start of tshark."""
+    return [items[i:i + TOGETHER] for i in range(0, len(items), TOGETHER)]
+
+
+def captures_together():
+    """Parameters for one_after_the_other(): the small captures of test-captures/ in batches, each other one, those of real/."""
+    own = sorted(TEST_CAPTURES.glob("*.pcap*"))
+    small = [file for file in own if file.stat().st_size < SMALL and "bomb" not in file.name]
+    together = [pytest.param(tuple(batch), id=f"from-{batch[0].stem}") for batch in in_batches(small)]
+    return together + [pytest.param(file, id=file.stem) for file in own if file not in small] + shared_captures("real")
+
+
+@functools.lru_cache(maxsize=None)
+def one_after_the_other(captures):
+    """The path of a capture that has all of these."""
+    if not isinstance(captures, tuple):
+        return captures
+    path = stage() / f"from-{captures[0].stem}.pcapng"
+    subprocess.run(["mergecap", "-a", "-w", path, *captures], check=True)
+    path.chmod(0o644)
+    return path
+
+
 # tshark
 
 Result = collections.namedtuple("Result", "stdout cpu memory")  # text; seconds of CPU, peak KiB (measured)

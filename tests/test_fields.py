@@ -86,11 +86,11 @@ def test_each_bit_has_a_field(field, tshark, own_fields):
     assert sum(masks) & BITS[field] == BITS[field]
 
 
-@pytest.mark.parametrize("capture", support.own_captures() + support.shared_captures("real"))
-def test_fields_without_a_display_filter(capture, tshark, own_protocols, own_fields):
+@pytest.mark.parametrize("captures", support.captures_together())
+def test_fields_without_a_display_filter(captures, tshark, own_protocols, own_fields):
     """-T fields -e NAME shows in each packet what PDML shows, for which every tree is built whole."""
     names = sorted(own_fields)
-    some = ("-c", "2000")
+    capture, some = support.one_after_the_other(captures), ("-c", "2000")
     rows = tshark.rows(capture, *names, args=some)
     around = ["stun", "icmp", "icmpv6"]     # layers that ours may stand in
     trees = tshark.pdml(capture, "-J", " ".join([*own_protocols, *around]), *some)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What holds for any capture whatever is in it."""
 
-import functools
 import itertools
 import re
-import subprocess
 
 import pytest
 
@@ -47,32 +45,9 @@ def without_hindsight(lines, first):
     return kept
 
 
-SMALL, TOGETHER = 64 * 1024, 8
-
-
-def in_batches(items):
-    """What holds for any capture holds for several in one, which cost one start of tshark."""
-    return [items[i:i + TOGETHER] for i in range(0, len(items), TOGETHER)]
-
-
-@functools.lru_cache(maxsize=None)
-def one_after_the_other(*captures):
-    path = support.stage() / f"from-{captures[0].stem}.pcapng"
-    subprocess.run(["mergecap", "-a", "-w", path, *captures], check=True)
-    path.chmod(0o644)
-    return path
-
-
-def every_capture():
-    own = sorted(support.TEST_CAPTURES.glob("*.pcap*"))
-    small = [file for file in own if file.stat().st_size < SMALL and "bomb" not in file.name]
-    together = [pytest.param(tuple(batch), id=f"from-{batch[0].stem}") for batch in in_batches(small)]
-    return together + [pytest.param((file,), id=file.stem) for file in own if file not in small] + support.shared_captures("real")
-
-
-@pytest.fixture(scope="module", params=every_capture())
+@pytest.fixture(scope="module", params=support.captures_together())
 def capture(request):
-    return one_after_the_other(*request.param) if isinstance(request.param, tuple) else request.param
+    return support.one_after_the_other(request.param)
 
 
 def assert_same(one, other):
@@ -159,7 +134,7 @@ def cut_everywhere(scene):
     return frames + [(frame, kept) for frame in golden for kept in range(14, min(len(frame), LONGEST))]
 
 
-@pytest.mark.parametrize("names", in_batches([name for name in generate.CAPTURES if name != "raw-ip" and "bomb" not in name])
+@pytest.mark.parametrize("names", support.in_batches([name for name in generate.CAPTURES if name != "raw-ip" and "bomb" not in name])
                          + [["sip-deflate-bomb"]], ids=lambda names: f"from-{names[0]}")
 def test_cut_packets(names, tshark, stock, own_protocols, make_capture):
     """Wireshark says of a cut packet that its size was limited. No protocol of ours calls it malformed: it

@@ -15,16 +15,16 @@ COOKIE = 0x2112A442
 PHONE, OTHER = "192.0.2.10", "198.51.100.20"
 
 
-def assert_left_alone(capture, tshark, stock, own_protocols):
-    assert not tshark.frames(capture, " || ".join(own_protocols))
+def assert_left_alone(capture, tshark, stock):
+    """Byte for byte stock's: no line of ours anywhere."""
     for two_pass in (False, True):
         same = tshark.text(capture, "-V", two_pass=two_pass) == stock.text(capture, "-V", two_pass=two_pass)
         assert same     # not the texts: pytest would explain their difference for minutes
 
 
 @pytest.mark.parametrize("capture", support.shared_captures("negative"))
-def test_real_innocents(capture, tshark, stock, own_protocols):
-    assert_left_alone(capture, tshark, stock, own_protocols)
+def test_real_innocents(capture, tshark, stock):
+    assert_left_alone(capture, tshark, stock)
 
 
 # Innocents made here, most of them on FaceTime's own ports.
@@ -248,8 +248,8 @@ INNOCENTS = [others_clocks, turn_channel_like_a_relay_header, port_of_a_device, 
 
 
 @pytest.mark.parametrize("make", INNOCENTS, ids=lambda make: make.__name__)
-def test_made_innocents(make, tshark, stock, own_protocols, make_capture):
-    assert_left_alone(make_capture(list(make(random.Random(make.__name__)))), tshark, stock, own_protocols)
+def test_made_innocents(make, tshark, stock, make_capture):
+    assert_left_alone(make_capture(list(make(random.Random(make.__name__)))), tshark, stock)
 
 
 SNATMAP = [bytes.fromhex("000000012f3173750a7f16764012aaaa"), bytes.fromhex("000000022f3173753f4d8cf5b14daaaa")]
