@@ -836,8 +836,9 @@ exchange_stock(packet_info *pinfo, void *data)
     return before;
 }
 
-/* What is to be put back after stock has had this packet; NULL for the first one of a datagram. */
-static void *
+/* What is to be put back after stock has had this packet; NULL for the first one of a datagram. Both are kept out of line:
+ * their variables are none of the guard's around stock. */
+static G_GNUC_NO_INLINE void *
 set_first_aside(packet_info *pinfo, tvbuff_t *tvb)
 {
     const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
@@ -849,7 +850,7 @@ set_first_aside(packet_info *pinfo, tvbuff_t *tvb)
     return exchange_stock(pinfo, own);
 }
 
-static void
+static G_GNUC_NO_INLINE void
 put_first_back(packet_info *pinfo, tvbuff_t *tvb, void *first)
 {
     const uint32_t key = CHAINED_STOCK | (uint32_t)tvb_raw_offset(tvb);
