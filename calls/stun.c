@@ -349,7 +349,8 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, co
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange->leg);
-    if (stun->message_class == STUN_SUCCESS && exchange && exchange->released)
+    if (stun->message_class == STUN_SUCCESS && exchange && exchange->released &&
+        exchange->released->state == FT_CHANNEL_RELEASING) /* not bound again meanwhile */
         ft_channel_step(&exchange->released->state, FT_CHANNEL_RELEASE_DONE);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange)
         finish_release(packet->flow, exchange->allocation);

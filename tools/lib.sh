@@ -8,8 +8,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BUILD_DIR:-$root/build}
 
 BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0-dev zlib1g-dev)
-TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay chromium libjs-dygraphs
-               iproute2)
+TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay
+               iproute2 chromium libjs-dygraphs lintian)
 
 die() { echo "$*" >&2; exit 1; }
 
