@@ -521,7 +521,8 @@ CHANNEL_EVENTS = ("early_channel_data", "released_channel_used", "relay_released
     pytest.param([bind(1), bound(1), bind(2, 0x4003), bound(2), bind(3, lifetime=0), USE, bound(3), USE,
                   to_relay(channel_data(0x4003, BINDING_RESPONSE))],
                  {5: "relay_released", 8: "released_channel_used"}, id="one of two channels released, when answered"),
-    pytest.param([bind(1), bound(1), bind(2, lifetime=0), bind(3), bound(2), bound(3), USE], {3: "relay_released"},
+    pytest.param([bind(1), bound(1), bind(2, lifetime=0), bind(3), bound(2), USE, bound(3), USE],
+                 {3: "relay_released", 6: "early_channel_data"},
                  id="bound again before the release is answered"),
 ])
 def test_channel_used_as_its_binds_are_answered(tshark, make_capture, frames, told):
