@@ -600,11 +600,17 @@ static void
 note_closed_socket(packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint destination = ft_destination(pinfo);
+    ft_call *call = packet->call;
+    const bool is_other_end = addresses_equal(&call->other_end.addr, &destination.addr);
+    const bool had_media = is_other_end ? !nstime_is_zero(&packet->flow->direct.media_time)
+                                        : call->media_leg == &packet->flow->direct;
 
     ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP of the device itself: its port %s is closed",
                  ft_endpoint_str(pinfo->pool, &destination));
-    if (packet->call->generation == FT_MODERN && packet->call->media_leg == &packet->flow->direct)
-        ft_call_end(pinfo, packet->call, "socket closed by the device");
+    if (call->generation != FT_MODERN || !had_media || call->end_frame)
+        return;
+    call->other_end_closed = is_other_end;
+    ft_call_end(pinfo, call, is_other_end ? "socket closed by the other device" : "socket closed by the device");
 }
 
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */

@@ -497,12 +497,20 @@ tell_restart(packet_info *pinfo, ft_call *call)
 
 /* What comes from any other end than the device's shows that the other side is alive. */
 static void
-hear(const packet_info *pinfo, ft_call *call)
+hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 {
     const ft_endpoint source = ft_source(pinfo);
 
     if (!addresses_equal(&source.addr, &call->local.addr))
-        call->heard_time = ft_now(pinfo);
+        call->heard_time = *now;
+    else if (nstime_cmp(now, &call->device_time) > 0)
+        call->device_time = *now;
+}
+
+const nstime_t *
+ft_call_last_time(const ft_call *call)
+{
+    return call->other_end.addr.type == AT_NONE ? &call->last_time : &call->device_time;
 }
 
 #define CHANCE 50 /* one datagram in so many is repeated by chance */
@@ -533,7 +541,7 @@ ft_call_count(packet_info *pinfo)
         call->last_time = now;
     if (nstime_cmp(&now, &call->first_time) < 0)
         call->first_time = now;
-    hear(pinfo, call);
+    hear(pinfo, call, &now);
     tell_restart(pinfo, call);
     if (call->generation == FT_GENERATION_UNKNOWN)
         call->generation = packet->generation;

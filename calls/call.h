@@ -37,6 +37,9 @@ enum {
 
 #define FT_MAX_WAYS_PER_STREAM 8
 
+/* A packet at the call's other end. */
+typedef struct { uint32_t frame, ssrc; uint16_t sequence; } ft_sighting;
+
 /* One SSRC in one direction, over all ways: its direction survives a change of the device's address or the peer's. */
 typedef struct ft_stream {
     uint32_t    ssrc;
@@ -68,7 +71,6 @@ typedef struct ft_sender {
     nstime_t    leg_time, other_time; /* last media on each */
     nstime_t    first_time, last_time; /* of ft_now(): the first packet's, and the latest */
     uint32_t    last_frame;
-    struct ft_sender *other_view;   /* the same one in the other direction, where both ends are in the capture; or NULL */
 } ft_sender;
 
 /* A silence of one side that the other side's packets showed. */
@@ -95,6 +97,10 @@ typedef struct ft_call {
     uint32_t      first_frame, last_frame;
     nstime_t      first_time, last_time; /* earliest and latest; of ft_now(), as all times of a call */
     ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
+    ft_endpoint   other_end;        /* the other device, where both ends of the call are in the file; else AT_NONE */
+    ft_sighting  *sightings;        /* the latest media packets there; NULL before the first */
+    bool          other_end_closed; /* that device closed its socket, and so ended the call */
+    nstime_t      device_time;      /* of the latest packet that the device sent, or media that it got */
     uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;
     ft_endpoint   offerer;          /* who sent the SDP offer: not the caller's mark */
@@ -189,6 +195,9 @@ void ft_call_count(packet_info *pinfo);
 /* The session of this number turns out to be no call (a GameKit session): its packets have no number from this frame on.
  * First pass. */
 void ft_call_is_none(packet_info *pinfo, ft_call *call);
+
+/* The call's latest time, as its device has it: the other end's clock, if that is in the file too, may be another. */
+const nstime_t *ft_call_last_time(const ft_call *call);
 
 /* How many places of its way the call was seen at: 2 where more of its datagrams were seen twice than chance repeats. */
 unsigned ft_call_points(const ft_call *call);

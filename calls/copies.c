@@ -197,9 +197,11 @@ ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo)
         return;
     if (pinfo->fd->visited) {
         const ft_frame *frame = ft_frame_get(pinfo);
-        packet->seen_before = frame && frame->is_copy;
-        if (packet->seen_before)
+        packet->seen_before = frame && (frame->is_copy || frame->at_other_end);
+        if (frame && frame->is_copy)
             packet->flow = frame->flow;
+        if (frame && frame->at_other_end)
+            return;
     } else {
         read_datagram(tvb, pinfo, packet->flow, &now);
         learn_copy(pinfo, packet, &now);

@@ -26,6 +26,7 @@ typedef struct ft_frame {
     uint32_t         prepared_from; /* id of the frame that told it */
     uint32_t         seen_before;   /* id of the frame that was this datagram's first copy, or 0 */
     bool             is_copy;       /* nothing was learnt from it */
+    bool             at_other_end;  /* media, as the call's other end sees it: nothing was learnt from it either */
     struct ft_flow  *flow;          /* of a copy: the 5-tuple that is learnt from */
     uint32_t         lost_before;   /* RTP packets of its stream missing before this one, as known here */
 } ft_frame;

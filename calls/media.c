@@ -282,7 +282,7 @@ is_device(const ft_call *call, const address *end)
 bool
 ft_call_is_device(const ft_call *call, const address *end)
 {
-    return addresses_equal(&call->local.addr, end) || is_device(call, end);
+    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) || is_device(call, end);
 }
 
 /* Whether the device sends this packet of the direct path. Its first address tells; where neither end has that, the
@@ -297,6 +297,11 @@ is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
         return from_local;
     if (from_local) /* both ends on one host */
         return pinfo->srcport == call->local.port || pinfo->destport != call->local.port;
+    if (call->other_end.addr.type != AT_NONE) { /* as it sees it */
+        const bool from_other_end = addresses_equal(&pinfo->src, &call->other_end.addr);
+        if (from_other_end != addresses_equal(&pinfo->dst, &call->other_end.addr))
+            return from_other_end;
+    }
 
     const bool known_out = find_stream(call, ssrc, true) != NULL;
     const bool known_in = find_stream(call, ssrc, false) != NULL;
@@ -431,6 +436,107 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
     return false;
 }
 
+/* ---- the other end ---- */
+
+#define SIGHTINGS 2048  /* media packets that are remembered of the other end: seconds of it */
+
+/* Both ends of a call in one file: what one device sends, the other one gets, and each stream goes both ways. The device
+ * that was seen first is the call's; what the other one sends and gets is seen there again, and teaches nothing. */
+static bool
+is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen)
+{
+    const address *here = &seen->device.addr;
+
+    if (call->other_end.addr.type != AT_NONE)
+        return addresses_equal(here, &call->other_end.addr);
+    if (!view || !view->by || addresses_equal(&view->by->device.addr, here))
+        return false;
+    call->other_end = ft_endpoint_keep(addresses_equal(here, &call->local.addr) ? &view->by->device : &seen->device);
+    return addresses_equal(here, &call->other_end.addr);
+}
+
+static ft_sighting *
+sighting_of(const ft_call *call, uint32_t ssrc, uint16_t sequence)
+{
+    return &call->sightings[(ssrc * 509u + sequence) % SIGHTINGS];
+}
+
+static void
+remember_sighting(ft_call *call, uint32_t ssrc, uint16_t sequence, uint32_t frame)
+{
+    if (!call->sightings)
+        call->sightings = wmem_alloc0_array(wmem_file_scope(), ft_sighting, SIGHTINGS);
+    *sighting_of(call, ssrc, sequence) = (ft_sighting){ frame, ssrc, sequence };
+}
+
+/* Of a packet at the other end: its frame at the call's device, where that came first and not long ago. */
+static void
+note_other_end(packet_info *pinfo, ft_packet *packet, const ft_stream *stream, const ft_rtp *rtp)
+{
+    ft_frame *frame = ft_frame_make(pinfo);
+    const ft_sequence_mark *first = stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
+
+    if (first)
+        frame->seen_before = first->frame;
+    else
+        remember_sighting(packet->call, rtp->ssrc, rtp->sequence, packet->frame);
+    frame->at_other_end = packet->seen_before = true;
+    if (packet->leg)
+        packet->leg->media_time = ft_now(pinfo);
+}
+
+/* Of a packet at the call's device: its frame at the other end, where that came first. */
+static void
+find_sighting(packet_info *pinfo, const ft_call *call, const ft_rtp *rtp)
+{
+    const ft_sighting *sighting = call->sightings ? sighting_of(call, rtp->ssrc, rtp->sequence) : NULL;
+
+    if (sighting && sighting->frame && sighting->ssrc == rtp->ssrc && sighting->sequence == rtp->sequence)
+        ft_frame_make(pinfo)->seen_before = sighting->frame;
+}
+
+typedef struct { ft_call *call; uint32_t ssrc; } sighted;
+
+static void
+take_for_sighting(uint16_t sequence, const ft_sequence_mark *mark, void *user)
+{
+    const sighted *stream = (const sighted *)user;
+
+    remember_sighting(stream->call, stream->ssrc, sequence, mark->frame);
+}
+
+/* A stream that was seen at the other end alone so far: from now on it is what the call's device sees of it. */
+static void
+begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_observation *seen)
+{
+    sighted what = { call, stream->ssrc };
+
+    ft_sequence_marks(&stream->sequence, take_for_sighting, &what);
+    *stream = (ft_stream){
+        .ssrc = stream->ssrc,
+        .outgoing = seen->outgoing,
+        .sender = ft_endpoint_keep(&seen->sender),
+        .first_frame = ft_frame_id(pinfo),
+        .first_time = ft_now(pinfo),
+        .last_time = ft_now(pinfo),
+    };
+}
+
+/* True for media as the call's other end sees it. */
+static bool
+watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
+{
+    ft_stream *view = find_stream(packet->call, rtp->ssrc, !seen->outgoing);
+
+    if (is_at_other_end(packet->call, view, seen)) {
+        note_other_end(pinfo, packet, view, rtp);
+        return true;
+    }
+    if (view && view->by && addresses_equal(&view->by->device.addr, &packet->call->other_end.addr))
+        begin_anew(pinfo, packet->call, view, seen);
+    return false;
+}
+
 /* ---- senders: who they are ---- */
 
 /* The sender that is known by its key, or, while it shows none, by where its packets come from; in a legacy call, which
@@ -479,18 +585,6 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     return sender;
 }
 
-/* Whose packets are seen at both ends has a sender in each direction. */
-static void
-tie_views(const ft_call *call, const ft_stream *stream)
-{
-    const ft_stream *view = find_stream(call, stream->ssrc, !stream->outgoing);
-
-    if (!view || !view->by)
-        return;
-    view->by->other_view = stream->by;
-    stream->by->other_view = view->by;
-}
-
 /* Who sends the stream: as before, whatever address or key it has now. NULL over FT_MAX_STREAMS_PER_CALL. */
 static ft_sender *
 sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp, const ft_observation *seen)
@@ -501,7 +595,6 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
             stream->by = new_sender(pinfo, packet, seen);
         if (!stream->by)
             return NULL;
-        tie_views(packet->call, stream);
     }
     if (rtp->key && !(stream->by->has_key && memcmp(stream->by->key, rtp->key, FT_KEY_LENGTH) == 0)) {
         stream->by->has_key = true;
@@ -518,15 +611,6 @@ sender_name(packet_info *pinfo, const ft_observation *seen)
 }
 
 /* ---- senders: silence ---- */
-
-/* The last packet of a sender, at whichever end it was seen. */
-static const ft_sender *
-last_heard(const ft_sender *sender)
-{
-    const ft_sender *other = sender->other_view;
-
-    return other && nstime_cmp(&other->last_time, &sender->last_time) > 0 ? other : sender;
-}
 
 /* Of the senders in a direction the one that was heard last; NULL where none was. */
 static const ft_sender *
@@ -550,7 +634,7 @@ silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
     const ft_sender *newest = newest_sender(call, outgoing);
     const nstime_t now = ft_now(pinfo);
 
-    return newest && milliseconds(&now, &last_heard(newest)->last_time) > ft_media_gap_ms ? last_heard(newest) : NULL;
+    return newest && milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
 }
 
 const char *
@@ -597,12 +681,12 @@ ft_media_ended(packet_info *pinfo, const ft_call *call)
 static void
 watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const ft_observation *seen)
 {
-    const ft_sender *last = last_heard(sender);
     const nstime_t now = ft_now(pinfo);
 
-    if (last->last_frame && !packet->call->end_frame && milliseconds(&now, &last->last_time) > ft_media_gap_ms)
-        tell_gap(pinfo, last, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
+    if (sender->last_frame && !packet->call->end_frame && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
+        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
     keep_latest(&sender->last_time, &now);
+    keep_latest(&packet->call->device_time, &now);
     sender->last_frame = ft_frame_id(pinfo);
 }
 
@@ -628,9 +712,8 @@ judge_silence(ft_call *call, bool outgoing)
     const ft_sender *silent = newest_sender(call, outgoing), *other = newest_sender(call, !outgoing);
     const ft_silence *silence = &call->silence[outgoing];
 
-    if (!silent || !other || !silence->frame || silence->since_frame != last_heard(silent)->last_frame)
+    if (!silent || !other || !silence->frame || silence->since_frame != silent->last_frame)
         return;
-    silent = last_heard(silent);
     set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
                                silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
                                outgoing ? "device" : "peer",
@@ -810,10 +893,13 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         return;
 
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
+    if (watch_other_end(pinfo, packet, rtp, &seen))
+        return;
     ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
     packet->stream = stream;
     if (!stream)
         return;
+    find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);
     const bool copy = count_packet(pinfo, stream, packet, rtp);
     ft_sender *sender = sender_of(pinfo, packet, stream, rtp, &seen);
@@ -837,7 +923,8 @@ ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    packet->stream = stream_of(pinfo, packet, rtp, &seen);
+    if (!watch_other_end(pinfo, packet, rtp, &seen))
+        packet->stream = stream_of(pinfo, packet, rtp, &seen);
 }
 
 /* No SSRC is seen: a direction has one sender, known by where its packets come from. */
@@ -853,6 +940,10 @@ ft_media_heard(packet_info *pinfo, ft_observation *seen)
     if (!packet->call)
         return false;
     *seen = observe(pinfo, packet, 0);
+    if (is_at_other_end(packet->call, NULL, seen)) {
+        ft_frame_make(pinfo)->at_other_end = packet->seen_before = true;
+        return false;
+    }
 
     ft_sender *sender = find_sender(packet, &no_rtp, seen);
     if (!sender)

@@ -244,10 +244,16 @@ follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 }
 
 /* A number's first packet has the slot of its number, its newest twin the one half a window on: a copy is either. */
+static unsigned
+slot_number(uint16_t sequence, bool twin)
+{
+    return (sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW;
+}
+
 static ft_sequence_slot *
 slot_of(ft_sequence *stream, uint16_t sequence, bool twin)
 {
-    return &stream->slots[(sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW];
+    return &stream->slots[slot_number(sequence, twin)];
 }
 
 static bool
@@ -289,6 +295,26 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest)
     *slot = (ft_sequence_slot){ .digest = digest, .sequence = sequence, .used = true };
     packet.mark = &slot->mark;
     return packet;
+}
+
+const ft_sequence_mark *
+ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest)
+{
+    for (int twin = 0; twin < 2; twin++) {
+        const ft_sequence_slot *slot = &stream->slots[slot_number(sequence, twin)];
+        if (holds(slot, sequence, digest))
+            return &slot->mark;
+    }
+    return NULL;
+}
+
+void
+ft_sequence_marks(const ft_sequence *stream, ft_sequence_visitor visit, void *user)
+{
+    for (unsigned i = 0; i < FT_SEQUENCE_WINDOW; i++) {
+        if (stream->slots[i].used)
+            visit(stream->slots[i].sequence, &stream->slots[i].mark, user);
+    }
 }
 
 ft_sequence_counts

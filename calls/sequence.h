@@ -95,6 +95,13 @@ typedef struct {
  * (timestamp, payload); the caller's hash, or 0 throughout where number and stream are enough. */
 ft_sequence_packet ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest);
 
+/* The mark of the packet with this number and digest, among the latest; NULL where there is none. */
+const ft_sequence_mark *ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest);
+
+/* All marks that are remembered. */
+typedef void (*ft_sequence_visitor)(uint16_t sequence, const ft_sequence_mark *mark, void *user);
+void ft_sequence_marks(const ft_sequence *stream, ft_sequence_visitor visit, void *user);
+
 ft_sequence_counts ft_sequence_count(const ft_sequence *stream);
 
 /* RTP timestamps that go on over wraps: ticks, congruent to what was sent modulo 2^32; the first is as sent. A timestamp

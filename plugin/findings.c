@@ -44,7 +44,6 @@
 #define RING_LATE_S     5.0     /* after the INVITE */
 #define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
 #define CALL_ENOUGH_S   2.0     /* a shorter call, by frame times, has neither quality nor handovers to judge */
-#define TWICE_SHARE     0.02    /* of a call's packets; fewer are repeated by chance */
 #define MAX_FRAMES      8
 #define MAX_ENDS        8       /* addresses of a call's packets that are told apart; with more, both directions are there */
 
@@ -56,7 +55,7 @@ typedef struct {
 } end_seen;
 
 typedef struct {
-    uint32_t packets, cut, first_cut, twice, first_twice;
+    uint32_t packets, cut, first_cut, first_twice;
     end_seen ends[MAX_ENDS];
     unsigned end_count;
     bool     both_directions;
@@ -162,7 +161,7 @@ gather_packet(void *data _U_, packet_info *pinfo, epan_dissect_t *edt _U_, const
     known->packets++;
     if (pinfo->fd->cap_len < pinfo->fd->pkt_len && known->cut++ == 0)
         known->first_cut = packet->frame;
-    if (frame && frame->seen_before && known->twice++ == 0)
+    if (frame && (frame->seen_before || frame->at_other_end) && !known->first_twice)
         known->first_twice = packet->frame;
     if (!known->both_directions) {
         note_end(known, &pinfo->net_src, true);
@@ -170,7 +169,7 @@ gather_packet(void *data _U_, packet_info *pinfo, epan_dissect_t *edt _U_, const
     }
     if (call->end_frame == packet->frame) {
         known->end_known = true;
-        known->end_is_own = is_own(call, &pinfo->net_src);
+        known->end_is_own = is_own(call, &pinfo->net_src) && !addresses_equal(&call->other_end.addr, &pinfo->net_src);
     }
     return TAP_PACKET_DONT_REDRAW;
 }
@@ -301,8 +300,7 @@ gathered_in(const ft_call *call)
             sum.packets += known->packets;
             sum.first_cut = sum.cut ? sum.first_cut : known->first_cut;
             sum.cut += known->cut;
-            sum.first_twice = sum.twice ? sum.first_twice : known->first_twice;
-            sum.twice += known->twice;
+            sum.first_twice = sum.first_twice ? sum.first_twice : known->first_twice;
             sum.both_directions |= known->both_directions;
             sum.end_known |= known->end_known;
             sum.end_is_own |= known->end_is_own;
@@ -333,7 +331,7 @@ view_of(wmem_allocator_t *scope, const ft_call *call)
     v.file_first = nstime_to_sec(&gather.first);
     v.file_last = nstime_to_sec(&gather.last);
     v.ended = call->state == FT_CALL_ENDED || event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
-    v.long_enough = ft_seconds(&call->first_time, &call->last_time) >= CALL_ENOUGH_S;
+    v.long_enough = ft_seconds(&call->first_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;
     v.one_direction = v.all.packets >= PACKETS_ENOUGH && !v.all.both_directions;
     v.begins_in_call = !v.one_direction && begins_with_media(&v);
     return v;
@@ -812,7 +810,8 @@ hung_up(const view *v, finding *out)
     if (call->generation != FT_MODERN || !closed || call->state != FT_CALL_ENDED)
         return false;
     add_frame(out, call->end_frame ? call->end_frame : closed->frame);
-    return say(v, out, "The device hung up: its own ICMP says that its port is closed");
+    return say(v, out, "The %s hung up: its own ICMP says that its port is closed",
+               call->other_end_closed ? "other device" : "device");
 }
 
 /* ---- rules: networks ---- */
@@ -951,8 +950,8 @@ static bool
 seen_twice(const view *v, finding *out)
 {
     add_frame(out, v->all.first_twice);
-    return v->all.twice > TWICE_SHARE * v->all.packets && say(v, out, "%u packets of the call are in the capture twice: as at a mirror port, or at two "
-                               "places on their way", v->all.twice);
+    return ft_call_points(v->call) > 1 && say(v, out, "%u packets of the call are in the capture twice: as at a mirror "
+                                              "port, or at two places on their way", v->call->twice);
 }
 
 static bool

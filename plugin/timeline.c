@@ -162,7 +162,7 @@ duration(const ft_call *call)
 {
     nstime_t length;
 
-    nstime_delta(&length, &call->last_time, &call->first_time);
+    nstime_delta(&length, ft_call_last_time(call), &call->first_time);
     return nstime_to_sec(&length);
 }
 

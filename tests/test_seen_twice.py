@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same datagrams twice in one file: a mirror port, both sides of a NAT or of 464XLAT, both ends of the call, with clocks
+that agree, or are seconds or an hour apart. One call, each stream once, and nothing told that only the copies show."""
+
+import collections
+import functools
+import ipaddress
+import json
+import struct
+
+import pytest
+
+import support
+from simulate import Call, Plan
+
+HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+DEVICE, OUTSIDE = ipaddress.ip_address("192.168.1.10"), ipaddress.ip_address("203.0.113.7")
+DEVICE6, PREFIX6 = ipaddress.ip_address("2001:db8::a"), int(ipaddress.ip_address("64:ff9b::"))
+FALSE = {"media_on_both_paths", "handover", "media_gap", "path_flaps", "bye_retransmitted", "channel_bind_retransmitted",
+         "allocate_retransmitted", "call_restarted", "mode_changed", "peer_unreachable", "released_channel_used", "hole_punched"}
+
+
+@functools.cache
+def call_of(mode):
+    return Call(Plan(seed=21, seconds=6, mode=mode, paths=((0, "relay"), (3, "direct"))))
+
+
+def records(capture):
+    """[(time, frame)] of a capture's bytes."""
+    offset, out = len(HEADER), []
+    while offset < len(capture):
+        seconds, micros, length, _ = struct.unpack_from("<IIII", capture, offset)
+        out.append((seconds + micros / 1e6, capture[offset + 16:offset + 16 + length]))
+        offset += 16 + length
+    return out
+
+
+def written(frames):
+    """Stable: of two frames at one time the first one given comes first."""
+    out = [HEADER]
+    for time, frame in sorted(frames, key=lambda record: record[0]):
+        micros = round(time * 1e6)
+        out.append(struct.pack("<IIII", micros // 10**6, micros % 10**6, len(frame), len(frame)) + frame)
+    return support.write_capture(b"".join(out))
+
+
+def at_a(mode):
+    return records(call_of(mode).capture("A").write())
+
+
+def mirrored(frames, delay):
+    return frames + [(time + delay, frame) for time, frame in frames]
+
+
+def ends(frame):
+    return ipaddress.ip_address(frame[26:30]), ipaddress.ip_address(frame[30:34])
+
+
+def beyond_nat(frame):
+    """Outside of the device's NAT, which keeps ports, at the same IP id; None for what stays inside."""
+    source, destination = ends(frame)
+    if DEVICE not in (source, destination) or (source.is_private and destination.is_private and OUTSIDE not in (source, destination)):
+        return None
+    return frame[:26] + b"".join((OUTSIDE if end == DEVICE else end).packed for end in (source, destination)) + frame[34:]
+
+
+def as_ipv6(frame):
+    """What 464XLAT makes of a datagram between the device and others; it leaves no IP id."""
+    source, destination = ends(frame)
+    if frame[14] != 0x45 or frame[23] != 17 or DEVICE not in (source, destination):
+        return None
+    new = [(DEVICE6 if end == DEVICE else ipaddress.IPv6Address(PREFIX6 | int(end))).packed for end in (source, destination)]
+    return frame[:12] + b"\x86\xdd" + struct.pack("!IHBB", 0x60000000, len(frame) - 34, 17, 64) + b"".join(new) + frame[34:]
+
+
+def both_sides(frames, other, delay):
+    """Out: first inside, then outside; in: the other way round."""
+    out = []
+    for time, frame in frames:
+        copy, is_sent = other(frame), ends(frame)[0] == DEVICE
+        out += [(time, frame)] + ([(time + (delay if is_sent else -delay), copy)] if copy else [])
+    return out
+
+
+def both_ends(mode, offset):
+    return at_a(mode) + records(call_of(mode).capture("B", offset=offset).write())
+
+
+PLACES = {
+    "mirror, at once": lambda mode: mirrored(at_a(mode), 0),
+    "mirror, 0.5 ms": lambda mode: mirrored(at_a(mode), .0005),
+    "NAT": lambda mode: both_sides(at_a(mode), beyond_nat, .0004),
+    "464XLAT": lambda mode: both_sides(at_a(mode), as_ipv6, .0004),
+    "both ends": lambda mode: both_ends(mode, 0),
+    "both ends, 3 s": lambda mode: both_ends(mode, 3),
+    "both ends, 1 h": lambda mode: both_ends(mode, 3600),
+}
+
+
+def told(tshark, capture):
+    """(calls, {event: how often})"""
+    calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    events = collections.Counter(name for names in tshark.names(capture, "facetime.event", filter="facetime.event")
+                                 for name in names["facetime.event"].split(","))
+    return calls, events
+
+
+def truth(mode, end):
+    """{SSRC: (direction, distinct packets)} as the simulator has it at one end."""
+    seen = collections.defaultdict(set)
+    for record in call_of(mode).capture(end).records:
+        if record.packet and not record.packet.parity:
+            seen[record.packet.stream].add(record.packet)
+    return {stream.ssrc: ("out" if stream.end == end else "in", len(packets)) for stream, packets in seen.items()}
+
+
+@pytest.mark.parametrize("place, mode", [
+    *((place, mode) for place in PLACES for mode in ("legacy", "one-to-one")), ("NAT", "multiway"), ("both ends, 3 s", "multiway")])
+def test_once(place, mode, tshark):
+    calls, events = told(tshark, written(PLACES[place](mode)))
+    assert len(calls) == 1
+    call, = calls
+    assert call["capture_points"] == 2
+    home = "A" if call["local"].split(":")[0] in (str(DEVICE), str(OUTSIDE)) or "2001" in call["local"] else "B"
+    streams = {stream["ssrc"]: (stream["direction"], stream["packets"]) for stream in call["streams"]}
+    assert len(call["streams"]) == 4 and streams == truth(mode, home)
+    assert not [stream for stream in call["streams"] if stream["lost"] or stream["copies"]]
+    assert call["duration"] < 12
+    assert not FALSE & set(events)
+    assert events["path_switch"] == 2   # of each sender, once
+
+
+def test_alone(tshark):
+    """What the other tests rest on: at one place nothing was seen before."""
+    capture = written(at_a("one-to-one"))
+    (call,), events = told(tshark, capture)
+    assert call["capture_points"] == 1 and events["path_switch"] == 2
+    assert tshark.count(capture, "facetime.seen_before") == 0
+
+
+def test_links(tshark):
+    """The later of two frames with one packet of media in them points at the earlier one."""
+    capture = written(both_ends("one-to-one", 0))
+    rows = tshark.rows(capture, "facetime.seen_before", "rtp.ssrc", "rtp.seq", "facetime.call", filter="rtp", two_pass=True)
+    numbers = [int(value) for value in tshark.values(capture, "frame.number", filter="rtp")]
+    first, linked = {}, 0
+    for number, row in zip(numbers, rows, strict=True):
+        packet = row["rtp.ssrc"][0], row["rtp.seq"][0]
+        if packet in first:
+            assert row["facetime.seen_before"] == [str(first[packet])], number
+            linked += 1
+        else:
+            assert not row["facetime.seen_before"], number
+        first.setdefault(packet, number)
+    assert linked > 1000
