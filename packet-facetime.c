@@ -45,6 +45,7 @@
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
+#include "calls/silence.h"
 #include "calls/stun.h"
 #include "calls/telephony.h"
 
@@ -491,7 +492,7 @@ show_microseconds(proto_tree *tree, int hf, tvbuff_t *tvb, int32_t value)
 static void
 show_quality(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo)
 {
-    const ft_mark *mark = ft_quality_mark(pinfo);
+    const ft_mark *mark = ft_mark_get(pinfo);
 
     if (mark && mark->rtt >= 0)
         show_microseconds(tree, hf_rtt, tvb, mark->rtt);

@@ -48,6 +48,7 @@
 #include "calls/evidence.h"
 #include "calls/limits.h"
 #include "calls/relay.h"
+#include "calls/reveal.h"
 #include "calls/stun.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
@@ -1828,6 +1829,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     note_packet(&message, packet);
     const ft_exchange *exchange = find_exchange(&message, packet, &is_repeat);
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
+    ft_reveal_stun(pinfo, &message.facts, exchange);
 
     if (exchange && ft_learning(pinfo) && message.facts.message_class == STUN_REQUEST)
         ((ft_exchange *)exchange)->shown_by_us = !is_for_stock(&message, exchange);

@@ -935,7 +935,7 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
     const nstime_t now = ft_now(pinfo);
     nstime_delta(&round_trip, &now, &sent->time);
     nstime_subtract(&round_trip, &held);
-    if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_quality_clock_is_good(pinfo))
+    if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_mark_clock_is_good(pinfo))
         proto_item_set_generated(
             proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip));
 }
@@ -1174,7 +1174,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
         ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
     if (header->offset[FIELD_STATS])
-        ft_quality_judge_clock(pinfo);
+        ft_mark_judge_clock(pinfo);
     if (header->offset[FIELD_PARTICIPANT])
         ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
 }

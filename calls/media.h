@@ -92,21 +92,11 @@ bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
 /* An FEC parity packet, which repeats a source packet's sequence number: only tells the record its stream. */
 void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
 
-/* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
- * pinfo->pool. */
-const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);
-
-/* The call's end also ends a silence: media_gap on this packet. First pass. */
-void ft_media_ended(packet_info *pinfo, const struct ft_call *call);
-
-/* The capture's end does, too, where one side went on. When all packets were seen; again is harmless. */
+/* The capture's end ends silences, too, where one side went on. When all packets were seen; again is harmless. */
 void ft_media_hindsight(void);
 
 /* True for an address at which the call's device is, or was: it may have moved. */
 bool ft_call_is_device(const struct ft_call *call, const address *end);
-
-/* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
-extern unsigned ft_media_gap_ms;
 
 /* Whether media that no signalling announced may be claimed on its own evidence; a preference sets it. */
 extern ws_bool ft_accept_bare_media;

@@ -11,8 +11,9 @@
  */
 #include "plugin/rules.h"
 #include "plugin/gather.h"
-#include "plugin/setup.h"
+#include "plugin/report.h"
 #include "plugin/streams.h"
+#include "plugin/words.h"
 
 #include "calls/dialog.h"
 #include "calls/frame.h"
@@ -394,7 +395,7 @@ freezes(const view *v, const stream_rows *s, finding *out)
 
     if (s->quality->medium != FT_MEDIUM_VIDEO)
         return false;
-    ft_quality_pictures(s->quality, all);
+    ft_pictures_count(s->quality, all);
     for (unsigned i = 0; i < wmem_array_get_count(all); i++) {
         const ft_pause *pause = (const ft_pause *)wmem_array_index(all, i);
         total += (double)pause->length / SECOND;

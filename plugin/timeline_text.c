@@ -5,7 +5,6 @@
  */
 #include "plugin/findings.h"
 #include "plugin/report.h"
-#include "plugin/setup.h"
 #include "plugin/timeline.h"
 #include "plugin/words.h"
 

@@ -5,6 +5,8 @@
  */
 #include "plugin/words.h"
 
+#include "calls/quality.h"
+
 const char *
 ft_generation_text(const ft_call *call)
 {
@@ -87,4 +89,31 @@ ft_call_duration(const ft_call *call)
 
     nstime_delta(&length, &call->last_time, &call->first_time);
     return nstime_to_sec(&length);
+}
+
+/* Whether any, or each, of the call's streams with a verdict has this one. */
+static bool
+clock_has(const ft_call *call, ft_clock_verdict wanted, bool each)
+{
+    unsigned have = 0, judged = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        const ft_clock_verdict verdict = stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
+        judged += verdict != FT_CLOCK_UNKNOWN;
+        have += verdict == wanted;
+    }
+    return have && (!each || have == judged);
+}
+
+bool
+call_clock_is_good(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_GOOD, true);
+}
+
+bool
+call_clock_is_batched(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_BATCHED, false);
 }

@@ -31,6 +31,12 @@ uint32_t ft_lost_in_call(const ft_call *call);
 /* Seconds, from the call's first packet to its last. */
 double ft_call_duration(const ft_call *call);
 
+/* True where the frame times of the call's media can be believed. */
+bool call_clock_is_good(const ft_call *call);
+
+/* True where they are batched, which makes them of no use. */
+bool call_clock_is_batched(const ft_call *call);
+
 /* 0 for a list that is not there. */
 unsigned ft_count_of(const wmem_array_t *list);
 
