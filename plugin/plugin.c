@@ -15,6 +15,7 @@
     X(gkstun) \
     X(facetime_sip) \
     X(snatmap) \
+    X(commnat) \
     X(quickrelay) \
     X(facetime_link) \
     X(facetime_rtp) \
