@@ -14,6 +14,7 @@
     X(facetime) \
     X(gkstun) \
     X(facetime_sip) \
+    X(facetime_sdp) \
     X(snatmap) \
     X(commnat) \
     X(quickrelay) \
