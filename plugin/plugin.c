@@ -20,6 +20,7 @@
     X(quickrelay) \
     X(facetime_link) \
     X(facetime_rtp) \
+    X(facetime_rtcp) \
     X(baseband) \
     X(gamekit)
 

@@ -8,6 +8,7 @@
  */
 #include "wire/relay_header.h"
 #include "calls/trailer.h"
+#include "wire/rtp_proof.h"
 
 typedef struct {
     uint16_t flags_set, flags_clear, attr_set, attr_clear;
@@ -172,7 +173,7 @@ grade_rtp(tvbuff_t *tvb, int offset, int length)
 {
     ft_rtp_look look;
 
-    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, offset, length), &look) || !look.is_plain)
+    if (!rtp_look_at(tvb_new_subset_length(tvb, offset, length), &look) || !look.is_plain)
         return GRADE_UNKNOWN;
     if (look.trailer.length == 0 ||
         (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2)))

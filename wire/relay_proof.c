@@ -8,6 +8,7 @@
 #include "wire/relay_proof.h"
 #include "calls/evidence.h"
 #include "calls/trailer.h"
+#include "wire/rtp_proof.h"
 #include "wire/relay_chain.h"
 
 /* Headers that bring next to nothing, which random bytes hardly do. */
@@ -21,7 +22,7 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
     const uint16_t stream = relay_value_of(tvb, header, FIELD_STREAM);
     ft_rtp_look look;
 
-    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
+    if (!rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
         !look.trailer.length)
         return false;
     if (look.trailer.form == FT_TRAILER_TAGGED)
