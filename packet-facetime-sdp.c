@@ -916,7 +916,6 @@ proto_register_facetime_sdp(void)
 }
 
 /* clang-format on */
-/* clang-format on */
 
 void
 proto_reg_handoff_facetime_sdp(void)

@@ -12,6 +12,7 @@
 /* X(name): one row a file in the root folder */
 #define PROTOCOLS(X) \
     X(facetime) \
+    X(facetime_late) \
     X(gkstun) \
     X(facetime_sip) \
     X(facetime_sdp) \
