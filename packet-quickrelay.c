@@ -89,6 +89,7 @@ static int hf_quickrelay_hbh_unknown = -1;
 static int hf_quickrelay_body = -1;
 static int hf_quickrelay_trailing = -1;
 
+/* clang-format off */
 #define FLAG_HF(byte, mask, NAME, name, label, blurb) static int hf_quickrelay_flags##byte##_##name = -1;
 RELAY_FLAGS1(FLAG_HF)
 RELAY_FLAGS2(FLAG_HF)

@@ -20,6 +20,7 @@
     X(commnat) \
     X(quickrelay) \
     X(facetime_link) \
+    X(facetime_control) \
     X(facetime_rtp) \
     X(facetime_rtcp) \
     X(baseband) \
