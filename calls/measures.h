@@ -15,7 +15,7 @@
 #define SECOND_US       1000000
 #define INTERVAL_UNIT   100         /* microseconds, in histograms */
 
-/* What packet-facetime-rtp.c read in an RTP packet. */
+/* What packet-facetime-rtp.c reads in an RTP packet. */
 typedef struct {
     ft_rtp    rtp;
     uint32_t  digest;           /* of all that makes two packets with one number the same */

@@ -36,7 +36,7 @@ typedef struct {
 } ft_sdp_medium;
 
 /* The SDP of the SIP message in hand: remembered in the packet's call and leg (first pass only; copies what it keeps).
- * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by packet-facetime-rtp.c, for the addresses that
+ * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by stock/stock_rtp.c, for the addresses that
  * media is really seen between: SDP's own addresses lie behind NAT and relay. */
 void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count);
 
