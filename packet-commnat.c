@@ -1,5 +1,5 @@
 /* packet-commnat.c
- * CommNAT: a device's test of its NAT, with Apple's servers, before a call (docs/protocol.md, "NAT tests"). SNATMAP is its
+ * CommNAT: a device's test of its NAT, with Apple's servers, before a call (docs/protocol.md, 4). SNATMAP is its
  * sibling (packet-snatmap.c).
  *
  * CommNAT, "what kind of NAT is this?" (UDP 16403 to 16384-16386)

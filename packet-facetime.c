@@ -2,7 +2,8 @@
  * The front door of the FaceTime plugin: tells what a datagram is, decides whether it is FaceTime's, hands it to the
  * dissectors that know its parts, and puts one `facetime` line on it.
  *
- * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime sends):
+ * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime sends; docs/protocol.md, 2
+ * and 12; wire/shape.c):
  *
  *              +-------------------------------------------------------------------+
  *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP (in its flow:    |

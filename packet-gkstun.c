@@ -14,8 +14,8 @@
  *   attribute:  type u16 | length u16 | value, padded to 4
  *
  * Apple's attributes wear numbers that belong to others (IETF, Microsoft), so what they are follows from
- * number and length: the table in wire/stun_message.h; packet-gkstun-attributes.c shows them. Legacy (2010-2016) sends 8001-800A, modern (2019 on) 8007, 8008 of 16
- * bytes, 8023, 8024.
+ * number and length: the table in wire/stun_message.h; packet-gkstun-attributes.c shows them. Legacy (2010-2016)
+ * sends 8001-800A, modern (2019 on) 8007, 8008 of 16 bytes, 8023, 8024.
  *
  * ChannelData (RFC 8656): channel u16 | length u16 | payload, which goes back through the front door
  *

@@ -1,6 +1,6 @@
 /* packet-snatmap.c
- * SNATMAP: what a device asks Apple's servers about its NAT before a call, in 16 bytes over UDP (docs/protocol.md,
- * "NAT tests"). CommNAT is its sibling (packet-commnat.c).
+ * SNATMAP: what a device asks Apple's servers about its NAT before a call, in 16 bytes over UDP (docs/protocol.md, 3).
+ * CommNAT is its sibling (packet-commnat.c).
  *
  * SNATMAP, "what is my public address?" (legacy: UDP 16402 to 16384-16387, iChat AV to 5678; modern: to 3480)
  *

@@ -1,4 +1,11 @@
 /* calls/quality.c
+ * What each RTP packet of a stream says of its quality, one packet after the other (docs/quality.md):
+ *
+ *    timestamp                    -> media time; jitter, and the capture clock's run of it (calls/clock.h)
+ *    sequence number, digest      -> losses, copies, the same datagram seen twice (calls/sequence.h)
+ *    picture's number, marker     -> pictures, freezes (calls/pictures.c)
+ *    stamps of both ends, RTCP    -> round trips, what the far end received
+ *    each second of media time    -> a row of the series, folded by two when there are FT_MAX_SERIES of them
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
