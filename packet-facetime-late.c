@@ -1,7 +1,7 @@
 /* packet-facetime-late.c
  * The back door: called once a frame, after all others, for what stock dissectors own.
  *
- *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first       proofs are asked again; claimed from the next frame on
+ *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first       proofs are asked again, claimed from the next on
  *    TCP   a segment that begins with a message of TURN                     the same
  *          Apple's HTTP check before a call                                 shown alone
  *    ICMP  an error that quotes the IPv4 header and 8 bytes                 shown alone

@@ -1,5 +1,6 @@
 /* plugin/words.h
- * Calls, streams and pairs in words: what the reports (timeline_text.c, timeline_json.c, streams.c, setup.c) and the tables (tables.c) share.
+ * Calls, streams and pairs in words: what the reports (timeline_text.c, timeline_json.c, streams.c, setup.c) and the
+ * tables (tables.c) share.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

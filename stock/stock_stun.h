@@ -113,8 +113,8 @@ void stun_show_ip(const attribute_view *view, bool is_xored, const ft_endpoint *
 /* The value's first four bytes. */
 uint32_t stun_value_of(const attribute_view *view);
 
-attribute_decoder stun_show_bytes, stun_show_number, stun_show_hex, stun_show_octet, stun_show_text, stun_show_nothing, stun_show_channel,
-    stun_show_change_request, stun_show_unknown_list, stun_show_error;
+attribute_decoder stun_show_bytes, stun_show_number, stun_show_hex, stun_show_octet, stun_show_text, stun_show_nothing,
+    stun_show_channel, stun_show_change_request, stun_show_unknown_list, stun_show_error;
 
 /* When gkstun is registered; when it is handed off. */
 void stock_stun_register(void);
