@@ -1,7 +1,7 @@
 /* packet-baseband.c
  * Baseband reports: datagrams that the phone's own modem slips into a cellular FaceTime flow, towards the
- * device. They never were on a network: only captures made on the phone have them (their TTL, IP id and DSCP
- * differ from those of the relay whose address they wear: all 400 in the cellular capture of July 2023).
+ * device (docs/protocol.md, 21). They never were on a network: only captures made on the phone have them (their
+ * TTL, IP id and DSCP differ from those of the relay whose address they wear: all 400 in the cellular capture of July 2023).
  *
  *    0           4     6     8           12    13    14    16    17    18    20
  *   +-----------+-----+-----+-----------+-----+-----+-----+-----+-----+-----+

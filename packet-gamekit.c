@@ -1,6 +1,6 @@
 /* packet-gamekit.c
  * GameKit and Multipeer Connectivity: games and file transfers set their way up with FaceTime's own ICE, on the same
- * ports, and then speak this. Such a session is no FaceTime call.
+ * ports, and then speak this. Such a session is no FaceTime call (docs/protocol.md, 22.7).
  *
  *    0     1      2      4         6       8       12      16
  *   +-----+------+------+---------+-------+-------+-------+------

@@ -1,6 +1,6 @@
 /* packet-quickrelay.c
  * QuickRelay: the header that today's relays (2019 on) and devices put on everything but QUIC. On the wire it
- * stands in TURN ChannelData (RFC 8656) of one channel, number 0x6000.
+ * stands in TURN ChannelData (RFC 8656) of one channel, number 0x6000 (docs/protocol.md, 14, 15, 22.2 and 22.3).
  *
  *    0       2       4    5    6
  *   +-------+-------+----+----+------------------------------------+--------------------+
@@ -8,7 +8,7 @@
  *   |       |       |    |    | and f2 and of `attr` say           | control, RTP, none |
  *   +-------+-------+----+----+------------------------------------+--------------------+
  *
- * The optional fields stand in one fixed order, that of the table relay_fields below:
+ * The optional fields stand in one fixed order, that of RELAY_FIELDS in wire/relay_header.h:
  *
  *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 | priority 1 |
  *   probe group 2 | session version 1 | packet length 2 | counter 2 or stats 12 | link 2 |
@@ -37,64 +37,13 @@
 #include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
-#include "calls/trailer.h"
+#include "wire/relay_chain.h"
+#include "wire/relay_proof.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
 
 void proto_register_quickrelay(void);
 void proto_reg_handoff_quickrelay(void);
-
-#define CHANNEL_HEADER 4  /* channel number, length */
-#define FIXED_HEADER   6  /* and the two bytes of flags */
-#define RTP_HEADER     12
-#define LINK_HEADER    20 /* of a link message */
-#define CONTROL_HEADER 11 /* of a control message */
-#define HMAC_TLV       24 /* the last one of a link message */
-
-/* clang-format off */
-/* X(byte, mask, NAME, name, label, blurb): what the two bytes of flags say */
-#define RELAY_FLAGS1(X) \
-    X(1, 0x80, ATTR, attr, "Attributes", "Attribute bits follow") \
-    X(1, 0x40, LINKS, secondary_links, "Secondary links", "Ids of further relay links follow; unverified") \
-    X(1, 0x20, LINK, link, "Link", "The id of a relay link follows") \
-    X(1, 0x10, UNKNOWN, unknown, "Unknown", "Never seen set") \
-    X(1, 0x08, TRANSITION, transition, "Transition streams", \
-      "Streams change over (name from others' clients); brings no field in the captures of 2023, ids of " \
-      "streams in 2026 (published, unverified)") \
-    X(1, 0x04, STATS, stats, "Stats", "The relay's report follows") \
-    X(1, 0x02, COUNTER, counter, "Counter", "A packet counter follows, or stands first in the report") \
-    X(1, 0x01, UNFILTERED, unfiltered, "Not filtered by priority", \
-      "Opts out of the relay's priority filter (name from others' clients, inferred)")
-#define RELAY_FLAGS2(X) \
-    X(2, 0x80, LENGTH, length, "Packet length", \
-      "The packet's length follows: more packets are chained behind") \
-    X(2, 0x40, COUNTED, counted, "Counted", "Counts in the totals of the relay's reports") \
-    X(2, 0x20, VERSION, version, "Session version", "The version of the session info follows") \
-    X(2, 0x10, PROBE, probe, "Probe group", "A probe group id follows") \
-    X(2, 0x08, PRIORITY, priority, "Priority", "A channel priority follows") \
-    X(2, 0x04, PARTICIPANT, participant, "Participant", "A participant id follows") \
-    X(2, 0x02, STREAMS, secondary_streams, "Secondary streams", "Ids of further streams follow") \
-    X(2, 0x01, STREAM, stream, "Stream", "A stream id follows")
-
-/* X(mask, name, label, blurb): the bits of `attr` that are known */
-#define RELAY_ATTRS(X) \
-    X(FT_RELAY_ATTR_HBH, hbh, "Hop-by-hop body", \
-      "The body is a protobuf encrypted between device and relay") \
-    X(FT_RELAY_ATTR_STATE, state, "Session state", "The header ends in a session state") \
-    X(FT_RELAY_ATTR_RETRANSMITTED, retransmitted, "Retransmitted", \
-      "The relay sends this packet again on request") \
-    X(FT_RELAY_ATTR_NO_RETRANSMISSION, not_retransmittable, "Not retransmittable", \
-      "The relay can't send this packet again (name from others' clients, unverified)") \
-    X(FT_RELAY_ATTR_DOWNLINK, downlink, "Downlink or base layer", \
-      "With the link bit: set on all link messages from the relay. Alone: a base layer stream id follows " \
-      "(unverified)") \
-    X(FT_RELAY_ATTR_LINK, link, "Link message", "The body is a link message")
-
-#define FLAG_VALUE(byte, mask, NAME, name, label, blurb) FLAG_##NAME = (byte) == 1 ? (mask) << 8 : (mask),
-enum { RELAY_FLAGS1(FLAG_VALUE) RELAY_FLAGS2(FLAG_VALUE) };
-
-#define ATTR_MASK(mask, name, label, blurb) | (mask)
-#define KNOWN_ATTRS (0U RELAY_ATTRS(ATTR_MASK))
 
 static int proto_quickrelay = -1;
 
@@ -140,6 +89,7 @@ static int hf_quickrelay_hbh_unknown = -1;
 static int hf_quickrelay_body = -1;
 static int hf_quickrelay_trailing = -1;
 
+/* clang-format off */
 #define FLAG_HF(byte, mask, NAME, name, label, blurb) static int hf_quickrelay_flags##byte##_##name = -1;
 RELAY_FLAGS1(FLAG_HF)
 RELAY_FLAGS2(FLAG_HF)
@@ -178,49 +128,9 @@ static int *const attr_bits[] = { RELAY_ATTRS(ATTR_POINTER) NULL };
 
 static const value_string bandwidth_vals[] = { { 65535, "no estimate" }, { 0, NULL } };
 
-/* ---- the header: what is where ---- */
-
-/* The optional fields in wire order. */
-typedef enum {
-    FIELD_ATTR,
-    FIELD_STREAM,
-    FIELD_STREAMS,
-    FIELD_PARTICIPANT,
-    FIELD_BASE_STREAM,
-    FIELD_PRIORITY,
-    FIELD_TRANSITION_COUNT,
-    FIELD_PROBE,
-    FIELD_VERSION,
-    FIELD_LENGTH,
-    FIELD_COUNTER,
-    FIELD_STATS,
-    FIELD_LINK,
-    FIELD_LINKS,
-    FIELD_STATE,
-    FIELD_TRANSITION,
-    FIELD_COUNT
-} relay_field_id;
-
-/* Where the bits leave open what they bring: as in 2023 (0), or as published of 2026. */
-enum {
-    READ_PRIORITY_OF_STREAM = 1, /* a priority only beside a stream id */
-    READ_TRANSITION = 2,         /* ids of streams behind the header, their number in the priority's place */
-};
-
-/* A header taken apart: made of captured bytes alone, without tree or state, for evidence and dissection
- * alike. */
-typedef struct {
-    uint16_t flags; /* flags1 in the high byte, flags2 in the low one */
-    uint16_t attributes;
-    unsigned reading; /* READ_... */
-    int offset[FIELD_COUNT]; /* 0: absent */
-    int length[FIELD_COUNT];
-    int end;     /* where the body begins, or where the header runs out of bytes */
-    int missing; /* bytes of the field that runs out, 0 where the header is whole */
-} relay_header;
-
 typedef void (*field_decoder)(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
                               relay_field_id id);
+
 
 static void show_number(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 static void show_list(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
@@ -229,629 +139,14 @@ static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_head
 static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 static void show_transition(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
 
-/* One row a field: the bits that bring it and those that keep it away, its bytes (of a list: of one
- * element, after a byte with their number), how it is shown, and its name where captures haven't shown it
- * yet. */
-typedef struct {
-    uint16_t flags_set, flags_clear, attr_set, attr_clear;
-    int size;
-    bool is_list;
+
+#define FIELD_SHOWN(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, unverified) \
+    { hf, show, unverified },
+static const struct {
     int *hf;
     field_decoder show;
     const char *unverified;
-} relay_field;
-
-/* clang-format off */
-static const relay_field relay_fields[FIELD_COUNT] = {
-    [FIELD_ATTR] = { FLAG_ATTR, 0, 0, 0, 2, false, &hf_quickrelay_attr, show_attr, NULL },
-    [FIELD_STREAM] = { FLAG_STREAM, 0, 0, 0, 2, false, &hf_quickrelay_stream, show_number, NULL },
-    [FIELD_STREAMS] = { FLAG_STREAMS, 0, 0, 0, 2, true, &hf_quickrelay_secondary_stream, show_list, NULL },
-    [FIELD_PARTICIPANT] = { FLAG_PARTICIPANT, 0, 0, 0, 8, false,
-                            &hf_quickrelay_participant, show_number, NULL },
-    [FIELD_BASE_STREAM] = { FLAG_ATTR, 0, FT_RELAY_ATTR_DOWNLINK, FT_RELAY_ATTR_LINK, 2, false,
-                            &hf_quickrelay_base_stream, show_number, NULL },
-    [FIELD_PRIORITY] = { FLAG_PRIORITY, 0, 0, 0, 1, false, &hf_quickrelay_priority, show_number, NULL },
-    [FIELD_TRANSITION_COUNT] = { FLAG_TRANSITION | FLAG_PRIORITY, 0, 0, 0, 1, false,
-                                 &hf_quickrelay_transition_count, show_number, "count of transition streams" },
-    [FIELD_PROBE] = { FLAG_PROBE, 0, 0, 0, 2, false, &hf_quickrelay_probe_group, show_number, NULL },
-    [FIELD_VERSION] = { FLAG_VERSION, 0, 0, 0, 1, false, &hf_quickrelay_session_version, show_number, NULL },
-    [FIELD_LENGTH] = { FLAG_LENGTH, 0, 0, 0, 2, false,
-                       &hf_quickrelay_packet_length, show_number, NULL },
-    [FIELD_COUNTER] = { FLAG_COUNTER, FLAG_STATS, 0, 0, 2, false, &hf_quickrelay_counter, show_number, NULL },
-    [FIELD_STATS] = { FLAG_STATS, 0, 0, 0, 12, false, &hf_quickrelay_stats, show_stats, NULL },
-    [FIELD_LINK] = { FLAG_LINK, 0, 0, 0, 2, false, &hf_quickrelay_link, show_link, NULL },
-    [FIELD_LINKS] = { FLAG_LINKS, 0, 0, 0, 2, true,
-                      &hf_quickrelay_secondary_link, show_list, "secondary links" },
-    [FIELD_STATE] = { FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false,
-                      &hf_quickrelay_state, show_number, NULL },
-    [FIELD_TRANSITION] = { FLAG_TRANSITION, 0, 0, 0, 0, false,
-                           &hf_quickrelay_transition_stream, show_transition, "transition streams" },
-};
-/* clang-format on */
-
-static bool
-has_field(const relay_header *header, relay_field_id id)
-{
-    const relay_field *row = &relay_fields[id];
-    const bool has_transition = (header->reading & READ_TRANSITION) && (header->flags & FLAG_TRANSITION);
-
-    if ((id == FIELD_TRANSITION || id == FIELD_TRANSITION_COUNT) && !has_transition)
-        return false;
-    if (id == FIELD_PRIORITY &&
-        (has_transition || ((header->reading & READ_PRIORITY_OF_STREAM) && !(header->flags & FLAG_STREAM))))
-        return false;
-    return (header->flags & row->flags_set) == row->flags_set && !(header->flags & row->flags_clear) &&
-           (header->attributes & row->attr_set) == row->attr_set && !(header->attributes & row->attr_clear);
-}
-
-#define TRANSITION_STREAMS 8 /* ids where no count is sent */
-
-/* One id more than the count says. */
-static int
-transition_size(tvbuff_t *tvb, const relay_header *header)
-{
-    const int count = header->offset[FIELD_TRANSITION_COUNT];
-
-    return 2 * (count ? tvb_get_uint8(tvb, count) + 1 : TRANSITION_STREAMS);
-}
-
-/* Takes the field up if it is there; false where the bytes run out. */
-static bool
-parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
-{
-    const relay_field *row = &relay_fields[id];
-    const int left = tvb_captured_length_remaining(tvb, header->end);
-    int size = row->size;
-
-    if (!has_field(header, id))
-        return true;
-    if (row->is_list)
-        size = left > 0 ? 1 + tvb_get_uint8(tvb, header->end) * row->size : 1;
-    if (id == FIELD_TRANSITION)
-        size = transition_size(tvb, header);
-    if (size > left) {
-        header->missing = size;
-        return false;
-    }
-    header->offset[id] = header->end;
-    header->length[id] = size;
-    header->end += size;
-    if (id == FIELD_ATTR)
-        header->attributes = tvb_get_ntohs(tvb, header->offset[id]);
-    return true;
-}
-
-/* The fields of `wanted` (a mask of 1 << relay_field_id) from header->end on, as header->flags bring them. */
-static bool
-parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
-{
-    for (unsigned id = 0; id < FIELD_COUNT; id++) {
-        if ((wanted & (1U << id)) && !parse_field(tvb, header, (relay_field_id)id))
-            return false;
-    }
-    return true;
-}
-
-#define ALL_FIELDS ((1U << FIELD_COUNT) - 1)
-
-/* ---- the body: what it is ---- */
-
-typedef enum { BODY_EMPTY, BODY_LINK, BODY_HBH, BODY_CONTROL, BODY_RTP, BODY_RTCP, BODY_UNKNOWN } relay_body;
-
-/* What a body is of which the capture has no byte. Of those without attributes, what the relay counts is RTP: all 2,299
- * that it counts in two captures, and no control message of 102. */
-static relay_body
-classify_hidden(const relay_header *header)
-{
-    if (header->attributes & FT_RELAY_ATTR_LINK)
-        return BODY_LINK;
-    if (header->attributes & FT_RELAY_ATTR_HBH)
-        return BODY_HBH;
-    return header->flags & FLAG_COUNTED ? BODY_RTP : BODY_UNKNOWN;
-}
-
-/* In this order: the attributes come first, since an acknowledgement of a link message (80 06) looks like
- * RTP. */
-static relay_body
-classify_body(tvbuff_t *tvb, const relay_header *header, int length)
-{
-    const int captured = tvb_captured_length_remaining(tvb, header->end);
-
-    if (header->attributes & FT_RELAY_ATTR_LINK)
-        return BODY_LINK;
-    if (header->attributes & FT_RELAY_ATTR_HBH)
-        return BODY_HBH;
-    if (length == 0)
-        return BODY_EMPTY;
-    if (captured <= 0 && length >= RTP_HEADER)
-        return classify_hidden(header);
-    if (length < 2 || captured <= 0)
-        return BODY_UNKNOWN;
-
-    const uint8_t first = tvb_get_uint8(tvb, header->end);
-    const uint8_t second = captured > 1 ? tvb_get_uint8(tvb, header->end + 1) : first == 0x40 ? 0x0f : 0;
-    if (first == 0x40 && second == 0x0f)
-        return BODY_CONTROL;
-    if (first >> 6 != 2)
-        return BODY_UNKNOWN;
-    if (second >= 192 && second <= 223)
-        return BODY_RTCP;
-    return length >= RTP_HEADER ? BODY_RTP : BODY_UNKNOWN;
-}
-
-/* ---- bodies that show themselves to be whole ---- */
-
-static bool
-proves_link(tvbuff_t *tvb, int offset, int length)
-{
-    static const uint8_t zeros[16] = { 0 };
-
-    return length >= LINK_HEADER + HMAC_TLV && tvb_get_ntohs(tvb, offset + 2) == length - LINK_HEADER &&
-           tvb_memeql(tvb, offset + 4, zeros, sizeof zeros) == 0 &&
-           tvb_get_ntohl(tvb, offset + length - HMAC_TLV) == 0x00090014;
-}
-
-static bool
-proves_hbh(tvbuff_t *tvb, int offset, int length)
-{
-    return length == 50 && tvb_get_ntohs(tvb, offset) == 0x0a0c &&
-           tvb_get_ntohs(tvb, offset + 14) == 0x1210 && tvb_get_ntohs(tvb, offset + 32) == 0x1a10;
-}
-
-static bool
-proves_rtcp(tvbuff_t *tvb, int offset, int length)
-{
-    const int end = offset + length;
-
-    while (end - offset >= 4) {
-        const uint8_t type = tvb_get_uint8(tvb, offset + 1);
-        if (tvb_get_uint8(tvb, offset) >> 6 != 2 || type < 192 || type > 223)
-            return false;
-        offset += 4 + 4 * tvb_get_ntohs(tvb, offset + 2);
-    }
-    return offset == end;
-}
-
-/* How much speaks for a body where the header's reading puts it. */
-typedef enum { GRADE_NONE, GRADE_UNKNOWN, GRADE_KNOWN, GRADE_SURE } body_grade;
-
-/* The trailer shows where an RTP packet ends; a tag is no mark, so it takes the extension of such media too. */
-static body_grade
-grade_rtp(tvbuff_t *tvb, int offset, int length)
-{
-    ft_rtp_look look;
-
-    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, offset, length), &look) || !look.is_plain)
-        return GRADE_UNKNOWN;
-    if (look.trailer.length == 0 ||
-        (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2)))
-        return GRADE_KNOWN;
-    return GRADE_SURE;
-}
-
-static body_grade
-grade_body(tvbuff_t *tvb, const relay_header *header, int length)
-{
-    const int offset = header->end;
-    const bool is_whole = tvb_captured_length_remaining(tvb, offset) >= length;
-    bool is_sure = false;
-
-    switch (classify_body(tvb, header, length)) {
-    case BODY_LINK:
-        is_sure = is_whole && proves_link(tvb, offset, length);
-        break;
-    case BODY_HBH:
-        is_sure = is_whole && proves_hbh(tvb, offset, length);
-        break;
-    case BODY_CONTROL:
-        is_sure = length > CONTROL_HEADER;
-        break;
-    case BODY_RTCP:
-        is_sure = is_whole && proves_rtcp(tvb, offset, length);
-        break;
-    case BODY_RTP:
-        return grade_rtp(tvb, offset, length);
-    case BODY_EMPTY: /* speaks for no reading but that of 2023 */
-        return header->reading == 0 ? GRADE_KNOWN : GRADE_UNKNOWN;
-    default:
-        return GRADE_UNKNOWN;
-    }
-    return is_sure ? GRADE_SURE : GRADE_KNOWN;
-}
-
-/* ---- readings of a header ---- */
-
-static uint16_t
-value_of(tvbuff_t *tvb, const relay_header *header, relay_field_id id)
-{
-    return header->offset[id] ? tvb_get_ntohs(tvb, header->offset[id]) : 0;
-}
-
-#define READINGS (READ_PRIORITY_OF_STREAM | READ_TRANSITION)
-
-/* Whether bits of this header can be read in this way. */
-static bool
-is_open_to(uint16_t flags, unsigned reading)
-{
-    if ((reading & READ_TRANSITION) && !(flags & FLAG_TRANSITION))
-        return false;
-    return !(reading & READ_PRIORITY_OF_STREAM) || ((flags & FLAG_PRIORITY) && !(flags & FLAG_STREAM));
-}
-
-/* The bytes of the body behind a whole header: as its packet length says, else to the end. */
-static int
-length_told(tvbuff_t *tvb, const relay_header *header, int end)
-{
-    return header->offset[FIELD_LENGTH] ? value_of(tvb, header, FIELD_LENGTH) : end - header->end;
-}
-
-static body_grade
-grade_reading(tvbuff_t *tvb, const relay_header *header, int end)
-{
-    const int length = header->end <= end ? length_told(tvb, header, end) : 0;
-
-    return header->end > end || length > end - header->end ? GRADE_NONE : grade_body(tvb, header, length);
-}
-
-/* A whole datagram's header, read as in 2023 unless another reading makes more of the body. It needs at least
- * FIXED_HEADER captured bytes. False where the header is cut. */
-static bool
-parse_header(tvbuff_t *tvb, int end, relay_header *header)
-{
-    const uint16_t flags = tvb_get_ntohs(tvb, CHANNEL_HEADER);
-    body_grade best = GRADE_NONE;
-    bool is_whole = false;
-
-    for (unsigned reading = 0; reading <= READINGS && best < GRADE_SURE; reading++) {
-        relay_header other = { .flags = flags, .reading = reading, .end = FIXED_HEADER };
-        if (!is_open_to(flags, reading))
-            continue;
-        const bool fits = parse_fields(tvb, &other, ALL_FIELDS);
-        if (reading == 0) {
-            *header = other;
-            is_whole = fits;
-            if (!(flags & FLAG_TRANSITION) && !is_open_to(flags, READ_PRIORITY_OF_STREAM))
-                break; /* nothing to choose */
-        }
-        const body_grade grade = fits ? grade_reading(tvb, &other, end) : GRADE_NONE;
-        if (grade > best && (reading == 0 || grade > GRADE_UNKNOWN)) {
-            best = grade;
-            *header = other;
-            is_whole = true;
-        }
-    }
-    return is_whole;
-}
-
-/* Where the packet ends: where ChannelData says, or before, if the datagram is shorter. */
-static int
-packet_end(tvbuff_t *tvb)
-{
-    return MIN(CHANNEL_HEADER + (int)tvb_get_ntohs(tvb, 2), (int)tvb_reported_length(tvb));
-}
-
-/* ---- several packets in a datagram ---- */
-
-typedef struct {
-    relay_header header;
-    int          start;
-    int          length; /* of the body */
-} chain_packet;
-
-typedef struct {
-    unsigned     count;
-    int          rest; /* where the bytes begin that nothing was made of */
-    chain_packet packets[FT_MAX_CHAIN];
-} relay_chain;
-
-#define MAX_CHAIN_TRIALS 512 /* heads that one datagram is tried with */
-
-typedef struct {
-    tvbuff_t    *tvb;
-    int          end;
-    unsigned     trials;
-    relay_chain  tried;
-    relay_chain *best; /* the longest that was found so far */
-} chain_search;
-
-/* What a head may have; a number counts through all of it. The bits come in the order of likelihood. */
-enum {
-    WITHOUT_LENGTH = 1,
-    WITHOUT_PRIORITY = 2,
-    READING_SHIFT = 2, /* READ_... */
-    COMPACT = 16,
-    CHAIN_FORMS = COMPACT + (WITHOUT_LENGTH | WITHOUT_PRIORITY) + 1
-};
-
-/* A full header again: it names the participant of the first. */
-static bool
-parse_full_again(const chain_search *search, unsigned reading, relay_header *header)
-{
-    tvbuff_t *tvb = search->tvb;
-    const relay_header *first = &search->tried.packets[0].header;
-
-    if (!first->offset[FIELD_PARTICIPANT] || tvb_captured_length_remaining(tvb, header->end) < 2)
-        return false;
-    header->flags = tvb_get_ntohs(tvb, header->end);
-    header->reading = reading;
-    header->end += 2;
-    if ((header->flags & FLAG_LENGTH) || !(header->flags & FLAG_PARTICIPANT) ||
-        !is_open_to(header->flags, reading) || !parse_fields(tvb, header, ALL_FIELDS))
-        return false;
-    return tvb_memeql(tvb, header->offset[FIELD_PARTICIPANT],
-                      tvb_get_ptr(tvb, first->offset[FIELD_PARTICIPANT], 8), 8) == 0;
-}
-
-#define COUNT_BELOW 0x10 /* a first byte that counts secondary streams; no stream id begins so */
-
-/* Stream ids alone. */
-static bool
-parse_compact(const chain_search *search, unsigned reading, relay_header *header)
-{
-    if (reading != 0 || tvb_captured_length_remaining(search->tvb, header->end) < 2)
-        return false;
-
-    const bool is_count = tvb_get_uint8(search->tvb, header->end) < COUNT_BELOW;
-    header->flags = is_count ? FLAG_STREAMS : FLAG_STREAM;
-    return parse_field(search->tvb, header, is_count ? FIELD_STREAMS : FIELD_STREAM);
-}
-
-/* Adds a field that no bit announces. */
-static bool
-take_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
-{
-    const int size = relay_fields[id].size;
-
-    if (tvb_captured_length_remaining(tvb, header->end) < size)
-        return false;
-    header->offset[id] = header->end;
-    header->length[id] = size;
-    header->end += size;
-    return true;
-}
-
-#define MAX_PRIORITY 127
-
-static bool
-may_have_priority(const relay_header *header)
-{
-    const bool is_base_layer = (header->attributes & FT_RELAY_ATTR_DOWNLINK) && (header->flags & FLAG_UNFILTERED) &&
-                               !(header->flags & FLAG_COUNTED);
-
-    return !(header->flags & FLAG_PRIORITY) && !is_base_layer;
-}
-
-static bool
-parse_own_priority(tvbuff_t *tvb, relay_header *header)
-{
-    if (!may_have_priority(header) || !take_field(tvb, header, FIELD_PRIORITY))
-        return false;
-
-    return tvb_get_uint8(tvb, header->offset[FIELD_PRIORITY]) - 1U < MAX_PRIORITY;
-}
-
-/* A length begins with two zero bits: RTP and control don't. */
-static bool
-parse_own_length(tvbuff_t *tvb, relay_header *header)
-{
-    return take_field(tvb, header, FIELD_LENGTH) && value_of(tvb, header, FIELD_LENGTH) >> 14 == 0;
-}
-
-/* The packet at this offset, if it can have this form. */
-static bool
-parse_chained(const chain_search *search, int offset, unsigned form, chain_packet *packet)
-{
-    relay_header *header = &packet->header;
-    const unsigned reading = form >> READING_SHIFT & READINGS;
-
-    *packet = (chain_packet){ .header = { .end = offset }, .start = offset };
-    if (!(form & COMPACT ? parse_compact : parse_full_again)(search, reading, header))
-        return false;
-    if (!(form & WITHOUT_PRIORITY) && !parse_own_priority(search->tvb, header))
-        return false;
-    if (!(form & WITHOUT_LENGTH) && !parse_own_length(search->tvb, header))
-        return false;
-    packet->length = length_told(search->tvb, header, search->end);
-    return packet->length > 0 && packet->length <= search->end - header->end;
-}
-
-/* A body that the capture cut can't show that it is whole: then it is enough that it is one. */
-static bool
-is_credible(const chain_search *search, const chain_packet *packet)
-{
-    const body_grade grade = grade_body(search->tvb, &packet->header, packet->length);
-
-    return grade == GRADE_SURE ||
-           (grade == GRADE_KNOWN &&
-            packet->header.end + packet->length > (int)tvb_captured_length(search->tvb));
-}
-
-static void
-keep_best(chain_search *search, int rest)
-{
-    if (search->tried.count < search->best->count)
-        return;
-    *search->best = search->tried;
-    search->best->rest = rest;
-}
-
-/* Whether what begins at this offset parses to the datagram's end, or as far as it is taken apart or captured. */
-static bool
-search_chain(chain_search *search, int offset) // NOLINT(misc-no-recursion): FT_MAX_CHAIN deep
-{
-    keep_best(search, offset);
-    if (offset >= MIN(search->end, (int)tvb_captured_length(search->tvb)) || search->tried.count == FT_MAX_CHAIN)
-        return true;
-    for (unsigned form = 0; form < CHAIN_FORMS; form++) {
-        chain_packet *packet = &search->tried.packets[search->tried.count];
-        if (!parse_chained(search, offset, form, packet))
-            continue;
-        if (++search->trials > MAX_CHAIN_TRIALS)
-            return false;
-        if (!is_credible(search, packet))
-            continue;
-        search->tried.count++;
-        if (search_chain(search, packet->header.end + packet->length))
-            return true;
-        search->tried.count--;
-    }
-    return false;
-}
-
-/* Takes a datagram apart, from its whole first header on. What is broken from the first packet on has none. */
-static void
-parse_chain(tvbuff_t *tvb, const relay_header *first, int end, relay_chain *chain)
-{
-    chain_search search = { .tvb = tvb, .end = end, .best = chain };
-    const int length = length_told(tvb, first, end);
-
-    chain->count = 0;
-    chain->rest = first->end;
-    if (length == 0 || length > end - first->end)
-        return;
-    search.tried.packets[0] = (chain_packet){ .header = *first, .length = length };
-    search.tried.count = 1;
-    search_chain(&search, first->end + length);
-}
-
-/* ---- evidence: a TURN channel that others number 0x6000 must not pass ---- */
-
-/* Headers that bring next to nothing, which random bytes hardly do. */
-#define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
-
-/* The key id's trailer, and besides it the stream id or FaceTime's extension. Audio of 2023 between links may have
- * neither: there ports and a plain header do. Else, or where no word ends the packet, several packets must agree. */
-static bool
-proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length, bool ports_agree)
-{
-    const uint16_t stream = value_of(tvb, header, FIELD_STREAM);
-    ft_rtp_look look;
-
-    if (!ft_rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
-        !look.trailer.length)
-        return false;
-    if (look.trailer.form == FT_TRAILER_TAGGED)
-        return look.extension_fits && look.version == 2 &&
-               ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, true);
-    if (look.trailer.form == FT_TRAILER_GROUP && !ft_mki_is_fresh(look.trailer.short_mki))
-        return false;
-
-    const uint16_t low = (uint16_t)look.fixed.ssrc;
-    if (header->offset[FIELD_STREAM] && (stream == low || stream == (uint16_t)(low + 1)))
-        return true;
-    if (look.extension_fits ||
-        (look.trailer.form == FT_TRAILER_UUID && ports_agree && !(header->flags & ~PLAIN_FLAGS)))
-        return true;
-    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, false);
-}
-
-static bool
-proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
-{
-    const bool ports_agree = (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
-                             (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
-
-    switch (classify_body(tvb, header, length)) {
-    case BODY_LINK:
-        return proves_link(tvb, header->end, length);
-    case BODY_HBH:
-        return proves_hbh(tvb, header->end, length);
-    case BODY_RTP:
-        return proves_rtp(tvb, pinfo, header, length, ports_agree);
-    case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
-        return ports_agree && (header->flags == (FLAG_COUNTER | FLAG_COUNTED | FLAG_STREAM) ||
-                               header->flags == (FLAG_STATS | FLAG_COUNTER));
-    default:
-        return false;
-    }
-}
-
-/* Of several packets, all must be whole, and one of them prove the flow. A control message has too little to show
- * for a form that no capture of ours has. */
-static bool
-proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
-{
-    const int end = (int)tvb_reported_length(tvb);
-    relay_chain chain;
-
-    parse_chain(tvb, header, end, &chain);
-    if (chain.count < 2 || chain.rest != end || grade_reading(tvb, header, end) != GRADE_SURE)
-        return false;
-    for (unsigned i = 0; i < chain.count; i++) {
-        const chain_packet *packet = &chain.packets[i];
-        if (classify_body(tvb, &packet->header, packet->length) != BODY_CONTROL &&
-            proves_body(tvb, pinfo, &packet->header, packet->length))
-            return true;
-    }
-    return false;
-}
-
-/* What a sender says again and again, and others' packets of this look don't: the participant, the SSRC, the key id.
- * 0 where the packet has none of them, or its capture doesn't. */
-#define TOKENS_NEEDED 3
-
-static uint64_t
-repeated_token(tvbuff_t *tvb, const relay_header *header, relay_body body)
-{
-    const int participant = header->offset[FIELD_PARTICIPANT];
-
-    if (body == BODY_CONTROL && tvb_captured_length_remaining(tvb, header->end) >= CONTROL_HEADER)
-        return tvb_get_ntoh64(tvb, header->end + 2);
-    if (participant)
-        return tvb_get_ntoh64(tvb, participant);
-    if (body == BODY_RTP && tvb_captured_length_remaining(tvb, header->end) >= RTP_HEADER)
-        return tvb_get_ntohl(tvb, header->end + 8);
-    return 0;
-}
-
-/* A packet that the capture cut, or whose body doesn't prove: the header parses as far as it goes, on a relay's port,
- * and several of the direction have a token in common. */
-static bool
-proves_in_number(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, relay_body body)
-{
-    if (!ft_is_server_port(pinfo->srcport) && !ft_is_server_port(pinfo->destport))
-        return false;
-
-    const uint64_t token = repeated_token(tvb, header, body);
-    return token != 0 && ft_evidence_agrees(pinfo, token, TOKENS_NEEDED);
-}
-
-static bool
-is_seen_form(const relay_header *header)
-{
-    return !(header->flags & (FLAG_LINKS | FLAG_UNKNOWN)) && !(header->attributes & ~KNOWN_ATTRS);
-}
-
-/* Only forms that captures have shown prove anything. */
-static bool
-quickrelay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
-{
-    const unsigned length = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
-    relay_header header;
-
-    if (captured < FIXED_HEADER || !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)) ||
-        tvb_get_ntohs(tvb, 2) != length - CHANNEL_HEADER)
-        return false;
-
-    const bool whole = parse_header(tvb, (int)length, &header);
-    if (!is_seen_form(&header) || (!whole && captured == length))
-        return false;
-
-    if (header.flags & FLAG_LENGTH) {
-        *generation = FT_MODERN;
-        return captured == length && proves_chain(tvb, pinfo, &header);
-    }
-
-    const int left = (int)length - header.end;
-    const relay_body body =
-        whole ? classify_body(tvb, &header, left) : BODY_UNKNOWN;
-    if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
-        return false;
-    if (!(captured == length && proves_body(tvb, pinfo, &header, left)) && !proves_in_number(tvb, pinfo, &header, body))
-        return false;
-    *generation = FT_MODERN;
-    return true;
-}
+} relay_fields[FIELD_COUNT] = { RELAY_FIELDS(FIELD_SHOWN) };
 
 /* ---- showing the header ---- */
 
@@ -893,7 +188,7 @@ show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_heade
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_list);
 
     proto_item_set_len(item, header->length[id]);
-    for (int at = offset + 1; at < offset + header->length[id]; at += relay_fields[id].size) {
+    for (int at = offset + 1; at < offset + header->length[id]; at += relay_field_size(id)) {
         if (are_links)
             show_link_id(tvb, pinfo, subtree, *relay_fields[id].hf, at);
         else
@@ -935,7 +230,7 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
     const nstime_t now = ft_now(pinfo);
     nstime_delta(&round_trip, &now, &sent->time);
     nstime_subtract(&round_trip, &held);
-    if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_quality_clock_is_good(pinfo))
+    if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_mark_clock_is_good(pinfo))
         proto_item_set_generated(
             proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip));
 }
@@ -960,14 +255,13 @@ static void
 show_fields(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
     for (unsigned id = 0; id < FIELD_COUNT; id++) {
-        const relay_field *row = &relay_fields[id];
         if (!header->offset[id])
             continue;
         if (tree)
-            row->show(tvb, pinfo, tree, header, (relay_field_id)id);
-        if (row->unverified)
+            relay_fields[id].show(tvb, pinfo, tree, header, (relay_field_id)id);
+        if (relay_fields[id].unverified)
             expert_add_info_format(pinfo, tree, &ei_quickrelay_unverified, "Unverified form: %s",
-                                   row->unverified);
+                                   relay_fields[id].unverified);
     }
 }
 
@@ -999,7 +293,7 @@ show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_hea
     if (tree) {
         proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
         proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
-        show_flags(tree, tvb, CHANNEL_HEADER);
+        show_flags(tree, tvb, RELAY_CHANNEL_HEADER);
     }
     show_fields(tvb, pinfo, tree, header);
     check_bits(pinfo, item, header);
@@ -1018,8 +312,8 @@ told_of(tvbuff_t *tvb, const relay_header *header, const relay_header *first)
         .attributes = header->attributes,
         .has_stream = header->offset[FIELD_STREAM] != 0,
         .has_link = header->offset[FIELD_LINK] != 0,
-        .stream = value_of(tvb, header, FIELD_STREAM),
-        .link = value_of(tvb, header, FIELD_LINK),
+        .stream = relay_value_of(tvb, header, FIELD_STREAM),
+        .link = relay_value_of(tvb, header, FIELD_LINK),
         .has_participant = participant != 0,
     };
 
@@ -1117,7 +411,7 @@ static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
              const relay_header *header, const relay_header *first, int length)
 {
-    const relay_body what = classify_body(tvb, header, length);
+    const relay_body what = relay_classify_body(tvb, header, length);
     ft_relay_header told = told_of(tvb, header, first);
     ft_packet *packet = ft_packet_get(pinfo);
 
@@ -1172,9 +466,9 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN)
         learn_ends(pinfo, packet->flow, direction);
     if (header->offset[FIELD_COUNTER] && direction != FT_DOWNLINK)
-        ft_relay_count(pinfo, value_of(tvb, header, FIELD_COUNTER));
+        ft_relay_count(pinfo, relay_value_of(tvb, header, FIELD_COUNTER));
     if (header->offset[FIELD_STATS])
-        ft_quality_judge_clock(pinfo);
+        ft_mark_judge_clock(pinfo);
     if (header->offset[FIELD_PARTICIPANT])
         ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
 }
@@ -1189,7 +483,7 @@ summarize(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
                      tvb_get_ntohs(tvb, stats), tvb_get_ntohs(tvb, stats + 4), tvb_get_ntohs(tvb, stats + 6),
                      tvb_get_ntohs(tvb, stats + 8));
     else if (header->offset[FIELD_COUNTER])
-        col_add_fstr(pinfo->cinfo, COL_INFO, "Counter %u", value_of(tvb, header, FIELD_COUNTER));
+        col_add_fstr(pinfo->cinfo, COL_INFO, "Counter %u", relay_value_of(tvb, header, FIELD_COUNTER));
     else
         col_set_str(pinfo->cinfo, COL_INFO, "Empty");
 }
@@ -1282,10 +576,10 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
     chain_summary summary = { .kind = known ? known->kind : FT_KIND_DATA };
     relay_chain chain;
 
-    parse_chain(tvb, first, end, &chain);
+    relay_parse_chain(tvb, first, end, &chain);
     if (chain.count == 0) {
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Packet length %d, but %d bytes are left",
-                               length_told(tvb, first, end), end - first->end);
+                               relay_length_told(tvb, first, end), end - first->end);
         col_set_str(pinfo->cinfo, COL_INFO, "Broken chain");
     }
     for (unsigned i = 0; i < chain.count; i++) {
@@ -1312,12 +606,12 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
 static void
 check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    const int told = CHANNEL_HEADER + tvb_get_ntohs(tvb, 2);
+    const int told = RELAY_CHANNEL_HEADER + tvb_get_ntohs(tvb, 2);
     const int there = tvb_reported_length(tvb);
 
     if (told != there)
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Length %d, but %d bytes are there",
-                               told - CHANNEL_HEADER, there - CHANNEL_HEADER);
+                               told - RELAY_CHANNEL_HEADER, there - RELAY_CHANNEL_HEADER);
     if (told < there)
         proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, told, there - told, ENC_NA);
 }
@@ -1347,8 +641,8 @@ dissect_without_flags(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
     col_set_str(pinfo->cinfo, COL_INFO, "Header cut short");
     proto_tree_add_item(tree, hf_quickrelay_channel, tvb, 0, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_quickrelay_length, tvb, 2, 2, ENC_BIG_ENDIAN);
-    if (tvb_reported_length(tvb) >= FIXED_HEADER)
-        tvb_ensure_bytes_exist(tvb, 0, FIXED_HEADER); /* not captured: Wireshark says so */
+    if (tvb_reported_length(tvb) >= RELAY_FIXED_HEADER)
+        tvb_ensure_bytes_exist(tvb, 0, RELAY_FIXED_HEADER); /* not captured: Wireshark says so */
     expert_add_info_format(pinfo, item, &ei_quickrelay_bad_length, "No room for the flags");
     return tvb_reported_length(tvb);
 }
@@ -1358,20 +652,20 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
 {
     relay_header header;
 
-    if (tvb_reported_length(tvb) < CHANNEL_HEADER)
+    if (tvb_reported_length(tvb) < RELAY_CHANNEL_HEADER)
         return 0;
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "QuickRelay");
     col_clear(pinfo->cinfo, COL_INFO);
-    if (tvb_captured_length(tvb) < FIXED_HEADER)
+    if (tvb_captured_length(tvb) < RELAY_FIXED_HEADER)
         return dissect_without_flags(tvb, pinfo, root);
 
-    const int end = packet_end(tvb);
-    const bool is_whole = parse_header(tvb, end, &header);
+    const int end = relay_packet_end(tvb);
+    const bool is_whole = relay_parse_header(tvb, end, &header);
     learn(tvb, pinfo, &header);
     proto_tree *tree = show_header(tvb, pinfo, root, &header);
     if (!is_whole) {
         ft_packet *packet = ft_packet_get(pinfo);
-        const relay_body hidden = classify_hidden(&header);
+        const relay_body hidden = relay_classify_hidden(&header);
         if (packet && hidden != BODY_UNKNOWN && tvb_captured_length(tvb) < tvb_reported_length(tvb))
             packet->kind = bodies[hidden].kind;
         tell_missing(tvb, pinfo, tree, &header);
@@ -1587,5 +881,5 @@ proto_reg_handoff_quickrelay(void)
     control_handle = find_dissector_add_dependency("facetime_control", proto_quickrelay);
     facetime_rtp_handle = find_dissector_add_dependency("facetime_rtp", proto_quickrelay);
     rtcp_handle = find_dissector_add_dependency("facetime_rtcp", proto_quickrelay);
-    ft_evidence_register(FT_SHAPE_QUICKRELAY, quickrelay_proves);
+    ft_evidence_register(FT_SHAPE_QUICKRELAY, relay_proves);
 }

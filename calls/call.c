@@ -7,8 +7,7 @@
 #include "calls/call.h"
 #include "calls/judge.h"
 #include "calls/limits.h"
-#include "calls/media.h"
-#include "calls/quic.h"
+#include "calls/silence.h"
 
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
@@ -227,6 +226,43 @@ move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most
     }
 }
 
+ft_quic_stream *
+ft_call_quic_stream(const ft_call *call, ft_path path, bool outgoing)
+{
+    for (unsigned i = call->quic_streams ? wmem_array_get_count(call->quic_streams) : 0; i-- > 0;) {
+        ft_quic_stream *stream = (ft_quic_stream *)wmem_array_index(call->quic_streams, i);
+        if (stream->path == path && stream->outgoing == outgoing)
+            return stream;
+    }
+    return NULL;
+}
+
+/* At most one for each path and direction. */
+void
+ft_call_add_quic_stream(ft_call *call, const ft_quic_stream *stream)
+{
+    if (!call->quic_streams)
+        call->quic_streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_quic_stream), FEW);
+    wmem_array_append(call->quic_streams, stream, 1);
+}
+
+static void
+merge_quic_streams(ft_call *elder, const ft_call *younger)
+{
+    for (unsigned i = 0; younger->quic_streams && i < wmem_array_get_count(younger->quic_streams); i++) {
+        const ft_quic_stream *from = (const ft_quic_stream *)wmem_array_index(younger->quic_streams, i);
+        ft_quic_stream *to = ft_call_quic_stream(elder, from->path, from->outgoing);
+        if (!to) {
+            ft_call_add_quic_stream(elder, from);
+            continue;
+        }
+        to->packets += from->packets;
+        to->bytes += from->bytes;
+        to->first_frame = MIN(to->first_frame, from->first_frame);
+        to->last_frame = MAX(to->last_frame, from->last_frame);
+    }
+}
+
 static void
 merge_media_counts(ft_call *elder, const ft_call *younger)
 {
@@ -236,7 +272,7 @@ merge_media_counts(ft_call *elder, const ft_call *younger)
     for (unsigned side = 0; side < G_N_ELEMENTS(elder->one_way_told); side++)
         elder->one_way_told[side] |= younger->one_way_told[side];
     elder->seen |= younger->seen;
-    ft_quic_merge(elder, younger);
+    merge_quic_streams(elder, younger);
     for (unsigned path = 0; path < G_N_ELEMENTS(elder->media_packets); path++) {
         elder->media_packets[path] += younger->media_packets[path];
         if (younger->media_first[path] &&
@@ -384,7 +420,7 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
                  ft_silence_text(pinfo, call));
-    ft_media_ended(pinfo, call);
+    ft_silence_ends(pinfo, call);
 }
 
 /* False over FT_MAX_PREPARED_FRAMES: later passes wouldn't know, so this one doesn't say either. */

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/event.h"
-#include "calls/call.h"
+#include "calls/model.h"
 #include "calls/limits.h"
 
 static const struct {

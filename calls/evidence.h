@@ -55,7 +55,7 @@ typedef struct {
     nstime_t last_time;
     struct { uint64_t token; unsigned count; } tokens[4];   /* the oldest is given up first */
     unsigned newest;
-    struct {                    /* media whose packets follow each other (packet-facetime-rtp.c) */
+    struct {                    /* media whose packets follow each other (wire/rtp_proof.c) */
         nstime_t first_time;
         uint32_t first_timestamp, timestamp, ssrc;
         uint16_t sequence, packets;

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/flow.h"
-#include "calls/call.h"
 #include "calls/limits.h"
 #include <epan/conversation.h>
 

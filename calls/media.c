@@ -6,11 +6,11 @@
 #include "calls/call.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
+#include "calls/silence.h"
 
 #define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
 #define ONE_WAY_MS      5000    /* media for so long, and none from the other side */
 
-unsigned ft_media_gap_ms = 2000;
 ws_bool ft_accept_bare_media = TRUE;
 
 /* Payload types that FaceTime uses without an rtpmap line. Static ones are those of RFC 3551; others' codecs stand in
@@ -68,18 +68,6 @@ ft_media_init(void)
 }
 
 /* ---- times and addresses ---- */
-
-/* From one time to a later one; a clock that went back passed none, and so does a frame without a time. */
-static double
-milliseconds(const nstime_t *later, const nstime_t *earlier)
-{
-    nstime_t passed;
-
-    if (nstime_is_zero(later) || nstime_is_zero(earlier))
-        return 0;
-    nstime_delta(&passed, later, earlier);
-    return MAX(nstime_to_msec(&passed), 0.0);
-}
 
 /* A stamp that is early by mistake makes nothing older. */
 static void
@@ -612,79 +600,14 @@ sender_name(packet_info *pinfo, const ft_observation *seen)
 
 /* ---- senders: silence ---- */
 
-/* Of the senders in a direction the one that was heard last; NULL where none was. */
-static const ft_sender *
-newest_sender(const ft_call *call, bool outgoing)
-{
-    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
-    const ft_sender *newest = NULL;
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
-        if (senders[i]->outgoing == outgoing &&
-            (!newest || nstime_cmp(&senders[i]->last_time, &newest->last_time) > 0))
-            newest = senders[i];
-    }
-    return newest;
-}
-
-/* The side of the call that has been silent for too long, else NULL. */
-static const ft_sender *
-silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
-{
-    const ft_sender *newest = newest_sender(call, outgoing);
-    const nstime_t now = ft_now(pinfo);
-
-    return newest && milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
-}
-
-const char *
-ft_silence_text(packet_info *pinfo, const ft_call *call)
-{
-    const ft_sender *peer = silent_side(pinfo, call, false);
-    const nstime_t now = ft_now(pinfo);
-
-    if (!peer)
-        return "";
-    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              milliseconds(&now, &peer->last_time) / 1000, ft_frame_number(peer->last_frame));
-}
-
-static void
-set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
-{
-    if (event)
-        nstime_delta(&event->length, to, from);
-}
-
-static void
-tell_gap(packet_info *pinfo, const ft_sender *sender, const char *what)
-{
-    const nstime_t now = ft_now(pinfo);
-
-    set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
-                            milliseconds(&now, &sender->last_time) / 1000, ft_frame_number(sender->last_frame)),
-               &sender->last_time, &now);
-}
-
-void
-ft_media_ended(packet_info *pinfo, const ft_call *call)
-{
-    const ft_sender *peer = silent_side(pinfo, call, false), *own = silent_side(pinfo, call, true);
-
-    if (peer)
-        tell_gap(pinfo, peer, "No media from the peer");
-    else if (own)
-        tell_gap(pinfo, own, "No media from the device");
-}
-
 /* The first packet after a silence. What comes after the call's end ends none. */
 static void
 watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const ft_observation *seen)
 {
     const nstime_t now = ft_now(pinfo);
 
-    if (sender->last_frame && !packet->call->end_frame && milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
-        tell_gap(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
+    if (sender->last_frame && !packet->call->end_frame && ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
+        ft_silence_tell(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
     keep_latest(&sender->last_time, &now);
     keep_latest(&packet->call->device_time, &now);
     sender->last_frame = ft_frame_id(pinfo);
@@ -695,7 +618,7 @@ watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, con
 static void
 watch_other_side(packet_info *pinfo, ft_call *call, bool other)
 {
-    const ft_sender *silent = call->end_frame ? NULL : silent_side(pinfo, call, other);
+    const ft_sender *silent = call->end_frame ? NULL : ft_silent_side(pinfo, call, other);
     ft_silence *silence = &call->silence[other];
 
     if (!silent || silence->since_frame == silent->last_frame)
@@ -703,23 +626,6 @@ watch_other_side(packet_info *pinfo, ft_call *call, bool other)
     silence->frame = ft_frame_make(pinfo);
     silence->time = ft_now(pinfo);
     silence->since_frame = silent->last_frame;
-}
-
-/* The capture ends, and one side has been silent while the other went on. */
-static void
-judge_silence(ft_call *call, bool outgoing)
-{
-    const ft_sender *silent = newest_sender(call, outgoing), *other = newest_sender(call, !outgoing);
-    const ft_silence *silence = &call->silence[outgoing];
-
-    if (!silent || !other || !silence->frame || silence->since_frame != silent->last_frame)
-        return;
-    set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
-                               silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
-                               outgoing ? "device" : "peer",
-                               milliseconds(&other->last_time, &silent->last_time) / 1000,
-                               ft_frame_number(silent->last_frame)),
-               &silent->last_time, &other->last_time);
 }
 
 void
@@ -730,8 +636,8 @@ ft_media_hindsight(void)
         if (call->merged_into || call->end_frame || call->silence_judged)
             continue;
         call->silence_judged = true;
-        judge_silence(call, false);
-        judge_silence(call, true);
+        ft_silence_judge(call, false);
+        ft_silence_judge(call, true);
     }
 }
 
@@ -805,8 +711,8 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
         return;
 
     const bool in_use = packet->leg == sender->other_leg &&
-                        milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
+                        ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         keep_latest(&sender->other_time, &now);
         return;
@@ -840,12 +746,12 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 {
     const nstime_t now = ft_now(pinfo);
 
-    if (call->one_way_told[sender->outgoing] || milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
-        newest_sender(call, !sender->outgoing) || (sender->outgoing && nstime_is_zero(&call->heard_time)))
+    if (call->one_way_told[sender->outgoing] || ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
+        ft_newest_sender(call, !sender->outgoing) || (sender->outgoing && nstime_is_zero(&call->heard_time)))
         return;
     call->one_way_told[sender->outgoing] = true;
     ft_event_add(pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %.1f s, none from the %s so far",
-                 sender->outgoing ? "device" : "peer", milliseconds(&now, &sender->first_time) / 1000,
+                 sender->outgoing ? "device" : "peer", ft_milliseconds(&now, &sender->first_time) / 1000,
                  sender->outgoing ? "peer" : "device");
 }
 

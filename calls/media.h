@@ -36,7 +36,7 @@ typedef struct {
 } ft_sdp_medium;
 
 /* The SDP of the SIP message in hand: remembered in the packet's call and leg (first pass only; copies what it keeps).
- * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by packet-facetime-rtp.c, for the addresses that
+ * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by stock/stock_rtp.c, for the addresses that
  * media is really seen between: SDP's own addresses lie behind NAT and relay. */
 void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count);
 
@@ -92,21 +92,11 @@ bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
 /* An FEC parity packet, which repeats a source packet's sequence number: only tells the record its stream. */
 void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
 
-/* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
- * pinfo->pool. */
-const char *ft_silence_text(packet_info *pinfo, const struct ft_call *call);
-
-/* The call's end also ends a silence: media_gap on this packet. First pass. */
-void ft_media_ended(packet_info *pinfo, const struct ft_call *call);
-
-/* The capture's end does, too, where one side went on. When all packets were seen; again is harmless. */
+/* The capture's end ends silences, too, where one side went on. When all packets were seen; again is harmless. */
 void ft_media_hindsight(void);
 
 /* True for an address at which the call's device is, or was: it may have moved. */
 bool ft_call_is_device(const struct ft_call *call, const address *end);
-
-/* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */
-extern unsigned ft_media_gap_ms;
 
 /* Whether media that no signalling announced may be claimed on its own evidence; a preference sets it. */
 extern ws_bool ft_accept_bare_media;

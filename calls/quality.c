@@ -1,4 +1,11 @@
 /* calls/quality.c
+ * What each RTP packet of a stream says of its quality, one packet after the other (docs/quality.md):
+ *
+ *    timestamp                    -> media time; jitter, and the capture clock's run of it (calls/clock.h)
+ *    sequence number, digest      -> losses, copies, the same datagram seen twice (calls/sequence.h)
+ *    picture's number, marker     -> pictures, freezes (calls/pictures.c)
+ *    stamps of both ends, RTCP    -> round trips, what the far end received
+ *    each second of media time    -> a row of the series, folded by two when there are FT_MAX_SERIES of them
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,12 +15,9 @@
 #include "calls/limits.h"
 #include "calls/reveal.h"
 
-#include <epan/proto_data.h>
 #include <epan/ipproto.h>
 #include <math.h>
 
-#define MARK_KEY        1           /* of per-frame data; calls/frame.c has 0 */
-#define SECOND_US       1000000
 #define STAMP_HZ        1024        /* of the stamps in modern audio: counted, facts in docs/protocol.md */
 #define STAMPS_KEPT     128         /* of one direction: at 20 ms a packet, 2.5 s */
 #define STAMP_MOST      (30 * STAMP_HZ) /* a round trip beyond is a stamp of another round of the counter */
@@ -21,9 +25,6 @@
 #define NEW_BASE_US     (60 * (int64_t)SECOND_US) /* media time that leaps so far off capture time: a new time base */
 #define RESTART_OFF_US  (5 * (int64_t)SECOND_US)  /* the same where sequence numbers began anew, too */
 #define SEEN_TWICE_US   250000      /* the same packet again on its way: the same datagram, seen twice */
-#define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
-#define INTERVAL_UNIT   100         /* microseconds, in histograms */
-#define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
 #define REPORT_MODULO   4096        /* the far end's count has 12 bits */
 
 typedef struct {
@@ -45,151 +46,23 @@ typedef struct ft_call_media {
     unsigned      report_count;
 } ft_call_media;
 
-static int proto = -1;
 static wmem_map_t *media_of_calls;  /* ft_call -> ft_call_media */
-static wmem_map_t *clocks;          /* address -> ft_clock */
-static unsigned mark_total, second_total, pause_total, histogram_total;
-
-static unsigned
-address_key_hash(const void *key)
-{
-    return add_address_to_hash(0, (const address *)key);
-}
-
-static gboolean
-address_key_equal(const void *a, const void *b)
-{
-    return addresses_equal((const address *)a, (const address *)b);
-}
+static unsigned second_total;
 
 static void
 reset(void)
 {
-    mark_total = second_total = pause_total = histogram_total = 0;
+    second_total = 0;
 }
 
 void
 ft_quality_init(void)
 {
-    proto = proto_get_id_by_filter_name("facetime");
     media_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    clocks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
+    ft_measures_init();
+    ft_mark_init();
+    ft_pictures_init();
     register_init_routine(reset);
-}
-
-int64_t
-ft_quality_now(const packet_info *pinfo)
-{
-    const nstime_t now = ft_now(pinfo);
-
-    return (int64_t)now.secs * SECOND_US + now.nsecs / 1000;
-}
-
-/* ---- what a frame shows ---- */
-
-const ft_mark *
-ft_quality_mark(const packet_info *pinfo)
-{
-    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto, MARK_KEY);
-}
-
-static ft_mark *
-mark_of(packet_info *pinfo)
-{
-    ft_mark *mark = (ft_mark *)ft_quality_mark(pinfo);
-
-    if (mark)
-        return mark;
-    if (mark_total >= FT_MAX_MARKS) {
-        ft_limit_met(pinfo);
-        return NULL;
-    }
-    mark_total++;
-    mark = wmem_new0(wmem_file_scope(), ft_mark);
-    mark->rtt = mark->freeze = -1;
-    p_add_proto_data(wmem_file_scope(), pinfo, proto, MARK_KEY, mark);
-    return mark;
-}
-
-static void
-mark_rtt(packet_info *pinfo, int64_t microseconds)
-{
-    ft_mark *mark = mark_of(pinfo);
-
-    if (mark && mark->rtt < 0)
-        mark->rtt = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
-}
-
-static void
-mark_freeze(packet_info *pinfo, int64_t microseconds)
-{
-    ft_mark *mark = mark_of(pinfo);
-
-    if (mark && mark->freeze < 0)
-        mark->freeze = (int32_t)CLAMP(microseconds, 0, INT32_MAX);
-}
-
-static void
-mark_incomplete(packet_info *pinfo)
-{
-    ft_mark *mark = mark_of(pinfo);
-
-    if (mark)
-        mark->is_incomplete = true;
-}
-
-/* ---- capture clocks: one for each device that media is seen at ---- */
-
-static ft_clock *
-clock_at(packet_info *pinfo, const address *device, bool make)
-{
-    ft_clock *known = (ft_clock *)wmem_map_lookup(clocks, device);
-
-    if (known || !make)
-        return known;
-    if (wmem_map_size(clocks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
-        return NULL;
-    }
-    address *key = wmem_new(wmem_file_scope(), address);
-    copy_address_wmem(wmem_file_scope(), key, device);
-    known = wmem_new0(wmem_file_scope(), ft_clock);
-    wmem_map_insert(clocks, key, known);
-    return known;
-}
-
-static bool
-judged_good(packet_info *pinfo)
-{
-    const ft_clock *source = clock_at(pinfo, &pinfo->net_src, false);
-    const ft_clock *destination = clock_at(pinfo, &pinfo->net_dst, false);
-
-    return (source || destination) && (!source || ft_clock_judge(source) == FT_CLOCK_GOOD) &&
-           (!destination || ft_clock_judge(destination) == FT_CLOCK_GOOD);
-}
-
-void
-ft_quality_judge_clock(packet_info *pinfo)
-{
-    ft_mark *mark = ft_learning(pinfo) && judged_good(pinfo) ? mark_of(pinfo) : NULL;
-
-    if (mark)
-        mark->clock_is_good = true;
-}
-
-bool
-ft_quality_clock_is_good(const packet_info *pinfo)
-{
-    const ft_mark *mark = ft_quality_mark(pinfo);
-
-    return mark && mark->clock_is_good;
-}
-
-void
-ft_quality_rtt(packet_info *pinfo, int64_t microseconds)
-{
-    if (ft_learning(pinfo) && microseconds >= 0 && judged_good(pinfo))
-        mark_rtt(pinfo, microseconds);
 }
 
 ft_clock_verdict
@@ -203,21 +76,6 @@ ft_quality_duration(const ft_quality *quality, bool *by_capture)
 {
     *by_capture = ft_quality_clock(quality) == FT_CLOCK_GOOD || quality->rate == 0;
     return *by_capture ? quality->most_capture - quality->least_capture : quality->highest_media;
-}
-
-/* pinfo: NULL for a copy that is only looked at, whose histograms are there. */
-static void
-count_value(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
-{
-    if (!*histogram) {
-        if (histogram_total >= FT_MAX_HISTOGRAMS) {
-            ft_limit_met(pinfo);
-            return;
-        }
-        histogram_total++;
-        *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
-    }
-    ft_histogram_add(*histogram, value);
 }
 
 /* ---- media time ---- */
@@ -414,197 +272,6 @@ count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts, c
         take_back_loss(quality);
 }
 
-/* ---- pictures ---- */
-
-static int64_t
-freeze_threshold(int64_t median)
-{
-    return MAX(3 * median, median + FREEZE_LEAST_US);
-}
-
-static bool
-could_be_shown(const ft_picture *picture)
-{
-    return !picture->has_info || picture->counted >= picture->announced;
-}
-
-/* Picture numbers: how many there were, and how many never came. */
-static void
-count_number(ft_quality *quality, uint16_t number)
-{
-    const int16_t step = (int16_t)(number - (uint16_t)quality->sequence_highest);
-
-    if (quality->sequence_seen == 0 || step >= PICTURE_LEAP || step <= -PICTURE_LEAP) {
-        if (quality->sequence_seen)
-            quality->sequence_missing += quality->sequence_highest - quality->sequence_base + 1 - quality->sequence_seen;
-        quality->sequence_base = quality->sequence_highest = 0x10000u + number;
-        quality->sequence_seen = 1;
-        return;
-    }
-    const uint32_t extended = quality->sequence_highest + (uint32_t)(int32_t)step;
-    quality->sequence_highest = MAX(quality->sequence_highest, extended);
-    quality->sequence_base = MIN(quality->sequence_base, extended);
-    quality->sequence_seen++;
-}
-
-static void
-keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
-{
-    if (pinfo && pause_total >= FT_MAX_PAUSES) {
-        ft_limit_met(pinfo);
-        return;
-    }
-    pause_total += pinfo != NULL;
-    if (quality->pause_count == quality->pause_room) {
-        quality->pause_room = quality->pause_room ? quality->pause_room * 2 : FEW;
-        quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
-                                                   quality->pause_room * sizeof *quality->pauses);
-    }
-    quality->pauses[quality->pause_count++] = (ft_pause){ picture->frame, picture->time, length };
-}
-
-/* A picture that no more packet changes. */
-static void
-settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *picture)
-{
-    quality->with_info += picture->has_info;
-    quality->complete += picture->has_info && could_be_shown(picture);
-    if (!could_be_shown(picture))
-        return;
-    const int64_t interval = picture->time - quality->shown;
-    if (quality->has_shown && interval > 0) {
-        count_value(pinfo, &quality->intervals, (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
-        if (interval >= FREEZE_LEAST_US)
-            keep_pause(pinfo, quality, picture, interval);
-    }
-    quality->has_shown = true;
-    quality->shown = picture->time;
-}
-
-/* The newest picture that could be shown, as known now: its time, or -1. */
-static int64_t
-newest_shown(const ft_quality *quality)
-{
-    for (unsigned i = quality->open_count; i-- > 0;) {
-        if (could_be_shown(&quality->open[i]))
-            return quality->open[i].time;
-    }
-    return quality->has_shown ? quality->shown : -1;
-}
-
-/* Of the intervals known now, in microseconds; 0 of none. */
-static int64_t
-median_interval(const ft_quality *quality)
-{
-    ft_histogram known = { 0 };
-
-    if (quality->intervals)
-        known = *quality->intervals;
-    for (unsigned i = 1; i < quality->open_count; i++)
-        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
-    return (int64_t)ft_histogram_at(&known, 0.5) * INTERVAL_UNIT;
-}
-
-static void
-judge_freeze(packet_info *pinfo, ft_quality *quality, int64_t media)
-{
-    const int64_t shown = newest_shown(quality), length = media - shown;
-
-    if (shown < 0 || length < FREEZE_LEAST_US)
-        return;
-    const int64_t median = median_interval(quality);
-    if (median && length >= freeze_threshold(median))
-        mark_freeze(pinfo, length);
-}
-
-static ft_picture *
-find_picture(ft_quality *quality, int64_t ticks)
-{
-    for (unsigned i = quality->open_count; i-- > 0;) {
-        if (quality->open[i].ticks == ticks)
-            return &quality->open[i];
-    }
-    return NULL;
-}
-
-/* A place for a new picture in the order of timestamps; NULL for one older than all that are open. */
-static ft_picture *
-place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
-{
-    unsigned at = quality->open_count;
-
-    if (!quality->open)
-        quality->open = wmem_alloc_array(wmem_file_scope(), ft_picture, FT_OPEN_PICTURES);
-    while (at > 0 && quality->open[at - 1].ticks > ticks)
-        at--;
-    if (quality->open_count == FT_OPEN_PICTURES) {
-        if (at == 0)
-            return NULL;
-        settle_picture(pinfo, quality, &quality->open[0]);
-        memmove(&quality->open[0], &quality->open[1], (FT_OPEN_PICTURES - 1) * sizeof quality->open[0]);
-        quality->open_count--;
-        at--;
-    }
-    memmove(&quality->open[at + 1], &quality->open[at], (quality->open_count - at) * sizeof quality->open[0]);
-    quality->open_count++;
-    return &quality->open[at];
-}
-
-/* The picture before lacks packets, and its last one too: nothing said so yet. */
-static void
-judge_picture_before(packet_info *pinfo, const ft_quality *quality)
-{
-    const ft_picture *newest = quality->open_count ? &quality->open[quality->open_count - 1] : NULL;
-
-    if (newest && newest->has_info && !newest->has_marker && !newest->is_first && newest->counted < newest->announced)
-        mark_incomplete(pinfo);
-}
-
-static ft_picture *
-begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
-{
-    const bool newest = quality->open_count == 0 || ticks > quality->open[quality->open_count - 1].ticks;
-    const bool is_first = quality->pictures == 0;
-
-    if (newest) {
-        judge_picture_before(pinfo, quality);
-        judge_freeze(pinfo, quality, media);
-    }
-    ft_picture *picture = place_picture(pinfo, quality, ticks);
-    if (!picture)
-        return NULL;
-    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first };
-    if (quality->pictures++ == 0)
-        quality->first_picture = quality->last_picture = media;
-    quality->first_picture = MIN(quality->first_picture, media);
-    quality->last_picture = MAX(quality->last_picture, media);
-    if (facts->has_frame_info)
-        count_number(quality, facts->frame_sequence);
-    return picture;
-}
-
-/* True where the packet begins a picture. */
-static bool
-learn_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
-{
-    ft_picture *picture = find_picture(quality, ticks);
-    const bool begins = picture == NULL;
-
-    if (begins)
-        picture = begin_picture(pinfo, quality, facts, ticks, media);
-    if (!picture)
-        return false;
-    picture->counted += !facts->is_parity;
-    picture->has_marker |= facts->rtp.marker;
-    if (facts->has_frame_info) {
-        picture->has_info = true;
-        picture->announced = facts->packets_in_frame;
-        if (facts->rtp.marker && !picture->is_first && picture->counted < picture->announced)
-            mark_incomplete(pinfo);
-    }
-    return begins;
-}
-
 /* ---- stamps, and what the far end reports ---- */
 
 static const stamp *
@@ -623,7 +290,7 @@ find_stamp(const ft_call_media *media, bool outgoing, uint16_t sent)
 static void
 keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
 {
-    count_value(pinfo, &quality->stamps, ticks);
+    ft_measure(pinfo, &quality->stamps, ticks);
     if (quality->rtt_second != row)
         close_rtts(quality);
     quality->rtt_second = row;
@@ -643,7 +310,7 @@ learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fact
         const uint16_t ticks = (uint16_t)(facts->sent_stamp - peer->echoed);
         if (ticks < STAMP_MOST) {
             keep_rtt(pinfo, quality, ticks, row);
-            mark_rtt(pinfo, (int64_t)ticks * SECOND_US / STAMP_HZ);
+            ft_mark_told_rtt(pinfo, (int64_t)ticks * SECOND_US / STAMP_HZ);
         }
     }
     media->stamps[quality->outgoing][media->stamp_count[quality->outgoing]++ % STAMPS_KEPT] =
@@ -712,7 +379,7 @@ ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp)
     if (!quality)
         return;
     ft_call_media *media = quality->of_call;
-    media->reports[media->report_count++ % REPORTS_KEPT] = (sender_report){ ntp, ft_quality_now(pinfo) };
+    media->reports[media->report_count++ % REPORTS_KEPT] = (sender_report){ ntp, ft_microseconds(pinfo) };
 }
 
 /* RFC 3550, 6.4.1: measured whole only where the device that is seen sent the report. */
@@ -726,10 +393,10 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
         const sender_report *report = &media->reports[(media->report_count - 1 - i) % REPORTS_KEPT];
         if (report->ntp != lsr)
             continue;
-        const int64_t rtt = ft_quality_now(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
+        const int64_t rtt = ft_microseconds(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
         if (rtt >= 0 && rtt < NEW_BASE_US) {
-            count_value(pinfo, &quality->rtcp, (uint32_t)(rtt / INTERVAL_UNIT));
-            ft_quality_rtt(pinfo, rtt);
+            ft_measure(pinfo, &quality->rtcp, (uint32_t)(rtt / INTERVAL_UNIT));
+            ft_mark_rtt(pinfo, rtt);
         }
         return;
     }
@@ -774,7 +441,7 @@ new_quality(packet_info *pinfo, const ft_stream *stream, int64_t now)
     ft_quality *quality = wmem_new0(wmem_file_scope(), ft_quality);
 
     quality->outgoing = stream->outgoing;
-    quality->clock = clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
+    quality->clock = ft_clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
     quality->seconds_a_row = 1;
     quality->first_capture = quality->last_capture = quality->least_capture = quality->most_capture = now;
     return quality;
@@ -814,7 +481,7 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, c
     if (second)
         count_second(quality, second, facts, number, packet->path);
     if (facts->medium == FT_MEDIUM_VIDEO &&
-        learn_picture(pinfo, quality, facts, quality->timestamps.highest +
+        ft_picture_learn(pinfo, quality, facts, quality->timestamps.highest +
                           (int32_t)(facts->rtp.timestamp - (uint32_t)quality->timestamps.highest), media) && second)
         second->frames++;
     if (facts->has_stamps) {
@@ -871,7 +538,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
 
     if (!stream || !ft_learning(pinfo))
         return;
-    const int64_t now = ft_quality_now(pinfo);
+    const int64_t now = ft_microseconds(pinfo);
     if (!stream->quality)
         stream->quality = new_quality(pinfo, stream, now);
     ft_quality *quality = stream->quality;
@@ -898,62 +565,6 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
 }
 
 /* ---- for tables ---- */
-
-static int
-compare_pauses(const void *a, const void *b)
-{
-    const ft_pause *x = (const ft_pause *)a, *y = (const ft_pause *)b;
-
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-ft_picture_counts
-ft_quality_pictures(const ft_quality *quality, wmem_array_t *freezes)
-{
-    ft_quality *whole = g_new(ft_quality, 1);   /* a copy in which all is settled */
-    ft_histogram *intervals = g_new0(ft_histogram, 1);
-    ft_picture_counts counts = { .seen = quality->pictures };
-
-    *whole = *quality;
-    if (quality->intervals)
-        *intervals = *quality->intervals;
-    whole->intervals = intervals;
-    if (quality->pauses)
-        whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
-                                                quality->pause_count * sizeof *quality->pauses);
-    whole->pause_room = whole->pause_count;
-    for (unsigned i = 0; i < whole->open_count; i++)
-        settle_picture(NULL, whole, &quality->open[i]);
-    counts.has_info = whole->with_info > 0;
-    counts.complete = whole->complete;
-    counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
-    counts.missing = whole->sequence_missing +
-                     (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 - whole->sequence_seen : 0);
-    counts.median = (int64_t)ft_histogram_at(intervals, 0.5) * INTERVAL_UNIT;
-    for (uint32_t i = 0; i < whole->pause_count; i++) {
-        if (whole->pauses[i].length >= freeze_threshold(counts.median))
-            wmem_array_append(freezes, &whole->pauses[i], 1);
-    }
-    if (wmem_array_get_count(freezes))
-        wmem_array_sort(freezes, compare_pauses);
-    if (whole->pauses)
-        wmem_free(wmem_file_scope(), whole->pauses);
-    g_free(intervals);
-    g_free(whole);
-
-    const int64_t length = quality->last_picture - quality->first_picture;
-    counts.has_rate = quality->pictures > 1 && length > 0 && quality->rate;
-    if (!counts.has_rate)
-        return counts;
-    counts.mean = (double)(quality->pictures - 1) * SECOND_US / (double)length;
-    /* Whole seconds: the last one isn't; seconds without a row had no picture. */
-    const uint32_t whole_rows = (uint32_t)(quality->highest_media / SECOND_US / quality->seconds_a_row);
-    uint32_t rows = 0, least = UINT32_MAX;
-    for (uint32_t i = 0; i < quality->second_count && quality->seconds[i].number < whole_rows; i++, rows++)
-        least = MIN(least, quality->seconds[i].frames);
-    counts.least = whole_rows == 0 ? counts.mean : rows < whole_rows ? 0 : (double)least / quality->seconds_a_row;
-    return counts;
-}
 
 void
 ft_quality_series(const ft_quality *quality, wmem_array_t *rows)

@@ -148,30 +148,10 @@ ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
 
 /* ---- media ---- */
 
-static ft_quic_stream *
-find_stream(const ft_call *call, ft_path path, bool outgoing)
-{
-    for (unsigned i = call->quic_streams ? wmem_array_get_count(call->quic_streams) : 0; i-- > 0;) {
-        ft_quic_stream *stream = (ft_quic_stream *)wmem_array_index(call->quic_streams, i);
-        if (stream->path == path && stream->outgoing == outgoing)
-            return stream;
-    }
-    return NULL;
-}
-
-/* At most one for each path and direction. */
-static void
-add_stream(ft_call *call, const ft_quic_stream *stream)
-{
-    if (!call->quic_streams)
-        call->quic_streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_quic_stream), FEW);
-    wmem_array_append(call->quic_streams, stream, 1);
-}
-
 static void
 count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
 {
-    ft_quic_stream *stream = find_stream(packet->call, packet->path, seen->outgoing);
+    ft_quic_stream *stream = ft_call_quic_stream(packet->call, packet->path, seen->outgoing);
 
     if (stream) {
         stream->packets++;
@@ -179,25 +159,8 @@ count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
         stream->last_frame = packet->frame;
         return;
     }
-    add_stream(packet->call, &(ft_quic_stream){ packet->path, seen->outgoing, ft_endpoint_keep(&seen->sender),
+    ft_call_add_quic_stream(packet->call, &(ft_quic_stream){ packet->path, seen->outgoing, ft_endpoint_keep(&seen->sender),
                                                 packet->frame, packet->frame, 1, bytes });
-}
-
-void
-ft_quic_merge(ft_call *elder, const ft_call *younger)
-{
-    for (unsigned i = 0; younger->quic_streams && i < wmem_array_get_count(younger->quic_streams); i++) {
-        const ft_quic_stream *from = (const ft_quic_stream *)wmem_array_index(younger->quic_streams, i);
-        ft_quic_stream *to = find_stream(elder, from->path, from->outgoing);
-        if (!to) {
-            add_stream(elder, from);
-            continue;
-        }
-        to->packets += from->packets;
-        to->bytes += from->bytes;
-        to->first_frame = MIN(to->first_frame, from->first_frame);
-        to->last_frame = MAX(to->last_frame, from->last_frame);
-    }
 }
 
 static void

@@ -26,9 +26,6 @@ void ft_quic_media_learn(packet_info *pinfo, tvbuff_t *tvb);
  * its bytes look like. */
 bool ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb);
 
-/* The younger call's streams become the elder's: two calls are found to be one. */
-void ft_quic_merge(ft_call *elder, const ft_call *younger);
-
 /* Once, when the front door is registered. */
 void ft_quic_init(void);
 

@@ -5,7 +5,7 @@
 #include "calls/reveal.h"
 #include "calls/frame.h"
 #include "calls/limits.h"
-#include "calls/quality.h"
+#include "calls/mark.h"
 
 #define MAX_SDP_TEXT 16384 /* bytes of a body that are kept */
 
@@ -106,7 +106,7 @@ static void
 reach(packet_info *pinfo, ft_moment *moment)
 {
     if (moment->frame == 0)
-        *moment = (ft_moment){ ft_frame_id(pinfo), ft_quality_now(pinfo) };
+        *moment = (ft_moment){ ft_frame_id(pinfo), ft_microseconds(pinfo) };
 }
 
 /* ---- pairs ---- */
@@ -172,7 +172,7 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
     const int64_t rtt = (int64_t)passed.secs * 1000000 + passed.nsecs / 1000;
     if (rtt < 0)
         return;
-    ft_quality_rtt(pinfo, rtt);
+    ft_mark_rtt(pinfo, rtt);
     ft_reveals *known = reveals(ft_packet_get(pinfo)->call);
     if (!known->checks)
         known->checks = wmem_new0(wmem_file_scope(), ft_histogram);
@@ -209,7 +209,7 @@ ft_reveal_stun(packet_info *pinfo, const ft_stun *stun, const ft_exchange *excha
 {
     const ft_packet *packet = learnable(pinfo);
 
-    if (!packet)
+    if (!packet || !packet->flow)
         return;
     if (stun->method == STUN_BINDING && stun->message_class != STUN_INDICATION)
         learn_check(pinfo, packet, stun, exchange);

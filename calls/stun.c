@@ -9,7 +9,6 @@
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
-#include "calls/reveal.h"
 
 #define ALLOCATION_MISMATCH 437
 #define PARTICIPANT_GONE    601
@@ -709,5 +708,4 @@ ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchan
         learn_check(pinfo, packet, stun, (ft_exchange *)exchange, is_retransmission);
     else if (stun->message_class != STUN_INDICATION)
         learn_check_answer(pinfo, packet, stun, exchange);
-    ft_reveal_stun(pinfo, stun, exchange);
 }

@@ -406,19 +406,3 @@ ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stan
     }
     return known->proven_frame && known->proven_frame <= ft_frame_id(pinfo);
 }
-
-/* ---- RTP as others ask for it ---- */
-
-static ft_rtp_looker rtp_looker;
-
-void
-ft_rtp_look_register(ft_rtp_looker looker)
-{
-    rtp_looker = looker;
-}
-
-bool
-ft_rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
-{
-    return rtp_looker && rtp_looker(tvb, look);
-}

@@ -78,25 +78,6 @@ uint32_t ft_short_mki_frame(packet_info *pinfo, uint16_t short_mki, const uint8_
  * its trailer; else only its own SSRC's count. True from the packet on that made them enough, on every pass. */
 bool ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stands_alone);
 
-/* ---- RTP as others ask for it ---- */
-
-/* What the bytes of an RTP packet show, without state. packet-facetime-rtp.c knows. */
-typedef struct {
-    ft_rtp     fixed;
-    ft_trailer trailer;         /* that ends in a word; else the one with a tag, if its key is fresh */
-    bool       is_plain;        /* no padding, no CSRC, a payload type of FaceTime's: all 5366 packets of 2023 */
-    bool       extension_fits;  /* it is there, of a known version, and its fields are as long as it says */
-    uint8_t    version;         /* of the extension, 0 where there is none */
-    bool       is_cut;          /* by the capture: there is no trailer to see */
-} ft_rtp_look;
-
-typedef bool (*ft_rtp_looker)(tvbuff_t *tvb, ft_rtp_look *look);
-
-void ft_rtp_look_register(ft_rtp_looker looker);
-
-/* False where there is no RTP header. */
-bool ft_rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
-
 /* Once, when the protocol is registered. */
 void ft_trailer_init(void);
 

@@ -88,6 +88,27 @@ ft_seconds(const nstime_t *from, const nstime_t *to)
     return MAX(nstime_to_sec(&passed), 0.0);
 }
 
+/* Microseconds since 1970, by the same clock. */
+static inline int64_t
+ft_microseconds(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    return (int64_t)now.secs * 1000000 + now.nsecs / 1000;
+}
+
+/* Milliseconds, likewise; 0 also where either is no time. Note the order: from the later one back. */
+static inline double
+ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
+{
+    nstime_t passed;
+
+    if (nstime_is_zero(later) || nstime_is_zero(earlier))
+        return 0;
+    nstime_delta(&passed, later, earlier);
+    return MAX(nstime_to_msec(&passed), 0.0);
+}
+
 bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
 
 /* For wmem maps keyed by an ft_endpoint. */

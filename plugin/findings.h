@@ -8,11 +8,6 @@
 
 #include "plugin/report.h"
 
-#include <epan/tap.h>
-
-/* Begins to gather what only all packets tell (once, however many reports ask); an error's text, or NULL. */
-GString *findings_gather(void);
-
 /* The call's findings, as a JSON array and as lines of text. */
 void json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call);
 void print_findings(wmem_allocator_t *scope, const ft_call *call);

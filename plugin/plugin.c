@@ -12,12 +12,17 @@
 /* X(name): one row a file in the root folder */
 #define PROTOCOLS(X) \
     X(facetime) \
+    X(facetime_late) \
     X(gkstun) \
     X(facetime_sip) \
+    X(facetime_sdp) \
     X(snatmap) \
+    X(commnat) \
     X(quickrelay) \
     X(facetime_link) \
+    X(facetime_control) \
     X(facetime_rtp) \
+    X(facetime_rtcp) \
     X(baseband) \
     X(gamekit)
 

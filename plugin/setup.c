@@ -47,33 +47,6 @@ setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const 
 
 /* ---- what a call is ---- */
 
-/* Whether any, or each, of the call's streams with a verdict has this one. */
-static bool
-clock_has(const ft_call *call, ft_clock_verdict wanted, bool each)
-{
-    unsigned have = 0, judged = 0;
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
-        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        const ft_clock_verdict verdict = stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
-        judged += verdict != FT_CLOCK_UNKNOWN;
-        have += verdict == wanted;
-    }
-    return have && (!each || have == judged);
-}
-
-bool
-call_clock_is_good(const ft_call *call)
-{
-    return clock_has(call, FT_CLOCK_GOOD, true);
-}
-
-bool
-call_clock_is_batched(const ft_call *call)
-{
-    return clock_has(call, FT_CLOCK_BATCHED, false);
-}
-
 /* A pair with something to tell. */
 bool
 ft_pair_listed(const ft_pair *pair)

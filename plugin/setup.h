@@ -8,12 +8,6 @@
 
 #include "plugin/report.h"
 
-/* True where the frame times of the call's media can be believed. */
-bool call_clock_is_good(const ft_call *call);
-
-/* True where they are batched, which makes them of no use. */
-bool call_clock_is_batched(const ft_call *call);
-
 /* start_time, clock, capture_points, setup, pairs, addresses, sdp, findings: members of the call's object. */
 void json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *call);
 

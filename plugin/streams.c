@@ -97,7 +97,7 @@ view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
     view.numbers = ft_sequence_count(&quality->sequence);
     view.freezes = wmem_array_new(scope, sizeof(ft_pause));
     if (quality->medium == FT_MEDIUM_VIDEO)
-        view.pictures = ft_quality_pictures(quality, view.freezes);
+        view.pictures = ft_pictures_count(quality, view.freezes);
     view.duration = ft_quality_duration(quality, &view.by_capture);
     view.trips = round_trips_of(scope, call, quality);
     view.has_jitter = quality->jitters && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED);

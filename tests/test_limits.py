@@ -119,7 +119,7 @@ def test_every_other_bound_is_stated():
         assert value and int(value[1]) == int(number.replace(",", "")), name
     named = {name for name, _, _ in stated}
     others = {"MAX_RADIO", "MAX_RTT_S", "MAX_ID", "MAX_PRIORITY", "MAX_HEADERS"}     # values and sizes, of nothing counted
-    bounds = {name for path in [*support.ROOT.glob("packet-*.c"), *support.ROOT.glob("calls/*.c")]
+    bounds = {name for where in ("packet-*.c", "calls/*.c", "wire/*.[ch]", "stock/*.[ch]") for path in support.ROOT.glob(where)
               for name in re.findall(r"^#define (\w*MAX_\w+|\w+_KEPT|\w+_MAX) +\d", path.read_text(), re.MULTILINE)}
     assert bounds > others and bounds - others <= named
 

@@ -1,0 +1,34 @@
+/* calls/measures.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/measures.h"
+#include "calls/limits.h"
+
+static unsigned histogram_total;
+
+static void
+reset(void)
+{
+    histogram_total = 0;
+}
+
+void
+ft_measures_init(void)
+{
+    register_init_routine(reset);
+}
+
+void
+ft_measure(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
+{
+    if (!*histogram) {
+        if (histogram_total >= FT_MAX_HISTOGRAMS) {
+            ft_limit_met(pinfo);
+            return;
+        }
+        histogram_total++;
+        *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
+    }
+    ft_histogram_add(*histogram, value);
+}

@@ -1,0 +1,280 @@
+/* calls/pictures.c
+ * Video as pictures: the packets of one RTP timestamp are one. The newest FT_OPEN_PICTURES stay open for late packets:
+ *
+ *    packet -> its picture, opened in order of timestamps -> settled when it is the oldest of too many
+ *
+ *    settled and could be shown (all announced packets came, or nobody announced any):
+ *        the interval from the picture shown before goes into a histogram; a long one is a pause, that may be a freeze
+ *
+ * Which pauses are freezes follows from the median interval, so it is judged last, for tables, and once as of now for the
+ * packet that ends it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/pictures.h"
+#include "calls/limits.h"
+#include "calls/mark.h"
+
+#define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
+#define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
+
+static unsigned pause_total;
+
+static void
+reset(void)
+{
+    pause_total = 0;
+}
+
+void
+ft_pictures_init(void)
+{
+    register_init_routine(reset);
+}
+
+static int64_t
+freeze_threshold(int64_t median)
+{
+    return MAX(3 * median, median + FREEZE_LEAST_US);
+}
+
+static bool
+could_be_shown(const ft_picture *picture)
+{
+    return !picture->has_info || picture->counted >= picture->announced;
+}
+
+/* Picture numbers: how many there were, and how many never came. */
+static void
+count_number(ft_quality *quality, uint16_t number)
+{
+    const int16_t step = (int16_t)(number - (uint16_t)quality->sequence_highest);
+
+    if (quality->sequence_seen == 0 || step >= PICTURE_LEAP || step <= -PICTURE_LEAP) {
+        if (quality->sequence_seen)
+            quality->sequence_missing += quality->sequence_highest - quality->sequence_base + 1 - quality->sequence_seen;
+        quality->sequence_base = quality->sequence_highest = 0x10000u + number;
+        quality->sequence_seen = 1;
+        return;
+    }
+    const uint32_t extended = quality->sequence_highest + (uint32_t)(int32_t)step;
+    quality->sequence_highest = MAX(quality->sequence_highest, extended);
+    quality->sequence_base = MIN(quality->sequence_base, extended);
+    quality->sequence_seen++;
+}
+
+static void
+keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
+{
+    if (pinfo && pause_total >= FT_MAX_PAUSES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    pause_total += pinfo != NULL;
+    if (quality->pause_count == quality->pause_room) {
+        quality->pause_room = quality->pause_room ? quality->pause_room * 2 : FEW;
+        quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
+                                                   quality->pause_room * sizeof *quality->pauses);
+    }
+    quality->pauses[quality->pause_count++] = (ft_pause){ picture->frame, picture->time, length };
+}
+
+/* A picture that no more packet changes. */
+static void
+settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *picture)
+{
+    quality->with_info += picture->has_info;
+    quality->complete += picture->has_info && could_be_shown(picture);
+    if (!could_be_shown(picture))
+        return;
+    const int64_t interval = picture->time - quality->shown;
+    if (quality->has_shown && interval > 0) {
+        ft_measure(pinfo, &quality->intervals, (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
+        if (interval >= FREEZE_LEAST_US)
+            keep_pause(pinfo, quality, picture, interval);
+    }
+    quality->has_shown = true;
+    quality->shown = picture->time;
+}
+
+/* The newest picture that could be shown, as known now: its time, or -1. */
+static int64_t
+newest_shown(const ft_quality *quality)
+{
+    for (unsigned i = quality->open_count; i-- > 0;) {
+        if (could_be_shown(&quality->open[i]))
+            return quality->open[i].time;
+    }
+    return quality->has_shown ? quality->shown : -1;
+}
+
+/* Of the intervals known now, in microseconds; 0 of none. */
+static int64_t
+median_interval(const ft_quality *quality)
+{
+    ft_histogram known = { 0 };
+
+    if (quality->intervals)
+        known = *quality->intervals;
+    for (unsigned i = 1; i < quality->open_count; i++)
+        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
+    return (int64_t)ft_histogram_at(&known, 0.5) * INTERVAL_UNIT;
+}
+
+static void
+judge_freeze(packet_info *pinfo, ft_quality *quality, int64_t media)
+{
+    const int64_t shown = newest_shown(quality), length = media - shown;
+
+    if (shown < 0 || length < FREEZE_LEAST_US)
+        return;
+    const int64_t median = median_interval(quality);
+    if (median && length >= freeze_threshold(median))
+        ft_mark_freeze(pinfo, length);
+}
+
+static ft_picture *
+find_picture(ft_quality *quality, int64_t ticks)
+{
+    for (unsigned i = quality->open_count; i-- > 0;) {
+        if (quality->open[i].ticks == ticks)
+            return &quality->open[i];
+    }
+    return NULL;
+}
+
+/* A place for a new picture in the order of timestamps; NULL for one older than all that are open. */
+static ft_picture *
+place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
+{
+    unsigned at = quality->open_count;
+
+    if (!quality->open)
+        quality->open = wmem_alloc_array(wmem_file_scope(), ft_picture, FT_OPEN_PICTURES);
+    while (at > 0 && quality->open[at - 1].ticks > ticks)
+        at--;
+    if (quality->open_count == FT_OPEN_PICTURES) {
+        if (at == 0)
+            return NULL;
+        settle_picture(pinfo, quality, &quality->open[0]);
+        memmove(&quality->open[0], &quality->open[1], (FT_OPEN_PICTURES - 1) * sizeof quality->open[0]);
+        quality->open_count--;
+        at--;
+    }
+    memmove(&quality->open[at + 1], &quality->open[at], (quality->open_count - at) * sizeof quality->open[0]);
+    quality->open_count++;
+    return &quality->open[at];
+}
+
+/* The picture before lacks packets, and its last one too: nothing said so yet. */
+static void
+judge_picture_before(packet_info *pinfo, const ft_quality *quality)
+{
+    const ft_picture *newest = quality->open_count ? &quality->open[quality->open_count - 1] : NULL;
+
+    if (newest && newest->has_info && !newest->has_marker && !newest->is_first && newest->counted < newest->announced)
+        ft_mark_incomplete(pinfo);
+}
+
+static ft_picture *
+begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+{
+    const bool newest = quality->open_count == 0 || ticks > quality->open[quality->open_count - 1].ticks;
+    const bool is_first = quality->pictures == 0;
+
+    if (newest) {
+        judge_picture_before(pinfo, quality);
+        judge_freeze(pinfo, quality, media);
+    }
+    ft_picture *picture = place_picture(pinfo, quality, ticks);
+    if (!picture)
+        return NULL;
+    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first };
+    if (quality->pictures++ == 0)
+        quality->first_picture = quality->last_picture = media;
+    quality->first_picture = MIN(quality->first_picture, media);
+    quality->last_picture = MAX(quality->last_picture, media);
+    if (facts->has_frame_info)
+        count_number(quality, facts->frame_sequence);
+    return picture;
+}
+
+/* True where the packet begins a picture. */
+bool
+ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+{
+    ft_picture *picture = find_picture(quality, ticks);
+    const bool begins = picture == NULL;
+
+    if (begins)
+        picture = begin_picture(pinfo, quality, facts, ticks, media);
+    if (!picture)
+        return false;
+    picture->counted += !facts->is_parity;
+    picture->has_marker |= facts->rtp.marker;
+    if (facts->has_frame_info) {
+        picture->has_info = true;
+        picture->announced = facts->packets_in_frame;
+        if (facts->rtp.marker && !picture->is_first && picture->counted < picture->announced)
+            ft_mark_incomplete(pinfo);
+    }
+    return begins;
+}
+
+/* ---- for tables ---- */
+
+static int
+compare_pauses(const void *a, const void *b)
+{
+    const ft_pause *x = (const ft_pause *)a, *y = (const ft_pause *)b;
+
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+ft_picture_counts
+ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
+{
+    ft_quality *whole = g_new(ft_quality, 1);   /* a copy in which all is settled */
+    ft_histogram *intervals = g_new0(ft_histogram, 1);
+    ft_picture_counts counts = { .seen = quality->pictures };
+
+    *whole = *quality;
+    if (quality->intervals)
+        *intervals = *quality->intervals;
+    whole->intervals = intervals;
+    if (quality->pauses)
+        whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
+                                                quality->pause_count * sizeof *quality->pauses);
+    whole->pause_room = whole->pause_count;
+    for (unsigned i = 0; i < whole->open_count; i++)
+        settle_picture(NULL, whole, &quality->open[i]);
+    counts.has_info = whole->with_info > 0;
+    counts.complete = whole->complete;
+    counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
+    counts.missing = whole->sequence_missing +
+                     (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 - whole->sequence_seen : 0);
+    counts.median = (int64_t)ft_histogram_at(intervals, 0.5) * INTERVAL_UNIT;
+    for (uint32_t i = 0; i < whole->pause_count; i++) {
+        if (whole->pauses[i].length >= freeze_threshold(counts.median))
+            wmem_array_append(freezes, &whole->pauses[i], 1);
+    }
+    if (wmem_array_get_count(freezes))
+        wmem_array_sort(freezes, compare_pauses);
+    if (whole->pauses)
+        wmem_free(wmem_file_scope(), whole->pauses);
+    g_free(intervals);
+    g_free(whole);
+
+    const int64_t length = quality->last_picture - quality->first_picture;
+    counts.has_rate = quality->pictures > 1 && length > 0 && quality->rate;
+    if (!counts.has_rate)
+        return counts;
+    counts.mean = (double)(quality->pictures - 1) * SECOND_US / (double)length;
+    /* Whole seconds: the last one isn't; seconds without a row had no picture. */
+    const uint32_t whole_rows = (uint32_t)(quality->highest_media / SECOND_US / quality->seconds_a_row);
+    uint32_t rows = 0, least = UINT32_MAX;
+    for (uint32_t i = 0; i < quality->second_count && quality->seconds[i].number < whole_rows; i++, rows++)
+        least = MIN(least, quality->seconds[i].frames);
+    counts.least = whole_rows == 0 ? counts.mean : rows < whole_rows ? 0 : (double)least / quality->seconds_a_row;
+    return counts;
+}

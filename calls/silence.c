@@ -1,0 +1,95 @@
+/* calls/silence.c
+ * A side of the call that has been silent for too long: the newest packet of any of its senders, against now.
+ *
+ *    the other side goes on     where it began to be alone is kept (calls/media.c); told at the capture's end
+ *    the side comes back        media_gap on its first packet
+ *    the call ends              media_gap on the packet that ended it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/silence.h"
+#include "calls/event.h"
+
+unsigned ft_media_gap_ms = 2000;
+
+/* Of the senders in a direction the one that was heard last; NULL where none was. */
+const ft_sender *
+ft_newest_sender(const ft_call *call, bool outgoing)
+{
+    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
+    const ft_sender *newest = NULL;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        if (senders[i]->outgoing == outgoing &&
+            (!newest || nstime_cmp(&senders[i]->last_time, &newest->last_time) > 0))
+            newest = senders[i];
+    }
+    return newest;
+}
+
+/* The side of the call that has been silent for too long, else NULL. */
+const ft_sender *
+ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
+{
+    const ft_sender *newest = ft_newest_sender(call, outgoing);
+    const nstime_t now = ft_now(pinfo);
+
+    return newest && ft_milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
+}
+
+const char *
+ft_silence_text(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = ft_silent_side(pinfo, call, false);
+    const nstime_t now = ft_now(pinfo);
+
+    if (!peer)
+        return "";
+    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
+                              ft_milliseconds(&now, &peer->last_time) / 1000, ft_frame_number(peer->last_frame));
+}
+
+static void
+set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
+{
+    if (event)
+        nstime_delta(&event->length, to, from);
+}
+
+void
+ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
+                            ft_milliseconds(&now, &sender->last_time) / 1000, ft_frame_number(sender->last_frame)),
+               &sender->last_time, &now);
+}
+
+void
+ft_silence_ends(packet_info *pinfo, const ft_call *call)
+{
+    const ft_sender *peer = ft_silent_side(pinfo, call, false), *own = ft_silent_side(pinfo, call, true);
+
+    if (peer)
+        ft_silence_tell(pinfo, peer, "No media from the peer");
+    else if (own)
+        ft_silence_tell(pinfo, own, "No media from the device");
+}
+
+/* The capture ends, and one side has been silent while the other went on. */
+void
+ft_silence_judge(ft_call *call, bool outgoing)
+{
+    const ft_sender *silent = ft_newest_sender(call, outgoing), *other = ft_newest_sender(call, !outgoing);
+    const ft_silence *silence = &call->silence[outgoing];
+
+    if (!silent || !other || !silence->frame || silence->since_frame != silent->last_frame)
+        return;
+    set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
+                               silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
+                               outgoing ? "device" : "peer",
+                               ft_milliseconds(&other->last_time, &silent->last_time) / 1000,
+                               ft_frame_number(silent->last_frame)),
+               &silent->last_time, &other->last_time);
+}

@@ -1,0 +1,332 @@
+/* packet-facetime-late.c
+ * The back door: called once a frame, after all others, for what stock dissectors own.
+ *
+ *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first       proofs are asked again, claimed from the next on
+ *    TCP   a segment that begins with a message of TURN                     the same
+ *          Apple's HTTP check before a call                                 shown alone
+ *    ICMP  an error that quotes the IPv4 header and 8 bytes                 shown alone
+ *
+ * Stock STUN, QUIC, SIP or RTP may have a conversation before FaceTime shows in it: by a lower port (a relay on 3478), by
+ * a heuristic that had luck before, by somebody's SDP. All proofs are asked here again, after them, and what they prove is
+ * claimed from the next frame on. Ports below 1024 are no NAT's and no relay's.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ws-compat.h"
+
+#include "calls/call.h"
+#include "calls/dialog.h"
+#include "calls/limits.h"
+#include "packet-facetime.h"
+#include "stock/transport.h"
+#include "wire/shape.h"
+
+#include <epan/exceptions.h>
+#include <epan/ipproto.h>
+
+void proto_register_facetime_late(void);
+void proto_reg_handoff_facetime_late(void);
+
+#define HTTP_PORT     80
+#define LOWEST_PORT   1024
+
+static int proto_facetime = -1;
+
+static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
+
+static bool
+has_text(tvbuff_t *tvb, const char *text)
+{
+    const unsigned length = tvb_captured_length(tvb);
+
+    return ws_memmem(tvb_get_ptr(tvb, 0, (int)length), length, text, strlen(text)) != NULL;
+}
+
+static bool
+is_http_check(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    return pinfo->destport == HTTP_PORT && tvb_strneql(tvb, 0, "GET /connectivity.txt HTTP/1", 28) == 0 &&
+           has_text(tvb, "Host: static.ess.apple.com");
+}
+
+/* The frame of the request that this answers, or 0. */
+static uint32_t
+http_check_answered(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    const ft_endpoint client = ft_destination(pinfo);
+
+    if (pinfo->srcport != HTTP_PORT || wmem_map_size(http_checks) == 0)
+        return 0;
+
+    const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
+    return request && request < ft_frame_id(pinfo) && has_text(tvb, "AV was here!") ? request : 0;
+}
+
+static void
+learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request)
+{
+    if (!ft_learning(pinfo))
+        return;
+    ft_call_prepare(pinfo, &client->addr);
+    ft_event_add(pinfo, FT_EVENT_CONNECTIVITY_CHECK, request,
+                 request ? "Apple answers: AV was here!" : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
+                 ft_endpoint_str(pinfo->pool, client));
+    if (request || wmem_map_lookup(http_checks, client))
+        return;
+    if (wmem_map_size(http_checks) >= FT_MAX_DEVICES) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
+}
+
+/* The line of a packet that stock dissectors have shown, and the end of its record. */
+static void
+show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree *tree, const ft_packet *packet)
+{
+    TRY {
+        facetime_finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, offset, length, ENC_NA), packet);
+    }
+    FINALLY {
+        ft_packet_end(packet);
+    }
+    ENDTRY;
+}
+
+static int
+dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const bool asks = is_http_check(tvb, pinfo);
+    const uint32_t request = asks ? 0 : http_check_answered(tvb, pinfo);
+    if (!asks && !request)
+        return 0;
+
+    const ft_endpoint client = asks ? ft_source(pinfo) : ft_destination(pinfo);
+    ft_packet *packet = ft_packet_begin(pinfo);
+    packet->path = FT_PATH_SERVER;
+    learn_http_check(pinfo, &client, request);
+    show_alone(tvb, 0, 0, pinfo, tree, packet);
+    return (int)tvb_captured_length(tvb);
+}
+
+/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. Where the quote is, the
+ * error's own IP header tells: a trailer or FCS may follow, anything stand before. What it says stands in pinfo while it is
+ * shown: ICMP leaves the quote's ports there in 4.0, none in 4.4. */
+#define SHORT_QUOTE      28
+#define ICMP_ERROR       (20 + 8 + SHORT_QUOTE)
+
+static int
+show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
+{
+    const port_type type = pinfo->ptype;
+    const uint32_t source_port = pinfo->srcport, destination_port = pinfo->destport;
+    const address source = pinfo->src, destination = pinfo->dst;
+    address sender = ADDRESS_INIT_NONE;
+    int used = 0;
+
+    if (start >= 28)
+        set_address_tvb(&sender, AT_IPv4, 4, tvb, start - 16);
+
+    set_address_tvb(&pinfo->src, AT_IPv4, 4, tvb, start + 12);
+    set_address_tvb(&pinfo->dst, AT_IPv4, 4, tvb, start + 16);
+    pinfo->ptype = PT_UDP;
+    pinfo->srcport = tvb_get_ntohs(tvb, start + 20);
+    pinfo->destport = tvb_get_ntohs(tvb, start + 22);
+    ft_flow *flow = ft_flow_find(pinfo);
+    if (flow) {
+        ft_packet *packet = ft_packet_begin(pinfo);
+        packet->flow = flow;
+        facetime_note_icmp(pinfo, packet, &sender);
+        show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
+        used = (int)tvb_captured_length(tvb);
+    }
+    pinfo->ptype = type;
+    pinfo->srcport = source_port;
+    pinfo->destport = destination_port;
+    pinfo->src = source;
+    pinfo->dst = destination;
+    return used;
+}
+
+/* IPv4 with ICMP in it: destination unreachable or time exceeded, about IPv4 with UDP in it. */
+static inline bool
+is_short_quote(const uint8_t *bytes)
+{
+    const unsigned length = bytes[2] << 8 | bytes[3];
+    const uint8_t *icmp = bytes + 20, *quote = bytes + 28;
+
+    return bytes[0] == 0x45 && bytes[9] == IP_PROTO_ICMP && (icmp[0] == 3 || icmp[0] == 11) && quote[0] == 0x45 &&
+           quote[9] == IP_PROTO_UDP && length == ICMP_ERROR;
+}
+
+static int
+dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (captured < ICMP_ERROR || !proto_is_frame_protocol(pinfo->layers, "icmp"))
+        return 0;
+
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)captured);
+    for (unsigned start = 0; start < MAX_HEADERS && start + ICMP_ERROR <= captured; start++) {
+        if (is_short_quote(bytes + start))
+            return show_short_quote(tvb, (int)start + 28, pinfo, tree);
+    }
+    return 0;
+}
+
+static bool
+is_icmp(const packet_info *pinfo)
+{
+    return proto_is_frame_protocol(pinfo->layers, "icmp") || proto_is_frame_protocol(pinfo->layers, "icmpv6");
+}
+
+/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well, QUIC keeps count of its
+ * packets, and what the user chose by Decode As is shown once. */
+static int
+admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
+{
+    static const char *const shown_by[FT_SHAPE_COUNT] = {
+        [FT_SHAPE_STUN] = "stun",       [FT_SHAPE_SIP] = "sip",         [FT_SHAPE_QUIC] = "quic",
+        [FT_SHAPE_SNATMAP] = "snatmap", [FT_SHAPE_COMMNAT] = "commnat", [FT_SHAPE_BASEBAND] = "baseband",
+    };
+    const char *protocol = shown_by[found->shape];
+    const bool shown = protocol && proto_is_frame_protocol(pinfo->layers, protocol);
+
+    return facetime_dissect(found->shape, tvb, pinfo, tree,
+                            ft_flow_claim(pinfo, found->shape, found->generation, false), found->generation,
+                            FT_PATH_DIRECT, shown);
+}
+
+/* What can't be FaceTime's by its first bytes and ports. length: of the whole datagram. */
+static bool
+may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const packet_info *pinfo)
+{
+    if (captured < 4)
+        return false;
+
+    const unsigned second_word = bytes[2] << 8 | bytes[3];
+    if (bytes[0] < 0x40)
+        return length == 16 ? bytes[0] == 0 && bytes[1] <= 2 : captured >= 20 && second_word + 20 == length;
+    if (bytes[0] < 0x80)
+        return second_word + 4 - length + 3 <= 3 || (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1]));
+    if (bytes[0] < 0xc0)
+        return captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
+    return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport) || second_word == 0xbeef;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
+{
+    transport place;
+
+    if (!find_transport(&place, pinfo, frame))
+        return 0;
+
+    if (place.offset >= ICMP_ERROR - UDP_HEADER && is_short_quote(place.bytes + place.offset + UDP_HEADER - ICMP_ERROR))
+        return show_short_quote(place.tvb, (int)place.offset + UDP_HEADER - SHORT_QUOTE, pinfo, tree);
+
+    const unsigned start = place.offset + UDP_HEADER;
+    const unsigned length = (place.bytes[place.offset + 4] << 8 | place.bytes[place.offset + 5]) - UDP_HEADER;
+    if (place.captured <= start || !may_be_ours(place.bytes + start, place.captured - start, length, pinfo))
+        return 0;
+
+    tvbuff_t *tvb = transport_payload(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
+    newcomer found = { FT_SHAPE_NONE, FT_GENERATION_UNKNOWN };
+    if (!tvb)
+        return 0;
+    found.shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
+    if (!facetime_is_ours(found.shape, tvb, pinfo, &found.generation) || is_icmp(pinfo))
+        return 0;
+    return admit_from_stock(tvb, pinfo, tree, &found);
+}
+
+/* A segment that begins with a message of TURN: the rest of it is taken apart as such once the first proves. */
+static int
+admit_segment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    int offset = 0, taken = 0;
+
+    while (tvb_captured_length_remaining(tvb, offset) >= 20) {
+        const unsigned length = turn_message_length(pinfo, tvb, offset, NULL);
+        if ((int)length > tvb_captured_length_remaining(tvb, offset))
+            break;
+        tvbuff_t *message = turn_without_padding(tvb_new_subset_length(tvb, offset, (int)length));
+        newcomer found = { shape_of(message, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+        if (!facetime_is_ours(found.shape, message, pinfo, &found.generation) && taken == 0)
+            break;
+        taken += admit_from_stock(message, pinfo, tree, &found);
+        offset += (int)length;
+    }
+    return taken;
+}
+
+/* bytes: at least 20, of `captured`. */
+static inline bool
+may_be_turn(const uint8_t *bytes, unsigned captured)
+{
+    if (bytes[0] < 0x40)
+        return big_endian_32(bytes + 4) == 0x2112a442;
+    return bytes[0] < 0x80 && 4U + (bytes[2] << 8 | bytes[3]) <= captured;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo, proto_tree *tree)
+{
+    tvbuff_t *tvb = transport_payload(place, start, transport_end_of_ip(place, place->offset));
+
+    if (!tvb)
+        return 0;
+    if (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT) {
+        const int used = dissect_http_check(tvb, pinfo, tree);
+        if (used)
+            return used;
+    }
+    return is_turn && !ft_flow_find(pinfo) && !is_icmp(pinfo) ? admit_segment(tvb, pinfo, tree) : 0;
+}
+
+static G_GNUC_NO_INLINE int
+dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
+{
+    transport place;
+
+    if (!find_transport(&place, pinfo, frame))
+        return 0;
+
+    const unsigned start = place.offset + (place.bytes[place.offset + 12] >> 4) * 4;
+    const bool is_turn = start + 20 <= place.captured && may_be_turn(place.bytes + start, place.captured - start);
+    if (!is_turn && pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT)
+        return 0;
+    return dissect_segment_late(&place, start, is_turn, pinfo, tree);
+}
+
+/* Called once a frame, after all others. */
+static int
+dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    ft_frame_note(pinfo);
+    ft_dialog_goes_on(pinfo);
+    if (facetime_was_asked(pinfo)) {
+        facetime_forget_asked();
+        return 0;
+    }
+    facetime_forget_asked();
+    if (pinfo->ptype == PT_UDP)
+        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT ? 0 : dissect_udp_late(tvb, pinfo, tree);
+    if (pinfo->ptype == PT_TCP)
+        return dissect_tcp_late(tvb, pinfo, tree);
+    return pinfo->ptype == PT_NONE ? dissect_short_quote(tvb, pinfo, tree) : 0;
+}
+
+void
+proto_register_facetime_late(void)
+{
+    proto_facetime = proto_get_id_by_filter_name("facetime");
+    http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+}
+
+void
+proto_reg_handoff_facetime_late(void)
+{
+    register_postdissector(create_dissector_handle(dissect_facetime_late, proto_get_id_by_filter_name("facetime.inner")));
+}

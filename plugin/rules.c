@@ -1,0 +1,861 @@
+/* plugin/rules.c
+ *
+ *    what calls/ and the streams' quality know at draw time     view_of()
+ *    what only all packets tell (cut ones, copies, directions)  plugin/gather.h
+ *    one row a finding: code, severity, rule                    rules[]
+ *
+ * docs/findings.md says when each is given, and how often it is right. What the capture hides is no fault of the call:
+ * view.one_direction, view.cut and view.begins_in_call are asked before anything is missed.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/rules.h"
+#include "plugin/gather.h"
+#include "plugin/report.h"
+#include "plugin/streams.h"
+#include "plugin/words.h"
+
+#include "calls/dialog.h"
+#include "calls/frame.h"
+#include "calls/media.h"
+#include "calls/quality.h"
+#include "calls/reveal.h"
+
+#define SECOND          1e6     /* microseconds */
+#define SILENT_S        4.0     /* a direction without media for so long, while the other one has some, is silent */
+#define ENDED_S         4.0     /* the capture goes on for so long without media: the media has ended */
+#define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
+#define SET_UP_S        0.1     /* media so soon after a modern call's first packet: its set-up isn't in the file */
+#define FILE_BEGINS_S   5.0     /* a call that begins so long after the file did has its beginning in it */
+#define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
+#define ONE_PATH        0.9     /* of a second's packets: the second is of one path */
+#define FLAPS           3       /* moves between relay and direct path */
+#define LOSS_SHARE      0.01    /* of the packets of LOSS_S seconds */
+#define LOSS_S          10
+#define LOSS_LEAST      5       /* packets; fewer are no share of anything */
+#define LOSS_BURST      5       /* packets in a row */
+#define FREEZE_S        1.0     /* of one freeze */
+#define FROZEN_SHARE    0.05    /* of the time, for streams of FROZEN_OF_S at least */
+#define FROZEN_OF_S     10.0
+#define LOW_FRAME_RATE  10      /* pictures a second, over LOW_S seconds */
+#define LOW_S           5
+#define DROP_SHARE      0.25    /* of a stream's own median bit rate, for LOW_S seconds */
+#define ROUND_TRIP_MS   300.0   /* twice ITU-T G.114's limit of 150 ms one way */
+#define TRIPS_ENOUGH    3       /* round trips that a median is taken of */
+#define MEDIA_LATE_S    3.0     /* after the answer */
+#define RING_LATE_S     5.0     /* after the INVITE */
+#define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
+#define CALL_ENOUGH_S   2.0     /* a shorter call, by frame times, has neither quality nor handovers to judge */
+
+/* ---- what is known of a call ---- */
+
+/* One direction's media. Seconds since 1970. */
+typedef struct {
+    bool     any;
+    double   first, last;
+    uint32_t last_frame;
+} direction;
+
+struct view {
+    wmem_allocator_t *scope;
+    const ft_call    *call;
+    const ft_reveals *known;
+    gathered          all;          /* but for its ends */
+    direction         side[2];      /* by outgoing */
+    double            file_first, file_last;
+    double            media_first, media_last;  /* of both directions; 0: none */
+    bool              ended;        /* something says so */
+    bool              one_direction, begins_in_call, long_enough;
+};
+
+static const char *const who[2] = { "the peer", "the device" };
+
+static double
+reached(const view *v, ft_setup_step step)
+{
+    return (double)v->known->setup[step].time / SECOND;
+}
+
+static bool
+has_step(const view *v, ft_setup_step step)
+{
+    return v->known->setup[step].frame != 0;
+}
+
+static void
+add_frame(finding *out, uint32_t frame)
+{
+    for (unsigned i = 0; i < out->frame_count; i++) {
+        if (out->frames[i] == frame)
+            return;
+    }
+    if (ft_frame_number(frame) && out->frame_count < MAX_FRAMES)
+        out->frames[out->frame_count++] = frame;
+}
+
+static bool say(const view *v, finding *out, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* True: a rule's last word. */
+static bool
+say(const view *v, finding *out, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    out->text = wmem_strdup_vprintf(v->scope, format, arguments);
+    va_end(arguments);
+    return true;
+}
+
+/* The call's n-th event of this kind, or NULL. */
+static const ft_event *
+event_of(const ft_call *call, ft_event_id id, unsigned n)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
+        const ft_event *event = *(const ft_event **)wmem_array_index(call->events, i);
+        if (event->id == id && n-- == 0)
+            return event;
+    }
+    return NULL;
+}
+
+static void
+note_sender(view *v, const ft_sender *sender)
+{
+    direction *side = &v->side[sender->outgoing];
+    const double first = nstime_to_sec(&sender->first_time), last = nstime_to_sec(&sender->last_time);
+
+    if (!side->any || first < side->first)
+        side->first = first;
+    if (!side->any || last > side->last) {
+        side->last = last;
+        side->last_frame = sender->last_frame;
+    }
+    side->any = true;
+    v->media_first = v->media_first > 0 ? MIN(v->media_first, first) : first;
+    v->media_last = MAX(v->media_last, last);
+}
+
+static bool
+begins_with_media(const view *v)
+{
+    const double begin = nstime_to_sec(&v->call->first_time);
+
+    if (v->media_first <= 0 || begin - v->file_first > FILE_BEGINS_S || v->call->invite_frame)
+        return false;
+    return v->call->generation != FT_MODERN || v->media_first - begin <= SET_UP_S;
+}
+
+static view
+view_of(wmem_allocator_t *scope, const ft_call *call)
+{
+    view v = { .scope = scope, .call = call, .known = ft_reveals_of(scope, call), .all = gathered_in(call) };
+    nstime_t file_first, file_last;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++)
+        note_sender(&v, *(const ft_sender **)wmem_array_index(call->senders, i));
+    gathered_span(&file_first, &file_last);
+    v.file_first = nstime_to_sec(&file_first);
+    v.file_last = nstime_to_sec(&file_last);
+    v.ended = call->state == FT_CALL_ENDED || event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
+    v.long_enough = ft_seconds(&call->first_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;
+    v.one_direction = v.all.packets >= PACKETS_ENOUGH && !v.all.both_directions;
+    v.begins_in_call = !v.one_direction && begins_with_media(&v);
+    return v;
+}
+
+/* ---- rules: which path ---- */
+
+static bool
+tries_pair(const ft_pair *pair)
+{
+    return !pair->relayed && pair->sent;
+}
+
+/* "of 3 direct pairs, 2 were never answered, 1 was answered but carried nothing" */
+static const char *
+pairs_text(const view *v, finding *out)
+{
+    unsigned tried = 0, silent = 0;
+
+    for (unsigned i = 0; v->known->pairs && i < wmem_array_get_count(v->known->pairs); i++) {
+        const ft_pair *pair = *(const ft_pair **)wmem_array_index(v->known->pairs, i);
+        if (!tries_pair(pair))
+            continue;
+        tried++;
+        silent += pair->answered == 0;
+        add_frame(out, pair->first_frame);
+    }
+    if (!tried)
+        return "no direct pair was tried";
+    return wmem_strdup_printf(v->scope, "of %u direct pairs that were tried, %u never answered and %u answered but carried "
+                              "no media", tried, silent, tried - silent);
+}
+
+static bool
+relay_only(const view *v, finding *out)
+{
+    const ft_call *call = v->call;
+
+    if (!call->media_packets[FT_PATH_RELAY] || call->media_packets[FT_PATH_DIRECT] ||
+        v->media_last - v->media_first < MEDIA_ENOUGH_S)
+        return false;
+    add_frame(out, call->media_first[FT_PATH_RELAY]);
+    const char *pairs = pairs_text(v, out);
+    return say(v, out, "All %u media packets went through the relay: %s", call->media_packets[FT_PATH_RELAY], pairs);
+}
+
+static bool
+direct_after(const view *v, finding *out)
+{
+    const ft_call *call = v->call;
+
+    if (!call->media_packets[FT_PATH_RELAY] || !has_step(v, FT_SETUP_FIRST_DIRECT_MEDIA) || v->media_first <= 0 ||
+        call->media_first[FT_PATH_RELAY] > call->media_first[FT_PATH_DIRECT])
+        return false;
+    add_frame(out, call->media_first[FT_PATH_RELAY]);
+    add_frame(out, call->media_first[FT_PATH_DIRECT]);
+    return say(v, out, "Media moved from the relay to the direct path %.1f s after it began",
+               MAX(reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first, 0.0));
+}
+
+/* ---- rules: media that isn't there ---- */
+
+static bool
+one_way_media(const view *v, finding *out)
+{
+    for (unsigned outgoing = 0; outgoing < 2; outgoing++) {
+        const direction *side = &v->side[outgoing];
+        if (v->one_direction || !side->any || v->side[!outgoing].any || side->last - side->first < SILENT_S)
+            continue;
+        add_frame(out, side->last_frame);
+        return say(v, out, "Media from %s only: %.1f s of it, and none from %s", who[outgoing], side->last - side->first,
+                   who[!outgoing]);
+    }
+    return false;
+}
+
+static bool
+peer_silent(const view *v, finding *out)
+{
+    for (unsigned outgoing = 0; outgoing < 2; outgoing++) {
+        const direction *side = &v->side[outgoing], *other = &v->side[!outgoing];
+        if (v->one_direction || !side->any || !other->any || other->last - side->last < SILENT_S)
+            continue;
+        add_frame(out, side->last_frame);
+        add_frame(out, other->last_frame);
+        return say(v, out, "No media from %s in the last %.1f s in which %s still sent", who[outgoing],
+                   other->last - side->last, who[!outgoing]);
+    }
+    return false;
+}
+
+static bool
+no_media(const view *v, finding *out)
+{
+    const ft_call *call = v->call;
+    const double end = call->end_frame ? nstime_to_sec(&call->end_time) : v->file_last;
+
+    if (v->one_direction || v->media_first > 0 || !has_step(v, FT_SETUP_ANSWERED) || wmem_array_get_count(call->streams) ||
+        end - reached(v, FT_SETUP_ANSWERED) < SILENT_S)
+        return false;
+    add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
+    add_frame(out, call->end_frame);
+    return say(v, out, "No media at all in %.1f s after the answer", end - reached(v, FT_SETUP_ANSWERED));
+}
+
+/* ---- rules: a stream's quality ---- */
+
+/* Of a call's stream, and its series: rows without packets are not in it. */
+struct stream_rows {
+    const ft_stream  *stream;
+    const ft_quality *quality;
+    const char       *medium;
+    const ft_second  *rows;
+    unsigned          row_count;
+};
+
+static stream_rows
+rows_of(const view *v, const ft_stream *stream)
+{
+    wmem_array_t *rows = wmem_array_new(v->scope, sizeof(ft_second));
+    const ft_quality *quality = stream->quality;
+
+    ft_quality_series(quality, rows);
+    return (stream_rows){ stream, quality, quality->medium == FT_MEDIUM_VIDEO ? "video" : "audio",
+                          (const ft_second *)wmem_array_get_raw(rows), wmem_array_get_count(rows) };
+}
+
+static void
+add_stream_frames(finding *out, const stream_rows *s)
+{
+    add_frame(out, s->stream->first_frame);
+    add_frame(out, s->stream->last_frame);
+}
+
+static const char *
+path_of_rows(const ft_second *rows, unsigned count)
+{
+    uint32_t relay = 0, direct = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        relay += rows[i].on_path[0];
+        direct += rows[i].on_path[1];
+    }
+    return !direct ? "the relay" : !relay ? "the direct path" : "both paths";
+}
+
+/* How often a stream's seconds went from one path to the other. A second with both counts for none: packets that are sent
+ * on both paths don't move. */
+static unsigned
+moves_of(const stream_rows *s)
+{
+    ft_path path = FT_PATH_UNKNOWN;
+    unsigned moves = 0;
+
+    for (unsigned i = 0; i < s->row_count; i++) {
+        const double direct = s->rows[i].on_path[1], all = direct + s->rows[i].on_path[0];
+        const ft_path now = direct >= ONE_PATH * all ? FT_PATH_DIRECT :
+                            direct <= (1 - ONE_PATH) * all ? FT_PATH_RELAY : path;
+        moves += path != FT_PATH_UNKNOWN && now != path;
+        path = all > 0 ? now : path;
+    }
+    return moves;
+}
+
+static bool
+path_flaps(const view *v, finding *out)
+{
+    const ft_event *event;
+    unsigned moves = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(v->call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(v->call->streams, i);
+        if (!stream->quality)
+            continue;
+        const stream_rows s = rows_of(v, stream);
+        moves = MAX(moves, moves_of(&s));
+    }
+    for (unsigned i = 0; (event = event_of(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++)
+        add_frame(out, event->frame);
+    return moves >= FLAPS && say(v, out, "Media moved %u times between the relay and the direct path", moves);
+}
+
+static bool
+network_loss(const view *v, const stream_rows *s, finding *out)
+{
+    const uint32_t span = MAX(LOSS_S / s->quality->seconds_a_row, 1);
+    double worst = 0, worst_lost = 0;
+    unsigned at = 0, length = 0;
+
+    if (v->all.cut || s->stream->is_cut)
+        return false;
+    for (unsigned i = 0; i < s->row_count; i++) {
+        double lost = 0, packets = 0;
+        unsigned j = i;
+        for (; j < s->row_count && s->rows[j].number < s->rows[i].number + span; j++) {
+            lost += s->rows[j].lost;
+            packets += s->rows[j].packets;
+        }
+        if (lost >= LOSS_LEAST && lost / (lost + packets) > worst) {
+            worst = lost / (lost + packets);
+            worst_lost = lost;
+            at = i;
+            length = j - i;
+        }
+    }
+    if (worst < LOSS_SHARE)
+        return false;
+    add_stream_frames(out, s);
+    return say(v, out, "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over %s); %u packets in all",
+               worst * 100, who[s->stream->outgoing], s->medium, (unsigned)LOSS_S, worst_lost,
+               s->rows[at].number * s->quality->seconds_a_row, path_of_rows(s->rows + at, length),
+               ft_sequence_count(&s->quality->sequence).lost);
+}
+
+static bool
+bursty_loss(const view *v, const stream_rows *s, finding *out)
+{
+    const ft_sequence_counts counts = ft_sequence_count(&s->quality->sequence);
+
+    if (v->all.cut || s->stream->is_cut || counts.longest < LOSS_BURST)
+        return false;
+    add_stream_frames(out, s);
+    return say(v, out, "%u packets in a row of %s's %s were lost (%u losses in %u bursts, over %s)", counts.longest,
+               who[s->stream->outgoing], s->medium, counts.lost, counts.bursts, path_of_rows(s->rows, s->row_count));
+}
+
+static bool
+freezes(const view *v, const stream_rows *s, finding *out)
+{
+    wmem_array_t *all = wmem_array_new(v->scope, sizeof(ft_pause));
+    double total = 0, longest = 0;
+    bool by_capture;
+
+    if (s->quality->medium != FT_MEDIUM_VIDEO)
+        return false;
+    ft_pictures_count(s->quality, all);
+    for (unsigned i = 0; i < wmem_array_get_count(all); i++) {
+        const ft_pause *pause = (const ft_pause *)wmem_array_index(all, i);
+        total += (double)pause->length / SECOND;
+        longest = MAX(longest, (double)pause->length / SECOND);
+        add_frame(out, pause->frame);
+    }
+    const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
+    if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
+        return false;
+    return say(v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
+               who[s->stream->outgoing], total, length, longest, wmem_array_get_count(all));
+}
+
+/* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where there aren't so many. The
+ * last second isn't whole. */
+static double
+least_over(const stream_rows *s, bool pictures, uint32_t *from)
+{
+    const uint32_t span = MAX(LOW_S / s->quality->seconds_a_row, 1);
+    double least = -1;
+
+    for (unsigned i = 0; i + span < s->row_count; i++) {
+        double sum = 0;
+        bool whole = s->rows[i + span - 1].number == s->rows[i].number + span - 1;
+        for (unsigned j = i; j < i + span; j++) {
+            sum += pictures ? s->rows[j].frames : s->rows[j].bytes;
+            whole = whole && s->rows[j].frames;
+        }
+        sum /= (double)span * s->quality->seconds_a_row;
+        if (whole && (least < 0 || sum < least)) {
+            least = sum;
+            *from = s->rows[i].number * s->quality->seconds_a_row;
+        }
+    }
+    return least;
+}
+
+static bool
+low_frame_rate(const view *v, const stream_rows *s, finding *out)
+{
+    uint32_t from = 0;
+    const double least = s->quality->medium == FT_MEDIUM_VIDEO ? least_over(s, true, &from) : -1;
+
+    if (least < 0 || least >= LOW_FRAME_RATE)
+        return false;
+    add_stream_frames(out, s);
+    return say(v, out, "%s's video had %.1f pictures a second over %u s (from %u s on)", who[s->stream->outgoing], least,
+               (unsigned)LOW_S, from);
+}
+
+static int
+by_size(const void *one, const void *other)
+{
+    const uint32_t x = *(const uint32_t *)one, y = *(const uint32_t *)other;
+
+    return (x > y) - (x < y);
+}
+
+static double
+median_rate(const view *v, const stream_rows *s)
+{
+    uint32_t *bytes = wmem_alloc_array(v->scope, uint32_t, MAX(s->row_count, 1));
+
+    for (unsigned i = 0; i < s->row_count; i++)
+        bytes[i] = s->rows[i].bytes;
+    qsort(bytes, s->row_count, sizeof *bytes, by_size);
+    return s->row_count ? (double)bytes[s->row_count / 2] / s->quality->seconds_a_row : 0;
+}
+
+static bool
+bitrate_drop(const view *v, const stream_rows *s, finding *out)
+{
+    const double median = median_rate(v, s);
+    uint32_t from = 0;
+    const double least = s->quality->medium == FT_MEDIUM_VIDEO ? least_over(s, false, &from) : -1;
+
+    if (least < 0 || least >= DROP_SHARE * median)
+        return false;
+    add_stream_frames(out, s);
+    return say(v, out, "%s's video fell to %.0f kbit/s over %u s (from %u s on), %.0f %% of its median of %.0f kbit/s",
+               who[s->stream->outgoing], least * 8 / 1000, (unsigned)LOW_S, from, 100 * least / median, median * 8 / 1000);
+}
+
+/* Stamps hold up to one packet interval of waiting at each end. */
+static bool
+long_round_trip(const view *v, const stream_rows *s, finding *out)
+{
+    const round_trips trips = round_trips_of(v->scope, v->call, s->quality);
+
+    if (!trips.basis || strcmp(trips.basis, "stun") == 0 || trips.samples->total < TRIPS_ENOUGH)
+        return false; /* checks wait for the far end's set-up */
+    const bool is_bound = strcmp(trips.basis, "stamps") == 0;
+    const double interval =
+        is_bound && s->quality->packets > 1 ? (double)s->quality->highest_media / 1000 / (s->quality->packets - 1) : 0;
+    const double median = ft_histogram_at(trips.samples, 0.5) * trips.unit;
+    if (median - 2 * interval < ROUND_TRIP_MS)
+        return false;
+    add_stream_frames(out, s);
+    return say(v, out, "The median round trip that %s saw is %s%.0f ms (%u samples of %s)", who[s->stream->outgoing],
+               is_bound ? "at most " : "", median, trips.samples->total,
+               is_bound ? "the stamps in its audio; two packet intervals of waiting may be in it" : trips.basis);
+}
+
+/* ---- rules: set-up and end ---- */
+
+static bool
+slow_setup(const view *v, finding *out)
+{
+    if (v->begins_in_call || call_clock_is_batched(v->call))
+        return false;
+    const double late = v->media_first > 0 && has_step(v, FT_SETUP_ANSWERED)
+                            ? v->media_first - reached(v, FT_SETUP_ANSWERED) : 0;
+    const double ring = has_step(v, FT_SETUP_INVITE) && has_step(v, FT_SETUP_RINGING)
+                            ? reached(v, FT_SETUP_RINGING) - reached(v, FT_SETUP_INVITE) : 0;
+    if (late <= MEDIA_LATE_S && ring <= RING_LATE_S)
+        return false;
+    add_frame(out, v->known->setup[FT_SETUP_INVITE].frame);
+    add_frame(out, v->known->setup[FT_SETUP_RINGING].frame);
+    add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
+    if (late <= MEDIA_LATE_S)
+        return say(v, out, "180 Ringing came %.1f s after the INVITE", ring);
+    if (ring <= RING_LATE_S)
+        return say(v, out, "The first media came %.1f s after the answer", late);
+    return say(v, out, "180 Ringing came %.1f s after the INVITE, and the first media %.1f s after the answer", ring, late);
+}
+
+static bool
+ended_silently(const view *v)
+{
+    return v->media_first > 0 && !v->ended && v->file_last - v->media_last >= ENDED_S;
+}
+
+static void
+add_last_media(const view *v, finding *out)
+{
+    for (unsigned outgoing = 0; outgoing < 2; outgoing++) {
+        if (v->side[outgoing].any)
+            add_frame(out, v->side[outgoing].last_frame);
+    }
+}
+
+static bool
+broken_off(const view *v, finding *out)
+{
+    const ft_event *unanswered = event_of(v->call, FT_EVENT_BYE_UNANSWERED, 0);
+
+    if (v->call->generation == FT_MODERN || v->one_direction || (!unanswered && (v->all.cut || !ended_silently(v))))
+        return false;
+    add_last_media(v, out);
+    if (!unanswered)
+        return say(v, out, "Media ended without a BYE, %.1f s before the capture did", v->file_last - v->media_last);
+    add_frame(out, unanswered->frame);
+    return say(v, out, "The call broke off: its BYE was never answered");
+}
+
+/* A modern call's signalling isn't seen: the far end may have hung up. */
+static bool
+ended_unseen(const view *v, finding *out)
+{
+    if (v->call->generation != FT_MODERN || v->one_direction || !ended_silently(v) ||
+        event_of(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
+        return false;
+    add_last_media(v, out);
+    return say(v, out, "Media ended %.1f s before the capture did, and no packet says why: the device's port wasn't closed, "
+               "and what the far end signals isn't seen", v->file_last - v->media_last);
+}
+
+static bool
+restarted(const view *v, finding *out)
+{
+    const ft_call *before = v->call->restart_of;
+
+    if (!before)
+        return false;
+    add_frame(out, v->call->first_frame);
+    add_frame(out, before->end_frame);
+    return say(v, out, "This call starts %.1f s after the end of call %u between the same two",
+               MAX(nstime_to_sec(&v->call->first_time) - nstime_to_sec(&before->end_time), 0.0), before->number);
+}
+
+static bool
+has_outcome(const view *v, finding *out, ft_call_outcome outcome)
+{
+    if (v->call->state != FT_CALL_ENDED || v->call->outcome != outcome)
+        return false;
+    add_frame(out, v->call->invite_frame);
+    add_frame(out, v->call->end_frame);
+    return true;
+}
+
+static const char *
+reason_of(const view *v)
+{
+    return v->call->end_reason ? printable(v->scope, v->call->end_reason) : "no reason given";
+}
+
+static bool
+refused(const view *v, finding *out)
+{
+    return (has_outcome(v, out, FT_OUTCOME_DECLINED) || has_outcome(v, out, FT_OUTCOME_FAILED)) &&
+           say(v, out, "The call was refused: %s", reason_of(v));
+}
+
+static bool
+cancelled(const view *v, finding *out)
+{
+    return has_outcome(v, out, FT_OUTCOME_CANCELLED) && say(v, out, "The caller gave up before an answer: %s", reason_of(v));
+}
+
+static bool
+busy(const view *v, finding *out)
+{
+    return has_outcome(v, out, FT_OUTCOME_BUSY) && say(v, out, "The far end was busy: %s", reason_of(v));
+}
+
+static bool
+unanswered_bye(const view *v, finding *out)
+{
+    const ft_event *event = event_of(v->call, FT_EVENT_BYE_UNANSWERED, 0);
+
+    if (!event || v->one_direction)
+        return false;
+    add_frame(out, v->call->end_frame);
+    add_frame(out, event->frame);
+    return say(v, out, "The BYE was never answered: %s", event->text);
+}
+
+static bool
+hung_up(const view *v, finding *out)
+{
+    const ft_call *call = v->call;
+    const ft_event *closed = event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
+
+    if (call->state == FT_CALL_ENDED && call->outcome == FT_OUTCOME_HUNG_UP && call->bye_answer_frame) {
+        add_frame(out, call->end_frame);
+        add_frame(out, call->bye_answer_frame);
+        return say(v, out, "%s hung up: its BYE was answered",
+                   !v->all.end_known ? "One side" : v->all.end_is_own ? "The device" : "The peer");
+    }
+    if (call->generation != FT_MODERN || !closed || call->state != FT_CALL_ENDED)
+        return false;
+    add_frame(out, call->end_frame ? call->end_frame : closed->frame);
+    return say(v, out, "The %s hung up: its own ICMP says that its port is closed",
+               call->other_end_closed ? "other device" : "device");
+}
+
+/* ---- rules: networks ---- */
+
+/* What was lost of the peer's media in the second of a moment and the two after it. */
+static uint32_t
+lost_around(const view *v, const nstime_t *moment)
+{
+    int64_t lost = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(v->call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(v->call->streams, i);
+        if (stream->outgoing || !stream->quality)
+            continue;
+        const stream_rows s = rows_of(v, stream);
+        const double at = ft_seconds(&stream->first_time, moment) / s.quality->seconds_a_row;
+        for (unsigned j = 0; j < s.row_count; j++) {
+            if (s.rows[j].number + 1 >= at && s.rows[j].number <= at + 2)
+                lost += s.rows[j].lost;
+        }
+    }
+    return (uint32_t)MAX(lost, 0);
+}
+
+static bool
+handover(const view *v, finding *out)
+{
+    const ft_event *event = event_of(v->call, FT_EVENT_HANDOVER, 0);
+
+    if (!event || !v->long_enough)
+        return false;
+    add_frame(out, event->other_frame);
+    for (unsigned i = 0; event_of(v->call, FT_EVENT_HANDOVER, i); i++)
+        add_frame(out, event_of(v->call, FT_EVENT_HANDOVER, i)->frame);
+    const char *silence = wmem_strdup_printf(v->scope, "%.1f s without its media, ", nstime_to_sec(&event->length));
+    return say(v, out, "%s: it cost %s%u packets of the peer's", event->text,
+               call_clock_is_batched(v->call) ? "" : silence,
+               v->all.cut ? 0 : lost_around(v, &event->time));
+}
+
+/* What servers and the peer say that the device's address is. */
+static bool
+nat(const view *v, finding *out)
+{
+    const ft_revealed *first = NULL;
+    bool kept = true, same = true, unmapped = false;
+
+    for (unsigned i = 0; v->known->addresses && i < wmem_array_get_count(v->known->addresses); i++) {
+        const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(v->known->addresses, i);
+        if (strcmp(revealed->what, "mapped address") != 0 || revealed->relayed ||
+            !ft_endpoint_equal(&revealed->told, &v->call->local))
+            continue;
+        add_frame(out, revealed->frame);
+        if (ft_endpoint_equal(&revealed->address, &v->call->local)) {
+            unmapped = true;    /* to some: in the same network, or everywhere */
+            continue;
+        }
+        kept = kept && revealed->address.port == revealed->told.port;
+        same = same && (!first || ft_endpoint_equal(&first->address, &revealed->address));
+        first = first ? first : revealed;
+    }
+    if (!first && !unmapped)
+        return false;
+    const char *local = ft_endpoint_str(v->scope, &v->call->local);
+    if (!first)
+        return say(v, out, "No NAT is seen: %s is the device's address to all that told it", local);
+    const char *mapped = ft_endpoint_str(v->scope, &first->address);
+    return say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped, kept ? "kept" : "changed",
+               same ? "no other mapping is seen" : "other mappings are seen, too: they depend on the destination");
+}
+
+static bool
+cleartext(const view *v, finding *out)
+{
+    const ft_event *check = event_of(v->call, FT_EVENT_CONNECTIVITY_CHECK, 0);
+    const unsigned sdps = v->known->sdps ? wmem_array_get_count(v->known->sdps) : 0;
+    const unsigned addresses = v->known->addresses ? wmem_array_get_count(v->known->addresses) : 0;
+    wmem_strbuf_t *text = wmem_strbuf_new(v->scope, "");
+
+    if (check) {
+        add_frame(out, check->frame);
+        wmem_strbuf_append(text, ", Apple's HTTP check");
+    }
+    if (v->call->dialogs) {
+        add_frame(out, v->call->invite_frame ? v->call->invite_frame : v->call->end_frame);
+        wmem_strbuf_append(text, ", SIP with both ends' names for each other");
+    }
+    if (sdps) {
+        add_frame(out, ((const ft_sdp_text *)wmem_array_index(v->known->sdps, 0))->frame);
+        wmem_strbuf_append_printf(text, ", %u SDP %s", sdps, sdps == 1 ? "body" : "bodies");
+    }
+    if (addresses) {
+        add_frame(out, ((const ft_revealed *)wmem_array_index(v->known->addresses, 0))->frame);
+        wmem_strbuf_append_printf(text, ", %u addresses", addresses);
+    }
+    return wmem_strbuf_get_len(text) && say(v, out, "In clear: %s", wmem_strbuf_get_str(text) + 2);
+}
+
+/* ---- rules: what the capture itself can't tell ---- */
+
+static bool
+capture_clock_batched(const view *v, finding *out)
+{
+    if (!call_clock_is_batched(v->call))
+        return false;
+    add_last_media(v, out);
+    return say(v, out, "Frame times come in batches: no jitter, and no time between different senders, can be told");
+}
+
+static bool
+capture_cut(const view *v, finding *out)
+{
+    add_frame(out, v->all.first_cut);
+    return v->all.cut && say(v, out, "%u packets of the call are cut short: what is lost, and what stands in them, can't be "
+                             "told", v->all.cut);
+}
+
+static bool
+begins_in_call(const view *v, finding *out)
+{
+    add_frame(out, v->call->first_frame);
+    return v->begins_in_call && say(v, out, "The capture begins in the call: it has no set-up");
+}
+
+static bool
+ends_in_call(const view *v, finding *out)
+{
+    if (v->media_first <= 0 || v->ended || v->file_last - v->media_last > IN_CALL_S)
+        return false;
+    add_last_media(v, out);
+    return say(v, out, "The capture ends in the call: the last media comes %.1f s before its end",
+               v->file_last - v->media_last);
+}
+
+static bool
+seen_twice(const view *v, finding *out)
+{
+    add_frame(out, v->all.first_twice);
+    return ft_call_points(v->call) > 1 && say(v, out, "%u packets of the call are in the capture twice: as at a mirror "
+                                              "port, or at two places on their way", v->call->twice);
+}
+
+static bool
+one_direction(const view *v, finding *out)
+{
+    add_frame(out, v->call->first_frame);
+    return v->one_direction && say(v, out, "All %u packets of the call go one way: what the other way had can't be told",
+                                   v->all.packets);
+}
+
+/* ---- the table ---- */
+
+static const rule rules[] = {
+    { "relay_only",            "note",    relay_only, NULL },
+    { "direct_after",          "note",    direct_after, NULL },
+    { "path_flaps",            "warning", path_flaps, NULL },
+    { "one_way_media",         "warning", one_way_media, NULL },
+    { "peer_silent",           "warning", peer_silent, NULL },
+    { "no_media",              "warning", no_media, NULL },
+    { "network_loss",          "warning", NULL, network_loss },
+    { "bursty_loss",           "warning", NULL, bursty_loss },
+    { "freezes",               "warning", NULL, freezes },
+    { "low_frame_rate",        "warning", NULL, low_frame_rate },
+    { "bitrate_drop",          "warning", NULL, bitrate_drop },
+    { "long_round_trip",       "warning", NULL, long_round_trip },
+    { "slow_setup",            "warning", slow_setup, NULL },
+    { "broken_off",            "warning", broken_off, NULL },
+    { "broken_off",            "note",    ended_unseen, NULL },
+    { "restarted",             "warning", restarted, NULL },
+    { "refused",               "note",    refused, NULL },
+    { "cancelled",             "note",    cancelled, NULL },
+    { "busy",                  "note",    busy, NULL },
+    { "unanswered_bye",        "warning", unanswered_bye, NULL },
+    { "hung_up",               "note",    hung_up, NULL },
+    { "handover",              "note",    handover, NULL },
+    { "nat",                   "note",    nat, NULL },
+    { "cleartext",             "note",    cleartext, NULL },
+    { "capture_clock_batched", "note",    capture_clock_batched, NULL },
+    { "capture_cut",           "note",    capture_cut, NULL },
+    { "begins_in_call",        "note",    begins_in_call, NULL },
+    { "ends_in_call",          "note",    ends_in_call, NULL },
+    { "seen_twice",            "note",    seen_twice, NULL },
+    { "one_direction",         "note",    one_direction, NULL },
+};
+
+static void
+hand_over(const view *v, const rule *kind, finding *found, finding_writer write, void *user)
+{
+    if (!found->frame_count)
+        add_frame(found, v->call->first_frame);
+    write(kind, found, user);
+}
+
+static void
+judge_streams(const view *v, const rule *kind, finding_writer write, void *user)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(v->call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(v->call->streams, i);
+        finding found = { 0 };
+        if (!v->long_enough || !stream->quality || stream->quality->packets == 0)
+            continue;
+        const stream_rows s = rows_of(v, stream);
+        if (kind->of_stream(v, &s, &found))
+            hand_over(v, kind, &found, write, user);
+    }
+}
+
+void
+judge(wmem_allocator_t *scope, const ft_call *call, finding_writer write, void *user)
+{
+    const view v = view_of(scope, call);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rules); i++) {
+        finding found = { 0 };
+        if (rules[i].of_stream)
+            judge_streams(&v, &rules[i], write, user);
+        else if (rules[i].of_call(&v, &found))
+            hand_over(&v, &rules[i], &found, write, user);
+    }
+}

@@ -1,0 +1,119 @@
+/* plugin/words.c
+ * A call in words and in a few numbers, as tables, texts and JSON have it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "plugin/words.h"
+
+#include "calls/quality.h"
+
+const char *
+ft_generation_text(const ft_call *call)
+{
+    return call->no_call_from ? "gamekit" : val_to_str_const(call->generation, ft_generation_vals, "unknown");
+}
+
+const char *
+ft_state_text(const ft_call *call)
+{
+    if (call->no_call_from)
+        return "no call";
+    if (!call->seen)
+        return "ICE only";
+    if (call->was_answered)
+        return "answered";
+    if (call->invite_frame)
+        return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
+    if (call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY])
+        return "media";
+    return call->state == FT_CALL_ENDED ? "ended" : "set-up only";
+}
+
+const char *
+ft_end_text(const ft_call *call)
+{
+    return call->end_reason ? call->end_reason : "not in this file";
+}
+
+/* "relay+direct": the ways of media. */
+const char *
+ft_paths_text(wmem_allocator_t *scope, const ft_call *call)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    for (unsigned path = FT_PATH_RELAY; path <= FT_PATH_DIRECT; path++) {
+        if (call->media_packets[path])
+            wmem_strbuf_append_printf(text, "%s%s", wmem_strbuf_get_len(text) ? "+" : "",
+                                      val_to_str_const(path, ft_path_vals, "?"));
+    }
+    return wmem_strbuf_get_len(text) ? wmem_strbuf_get_str(text) : "-";
+}
+
+uint32_t
+ft_lost_packets(const ft_stream *stream)
+{
+    return ft_sequence_count(&stream->sequence).lost;
+}
+
+uint32_t
+ft_lost_in_call(const ft_call *call)
+{
+    uint32_t lost = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
+        lost += ft_lost_packets(*(const ft_stream **)wmem_array_index(call->streams, i));
+    return lost;
+}
+
+unsigned
+ft_count_of(const wmem_array_t *list)
+{
+    return list ? wmem_array_get_count((wmem_array_t *)list) : 0;
+}
+
+/* Which end sent the INVITE. */
+const char *
+ft_offerer_text(wmem_allocator_t *scope, const ft_call *call)
+{
+    if (call->offerer.addr.type == AT_NONE)
+        return "-";
+    if (ft_endpoint_equal(&call->offerer, &call->local))
+        return "local";
+    return ft_endpoint_equal(&call->offerer, &call->remote) ? "remote" : ft_endpoint_str(scope, &call->offerer);
+}
+
+double
+ft_call_duration(const ft_call *call)
+{
+    nstime_t length;
+
+    nstime_delta(&length, ft_call_last_time(call), &call->first_time);
+    return nstime_to_sec(&length);
+}
+
+/* Whether any, or each, of the call's streams with a verdict has this one. */
+static bool
+clock_has(const ft_call *call, ft_clock_verdict wanted, bool each)
+{
+    unsigned have = 0, judged = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        const ft_clock_verdict verdict = stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
+        judged += verdict != FT_CLOCK_UNKNOWN;
+        have += verdict == wanted;
+    }
+    return have && (!each || have == judged);
+}
+
+bool
+call_clock_is_good(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_GOOD, true);
+}
+
+bool
+call_clock_is_batched(const ft_call *call)
+{
+    return clock_has(call, FT_CLOCK_BATCHED, false);
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Includes run downwards only, and in no circle: tools/check-includes on the sources, and on trees that break the rule."""
+
+import subprocess
+
+import pytest
+
+import support
+
+TREE = {
+    "plugin/plugin.c": ["packet-door.h"],
+    "packet-door.c": ["packet-door.h", "wire/shape.h"],
+    "packet-door.h": [],
+    "wire/shape.c": ["wire/shape.h", "calls/flow.h"],
+    "wire/shape.h": ["calls/flow.h"],
+    "calls/flow.c": ["calls/flow.h", "calls/call.h"],
+    "calls/flow.h": ["ws-compat.h"],
+    "calls/call.c": ["calls/call.h"],
+    "calls/call.h": [],
+    "sdp_inflate/sdp_inflate.c": ["sdp_inflate.h"],
+    "sdp_inflate/sdp_inflate.h": [],
+    "ws-compat.h": [],
+}
+
+
+def checked(root):
+    done = subprocess.run([support.ROOT / "tools/check-includes", root], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def write(path, includes):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f'#include "{name}"\n' for name in includes))
+
+
+def tree(root):
+    for file, includes in TREE.items():
+        write(root / file, includes)
+    return root
+
+
+def test_sources():
+    assert checked(support.ROOT) == (0, "")
+
+
+def test_tree_in_order(tmp_path):
+    assert checked(tree(tmp_path)) == (0, "")
+
+
+@pytest.mark.parametrize("file, includes, found", [
+    ("calls/call.c", ["calls/call.h", "calls/flow.h"], "a circle: "),            # flow.c includes call.h
+    ("calls/call.h", ["calls/flow.h"], "a circle: "),
+    ("calls/flow.h", ["wire/shape.h"], "calls/flow.h: includes wire/shape.h, which is above it"),
+    ("ws-compat.h", ["calls/call.h"], "ws-compat.h: includes calls/call.h, which is above it"),
+    ("wire/shape.c", ["packet-door.h"], "wire/shape.c: includes packet-door.h, which is above it"),
+    ("packet-door.c", ["calls/gone.h"], "packet-door.c: includes calls/gone.h, which is not there"),
+])
+def test_tree_that_breaks_the_rule(file, includes, found, tmp_path):
+    root = tree(tmp_path)
+    write(root / file, includes)
+    status, text = checked(root)
+    assert status == 1 and found in text
+
+
+def test_no_sources_at_all(tmp_path):
+    assert checked(tmp_path)[0] == 1

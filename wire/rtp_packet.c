@@ -1,0 +1,215 @@
+/* wire/rtp_packet.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "wire/rtp_packet.h"
+
+/* What a payload type carries. */
+const uint8_t rtp_media_of[128] = {
+    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO,  [20] = MEDIA_AUDIO,
+    [34] = MEDIA_VIDEO,  [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,  [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO,
+    [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO, [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO, [108] = MEDIA_AUDIO,
+    [111] = MEDIA_AUDIO, [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO,
+    [121] = MEDIA_AUDIO, [122] = MEDIA_AUDIO, [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
+};
+
+#define EXTENSION_ROW(bits, version, length, shares, part, hf) { bits, version, length, shares, part },
+const extension_row rtp_audio_rows[RTP_AUDIO_ROWS] = { RTP_AUDIO_FIELDS(EXTENSION_ROW) };
+const extension_row rtp_video_rows[RTP_VIDEO_ROWS] = { RTP_VIDEO_FIELDS(EXTENSION_ROW) };
+
+
+/* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
+static unsigned
+parse_fec(tvbuff_t *tvb, unsigned offset, rtp_packet *rtp)
+{
+    const unsigned room = rtp->fields_end - offset;
+
+    if (room < 4)
+        return 0;
+    rtp->fec = offset;
+    rtp->is_parity = !(tvb_get_uint8(tvb, offset + 1) & 0x80);
+    rtp->fec_length = tvb_get_ntohs(tvb, offset + 2) & FEC_LENGTH_MASK;
+    if (!rtp->is_parity)
+        return 4;
+    if (room < FEC_LIST)
+        return 0;
+
+    const uint16_t count = tvb_get_ntohs(tvb, offset + 4);
+    const unsigned length = (FEC_LIST + 2u * count + 3) & ~3u;
+    if (length > room)
+        return 0;
+    rtp->fec_count = count;
+    return length;
+}
+
+/* What the checks need; the length of the field, 0 if it doesn't fit. */
+static unsigned
+parse_field(tvbuff_t *tvb, const extension_row *row, unsigned offset, rtp_packet *rtp)
+{
+    if (row->part == PART_FEC)
+        return parse_fec(tvb, offset, rtp);
+    if (offset + row->length > rtp->fields_end)
+        return 0;
+    if (row->part == PART_PACKETS_IN_FRAME)
+        rtp->packets_in_frame = tvb_get_ntohs(tvb, offset);
+    if (row->part == PART_FRAME_SEQUENCE) {
+        rtp->frame_sequence = tvb_get_ntohs(tvb, offset);
+        rtp->has_frame_info = true;
+    }
+    if (row->part >= PART_ECHOED) {
+        rtp->values[row->part] = tvb_get_ntohs(tvb, offset);
+        rtp->parts |= (uint16_t)(1u << row->part);
+    }
+    return row->length;
+}
+
+static void
+parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packet *rtp)
+{
+    unsigned offset = rtp->extension + 4;
+
+    for (const extension_row *row = rows; row < rows + count; row++) {
+        if ((rtp->profile & row->bits) != row->bits || (row->version && row->version != rtp->profile >> 14))
+            continue;
+        const unsigned length = parse_field(tvb, row, offset, rtp);
+        if (length == 0) {
+            rtp->damage = rtp->damage == SOUND ? FIELD_MISSING : rtp->damage;
+            break;
+        }
+        rtp->fields[rtp->field_count++] = (extension_field){ row, offset, length };
+        if (!row->shares)
+            offset += length;
+    }
+    rtp->known_end = offset;
+}
+
+/* Fields are padded with zeros to a whole word; anything else behind them isn't known. */
+static bool
+is_padding(tvbuff_t *tvb, unsigned offset, unsigned end)
+{
+    if (end - offset >= 4)
+        return false;
+    while (offset < end) {
+        if (tvb_get_uint8(tvb, offset++) != 0)
+            return false;
+    }
+    return true;
+}
+
+static extension_form
+form_of(const rtp_packet *rtp, ft_generation generation)
+{
+    const unsigned version = rtp->profile >> 14;
+
+    if (rtp->profile == LEGACY_PROFILE && generation != FT_MODERN &&
+        rtp->extension_end - rtp->extension == 4 + 4 * LEGACY_WORDS)
+        return EXTENSION_LEGACY;
+    if (generation == FT_LEGACY)
+        return EXTENSION_UNKNOWN;
+    if (rtp->media == MEDIA_VIDEO && (version == 1 || version == 2))
+        return EXTENSION_VIDEO;
+    if (rtp->media == MEDIA_AUDIO && version == 2)
+        return EXTENSION_AUDIO;
+    return EXTENSION_UNKNOWN;
+}
+
+static void
+parse_extension(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+{
+    rtp->known_end = rtp->extension + 4;
+    rtp->form = form_of(rtp, generation);
+    if (rtp->form == EXTENSION_AUDIO)
+        parse_fields(tvb, rtp_audio_rows, G_N_ELEMENTS(rtp_audio_rows), rtp);
+    else if (rtp->form == EXTENSION_VIDEO)
+        parse_fields(tvb, rtp_video_rows, G_N_ELEMENTS(rtp_video_rows), rtp);
+    else
+        return;
+    if (rtp->damage == SOUND && !is_padding(tvb, rtp->known_end, rtp->fields_end))
+        rtp->damage = BYTES_LEFT;
+}
+
+/* Where `end` lies beyond the captured bytes: whose fault it is. */
+static bool
+fits(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
+{
+    if (end <= tvb_captured_length(tvb))
+        return true;
+    rtp->damage = otherwise;
+    rtp->cut = end <= tvb_reported_length(tvb);
+    return false;
+}
+
+static void
+take_trailer(rtp_packet *rtp, ft_trailer trailer)
+{
+    rtp->trailer = trailer;
+    rtp->payload_end -= trailer.length;
+}
+
+/* Takes the packet apart as far as it goes; damage tells how far that was. */
+void
+rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+{
+    memset(rtp, 0, G_STRUCT_OFFSET(rtp_packet, fields));
+    if (!fits(tvb, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
+        return;
+
+    const uint8_t first = tvb_get_uint8(tvb, 0), second = tvb_get_uint8(tvb, 1);
+    rtp->fixed.marker = second & 0x80;
+    rtp->fixed.payload_type = second & 0x7f;
+    rtp->fixed.sequence = tvb_get_ntohs(tvb, 2);
+    rtp->fixed.timestamp = tvb_get_ntohl(tvb, 4);
+    rtp->fixed.ssrc = tvb_get_ntohl(tvb, 8);
+    rtp->media = rtp_media_of[rtp->fixed.payload_type];
+    rtp->payload = RTP_FIXED_HEADER + 4 * (first & 0x0f);
+    rtp->payload_end = tvb_reported_length(tvb);
+    if (!fits(tvb, rtp->payload, HEADER_SHORT, rtp))
+        return;
+
+    if (first & 0x10) {
+        if (!fits(tvb, rtp->payload + 4, HEADER_SHORT, rtp))
+            return;
+        rtp->extension = rtp->payload;
+        rtp->profile = tvb_get_ntohs(tvb, rtp->extension);
+        rtp->extension_end = rtp->extension + 4 + 4 * tvb_get_ntohs(tvb, rtp->extension + 2);
+        rtp->fields_end = MIN(rtp->extension_end, tvb_captured_length(tvb));
+        rtp->payload = rtp->extension_end;
+        fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
+        parse_extension(tvb, generation, rtp);
+    }
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY)
+        take_trailer(rtp, ft_trailer_read(tvb, rtp->payload));
+}
+
+/* How long the authentication tag of such media is, where it has one. */
+unsigned
+rtp_tag_length(const rtp_packet *rtp)
+{
+    static const uint8_t lengths[] = { 0, FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
+
+    return lengths[rtp->media];
+}
+
+/* The trailer that only the sender's other packets tell. Media in a relay's stream is a group's: it has no tag. A
+ * word that ends a packet is a mark; two bytes are none in a call of which nothing is known. */
+void
+rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation, const ft_relay_header *relay,
+               rtp_packet *rtp)
+{
+    const bool may_be_tagged = generation == FT_MODERN && !(relay && relay->has_stream);
+
+    if (rtp->damage == HEADER_SHORT || rtp->damage == EXTENSION_BEYOND || generation == FT_LEGACY)
+        return;
+    rtp->payload_end += rtp->trailer.length;
+    take_trailer(rtp, ft_trailer_settle(pinfo, tvb, rtp->payload, &rtp->fixed, &rtp->trailer, may_be_tagged,
+                                        rtp_tag_length(rtp)));
+}
+
+#define PROFILE_FEC 0x0004  /* of a video extension */
+
+/* What a cut leaves open: without its FEC header, a packet may be a source or a parity packet. */
+bool
+rtp_lacks_fec(const rtp_packet *rtp)
+{
+    return rtp->form == EXTENSION_VIDEO && (rtp->profile & PROFILE_FEC) && !rtp->fec;
+}

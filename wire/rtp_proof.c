@@ -1,0 +1,195 @@
+/* wire/rtp_proof.c
+ *
+ *    key id at the end, legacy's extension          one packet proves, on any port
+ *    trailer of 2026                                several that agree
+ *    no mark at all (audio of 2015)                 BARE_PACKETS that follow each other in FaceTime's time, between its ports
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "wire/rtp_proof.h"
+#include "calls/evidence.h"
+#include "wire/rtp_packet.h"
+
+/* Audio of 2015 without any mark: packets of one direction that follow each other as that clock runs, 480 ticks in 20 ms.
+ * Others use these payload types with other clocks. */
+#define BARE_CLOCK_HZ       24000
+#define BARE_TIMESTAMP_STEP 480
+#define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
+#define BARE_PACKETS        4
+#define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
+
+static bool
+is_bare_payload_type(uint8_t payload_type)
+{
+    return payload_type == 104 || payload_type == 119;
+}
+
+/* The packet's timestamp, sequence number and SSRC go on from where the run is. */
+static bool
+follows(const ft_witness *witness, tvbuff_t *tvb)
+{
+    const uint32_t step = tvb_get_ntohl(tvb, 4) - witness->run.timestamp;
+
+    return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc &&
+           tvb_get_ntohs(tvb, 2) == (uint16_t)(witness->run.sequence + 1) && step != 0 &&
+           step % BARE_TIMESTAMP_STEP == 0 && step <= BARE_MAX_STEP;
+}
+
+/* The run's ticks against the time that it took in the capture. */
+static bool
+keeps_time(const ft_witness *witness, const packet_info *pinfo)
+{
+    const int64_t due = (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
+    nstime_t taken;
+
+    const nstime_t now = ft_now(pinfo);
+    nstime_delta(&taken, &now, &witness->run.first_time);
+    const int64_t passed = taken.secs * (int64_t)1000000 + taken.nsecs / 1000;
+    return passed > due - due / BARE_TOLERANCE && passed < due + due / BARE_TOLERANCE;
+}
+
+static void
+extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    const bool goes_on = follows(witness, tvb);
+
+    witness->last_frame = ft_frame_id(pinfo);
+    witness->run.sequence = tvb_get_ntohs(tvb, 2);
+    witness->run.timestamp = tvb_get_ntohl(tvb, 4);
+    witness->run.ssrc = tvb_get_ntohl(tvb, 8);
+    witness->run.packets = goes_on ? (uint16_t)MIN(witness->run.packets + 1, UINT16_MAX) : 1;
+    if (!goes_on) {
+        witness->run.first_time = ft_now(pinfo);
+        witness->run.first_timestamp = witness->run.timestamp;
+    }
+    if (witness->run.packets >= BARE_PACKETS && !witness->proven_frame && keeps_time(witness, pinfo))
+        witness->proven_frame = ft_frame_id(pinfo);
+}
+
+static bool
+agrees_with_earlier(packet_info *pinfo, tvbuff_t *tvb)
+{
+    ft_witness *witness = ft_evidence_witness(pinfo);
+
+    if (!witness)
+        return false;
+    if (ft_learning(pinfo) && witness->last_frame != ft_frame_id(pinfo))
+        extend_run(witness, pinfo, tvb);
+    return witness->proven_frame && witness->proven_frame <= ft_frame_id(pinfo);
+}
+
+/* FaceTime's own extension: audio information, whose second word is zero in all 6000 packets of the sample. */
+static bool
+has_legacy_extension(tvbuff_t *tvb)
+{
+    const int offset = RTP_FIXED_HEADER + 4 * (tvb_get_uint8(tvb, 0) & 0x0f);
+
+    return tvb_captured_length(tvb) >= (unsigned)offset + 4 + 4 * LEGACY_WORDS &&
+           tvb_get_ntohl(tvb, offset) == (LEGACY_PROFILE << 16 | LEGACY_WORDS) && tvb_get_ntohl(tvb, offset + 8) == 0;
+}
+
+/* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
+static bool
+is_plain(tvbuff_t *tvb, const rtp_packet *rtp)
+{
+    return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND && rtp->media != MEDIA_UNKNOWN &&
+           (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
+}
+
+/* For the relay's header: is this media? */
+bool
+rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
+{
+    rtp_packet rtp;
+
+    rtp_parse(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    *look = (ft_rtp_look){ .fixed = rtp.fixed, .trailer = rtp.trailer, .is_plain = is_plain(tvb, &rtp),
+                           .version = rtp.extension ? rtp.profile >> 14 : 0,
+                           .is_cut = tvb_captured_length(tvb) < tvb_reported_length(tvb) };
+    look->extension_fits =
+        rtp.damage == SOUND && (rtp.form == EXTENSION_AUDIO || rtp.form == EXTENSION_VIDEO);
+    if (look->is_plain && !rtp.trailer.length && rtp.media != MEDIA_UNKNOWN) {
+        const ft_trailer tagged =
+            ft_trailer_read_tagged(tvb, rtp.payload, rtp.fixed.sequence, rtp_tag_length(&rtp));
+        if (tagged.length && ft_mki_is_fresh(tagged.short_mki))
+            look->trailer = tagged;
+    }
+    return rtp.damage != HEADER_SHORT;
+}
+
+/* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers of 2026 by several
+ * packets that agree. */
+static bool
+proves_modern(tvbuff_t *tvb, packet_info *pinfo)
+{
+    ft_rtp_look look;
+
+    if (!rtp_look_at(tvb, &look) || !look.is_plain || !look.trailer.length)
+        return false;
+    if (look.trailer.form == FT_TRAILER_UUID)
+        return true;
+    if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
+        return false;
+    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
+}
+
+/* The last byte of the long trailers and of a group's; tags may end in any, so there a port must say so, too. */
+static bool
+may_end_in_trailer(const packet_info *pinfo, uint8_t last)
+{
+    return last == 0 || last == 0x20 || ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
+}
+
+/* Marks of FaceTime's own prove on any port: the key id at the end, the legacy extension. */
+static bool
+has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generation *generation)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (may_end_in_trailer(pinfo, bytes[captured - 1]) && proves_modern(tvb, pinfo)) {
+        *generation = FT_MODERN;
+        return true;
+    }
+    if (!(bytes[0] & 0x10) || !has_legacy_extension(tvb))
+        return false;
+    *generation = FT_LEGACY;
+    return true;
+}
+
+static bool
+prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *generation)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    if (!ft_accept_bare_media || captured < RTP_FIXED_HEADER)
+        return false;
+
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)captured);
+    const uint8_t payload_type = bytes[1] & 0x7f;
+    if (bytes[0] >> 6 != 2 || rtp_media_of[payload_type] == MEDIA_UNKNOWN)
+        return false;
+    if (has_own_mark(tvb, pinfo, bytes, generation))
+        return true;
+    if (!bare_ports || !is_bare_payload_type(payload_type) || !agrees_with_earlier(pinfo, tvb))
+        return false;
+    *generation = FT_LEGACY;
+    return true;
+}
+
+/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Without a mark it must run
+ * between two devices' ports and keep FaceTime's time. */
+bool
+rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    return prove_media(tvb, pinfo, ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport),
+                       generation);
+}
+
+/* In a relay's channel: between a device's port and a server's. */
+bool
+rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    return prove_media(tvb, pinfo,
+                       (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+                       (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport)), generation);
+}

@@ -1,0 +1,28 @@
+/* wire/rtp_proof.h
+ * The proof that media is FaceTime's (ft_proof, calls/evidence.h), and a look at what may be media.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FT_RTP_PROOF_H
+#define FT_RTP_PROOF_H
+
+#include "calls/trailer.h"
+
+/* What the bytes of an RTP packet show, without state. */
+typedef struct {
+    ft_rtp     fixed;
+    ft_trailer trailer;         /* that ends in a word; else the one with a tag, if its key is fresh */
+    bool       is_plain;        /* no padding, no CSRC, a payload type of FaceTime's: all 5366 packets of 2023 */
+    bool       extension_fits;  /* it is there, of a known version, and its fields are as long as it says */
+    uint8_t    version;         /* of the extension, 0 where there is none */
+    bool       is_cut;          /* by the capture: there is no trailer to see */
+} ft_rtp_look;
+
+/* False where there is no RTP header. */
+bool rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
+
+/* On any path; in a relay's channel. */
+bool rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
+bool rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
+
+#endif
