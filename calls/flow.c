@@ -48,27 +48,39 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     register_init_routine(reset);
     udp_door = over_udp;
     tcp_door = over_tcp;
+    ft_network_init();
     flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
     devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
 }
 
-/* Of the flows with one 5-tuple, the one in the packet's VLAN. The two directions may have tags of their own (or only one
- * of them a tag), so a direction that hasn't been seen yet takes the first that comes. */
-static ft_flow *
-in_vlan(ft_flow *first, const packet_info *pinfo, bool may_adopt)
+/* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in that very network, or who
+ * sent last, as an answer comes after its question. */
+static bool
+is_likelier(const ft_flow *flow, const ft_flow *than, ft_heading heading, uint32_t network)
 {
+    const bool same = flow->network[!heading] == network, other_same = than && than->network[!heading] == network;
+
+    return !than || (same != other_same ? same : flow->last_datagram > than->last_datagram);
+}
+
+/* Of the flows with one 5-tuple, the one in the packet's network. The two directions may have tags of their own (or only one
+ * of them a tag), so a direction that hasn't been seen yet takes one that comes. What ICMP quotes bears no number. */
+static ft_flow *
+in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
+{
+    const uint32_t network = ft_network_of(pinfo);
     ft_flow *open = NULL;
 
-    for (ft_flow *flow = first; flow; flow = flow->other_vlan) {
+    for (ft_flow *flow = first; flow; flow = flow->elsewhere) {
         const ft_heading heading = ft_flow_heading(flow, pinfo);
-        if (heading == FT_ASTRAY || flow->vlan[heading] == pinfo->vlan_id)
+        if (heading == FT_ASTRAY || flow->network[heading] == network)
             return flow;
-        if (flow->vlan[heading] == FT_NO_VLAN && !open)
+        if (flow->network[heading] == FT_NETWORK_UNKNOWN && is_likelier(flow, open, heading, network))
             open = flow;
     }
     if (open && may_adopt)
-        open->vlan[ft_flow_heading(open, pinfo)] = pinfo->vlan_id;
-    return open;
+        open->network[ft_flow_heading(open, pinfo)] = network;
+    return open || !ft_network_is_quoted(pinfo) ? open : first;
 }
 
 static ft_flow *
@@ -80,7 +92,7 @@ lookup(const packet_info *pinfo)
     flow_key key = { ft_source(pinfo), ft_destination(pinfo), pinfo->ptype == PT_TCP };
     ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
 
-    return first ? in_vlan(first, pinfo, ft_learning(pinfo)) : NULL;
+    return first ? in_network(first, pinfo, ft_learning(pinfo)) : NULL;
 }
 
 ft_flow *
@@ -121,8 +133,8 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     flow->number = flow_total + 1;
     flow->direct.flow = flow;
     flow->direct.first_frame = ft_frame_id(pinfo);
-    flow->vlan[FT_FORTH] = pinfo->vlan_id;
-    flow->vlan[FT_BACK] = FT_NO_VLAN;
+    flow->network[FT_FORTH] = ft_network_of(pinfo);
+    flow->network[FT_BACK] = FT_NETWORK_UNKNOWN;
 
     const flow_key key = { flow->a, flow->b, pinfo->ptype == PT_TCP };
     ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
@@ -131,9 +143,9 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
         wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &key, sizeof key), flow);
         return flow;
     }
-    while (first->other_vlan)
-        first = first->other_vlan;
-    first->other_vlan = flow;
+    while (first->elsewhere)
+        first = first->elsewhere;
+    first->elsewhere = flow;
     return flow;
 }
 
@@ -169,6 +181,15 @@ ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
     if (is_source(pinfo, &flow->a) && is_destination(pinfo, &flow->b))
         return FT_FORTH;
     return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
+}
+
+uint32_t
+ft_flow_network(const ft_flow *flow, const ft_endpoint *end)
+{
+    const ft_heading from = ft_endpoint_equal(end, &flow->b) ? FT_BACK : FT_FORTH;
+    const uint32_t sent = flow->network[from], other = flow->network[!from];
+
+    return sent == FT_NETWORK_UNKNOWN && ft_network_is_symmetric(other) ? other : sent;
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "calls/channel.h"
 #include "calls/evidence.h"
+#include "calls/network.h"
 
 /* What a device holds at a relay: one Allocate request and its repeats. */
 typedef struct ft_allocation {
@@ -44,8 +45,6 @@ typedef struct ft_leg {
     uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
 } ft_leg;
 
-#define FT_NO_VLAN UINT32_MAX /* not known yet; 0 is a packet without tag */
-
 typedef struct ft_flow {
     ft_endpoint   a, b;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
@@ -58,8 +57,8 @@ typedef struct ft_flow {
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
     struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2]; /* by direction (calls/resolve.c) */
-    uint32_t      vlan[2];          /* of each heading; FT_NO_VLAN until a packet shows it */
-    struct ft_flow *other_vlan;     /* the same 5-tuple in another VLAN: other devices, with the same private addresses */
+    uint32_t      network[2];       /* of each heading (calls/network.h) */
+    struct ft_flow *elsewhere;      /* the same 5-tuple in another network: other devices, with the same private addresses */
     struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     uint32_t      last_datagram;    /* id of its latest frame */
     nstime_t      twin_time;        /* of the last copy */
@@ -78,6 +77,9 @@ ft_flow *ft_flow_find(const packet_info *pinfo);
  * where another dissector had it, from the next: anything else differs between passes. Returns NULL where FT_MAX_FLOWS
  * is reached: the packet is decoded, and forgotten. */
 ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool from_here);
+
+/* The network that an end of the flow sends in; FT_NETWORK_UNKNOWN while it hasn't, and the other direction doesn't tell. */
+uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
 void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);

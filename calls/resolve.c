@@ -33,10 +33,10 @@ typedef struct {
     ft_call *calls[CALLS_OF_END];
 } end_calls;
 
-/* Where an address counts: the same private address in another VLAN is somebody else's. */
+/* Where an address counts: the same private address in another network is somebody else's. */
 typedef struct {
     ft_endpoint end;
-    uint32_t    vlan;
+    uint32_t    network;
     ft_clue     what;
 } end_key;
 
@@ -64,7 +64,7 @@ end_hash(const void *key)
 {
     const end_key *end = (const end_key *)key;
 
-    return ft_endpoint_hash(&end->end) ^ end->vlan << 8 ^ end->what;
+    return ft_endpoint_hash(&end->end) ^ end->network << 8 ^ end->what;
 }
 
 static gboolean
@@ -72,7 +72,7 @@ end_equal(const void *one, const void *other)
 {
     const end_key *x = (const end_key *)one, *y = (const end_key *)other;
 
-    return x->what == y->what && x->vlan == y->vlan && ft_endpoint_equal(&x->end, &y->end);
+    return x->what == y->what && x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
 }
 
 void
@@ -200,19 +200,19 @@ ft_is_private(const address *addr)
     return false;
 }
 
-/* The VLAN of the packet's 5-tuple, whichever tags its two directions have. */
+/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. */
 static uint32_t
-vlan_of(const packet_info *pinfo)
+network_of(const packet_info *pinfo, const ft_endpoint *end)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return packet && packet->flow ? packet->flow->vlan[FT_FORTH] : pinfo->vlan_id;
+    return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
 }
 
 static const end_calls *
 calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { *end, vlan_of(pinfo), what };
+    const end_key key = { *end, network_of(pinfo, end), what };
 
     return (const end_calls *)wmem_map_lookup(ends, &key);
 }
@@ -220,7 +220,7 @@ calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 static end_calls *
 make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { ft_endpoint_keep(end), vlan_of(pinfo), what };
+    const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
 
     if (wmem_map_size(ends) >= 2 * FT_MAX_DEVICES) {
         ft_limit_met(pinfo);

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same call over other links, and in tunnels: the same kinds, calls and events, packet by packet."""
 
+import functools
+import json
 import struct
 import subprocess
 
 import pytest
 
 import support
+from simulate import Call, Plan
 
 CAPTURES = ["facetime-caller.pcapng", "modern-call.pcapng"]
 MOST = 700      # packets of each: set-up, key exchange, both paths
@@ -168,3 +171,44 @@ def test_http_check(place, tshark):
     frames = [tcp(client, 50000, server, 80, 1, ask), tcp(server, 80, client, 50000, 1, answer)]
     rows = shown(tshark, link, [(1_700_000_000, n, wrap(frame)) for n, frame in enumerate(frames)])
     assert [row["facetime.event"] for row in rows] == [["connectivity_check"]] * 2
+
+
+# Two devices with one private address, each in a network of its own: two calls at once over the same 5-tuple.
+
+# name: function of an IPv4 packet, the network's number (0 or 1) and whether the device sends it
+NETWORKS = {
+    "VLAN": lambda p, n, out: ethernet(struct.pack("!HH", 100 + n, 0x0800) + p, b"\x81\0"),
+    "VLAN each way": lambda p, n, out: ethernet(struct.pack("!HH", 100 + n + 20 * out, 0x0800) + p, b"\x81\0"),
+    "MPLS": lambda p, n, out: ethernet(struct.pack("!I", (1000 + n + 70 * out) << 12 | 0x140) + p, b"\x88\x47"),
+    "PPPoE": lambda p, n, out: ethernet(struct.pack("!BBHHH", 0x11, 0, 5 + n, len(p) + 2, 0x21) + p, b"\x88\x64"),
+    "GTP-U": lambda p, n, out: ethernet(udp(struct.pack("!BBHI", 0x30, 255, len(p), 0x7000 + 2 * n + 900 * out) + p, 2152)),
+    "GTP-U with extension": lambda p, n, out: ethernet(udp(struct.pack(
+        "!BBHIHBBI", 0x34, 255, len(p) + 8, 0x7000 + 2 * n + 900 * out, 0, 0, 0x85, 0x01100900) + p, 2152)),
+    "VXLAN": lambda p, n, out: ethernet(udp(struct.pack("!II", 0x08000000, (300 + n) << 8) + ethernet(p), 4789)),
+    "GRE": lambda p, n, out: ethernet(ipv4(struct.pack("!HHI", 0x2000, 0x0800, 40 + 2 * n) + p, 47)),
+}
+
+
+@functools.cache
+def two_calls(mode):
+    """(call, [(time, IPv4 packet, whether the device sends it)]) of each: the same addresses and ports, overlapping."""
+    out = []
+    for n in (0, 1):
+        call = Call(Plan(seed=50 + n, seconds=4, mode=mode, paths=((0, "relay"), (2, "direct"))))
+        records = call.capture("A").records
+        out.append((call, [(r.stamp / 1e6 + .7 * n, bytes(r.ip()), r.outgoing) for r in records]))
+    return out
+
+
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_same_address_in_two_networks(network, mode, tshark):
+    calls = two_calls(mode)
+    frames = sorted(((time, NETWORKS[network](packet, n, out)) for n, (_, packets) in enumerate(calls)
+                     for time, packet, out in packets), key=lambda frame: frame[0])
+    capture = write(ETHERNET, [(*divmod(round(time * 1e6), 10**6), frame) for time, frame in frames])
+    told = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    expected = [{s.ssrc: sum(1 for r in records if not r.packet.parity) for s, records in call.capture("A").streams()}
+                for call, _ in calls]
+    assert [{s["ssrc"]: s["packets"] for s in call["streams"]} for call in told] == expected
+    assert [call["capture_points"] for call in told] == [1, 1]

@@ -1,0 +1,159 @@
+/* calls/network.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/network.h"
+
+#define PLAIN_LAYERS    5       /* frame, eth, ethertype, ip, udp: fewer have no tunnel */
+#define MAX_HEADERS     400     /* in front of the inner packet */
+
+#define TUNNEL          0x80000000
+#define ONE_WAY         0x40000000  /* the other direction has another number */
+
+/* The number in front of the inner IP packet (bytes[ip]), whose length is given; 0 where there is none. */
+typedef uint32_t (*number_reader)(const uint8_t *bytes, unsigned ip, unsigned length);
+
+static unsigned
+be16(const uint8_t *bytes)
+{
+    return (unsigned)bytes[0] << 8 | bytes[1];
+}
+
+static uint32_t
+be32(const uint8_t *bytes)
+{
+    return (uint32_t)be16(bytes) << 16 | be16(bytes + 2);
+}
+
+/* The header has 8 bytes, 12 with a sequence number, and more with extensions, in words of 4 bytes. */
+static uint32_t
+gtp_number(const uint8_t *bytes, unsigned ip, unsigned length)
+{
+    for (unsigned size = 8; size <= 24 && size <= ip; size += 4) {
+        const uint8_t *header = bytes + ip - size;
+        if (header[0] >> 4 == 3 && header[1] == 0xff && be16(header + 2) == size - 8 + length)
+            return be32(header + 4) | 1;
+    }
+    return 0;
+}
+
+static uint32_t
+vxlan_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
+{
+    const unsigned size = 8 + 14;
+
+    for (unsigned tag = 0; tag <= 4 && size + tag <= ip; tag += 4) {
+        const uint8_t *header = bytes + ip - size - tag;
+        if (header[0] == 0x08 && be32(header) == 0x08000000 && header[7] == 0)
+            return be32(header + 4) >> 8 | 0x1000000;
+    }
+    return 0;
+}
+
+static uint32_t
+gre_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
+{
+    return ip >= 8 && (be16(bytes + ip - 8) & 0xefff) == 0x2000 ? be32(bytes + ip - 4) | 1 : 0;
+}
+
+static uint32_t
+pppoe_number(const uint8_t *bytes, unsigned ip, unsigned length)
+{
+    return ip >= 8 && be16(bytes + ip - 8) == 0x1100 && be16(bytes + ip - 4) == length + 2 ? be16(bytes + ip - 6) | 0x10000 : 0;
+}
+
+static uint32_t
+mpls_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
+{
+    return ip >= 4 && bytes[ip - 2] & 1 ? be32(bytes + ip - 4) >> 12 | 0x100000 : 0;
+}
+
+static struct {
+    const char   *protocol;
+    bool          one_way;
+    number_reader read;
+    int           id;
+} tunnels[] = {
+    { "gtp", true, gtp_number, -1 },
+    { "vxlan", false, vxlan_number, -1 },
+    { "gre", false, gre_number, -1 },
+    { "pppoes", false, pppoe_number, -1 },
+    { "mpls", true, mpls_number, -1 },
+};
+
+void
+ft_network_init(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++)
+        tunnels[i].id = proto_get_id_by_filter_name(tunnels[i].protocol);
+}
+
+/* Where the packet with pinfo's addresses begins in the frame, and how long it is; false where it isn't there in one piece. */
+static bool
+find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsigned *ip, unsigned *length)
+{
+    const bool is_v6 = pinfo->src.type == AT_IPv6;
+    const unsigned size = is_v6 ? 16 : 4, at = is_v6 ? 8 : 12;
+
+    for (*ip = 0; *ip < MAX_HEADERS && *ip + at + 2 * size <= captured; ++*ip) {
+        const uint8_t *header = bytes + *ip;
+        if (header[0] >> 4 != (is_v6 ? 6 : 4) || memcmp(header + at, pinfo->src.data, size) != 0 ||
+            memcmp(header + at + size, pinfo->dst.data, size) != 0)
+            continue;
+        *length = is_v6 ? 40 + be16(header + 4) : be16(header + 2);
+        return true;
+    }
+    return false;
+}
+
+static uint32_t
+read_number(const packet_info *pinfo, number_reader read)
+{
+    tvbuff_t *frame = pinfo->data_src ? get_data_source_tvb((const struct data_source *)pinfo->data_src->data) : NULL;
+    const unsigned captured = frame ? tvb_captured_length(frame) : 0;
+    unsigned ip, length;
+
+    if (captured == 0 || (pinfo->src.type != AT_IPv4 && pinfo->src.type != AT_IPv6) || pinfo->dst.type != pinfo->src.type)
+        return 0;
+    const uint8_t *bytes = tvb_get_ptr(frame, 0, (int)captured);
+    return find_ip(pinfo, bytes, captured, &ip, &length) ? read(bytes, ip, length) : 0;
+}
+
+/* The innermost tunnel's: layers come from the outside in. */
+static G_GNUC_NO_INLINE uint32_t
+tunnel_of(const packet_info *pinfo)
+{
+    for (wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers); layer; layer = wmem_list_frame_prev(layer)) {
+        const int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+        for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
+            if (tunnels[i].id != id)
+                continue;
+            const uint32_t number = read_number(pinfo, tunnels[i].read);
+            return number ? TUNNEL | (tunnels[i].one_way ? ONE_WAY : 0) | (number & ~(TUNNEL | ONE_WAY)) : 0;
+        }
+    }
+    return 0;
+}
+
+uint32_t
+ft_network_of(const packet_info *pinfo)
+{
+    if (wmem_list_count(pinfo->layers) <= PLAIN_LAYERS)
+        return pinfo->vlan_id;
+
+    const uint32_t tunnel = tunnel_of(pinfo);
+    return tunnel ? tunnel ^ pinfo->vlan_id : pinfo->vlan_id;
+}
+
+bool
+ft_network_is_quoted(const packet_info *pinfo)
+{
+    return pinfo->flags.in_error_pkt || proto_is_frame_protocol(pinfo->layers, "icmp") ||
+           proto_is_frame_protocol(pinfo->layers, "icmpv6");
+}
+
+bool
+ft_network_is_symmetric(uint32_t network)
+{
+    return !(network & ONE_WAY) || !(network & TUNNEL);
+}
