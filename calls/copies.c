@@ -22,21 +22,32 @@ typedef struct {
     ft_endpoint source, destination;
     nstime_t time;
     uint16_t ip_id;         /* 0 where there is none */
+    bool     is_media;
     uint8_t  bytes[COMPARED];
 } datagram;
 
-static datagram *slots;
+static datagram *slots[2];  /* media push out nothing but media; NULL before the first datagram */
 
 static void
 reset(void)
 {
-    slots = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
+    slots[0] = slots[1] = NULL;
 }
 
 void
 ft_copies_init(void)
 {
     register_init_routine(reset);
+}
+
+static datagram *
+slot_of(const datagram *now)
+{
+    datagram **table = &slots[now->is_media];
+
+    if (!*table)
+        *table = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
+    return &(*table)[now->hash % SLOTS];
 }
 
 /* Of the IPv4 header without options in front of UDP's; 0 elsewhere (IPv6, fragments put together). */
@@ -67,6 +78,13 @@ hash_of(const uint8_t *bytes, unsigned length)
     return (unsigned)hash;
 }
 
+/* RTP by its first byte, or in ChannelData or a relay's header behind that; neither is exact, nor need it be. */
+static bool
+is_media(const uint8_t *bytes)
+{
+    return bytes[0] >> 6 == 2 || (bytes[0] >> 6 == 1 && (bytes[0] == 0x60 || bytes[4] >> 6 == 2));
+}
+
 static void
 read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
 {
@@ -82,6 +100,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
     now->hash = hash_of(now->bytes, now->length);
+    now->is_media = is_media(now->bytes);
 }
 
 static bool
@@ -126,14 +145,15 @@ is_copy(const datagram *now, const datagram *before)
         now->ip_id != before->ip_id)
         return false;
     if (is_same_way(now, before)) /* without an IP id, only where nothing of the flow came between: clocks may be batched */
-        return has_ids ? passed <= COPY_S : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
+        return has_ids ? passed <= COPY_S || now->flow->ids_differ
+                       : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
     return passed <= (has_ids ? COPY_S : AT_ONCE_S) && is_translated(now, before);
 }
 
 static void
 remember(const datagram *now)
 {
-    datagram *slot = &slots[now->hash % SLOTS];
+    datagram *slot = slot_of(now);
 
     *slot = *now;
     slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
@@ -165,7 +185,7 @@ follow_twin(ft_packet *packet, const datagram *now)
 static void
 learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
 {
-    datagram *before = &slots[now->hash % SLOTS];
+    datagram *before = slot_of(now);
     const bool copy = is_copy(now, before);
     ft_flow *flow = packet->flow;
 
@@ -178,12 +198,16 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
     if (copy && before->flow->twin == flow)
         before->flow->twin_time = now->time;
     follow_twin(packet, now);
-    if (copy && before->flow == flow)
+    if (copy && before->flow == flow) {
         packet->seen_before = true;
+        flow->two_clocks |= ft_seconds(&before->time, &now->time) > COPY_S;
+    }
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
         remember(now);
+    flow->ids_differ |= flow->last_ip_id && now->ip_id && flow->last_ip_id != now->ip_id;
+    flow->last_ip_id = now->ip_id;
     flow->last_datagram = now->frame;
 }
 

@@ -4,6 +4,7 @@
  * no second path, no second stream.
  *
  *    same ends, same bytes, at once              the later one is the copy
+ *    same ends, same bytes, same IP id           the later one is the copy, however late: two captures, two clocks
  *    one end (or family) other, same bytes       the flow that came first is the call's, the other one its twin
  *
  * A retransmission has another IP id, and comes after a retransmission's time.

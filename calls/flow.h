@@ -61,6 +61,9 @@ typedef struct ft_flow {
     struct ft_flow *elsewhere;      /* the same 5-tuple in another network: other devices, with the same private addresses */
     struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     uint32_t      last_datagram;    /* id of its latest frame */
+    uint16_t      last_ip_id;       /* of that; 0 where it has none */
+    bool          two_clocks;       /* whole datagrams came again long after: two captures in one file */
+    bool          ids_differ;       /* its senders number their packets: the same number and bytes are the same packet */
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;

@@ -332,6 +332,14 @@ meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream
         ft_call_remote(packet->call, &destination, FT_REMOTE_SENT_TO);
 }
 
+static void
+set_first_packet(ft_stream *stream, const ft_rtp *rtp)
+{
+    stream->first_sequence = rtp->sequence;
+    stream->first_digest = rtp->digest;
+    stream->timestamp = rtp->timestamp;
+}
+
 static ft_stream *
 stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
@@ -349,6 +357,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
     stream = wmem_new0(wmem_file_scope(), ft_stream);
     stream->ssrc = rtp->ssrc;
     stream->outgoing = seen->outgoing;
+    set_first_packet(stream, rtp);
     stream->sender = ft_endpoint_keep(&seen->sender);
     stream->first_frame = ft_frame_id(pinfo);
     stream->first_time = stream->last_time = ft_now(pinfo);
@@ -419,6 +428,8 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
         return true;
     }
     *told.mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, false };
+    if ((int32_t)(rtp->timestamp - stream->timestamp) > 0)
+        stream->timestamp = rtp->timestamp;
     stream->packets++;
     tell_missing(pinfo, stream, &told);
     return false;
@@ -495,7 +506,7 @@ take_for_sighting(uint16_t sequence, const ft_sequence_mark *mark, void *user)
 
 /* A stream that was seen at the other end alone so far: from now on it is what the call's device sees of it. */
 static void
-begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_observation *seen)
+begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *rtp, const ft_observation *seen)
 {
     sighted what = { call, stream->ssrc };
 
@@ -508,6 +519,21 @@ begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_observ
         .first_time = ft_now(pinfo),
         .last_time = ft_now(pinfo),
     };
+    set_first_packet(stream, rtp);
+}
+
+/* Two captures of one way, with clocks apart: what was sent is sent again; where they are far apart, the stream begins
+ * anew. */
+static bool
+is_repeat(const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp)
+{
+    const ft_sequence_mark *first = stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
+
+    if (!stream || first)
+        return stream && packet->flow && packet->flow->two_clocks && stream->ways[first->way] == packet->leg;
+    if (rtp->sequence == stream->first_sequence && rtp->digest == stream->first_digest)
+        stream->is_repeated = true;
+    return stream->is_repeated && (int32_t)(rtp->timestamp - stream->timestamp) < 0;
 }
 
 /* True for media as the call's other end sees it. */
@@ -521,8 +547,12 @@ watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const 
         return true;
     }
     if (view && view->by && addresses_equal(&view->by->device.addr, &packet->call->other_end.addr))
-        begin_anew(pinfo, packet->call, view, seen);
-    return false;
+        begin_anew(pinfo, packet->call, view, rtp, seen);
+    ft_stream *stream = find_stream(packet->call, rtp->ssrc, seen->outgoing);
+    if (!is_repeat(packet, stream, rtp))
+        return false;
+    note_other_end(pinfo, packet, stream, rtp);
+    return true;
 }
 
 /* ---- senders: who they are ---- */

@@ -54,6 +54,10 @@ typedef struct ft_stream {
     struct ft_sender *by;           /* NULL over FT_MAX_STREAMS_PER_CALL */
     uint32_t    first_frame, last_frame;
     nstime_t    first_time, last_time; /* of ft_now(): earliest and latest */
+    uint16_t    first_sequence;
+    uint32_t    first_digest;       /* of that packet; see ft_rtp */
+    uint32_t    timestamp;          /* the newest */
+    bool        is_repeated;        /* its first packet came again, long after: another capture of the same way */
     uint32_t    packets;            /* distinct RTP packets */
     uint32_t    copies;             /* packets sent again, on any path */
     ft_leg     *ways[FT_MAX_WAYS_PER_STREAM]; /* in order of use; later ones count as the last */

@@ -153,3 +153,15 @@ def test_links(tshark):
             assert not row["facetime.seen_before"], number
         first.setdefault(packet, number)
     assert linked > 1000
+
+
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+@pytest.mark.parametrize("delay", [.08, 3, 3600])
+def test_no_nat_between_two_captures(delay, mode, tshark):
+    """The direct way has the same addresses at both ends: only the clock tells the second capture."""
+    peer, frames = ipaddress.ip_address("198.51.100.20"), at_a(mode)
+    (alone,), before = told(tshark, written(frames))
+    (call,), events = told(tshark, written(frames + [(time + delay, f) for time, f in frames if peer in ends(f) and f[23] == 17]))
+    assert call["capture_points"] == 2 and events == before
+    assert [(s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] == \
+        [(s["ssrc"], s["packets"], 0, 0) for s in alone["streams"]]
