@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls of 2026 as a whole: captures that begin in their middle, key ids of control messages and media, two senders in one
+datagram, and what headers leave open. What each packet shows is test_elements.py's."""
+
+import collections
+import re
+
+import pytest
+
+import generate
+import support
+from scenario import elements_of, media_of
+from support import Datagram
+from wire import modern
+
+PHONE, RELAY = ("192.168.1.10", 16393), ("17.167.200.5", 3482)
+PASSES = pytest.mark.parametrize("two_pass", [False, True], ids=["one pass", "two passes"])
+CAPTURE = support.TEST_CAPTURES / generate.file_name("modern-2026")
+LOST_AT_MOST = 10       # packets of a capture that begins in mid-call
+
+WHO, IDENTITY = bytes.fromhex("5ccd81a924fad363"), bytes.fromhex("6eeaba8a8cbed8c9")
+AUDIO, VIDEO = 0x06B19899, 0x15CB819D
+PROOF = bytes(modern.relay(b"", stream=0xE7A2, counter=0, count=True))
+
+
+def up(payload):
+    return Datagram(*PHONE, *RELAY, bytes(payload))
+
+
+def down(payload):
+    return Datagram(*RELAY, *PHONE, bytes(payload))
+
+
+def rtp(ssrc, seq, payload_type=modern.HEVC, ratchet=0, one_to_one=False):
+    mki, is_video = modern.new_named_mki(IDENTITY, ratchet=ratchet), payload_type in (modern.HEVC, modern.H264)
+    if one_to_one:
+        trailer = modern.tagged_trailer(mki, seq, 3, bytes(range(modern.VIDEO_TAG if is_video else modern.AUDIO_TAG)))
+    else:
+        trailer = modern.group_trailer(mki)
+    make = modern.video_extension if is_video else modern.audio_extension
+    return modern.rtp(payload_type, seq, 480 * seq, ssrc, bytes(range(60, 100)), trailer, extension=make(version=2 if one_to_one else 1))
+
+
+# ---- captures that begin in mid-call
+
+def beginnings():
+    """{what it begins with: frame} of the capture's parts."""
+    marks, truth = generate.build("modern-2026").landmarks, generate.build("modern-2026").truth
+    direct = [number for number, frame in truth.items() if frame["path"] == "direct" and frame["kind"] == "rtp"]
+    return {"several packets in a datagram": marks["chain: stream"], "between links": marks["control message of the first key"],
+            "after the key's step": marks["ratchet"], "direct": direct[3]}
+
+
+@PASSES
+@pytest.mark.parametrize("what", beginnings())
+def test_from_the_middle(tshark, make_capture, what, two_pass):
+    cap, first = generate.build("modern-2026"), beginnings()[what]
+    capture = make_capture([frame for _, frame in cap.packets[first - 1:]])
+    claimed = set(tshark.frames(capture, "facetime", two_pass=two_pass))
+    lost = [number for number, frame in cap.truth.items() if number >= first and number - first + 1 not in claimed
+            and frame["path"] != "server"]      # an error alone on its 5-tuple proves nothing
+    assert len(lost) <= LOST_AT_MOST and all(number < first + LOST_AT_MOST + 10 for number in lost), lost
+    assert max(claimed) >= len(cap.packets) - first
+
+
+# ---- key ids
+
+@PASSES
+def test_control_messages_tie_to_media_of_their_key(tshark, two_pass):
+    """Each names the first RTP packet before it that has all of its key id, else the first of its sender's that has the two
+    bytes, on the same path; also inside of a datagram of several."""
+    cap = generate.build("modern-2026")
+    rows = tshark.rows(CAPTURE, "frame.number", "facetime_control.key_id", "facetime_control.mki_frame",
+                       "facetime_control.participant", two_pass=two_pass, filter="facetime_control")
+    whole, short, expected = {}, {}, collections.defaultdict(list)
+    for number, frame in cap.truth.items():
+        for element in elements_of(frame):
+            fields, way = element.get("fields", {}), (frame.get("sender"), frame["path"])
+            for mki in fields.get("facetime_rtp.mki", ()):
+                whole.setdefault(mki.replace("-", "")[:16], number)
+            for mki in fields.get("facetime_rtp.short_mki", ()):
+                short.setdefault((way, f"{mki:04x}"), number)
+            for key in fields.get("facetime_control.key_id", ()):
+                expected[number].append((key, whole.get(key) or short[way, key[:4]]))
+    assert len(expected) > 5 and {key[:4] for found in expected.values() for key, _ in found} == {"0010", "0011"}
+    for row in rows:
+        wanted = expected.pop(int(row["frame.number"][0]))
+        assert [key.replace(":", "") for key in row["facetime_control.key_id"]] == [key for key, _ in wanted]
+        assert [int(value) for value in row["facetime_control.mki_frame"]] == [at for _, at in wanted]
+        assert [value.replace(":", "") for value in row["facetime_control.participant"]] == \
+            [key[4:12] + key[14:16] for key, _ in wanted]
+    assert not expected
+
+
+# ---- several senders in a datagram
+
+@PASSES
+def test_two_senders_in_a_datagram(tshark, make_capture, two_pass):
+    """RTP Streams has all of both, whichever comes first in a datagram; so have the plugin's own reports and filters."""
+    frames = [up(PROOF)]
+    for n in range(1, 41):
+        one, other = rtp(AUDIO, n, modern.AAC_ELD), rtp(VIDEO, 500 + n)
+        ids = [AUDIO & 0xFFFF, VIDEO & 0xFFFF]
+        if n % 2:
+            one, other, ids = other, one, ids[::-1]
+        frames.append(down(modern.chain(one, (other, modern.stream_head(ids[1], 1)), stream=ids[0], participant=WHO, priority=1)))
+    capture = make_capture(frames)
+    lines = [line for line in tshark.lines(capture, "-q", "-z", "rtp,streams", two_pass=two_pass) if "0x" in line]
+    found = {int(re.search(r"0x([0-9A-F]{8})", line)[1], 16): re.search(r"0x[0-9A-F]{8}\s+\S.*?\s(\d+)\s+(-?\d+) \(", line).groups()
+             for line in lines}
+    assert found == {AUDIO: ("40", "0"), VIDEO: ("40", "0")}
+    rows = tshark.rows(capture, "rtp.ssrc", "rtp.seq", "rtp.extseq", two_pass=two_pass)[1:]
+    numbers = collections.defaultdict(list)
+    for row in rows:
+        for ssrc, seq, extended in zip(row["rtp.ssrc"], row["rtp.seq"], row["rtp.extseq"], strict=True):
+            assert int(extended) - int(seq) == 65536        # as stock counts from the first cycle on
+            numbers[int(ssrc, 16)].append(int(seq))
+    assert numbers == {AUDIO: list(range(1, 41)), VIDEO: list(range(501, 541))}
+
+
+def test_rtp_streams_of_the_call(tshark):
+    """-z rtp,streams, once and in two passes, against all that was written."""
+    written = collections.Counter((rtp["ssrc"], *frame["src"], *frame["dst"]) for frame in generate.build("modern-2026").truth.values()
+                                  for rtp in media_of(frame))
+    for two_pass in (False, True):
+        found = {}
+        for line in tshark.lines(CAPTURE, "-q", "-z", "rtp,streams", two_pass=two_pass):
+            row = re.match(r"\s*\S+\s+\S+\s+(\S+)\s+(\d+)\s+(\S+)\s+(\d+)\s+0x([0-9A-F]{8})\s+\S.*?\s(\d+)\s+-?\d+ \(", line)
+            if row:
+                found[int(row[5], 16), row[1], int(row[2]), row[3], int(row[4])] = int(row[6])
+        assert found == written
