@@ -41,6 +41,63 @@ def rtp(ssrc, seq, payload_type=modern.HEVC, ratchet=0, one_to_one=False):
     return modern.rtp(payload_type, seq, 480 * seq, ssrc, bytes(range(60, 100)), trailer, extension=make(version=2 if one_to_one else 1))
 
 
+# ---- what a header leaves open
+
+# Of no known kind, at whatever byte it begins.
+STRANGE = bytes(range(0x21, 0x31))
+OTHER = bytes.fromhex("81150d4bc52c6404")
+IDS = [0xCCEE, 0x62BB, 0x9DCF]
+
+
+def media(seq, **header):
+    return down(modern.relay(rtp(VIDEO, seq), count=True, **header))
+
+
+def strange(**header):
+    """A body that tells nothing of its header."""
+    return down(modern.relay(STRANGE, count=True, **header))
+
+
+HEADER = ("quickrelay.priority", "quickrelay.counter", "quickrelay.transition_stream", "quickrelay.body", "quickrelay.bad_length")
+
+
+def headers(tshark, capture, **how):
+    return [tuple(",".join(row[name]).replace(":", "") for name in HEADER) for row in tshark.rows(capture, *HEADER, **how)]
+
+
+@PASSES
+def test_open_bits_are_read_as_the_streams_last(tshark, make_capture, two_pass):
+    """A priority's bit without a stream id brings a byte, or none; the stream's media tells which. Where nothing has told
+    so far, it is read as in 2023. Each participant and direction has its own."""
+    body, later = STRANGE.hex(), STRANGE[1:].hex()
+    without, ours = {"no_priority": True, "participant": WHO}, {"priority": 5, "participant": OTHER}
+    frames = [
+        (up(PROOF), None), (strange(**without), ("33", "", "", later, "")),         # 33 is 21 in hexadecimal
+        (media(1, **without), ("", "", "", "", "")), (strange(**without), ("", "", "", body, "")),
+        (media(2, **ours), ("5", "", "", "", "")), (strange(**ours), ("5", "", "", body, "")),
+        (strange(**without), ("", "", "", body, "")),
+        (up(modern.relay(STRANGE, count=True, **without)), ("33", "", "", later, "")),
+        (down(modern.relay(b"", counter=7, count=True, **without)), ("", "7", "", "", "")),
+        (media(3, priority=9, participant=WHO), ("9", "", "", "", "")), (strange(**without), ("33", "", "", later, "")),
+    ]
+    found = headers(tshark, make_capture([frame for frame, _ in frames]), two_pass=two_pass)
+    assert found[1:] == [expected for _, expected in frames[1:]]
+
+
+@PASSES
+def test_transition_streams_are_read_as_the_streams_last(tshark, make_capture, two_pass):
+    stream, other = {"stream": VIDEO & 0xFFFF, "participant": WHO}, {"stream": 0x4321, "participant": WHO}
+    ids, shown = {"transition_count": 2, "transition_streams": IDS}, ",".join(f"0x{number:04x}" for number in IDS)
+    raw = b"".join(number.to_bytes(2, "big") for number in IDS)
+    frames = [
+        (up(PROOF), None), (strange(**stream, **ids), ("2", "", "", (raw + STRANGE).hex(), "")),
+        (media(1, **stream, **ids), ("", "", shown, "", "")), (strange(**stream, **ids), ("", "", shown, STRANGE.hex(), "")),
+        (strange(**other, transition=True, priority=2), ("2", "", "", STRANGE.hex(), "")),
+    ]
+    found = headers(tshark, make_capture([frame for frame, _ in frames]), two_pass=two_pass)
+    assert found[1:] == [expected for _, expected in frames[1:]]
+
+
 # ---- captures that begin in mid-call
 
 def beginnings():
