@@ -378,10 +378,11 @@ def relay_links(most):
 
 
 def relay_readings(most):
-    """Media of one stream whose headers have by turns no byte for their priority's bit, and one."""
+    """Media of one stream whose headers have by turns no byte for their priority's bit, and one. Beyond the bound the last
+    change stays in force, so every other packet is one more."""
     for i in itertools.count():
         body = struct.pack("!BBHIIHHHI", 0x90, 100, i & 0xFFFF, 480 * i & 0xFFFFFFFF, STREAM, 0x4000, 0, 0x10, 0x20)
-        yield relayed(body, **({"priority": 1} if i % 2 else {"no_priority": True})), i >= most
+        yield relayed(body, **({"priority": 1} if i % 2 else {"no_priority": True})), i >= most and i % 2 == 0
 
 
 def control_messages(most):
