@@ -3,7 +3,10 @@
 datagram, and what headers leave open. What each packet shows is test_elements.py's."""
 
 import collections
+import os
+import random
 import re
+import struct
 
 import pytest
 
@@ -118,6 +121,35 @@ def test_from_the_middle(tshark, make_capture, what, two_pass):
             and frame["path"] != "server"]      # an error alone on its 5-tuple proves nothing
     assert len(lost) <= LOST_AT_MOST and all(number < first + LOST_AT_MOST + 10 for number in lost), lost
     assert max(claimed) >= len(cap.packets) - first
+
+
+# ---- nothing of it
+
+RANDOM_DATAGRAMS = int(os.environ.get("FACETIME_RANDOM_DATAGRAMS", "100000")) // 5
+ENDS = (b"\x00\x10\x00\x00\x00\x20", b"\x00\x11\x00\x00\x00\x20", b"\x00\x10\xa0\xa1\xa2\xa3", b"")
+
+
+def shaped(count):
+    """Random bytes behind what a header of several packets, or a further packet's head, looks like; many end as media does."""
+    rng = random.Random("shapes of 2026")
+    ports = (*range(16384, 16404), 3478, 3482)
+    for n in range(count):
+        body = rng.randbytes(rng.randint(12, 90)) + rng.choice(ENDS)
+        more = rng.choice((b"", b"\x03", b"\x00", rng.randbytes(1))) + rng.randbytes(rng.randint(2, 90)) + rng.choice(ENDS)
+        flags = rng.choice((b"\x00\xcd", b"\x00\x89", b"\x81\x84", bytes([rng.randrange(256), 0x80 | rng.randrange(128)])))
+        length = struct.pack("!H", len(body))
+        who = rng.randbytes(8)
+        content = rng.choice((
+            flags + rng.randbytes(2) + who + b"\x7f" + length + body + b"\x81\x04\x00\x10" + who + more,
+            flags + rng.randbytes(2) + b"\x01" + length + body + more, flags + length + body + more))
+        head = struct.pack("!HH", 0x6000, len(content)) if n % 4 else b""
+        source, destination = rng.choice(ports), rng.choice(ports)
+        yield Datagram("10.1.1.1", source, f"198.51.100.{n % 3 + 1}", destination, head + content if n % 8 else more)
+
+
+def test_shapes_of_chains_alone_prove_nothing(tshark, make_capture):
+    """On three pairs of hosts and FaceTime's ports. More: FACETIME_RANDOM_DATAGRAMS, of which a fifth."""
+    assert tshark.frames(make_capture(list(shaped(RANDOM_DATAGRAMS))), "facetime") == []
 
 
 # ---- key ids
