@@ -26,19 +26,21 @@ LAYERS = {"rtp": "rtp", "facetime_control": "control", "facetime_link": "link"} 
 PAYLOAD = ("rtp.payload", "srtp.enc_payload")
 RATCHET = "facetime_rtp.ratchet_changed"
 TOLD = {*HEAD, *BODY, *RTP, RATCHET}
+BYTES = {"quickrelay.participant", "quickrelay.body", "quickrelay.undecided", "quickrelay.trailing", "facetime_rtp.auth_tag",
+         "facetime_rtp.mki.participant", "facetime_control.key_id"}
 
 
-def value_of(field, types):
+def value_of(field):
     """As the generator writes it: a number, or text: of bytes, hexadecimal digits."""
-    shown, kind = field.get("show"), types[field.get("name")]
-    if kind == "FT_BYTES":
+    shown, name = field.get("show"), field.get("name")
+    if name in BYTES:
         return shown.replace(":", "")
-    if kind == "FT_BOOLEAN":
-        return int(shown in ("1", "True"))
-    return int(shown, 0) if kind.startswith("FT_UINT") else shown
+    if name == "facetime_rtp.mki":
+        return shown
+    return int(shown in ("1", "True")) if name == "rtp.marker" else int(shown, 0)
 
 
-def fields_below(nodes, types, but=()):
+def fields_below(nodes, but=()):
     """{field: values} of these nodes of PDML and all below them, but for what is below some."""
     found = collections.defaultdict(list)
     for node in nodes:
@@ -46,15 +48,15 @@ def fields_below(nodes, types, but=()):
             continue
         name = node.get("name")
         if name in TOLD:
-            found[name].append(True if name == RATCHET else value_of(node, types))
+            found[name].append(True if name == RATCHET else value_of(node))
         elif name in PAYLOAD:
             found["payload"].append(int(node.get("size")))
-        for more, values in fields_below(node, types, but).items():
+        for more, values in fields_below(node, but).items():
             found[more] += values
     return dict(found)
 
 
-def elements_told(packet, types):
+def elements_told(packet):
     """[(kind, fields)] of a packet in PDML. Of a relay's datagram: heads are below its header's layer, bodies are layers
     behind it in the same order; a body without a layer of its own is the last one's, if any."""
     layers = [layer for layer in packet if layer.get("name") in (*LAYERS, "facetime_rtp", "quickrelay")]
@@ -62,13 +64,13 @@ def elements_told(packet, types):
     for layer in layers:
         if layer.get("name") == "quickrelay":
             others = layer.findall("field[@name='quickrelay.chained']")
-            heads = [fields_below([layer], types, others)] + [fields_below([other], types) for other in others]
+            heads = [fields_below([layer], others)] + [fields_below([other]) for other in others]
     bodies = []
     for layer in layers:
         if layer.get("name") in LAYERS:
-            bodies.append((LAYERS[layer.get("name")], fields_below([layer], types)))
+            bodies.append((LAYERS[layer.get("name")], fields_below([layer])))
         elif layer.get("name") == "facetime_rtp":
-            bodies[-1][1].update(fields_below([layer], types))
+            bodies[-1][1].update(fields_below([layer]))
     if not heads:
         return bodies
     bodies += [(None, {})] * (len(heads) - len(bodies))
@@ -96,7 +98,7 @@ def packets(tshark):
         truth = generate.build(name).truth
         found = tshark.pdml(support.TEST_CAPTURES / generate.file_name(name), two_pass=two_pass)
         assert len(found) == len(truth)
-        return [(frame, elements_told(packet, tshark.field_types)) for frame, packet in zip(truth.values(), found)
+        return [(frame, elements_told(packet)) for frame, packet in zip(truth.values(), found)
                 if frame["kind"] in ("rtp", "control", "link", "hbh", "quickrelay") and "indication" not in frame]
     return read
 
