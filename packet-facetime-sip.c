@@ -173,6 +173,10 @@ static const char *
 header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
 {
     const int looked_at = MIN(length, SIP_MAX_VALUE);
+
+    if (looked_at <= 0) /* a copy of nothing is NULL */
+        return "";
+
     char *text = (char *)tvb_memdup(pool, tvb, offset, (size_t)looked_at), *out = text;
 
     for (const char *in = text; in < text + looked_at; in++) {

@@ -103,7 +103,8 @@ is_channel_data(tvbuff_t *tvb)
     return end == reported || WS_ROUNDUP_4(end) == reported;
 }
 
-/* ChannelData has no mark of its own: what it carries must be proof. */
+/* ChannelData has no mark of its own: what it carries must be proof. Of a legacy call: in modern flows, whose relay has a
+ * channel of its own, a packet that begins so is QUIC's. */
 static bool
 proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -111,10 +112,11 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
         return false;
 
     tvbuff_t *payload = tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, tvb_get_ntohs(tvb, 2));
-    if (tvb_get_uint8(payload, 0) >> 6 == 2)
-        return ft_evidence_proves(FT_RELAYED_RTP, payload, pinfo, generation);
-    return ft_evidence_proves(FT_SHAPE_STUN, payload, pinfo, generation) ||
-           ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation);
+    const bool is_media = tvb_get_uint8(payload, 0) >> 6 == 2;
+    const bool proves = is_media ? ft_evidence_proves(FT_RELAYED_RTP, payload, pinfo, generation)
+                                 : ft_evidence_proves(FT_SHAPE_STUN, payload, pinfo, generation) ||
+                                       ft_evidence_proves(FT_SHAPE_SIP, payload, pinfo, generation);
+    return proves && *generation != FT_MODERN;
 }
 
 /* ---- round trip times ---- */

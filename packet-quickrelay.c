@@ -660,7 +660,10 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         return dissect_without_flags(tvb, pinfo, root);
 
     const int end = relay_packet_end(tvb);
-    const bool is_whole = relay_parse_header(tvb, end, &header);
+    const ft_relay_open open = relay_open_part(tvb);
+    const bool is_whole = relay_parse_header(tvb, end, open.bits ? ft_relay_reading(pinfo, &open) : 0, &header);
+    if (open.bits && header.is_borne_out)
+        ft_relay_reading_seen(pinfo, &open, header.reading);
     learn(tvb, pinfo, &header);
     proto_tree *tree = show_header(tvb, pinfo, root, &header);
     if (!is_whole) {

@@ -583,7 +583,7 @@ ft_call_count(packet_info *pinfo)
         call->generation = packet->generation;
     call->seen |= seen_in(packet);
     if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
-        call->media_packets[packet->path]++;
+        call->media_packets[packet->path] += ft_packet_media_count(packet);
         if (!call->media_first[packet->path])
             call->media_first[packet->path] = packet->frame;
         call->media_last[packet->path] = packet->frame;

@@ -32,6 +32,7 @@
 #define FT_MAX_NAT_TESTS        16384   /* CommNAT tests whose tokens are tied together; later ones aren't tied */
 #define FT_MAX_RELAY_COUNTERS   1048576 /* packets with a relay counter; reports that echo later ones get no link */
 #define FT_MAX_RELAY_LINKS      16384   /* announced relay links; later ones stay a number */
+#define FT_MAX_RELAY_READINGS   16384   /* changes of how a stream's relay headers are read; later ones aren't remembered */
 #define FT_MAX_CONTROL_MESSAGES 262144  /* distinct control messages; repeats of later ones aren't recognised */
 #define FT_MAX_TIES             131072  /* values of clues that tell which packets are one call; later ones tell nothing */
 #define FT_MAX_MKIS             65536   /* keys whose first RTP packet is remembered; messages with later ones get no link */

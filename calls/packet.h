@@ -24,7 +24,7 @@ typedef struct {
 extern ft_packet_hand ft_hand;
 
 #define FT_NO_PAYLOAD_TYPE 0xff
-#define FT_PACKET_SSRCS    8    /* RTP packets of a datagram whose streams a report's filter knows */
+#define FT_PACKET_SSRCS    16   /* RTP packets of a datagram: no more are taken apart (FT_MAX_CHAIN) */
 
 #define FT_CLUE_LENGTH 16
 #define FT_MAX_CLUES_OF_PACKET 24
@@ -51,7 +51,7 @@ typedef struct ft_packet {
     ft_quic_content quic;               /* for kind quic */
     struct ft_stream *stream;           /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
     uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
-    uint8_t         ssrc_count;
+    uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
@@ -86,6 +86,13 @@ ft_learning(const packet_info *pinfo)
     const ft_packet *packet = ft_packet_get(pinfo);
 
     return !pinfo->fd->visited && !pinfo->flags.in_error_pkt && !(packet && packet->seen_before);
+}
+
+/* Of a datagram of kind rtp: how many packets of media it holds. */
+static inline unsigned
+ft_packet_media_count(const ft_packet *packet)
+{
+    return packet->ssrc_count ? packet->ssrc_count : 1;
 }
 
 /* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on every way out (FINALLY). */

@@ -10,6 +10,7 @@
 
 #define ECHO_WINDOW  1024 /* counters that a report is looked for in: reports come 0-101 ms after theirs */
 #define LINK_CHOICES 64   /* announcements of one link id that are looked through */
+#define READING_WINDOW 64 /* changes of a 5-tuple that are looked through for one stream's */
 #define LINKS_IN_USE 4    /* links that media of one direction may alternate between */
 #define LINK_IDLE_S  2    /* media back on a link after so long has moved again; before, it alternates */
 
@@ -57,7 +58,15 @@ typedef struct {
 } call_modes;
 
 typedef struct {
+    uint32_t frame;
+    ft_direction direction;
+    ft_relay_open open;
+    unsigned reading;
+} known_reading;
+
+typedef struct {
     wmem_array_t *sent;               /* of ft_relay_sent, in frame order */
+    wmem_array_t *readings;           /* of known_reading, in frame order: changes */
     used_link links[3][LINKS_IN_USE]; /* by ft_direction */
     used_link *current[3];
     const ft_call *call; /* whose modes these are: saves a lookup for each packet */
@@ -81,7 +90,7 @@ static wmem_map_t *modes_of_calls; /* ft_call -> call_modes */
 static wmem_map_t *links;          /* link id -> wmem_array_t of known_link, in frame order */
 static wmem_map_t *controls;       /* short_key -> the newest control_message */
 static wmem_map_t *mki_frames;     /* short_key -> the frame of its first RTP packet */
-static unsigned sent_total, link_total, control_total;
+static unsigned sent_total, link_total, control_total, reading_total;
 
 static unsigned
 short_key_hash(const void *key)
@@ -112,7 +121,7 @@ make_key(const uint8_t *bytes, unsigned number)
 static void
 reset(void)
 {
-    sent_total = link_total = control_total = 0;
+    sent_total = link_total = control_total = reading_total = 0;
 }
 
 static wmem_map_t *
@@ -214,6 +223,51 @@ ft_relay_counted(packet_info *pinfo, uint16_t counter)
             return sent;
     }
     return NULL;
+}
+
+/* ---- what headers leave open ---- */
+
+/* The newest of the stream before (or_here: or in) this frame. */
+static const known_reading *
+find_reading(packet_info *pinfo, const relay_flow *flow, const ft_relay_open *open, bool or_here)
+{
+    const unsigned end = flow ? count_before(flow->readings, ft_frame_id(pinfo), or_here) : 0;
+    const ft_direction direction = ft_relay_direction(pinfo);
+
+    for (unsigned i = end; i-- > (end > READING_WINDOW ? end - READING_WINDOW : 0);) {
+        const known_reading *known = (const known_reading *)wmem_array_index(flow->readings, i);
+        if (known->direction == direction && known->open.bits == open->bits && known->open.stream == open->stream &&
+            known->open.participant == open->participant)
+            return known;
+    }
+    return NULL;
+}
+
+void
+ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned reading)
+{
+    relay_flow *flow = ft_learning(pinfo) ? relay_flow_of(pinfo) : NULL;
+    const known_reading *known = find_reading(pinfo, flow, open, true);
+
+    if (!flow || (known ? known->reading == reading : reading == 0))
+        return;
+    if (reading_total >= FT_MAX_RELAY_READINGS) {
+        ft_limit_met(pinfo);
+        return;
+    }
+    reading_total++;
+    if (!flow->readings)
+        flow->readings = wmem_array_sized_new(wmem_file_scope(), sizeof(known_reading), FEW);
+    wmem_array_append_one(flow->readings,
+                          ((known_reading){ ft_frame_id(pinfo), ft_relay_direction(pinfo), *open, reading }));
+}
+
+unsigned
+ft_relay_reading(packet_info *pinfo, const ft_relay_open *open)
+{
+    const known_reading *known = find_reading(pinfo, relay_flow_of(pinfo), open, false);
+
+    return known ? known->reading : 0;
 }
 
 /* ---- link ids ---- */

@@ -68,6 +68,19 @@ void ft_relay_count(packet_info *pinfo, uint16_t counter);
 /* The newest packet before this frame, of this flow, that carried the counter; NULL if none is known. */
 const ft_relay_sent *ft_relay_counted(packet_info *pinfo, uint16_t counter);
 
+/* What tells a stream's headers apart before the bytes that their bits leave open. */
+typedef struct {
+    unsigned bits;              /* that are open (packet-quickrelay.c) */
+    uint16_t stream;            /* 0: the header names none */
+    uint64_t participant;       /* the same */
+} ft_relay_open;
+
+/* A body bore out how the open bits before it were read. First pass (else a no-op). */
+void ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned reading);
+
+/* How they were read last, before this frame, in this direction of the flow; 0 if that isn't known. */
+unsigned ft_relay_reading(packet_info *pinfo, const ft_relay_open *open);
+
 /* A link as its owner announced it (link message, TLV 21). */
 typedef struct ft_relay_link {
     uint32_t frame;             /* of the announcement; set here */

@@ -314,7 +314,7 @@ ft_reveal_learn(packet_info *pinfo)
     if (packet->kind == FT_KIND_RTP) {
         ft_pair *pair = pair_of(pinfo, packet, packet->path == FT_PATH_DIRECT);
         if (pair)
-            pair->media_packets++;
+            pair->media_packets += ft_packet_media_count(packet);
     }
     const uint32_t first = packet->call->first_frame;
     if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && !packet->call->relay_seen) {

@@ -62,7 +62,8 @@ def kind(payload, source, destination):
             at += 4 + (length + 3) // 4 * 4
         return ("stun", payload[:2], tuple(types))
     if payload[:2] == b"\x60\x00":
-        return ("relay", payload[4:8])
+        is_chain = len(payload) > 5 and payload[5] & 0x80       # whose heads make the difference: so does its length
+        return ("relay", payload[4:8], len(payload) if is_chain else payload[-6:-4])
     if b"sip:" in payload[:40] or payload[:4] == b"SIP/":
         return ("sip", payload.split(b"\r\n", 1)[0][:12], b"ncoding" in payload, len(payload) // 300)
     if payload[:2] == b"\x40\x0f":

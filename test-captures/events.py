@@ -103,6 +103,8 @@ def _by_itself(cap, frame):
         yield "allocation_mismatch"
     if frame.get("error") == GONE:
         yield "participant_gone"
+    if frame.get("reason") == "Idle Client":
+        yield "relay_idle"
     if frame.get("lifetime") == 0 and stun["class"] == "request" and "retransmission_of" not in frame:
         yield "relay_released"
     if frame.get("nominates"):

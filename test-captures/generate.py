@@ -21,11 +21,12 @@ sys.path.insert(0, str(HERE))
 
 import events  # noqa: E402  (the folder's name can't be a package name)
 import legacy_corners  # noqa: E402
+import modern_2026  # noqa: E402
 import modern_corners  # noqa: E402
 import others  # noqa: E402
 import sessions  # noqa: E402
 
-CAPTURES = {**sessions.SESSIONS, **legacy_corners.CORNERS, **modern_corners.CORNERS, **others.OTHERS}
+CAPTURES = {**sessions.SESSIONS, **legacy_corners.CORNERS, **modern_corners.CORNERS, **modern_2026.SCENES, **others.OTHERS}
 
 
 @functools.lru_cache(maxsize=None)

@@ -23,17 +23,17 @@ MY_LINK, MY_CELLULAR_LINK, PEER_LINK, PEER_CELLULAR_LINK = 0x5811, 0x5812, 0x581
 CORNERS = {}
 
 
-def capture(name, shows):
-    """Registers a builder `story(cap)` as the capture of that name."""
+def capture(name, shows, day=(2023, 7, 12), phones=None, into=CORNERS):
+    """Registers a builder `story(stage)` as the capture of that name. phones: the class of both, if not Phone."""
     def register(story):
         def build():
-            cap = Capture(name, shows, calendar.timegm((2023, 7, 12, 12, 0, 0)),
+            cap = Capture(name, shows, calendar.timegm((*day, 12, 0, 0)),
                           local=[PHONE[0], PHONE_CELLULAR[0]],
                           comment="INVENTED, NOT A CAPTURE: made by test-captures/generate.py. " + shows)
             cap.start_open.add(1)
-            story(Stage(cap))
+            story(Stage(cap, phones or Phone))
             return cap
-        CORNERS[name] = build
+        into[name] = build
         return story
     return register
 
@@ -48,13 +48,17 @@ class Phone:
         self.audio_seq, self.video_seq = cap.rng.getrandbits(15), cap.rng.getrandbits(15)
         self.ts, self.frame, self.controls = cap.rng.getrandbits(30), cap.rng.getrandbits(14), 0
 
+    def trailer(self, is_video, one_to_one):
+        """What modern.rtp() puts at the end of the next packet."""
+        return self.mki
+
     def audio(self, payload_type=modern.AAC_ELD, size=30, **extension):
         """The next audio packet; keywords of modern.audio_extension, none = no extension."""
         self.audio_seq += 1
         self.ts += 480
         parts = modern.audio_extension(**extension) if extension else None
         return modern.rtp(payload_type, self.audio_seq, self.ts, self.audio_ssrc, self.cap.random(size),
-                          self.mki, extension=parts)
+                          self.trailer(False, bool(extension)), extension=parts)
 
     def video(self, packets=2, payload_type=modern.HEVC, size=40, one_to_one=True, **extension):
         """The packets of the next video frame."""
@@ -64,7 +68,7 @@ class Phone:
             parts = modern.video_extension(frame=(packets, self.frame) if one_to_one else None,
                                            version=2 if one_to_one else 1, **extension)
             yield modern.rtp(payload_type, self.video_seq, self.ts, self.video_ssrc, self.cap.random(size),
-                             self.mki, marker=i == packets - 1, extension=parts)
+                             self.trailer(True, one_to_one), marker=i == packets - 1, extension=parts)
 
     def control(self, size=40):
         self.controls += 1
@@ -74,10 +78,10 @@ class Phone:
 class Stage:
     """The capture, both phones, and ways to send between them."""
 
-    def __init__(self, cap):
+    def __init__(self, cap, phones=Phone):
         self.cap = cap
-        self.me, self.peer = Phone(cap, "client"), Phone(cap, "peer")
-        self.near = PHONE
+        self.me, self.peer = phones(cap, "client"), phones(cap, "peer")
+        self.near, self.far = PHONE, RELAY
         self.counter = 0
 
     def up(self, body=b"", sender=None, **header):
@@ -152,9 +156,9 @@ LINK_PLACES = [(modern.HOST, PHONE, WIFI), (modern.REFLEXIVE, (PUBLIC, 16393), W
 PEER_PLACES = [(modern.HOST, ("192.0.2.20", 16393), WIFI), (modern.REFLEXIVE, PEER, WIFI)]
 
 
-@capture("modern-call", "A one-to-one call: relay, links announced, checks, handover to another link, then direct.")
-def modern_call(stage):
-    cap, me, peer = stage.cap, stage.me, stage.peer
+def open_session(stage):
+    """SNATMAP, QUIC to the relay, a counter and the relay's report on it: all that precedes media."""
+    cap, me = stage.cap, stage.me
     nonce = cap.rng.getrandbits(31)
     asked = cap.udp(SNATMAP_CLIENT, SNATMAP_SERVER,
                     snatmap.snatmap(snatmap.REQUEST, nonce, SNATMAP_CLIENT, 0xAAAA), precedes=1)
@@ -175,16 +179,10 @@ def modern_call(stage):
     stage.down(stats=(1, 7864, 9, 4, 0, 0), echo_of=None)
     cap.truth[cap.next_frame - 1]["fields"]["quickrelay.stats.echo_of"] = [echoed]
 
-    # multiway, as every call begins
-    for _ in range(3):
-        stage.multiway_audio()
-    lost = me.audio()
-    stage.down(peer.control(), attr=ATTR_STATE, stream=2, participant=peer.participant, state=0)
-    stage.up(modern.hop_by_hop(cap.random(12), cap.random(16), cap.random(16)), attr=ATTR_HBH, link=MY_LINK)
-    stage.down(peer.audio(), attr=ATTR_RETRANSMITTED)
-    stage.up(lost, stream=me.audio_ssrc & 0xFFFF, priority=1, count=True, opt_out=True)
 
-    # links are announced, and places to reach each other
+def announce_links(stage):
+    """Links, and places to reach each other: each message and its acknowledgement."""
+    cap = stage.cap
     for send, link, cellular, places in ((stage.up, MY_LINK, MY_CELLULAR_LINK, LINK_PLACES),
                                          (stage.down, PEER_LINK, PEER_CELLULAR_LINK, PEER_PLACES)):
         attr = ATTR_LINK_MESSAGE | (ATTR_10 if send == stage.down else 0)
@@ -204,6 +202,38 @@ def modern_call(stage):
                     attr=back_attr)
         cap.truth[done]["response_to"] = asked
 
+
+def find_direct_path(stage, mine, theirs):
+    """Checks of both, and link messages on the path found."""
+    cap = stage.cap
+    txid, asked = stage.check(theirs, incoming=True)
+    stage.check_answer(mine, txid, asked)
+    txid, asked = stage.check(mine)
+    stage.check_answer(theirs, txid, asked, incoming=True)
+    probe = modern.link_message(modern.LINK_PROBE, [modern.counter(3)], cap.random(20))
+    asked = stage.indication(probe)
+    stage.indication(modern.link_message(modern.LINK_PROBE | modern.ACK, [modern.counter(3)], cap.random(20)),
+                     incoming=True, response_to=asked)
+    stage.indication(modern.link_message(modern.LINK_KEEPALIVE, [
+        modern.counter(4), rtt_report(0x937195D9, 0, 0)], cap.random(20)))
+
+
+@capture("modern-call", "A one-to-one call: relay, links announced, checks, handover to another link, then direct.")
+def modern_call(stage):
+    cap, me, peer = stage.cap, stage.me, stage.peer
+    open_session(stage)
+
+    # multiway, as every call begins
+    for _ in range(3):
+        stage.multiway_audio()
+    lost = me.audio()
+    stage.down(peer.control(), attr=ATTR_STATE, stream=2, participant=peer.participant, state=0)
+    stage.up(modern.hop_by_hop(cap.random(12), cap.random(16), cap.random(16)), attr=ATTR_HBH, link=MY_LINK)
+    stage.down(peer.audio(), attr=ATTR_RETRANSMITTED)
+    stage.up(lost, stream=me.audio_ssrc & 0xFFFF, priority=1, count=True, opt_out=True)
+
+    announce_links(stage)
+
     # one to one between the first links
     stage.one_to_one()
     cap.mark("one to one", cap.next_frame - 6)
@@ -221,17 +251,7 @@ def modern_call(stage):
     cap.mark("handover to another link", cap.next_frame - 6)
     stage.one_to_one(PEER_CELLULAR_LINK)
 
-    # the direct path
-    txid, asked = stage.check(theirs, incoming=True)
-    stage.check_answer(mine, txid, asked)
-    txid, asked = stage.check(mine)
-    stage.check_answer(theirs, txid, asked, incoming=True)
-    probe = modern.link_message(modern.LINK_PROBE, [modern.counter(3)], cap.random(20))
-    asked = stage.indication(probe)
-    stage.indication(modern.link_message(modern.LINK_PROBE | modern.ACK, [modern.counter(3)], cap.random(20)),
-                     incoming=True, response_to=asked)
-    stage.indication(modern.link_message(modern.LINK_KEEPALIVE, [
-        modern.counter(4), rtt_report(0x937195D9, 0, 0)], cap.random(20)))
+    find_direct_path(stage, mine, theirs)
     for _ in range(4):
         stage.straight(me.audio(send_timestamp=1))
         for wire in me.video():
@@ -245,14 +265,14 @@ def modern_call(stage):
     relay_error(stage)
 
 
-def relay_error(stage):
-    """STUN-like, method 0x203, indication, code 601: the relay cannot find the participant."""
+def relay_error(stage, number=601, reason="Unable to Find Participant"):
+    """STUN-like, method 0x203, indication: what the relay has to say."""
     txid = stage.cap.random(8) + bytes(4)
-    code = struct.pack("!HBB", 0, 6, 1) + b"Unable to Find Participant"
+    code = struct.pack("!HBB", 0, *divmod(number, 100)) + reason.encode()
     wire = stun.message(0x203, stun.INDICATION, txid,
                         [stun.u32(stun.CHANNEL_NUMBER, 0x6000 << 16), Attribute(stun.ERROR_CODE, code),
                          stun.address(stun.XOR_MAPPED_ADDRESS, (PUBLIC, 16393), txid)], "modern", kind="turn",
-                        error=601)
+                        error=number, reason=reason)
     stage.cap.udp(RELAY, PHONE, wire, path="server", call=1)
     stage.cap.mark("relay error")
 
@@ -395,17 +415,14 @@ def modern_damaged(stage):
         "link message whose TLV is too long")
 
 
-@capture("modern-chained", "Two packets in one datagram (length announced in the header); taken from the description "
-         "of newer versions, never seen in a capture.")
+@capture("modern-chained", "Two packets in one datagram (length announced in the header), in the middle of media of 2023.")
 def modern_chained(stage):
     first, second = stage.me.audio(), stage.me.audio()
     stage.one_to_one()
     stream = stage.me.audio_ssrc & 0xFFFF
-    tail = struct.pack("!HB", stream, 1) + second
-    wire = relay(first + tail, stream=stream, priority=1, length=len(first), count=True)
+    wire = modern.chain(first, (second, modern.stream_head(stream, own_priority=1)), stream=stream, priority=1, count=True)
     stage.cap.run(0.01)
-    stage.cap.udp(PHONE, RELAY, wire.knowing(kind="rtp", rtp=first.truth["rtp"]), path="relay", call=1,
-                  sender="client", unproven=True)
+    stage.cap.udp(PHONE, RELAY, wire, path="relay", call=1, sender="client")
     stage.cap.mark("chained")
 
 

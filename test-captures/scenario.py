@@ -20,6 +20,9 @@ and, where they apply:
                        error, binds {channel, peer}
     sip                {method, status (None = request), cseq, call_id, content_type, body}
     rtp                {ssrc, seq, ts, pt, marker}; sender: name of the device; link: modern link id
+    elements           [truth] of each packet of a relay's datagram of several, which has the kind of the first, or
+                       where one is RTP, kind and rtp of the first that is
+    ratchet_changed    the RTP packet is its sender's first with another key id
     rtcp               {types}
     response_to        frame of the request (its last copy)
     retransmission_of  frame of the first copy
@@ -42,6 +45,16 @@ MACS = {
     "172.16.42.185": "54:e4:3a:0d:77:85",
 }
 LOCAL_TTL, FAR_TTL = 64, 50
+
+
+def elements_of(frame):
+    """The packets of a datagram: each a truth of its own."""
+    return frame.get("elements") or [frame]
+
+
+def media_of(frame):
+    """The RTP of a frame, by packet."""
+    return [element["rtp"] for element in elements_of(frame) if "rtp" in element]
 
 
 def micros(seconds):

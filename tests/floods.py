@@ -377,6 +377,14 @@ def relay_links(most):
         yield relayed(message, attr=modern.ATTR_LINK_MESSAGE), (i + 1) * 100 > most
 
 
+def relay_readings(most):
+    """Media of one stream whose headers have by turns no byte for their priority's bit, and one. Beyond the bound the last
+    change stays in force, so every other packet is one more."""
+    for i in itertools.count():
+        body = struct.pack("!BBHIIHHHI", 0x90, 100, i & 0xFFFF, 480 * i & 0xFFFFFFFF, STREAM, 0x4000, 0, 0x10, 0x20)
+        yield relayed(body, **({"priority": 1} if i % 2 else {"no_priority": True})), i >= most and i % 2 == 0
+
+
 def control_messages(most):
     """Of 1024 keys, so that only the messages are too many."""
     return in_chains((control(1 + i // 256 % 1024, i % 256, i) for i in itertools.count()), most)
@@ -463,6 +471,7 @@ FLOODS = {flood.__name__: (bound or flood.__name__.upper(), flood, shown) for bo
     (None, nat_tests, "facetime.kind == \"turn\" || facetime.kind == \"commnat\" && commnat.token"),
     (None, relay_counters, "facetime.kind == \"quickrelay\" && quickrelay.counter"),
     (None, relay_links, "facetime.kind == \"link\" && facetime_link.interface"),
+    (None, relay_readings, "facetime.kind == \"rtp\" && facetime_rtp.short_mki"),
     (None, control_messages, "quickrelay.counter || facetime.kind == \"control\" && facetime_control.counter"),
     (None, mkis, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.mki"),
     (None, short_keys, "quickrelay.counter || facetime.kind == \"rtp\" && facetime_rtp.short_mki"),

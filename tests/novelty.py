@@ -28,7 +28,7 @@ EXPERTS = {
     "link command": ("facetime_link.unknown_command",),
     "header extension": ("facetime_rtp.unknown_extension", "facetime_rtp.bytes_left", "facetime_rtp.field_missing"),
     "trailer": ("facetime_rtp.no_key_id",),
-    "body": ("quickrelay.unparsed_body", "quickrelay.bad_hbh"),
+    "body": ("quickrelay.unparsed_body", "quickrelay.bad_hbh", "quickrelay.broken_chain", "quickrelay.long_chain"),
     "modem's report": ("baseband.bad_form", "baseband.odd_constant", "baseband.bad_length"),
     "NAT test": ("snatmap.bad_type", "commnat.bad_operation", "commnat.bad_direction"),
     "GameKit message": ("gamekit.unknown_type",),

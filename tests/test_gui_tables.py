@@ -15,6 +15,7 @@ import pytest
 
 import generate
 import support
+from scenario import media_of
 from test_truth import MID_CALL
 
 SOME = ["rtp-both-paths", "calls-in-sequence", "modern-call", "ipv6", "gamekit-then-call", "ice-only"]
@@ -192,14 +193,14 @@ def test_a_peer_whom_nobody_names_has_a_documentation_address(tshark, exported):
     assert len(ends) == 2 and len([end for end in ends if end.startswith("192.0.2.")]) == 1
 
 
-@pytest.mark.parametrize("name", ["rtp-both-paths", "send-data-indications", "modern-call"])
+@pytest.mark.parametrize("name", ["rtp-both-paths", "send-data-indications", "modern-call", "modern-2026"])
 def test_stock_reads_the_export_as_rtp(name, stock, exported):
     """Each RTP packet that was written is there for tools that know nothing of relays, with right checksums."""
     options = ("--enable-heuristic", "rtp_udp", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
     rows = stock.rows(exported(name), "rtp.ssrc", "rtp.seq", args=options)
     told = collections.Counter((int(row["rtp.ssrc"][0], 16), int(row["rtp.seq"][0])) for row in rows if row["rtp.seq"])
-    written = collections.Counter((frame["rtp"]["ssrc"], frame["rtp"]["seq"])
-                                  for frame in generate.build(name).truth.values() if "rtp" in frame)
+    written = collections.Counter((rtp["ssrc"], rtp["seq"])
+                                  for frame in generate.build(name).truth.values() for rtp in media_of(frame))
     assert told == written
     bad = stock.rows(exported(name), "frame.number", args=options,
                      filter="ip.checksum.status == 0 || udp.checksum.status == 0")

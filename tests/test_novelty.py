@@ -32,9 +32,18 @@ def link(command, *tlvs):
     return relayed("8000 0020", struct.pack("!HH", command, len(content)) + bytes(16) + content)
 
 
-def rtp(payload_type, trailer=MKI + bytes(4), extension=b""):
+def rtp_bytes(payload_type, trailer=MKI + bytes(4), extension=b""):
     head = struct.pack("!BBHII", 0x80 | (0x10 if extension else 0), payload_type, 7, 480, 0xADA4493F)
-    return relayed("0041 493f", head + extension + bytes(range(40)) + trailer)
+    return head + extension + bytes(range(40)) + trailer
+
+
+def rtp(payload_type, trailer=MKI + bytes(4), extension=b"", header="0041 493f"):
+    return relayed(header, rtp_bytes(payload_type, trailer, extension))
+
+
+def chain(first, rest):
+    """Several packets in a datagram: what follows the first is told whole."""
+    return relayed(f"00c9 493f 01 {len(first):04x}", first + rest)
 
 
 def check(*attributes):
@@ -72,6 +81,13 @@ PLANTED = [
     (rtp(77), "payload type", "77"),
     (rtp(99), "payload type", "99"),
     (rtp(104, trailer=bytes.fromhex("0010cafe0020")), "trailer", "key id"),
+    (rtp(104, trailer=MKI + bytes.fromhex("00000040")), "trailer", "key id"),
+    (rtp(100, trailer=bytes.fromhex("001100000040")), "trailer", "key id"),
+    (rtp(100, trailer=MKI + MKI), "trailer", "key id"),
+    (chain(rtp_bytes(104), b"\x49\x3f\x01\xfa\xce" + bytes(30)), "body", "broken_chain"),
+    (chain(rtp_bytes(104), b"\x49\x3f\x01" + rtp_bytes(104, trailer=bytes.fromhex("001000000040"))), "body", "broken_chain"),
+    (relayed("8000 0001", bytes.fromhex("220a") + bytes(10)), "body", "bad_hbh"),
+    (relayed("2040 5813", bytes.fromhex("face") + bytes(40)), "body", "unparsed_body"),
     (rtp(104, extension=struct.pack("!HHI", 0x1234, 1, 1)), "header extension", "unknown_extension"),
     (rtp(104, extension=struct.pack("!HHI", 0xC500, 1, 1)), "header extension", "unknown_extension"),
     (rtp(100, extension=struct.pack("!HHII", 0x8000, 2, 0x01020304, 5)), "header extension", "bytes_left"),
@@ -89,8 +105,11 @@ PLANTED = [
     (Datagram(*HOME, *PEER, bytes.fromhex("ffeeddcc0102030405060708")), "body", "no kind that is known"),
 ]
 # What the same flows have that is known: of these, nothing is told.
+GROUP, ONE_TO_ONE = bytes.fromhex("001000000020"), bytes.fromhex("0010a0a1a2a3")
 KNOWN = [relayed("0241 e7a2 0000"), link(0x0006, (1, bytes(2))), rtp(104), check(), check(candidates(flags=0xA0)),
-         report(), Datagram(*HOME, *PEER, gamekit.hello(1, 2))]
+         report(), Datagram(*HOME, *PEER, gamekit.hello(1, 2)), rtp(104, GROUP),
+         rtp(104, ONE_TO_ONE, struct.pack("!HH12x", 0x8100, 3), header="2040 5813"),
+         chain(rtp_bytes(104, GROUP), b"\x49\x3f\x01" + rtp_bytes(104, GROUP))]
 
 
 def values_of(tshark):

@@ -11,6 +11,7 @@ import pytest
 
 import generate
 import support
+from scenario import media_of
 
 DEVICE, PEER, RELAY = "192.168.1.10", "198.51.100.20", "17.155.5.251"     # of rtp-both-paths
 
@@ -66,7 +67,7 @@ def packets_of(media):
 
 
 def packets_written(truth):
-    return collections.Counter(frame["rtp"]["ssrc"] for frame in truth.values() if frame["kind"] == "rtp")
+    return collections.Counter(rtp["ssrc"] for frame in truth.values() for rtp in media_of(frame))
 
 
 def test_a_legacy_call(sharkd):
@@ -118,18 +119,18 @@ def test_flow_of_a_modern_call(sharkd):
     assert {"stun", "link", "control"} <= {item["label"] for item in items}
 
 
-@pytest.mark.parametrize("name", ["rtp-both-paths", "modern-call"])
+@pytest.mark.parametrize("name", ["rtp-both-paths", "modern-call", "modern-2026"])
 def test_rtp_streams(name, sharkd):
     """A stream each way and SSRC, all packets of it, none lost."""
     truth = generate.build(name).truth
     expected = {}
     for frame in truth.values():
-        if frame["kind"] == "rtp":
-            key = (frame["rtp"]["ssrc"], *frame["src"], *frame["dst"])
+        for rtp in media_of(frame):
+            key = (rtp["ssrc"], *frame["src"], *frame["dst"])
             expected[key] = expected.get(key, 0) + 1
     streams = sharkd(name, "rtp-streams")[0]["streams"]
     assert {(int(s["ssrc"], 16), *ends(s)): s["pkts"] for s in streams} == expected
-    assert all(name.strip() in ("AAC-ELD", "Opus", "HEVC") for s in streams for name in s["payload"].split(","))
+    assert all(name.strip() in ("AAC-ELD", "Opus", "HEVC", "H264") for s in streams for name in s["payload"].split(","))
 
 
 def test_the_peer_instead_of_the_relay(sharkd):

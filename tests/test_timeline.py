@@ -14,6 +14,7 @@ import pytest
 import generate
 import support
 import test_truth
+from scenario import elements_of
 from wire import sip
 
 SESSION_5 = "facetime-dropmidcall"
@@ -140,12 +141,17 @@ def is_parity(frame):
     return frame.get("fields", {}).get("facetime_rtp.fec.parity") == [1]
 
 
+def rtp_packets(frames):
+    """Each RTP packet as if it had a frame of its own: a relay's datagram may hold several."""
+    return [{**frame, **element} for frame in frames for element in elements_of(frame) if "rtp" in element]
+
+
 def streams(frames, here):
     """Of each SSRC as it goes out of the device or comes in, in order of their first packets. FEC's parity packets have
     sequence numbers of their own."""
     media = collections.defaultdict(list)
-    for frame in frames:
-        if frame["kind"] == "rtp" and not is_parity(frame):
+    for frame in rtp_packets(frames):
+        if not is_parity(frame):
             media[frame["rtp"]["ssrc"], "out" if is_from(frame, here) else "in"].append(frame)
     found = []
     for (ssrc, direction), of in media.items():
@@ -161,7 +167,8 @@ def streams(frames, here):
 def expected_call(name, number, frames):
     """The call as the JSON has it, but for codecs' names."""
     cap, here = generate.build(name), device(name, frames)
-    media = [f for f in frames if f["kind"] == "rtp" or f.get("fields", {}).get("facetime.quic_media") == [1]]
+    quic = [f for f in frames if f.get("fields", {}).get("facetime.quic_media") == [1]]
+    media = sorted(rtp_packets(frames) + quic, key=lambda f: f["number"])
     call = {
         "call": number, "start": frames[0]["time"],
         "duration": frames[-1]["time"] - frames[0]["time"], **numbers(frames), "local": end(here),

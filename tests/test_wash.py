@@ -19,7 +19,7 @@ TOOL = support.ROOT / "tools" / "wash-capture"
 
 # Values that are replaced: addresses, contents, and random numbers that outlive a call.
 REPLACED = re.compile(
-    r"ipv[46]|address|link_id|mki|key_id|participant|ske|hmac|uuid|encrypted|ciphertext|payload|username|token"
+    r"ipv[46]|address|link_id|mki|key_id|participant|ske|hmac|uuid|encrypted|ciphertext|auth_tag|payload|username|token"
     r"|unknown|\.iv|\.tag|keys|candidates\.rest|snatmap\.unused|baseband\.tag|network|data$|value|raw|origin|undecoded|bytes"
     r"|quickrelay\.body|gamekit\.(body|crc|from|to)$|trailing|facetime_sip\.text|facetime_sdp\.(line|user)$")
 # Kept in place: no user's host has them, or all the world has (docs/washing.md).

@@ -203,8 +203,8 @@ relay_grade_body(tvbuff_t *tvb, const relay_header *header, int length)
         break;
     case BODY_RTP:
         return grade_rtp(tvb, offset, length);
-    case BODY_EMPTY: /* speaks for no reading but that of 2023 */
-        return header->reading == 0 ? GRADE_KNOWN : GRADE_UNKNOWN;
+    case BODY_EMPTY: /* speaks for no reading but the usual one */
+        return header->reading == header->usual ? GRADE_KNOWN : GRADE_UNKNOWN;
     default:
         return GRADE_UNKNOWN;
     }
@@ -243,33 +243,52 @@ relay_grade_reading(tvbuff_t *tvb, const relay_header *header, int end)
     return header->end > end || length > end - header->end ? GRADE_NONE : relay_grade_body(tvb, header, length);
 }
 
-/* A whole datagram's header, read as in 2023 unless another reading makes more of the body. It needs at least
- * RELAY_FIXED_HEADER captured bytes. False where the header is cut. */
+#define BEFORE_OPEN_FIELDS ((1U << FIELD_PRIORITY) - 1)
+
+ft_relay_open
+relay_open_part(tvbuff_t *tvb)
+{
+    relay_header header = { .flags = tvb_get_ntohs(tvb, RELAY_CHANNEL_HEADER), .end = RELAY_FIXED_HEADER };
+    ft_relay_open open = { 0 };
+
+    for (unsigned reading = READ_PRIORITY_OF_STREAM; reading <= READ_TRANSITION; reading <<= 1) {
+        if (relay_is_open_to(header.flags, reading))
+            open.bits |= reading;
+    }
+    if (open.bits) {
+        relay_parse_fields(tvb, &header, BEFORE_OPEN_FIELDS);
+        open.stream = relay_value_of(tvb, &header, FIELD_STREAM);
+        open.participant = header.offset[FIELD_PARTICIPANT] ? tvb_get_ntoh64(tvb, header.offset[FIELD_PARTICIPANT]) : 0;
+    }
+    return open;
+}
+
 bool
-relay_parse_header(tvbuff_t *tvb, int end, relay_header *header)
+relay_parse_header(tvbuff_t *tvb, int end, unsigned usual, relay_header *header)
 {
     const uint16_t flags = tvb_get_ntohs(tvb, RELAY_CHANNEL_HEADER);
     body_grade best = GRADE_NONE;
     bool is_whole = false;
 
-    for (unsigned reading = 0; reading <= READINGS && best < GRADE_SURE; reading++) {
-        relay_header other = { .flags = flags, .reading = reading, .end = RELAY_FIXED_HEADER };
-        if (!relay_is_open_to(flags, reading))
+    for (unsigned i = 0; i <= READINGS && best < GRADE_SURE; i++) {
+        relay_header other = { .flags = flags, .reading = i ^ usual, .usual = usual, .end = RELAY_FIXED_HEADER };
+        if (!relay_is_open_to(flags, other.reading))
             continue;
         const bool fits = relay_parse_fields(tvb, &other, ALL_FIELDS);
-        if (reading == 0) {
+        if (i == 0) {
             *header = other;
             is_whole = fits;
             if (!(flags & FLAG_TRANSITION) && !relay_is_open_to(flags, READ_PRIORITY_OF_STREAM))
                 break; /* nothing to choose */
         }
         const body_grade grade = fits ? relay_grade_reading(tvb, &other, end) : GRADE_NONE;
-        if (grade > best && (reading == 0 || grade > GRADE_UNKNOWN)) {
+        if (grade > best && (i == 0 || grade > GRADE_UNKNOWN)) {
             best = grade;
             *header = other;
             is_whole = true;
         }
     }
+    header->is_borne_out = best == GRADE_SURE;
     return is_whole;
 }
 

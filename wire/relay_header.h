@@ -108,6 +108,8 @@ typedef struct {
     uint16_t flags; /* flags1 in the high byte, flags2 in the low one */
     uint16_t attributes;
     unsigned reading; /* READ_... */
+    unsigned usual;   /* that of the stream's packets before */
+    bool is_borne_out; /* the reading, by the body behind */
     int offset[FIELD_COUNT]; /* 0: absent */
     int length[FIELD_COUNT];
     int end;     /* where the body begins, or where the header runs out of bytes */
@@ -151,9 +153,13 @@ int relay_length_told(tvbuff_t *tvb, const relay_header *header, int end);
 /* The grade of the body behind a whole header. */
 body_grade relay_grade_reading(tvbuff_t *tvb, const relay_header *header, int end);
 
-/* A whole datagram's header, read as in 2023 unless another reading makes more of the body. It needs at least RELAY_FIXED_HEADER
- * captured bytes. False where the header is cut. */
-bool relay_parse_header(tvbuff_t *tvb, int end, relay_header *header);
+/* What is known of the stream of a datagram's header, where bits of it leave something open. It needs at least
+ * RELAY_FIXED_HEADER captured bytes, as relay_parse_header() does. */
+ft_relay_open relay_open_part(tvbuff_t *tvb);
+
+/* A whole datagram's header, read as `usual` (READ_..., that are open; 0: as in 2023) unless another reading makes more of
+ * the body. False where the header is cut. */
+bool relay_parse_header(tvbuff_t *tvb, int end, unsigned usual, relay_header *header);
 
 /* Where the packet ends: where ChannelData says, or before, if the datagram is shorter. */
 int relay_packet_end(tvbuff_t *tvb);

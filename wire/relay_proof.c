@@ -128,7 +128,7 @@ relay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         tvb_get_ntohs(tvb, 2) != length - RELAY_CHANNEL_HEADER)
         return false;
 
-    const bool whole = relay_parse_header(tvb, (int)length, &header);
+    const bool whole = relay_parse_header(tvb, (int)length, 0, &header);
     if (!is_seen_form(&header) || (!whole && captured == length))
         return false;
 

@@ -5,6 +5,14 @@
     link         command(2) length of TLVs(2) zero(16) { type(2) length(2) value } ..., last an HMAC
     control      40 0f key-id(8) counter(1) ciphertext
     RTP          header [extension] payload MKI(16) 00000000
+
+and of 2026 (published, seen in five datagrams):
+
+    chain        ChannelData with a relay header, its body, { head [priority(1)] [length(2)] body } ...; the head of
+                 another packet is a relay header again, stream(2), or count(1) and as many secondary streams
+    RTP          in a group: ... MKI(2) 00000020; one-to-one: ... MKI(2) [roll-over counter(4)] tag(4 audio, 10 video)
+    MKI          roll and ratchet(2) participant(4) 00 participant(4) 0000000000, its first two bytes, or as a control
+                 message's key id its first eight
 """
 
 import struct
@@ -30,11 +38,15 @@ FLAGS = {
     "priority": (2, 0x08, "B"), "participant": (2, 0x04, "8s"), "streams": (2, 0x02, "list"),
     "stream": (2, 0x01, "H"),
 }
-ORDER = ("attr", "stream", "streams", "participant", "base_stream", "priority", "probe", "version", "length",
-         "counter", "stats", "link", "links", "state")
+ORDER = ("attr", "stream", "streams", "participant", "base_stream", "priority", "transition_count", "probe", "version",
+         "length", "counter", "stats", "link", "links", "state", "transition_streams")
 NAMES = {"attr": "attr", "stream": "stream", "streams": "secondary_stream", "participant": "participant",
-         "priority": "priority", "probe": "probe_group", "version": "session_version",
-         "counter": "counter", "link": "link", "state": "state"}
+         "base_stream": "base_stream", "priority": "priority", "transition_count": "transition_stream.count",
+         "probe": "probe_group", "version": "session_version", "length": "packet_length", "counter": "counter",
+         "link": "link", "links": "secondary_link", "state": "state", "transition_streams": "transition_stream"}
+# what 2026 makes of bits that mean otherwise in 2023: a priority's bit without its byte (where there is no stream), a
+# count of the streams behind the header in the priority's place
+BITS_2026 = {"no_priority": (2, 0x08), "transition_count": (2, 0x08), "transition_streams": (1, 0x08)}
 STATS = ("echoed_counter", "clock", "hold", "received", "sent", "bandwidth")
 
 
@@ -43,42 +55,90 @@ def _encode(name, value):
         return struct.pack(f"!B{len(value)}H", len(value), *value)
     if name == "stats":
         return struct.pack("!6H", *value)
-    kind = {"base_stream": "H", "state": "B"}.get(name) or FLAGS[name][2]
+    if name == "transition_streams":
+        return struct.pack(f"!{len(value)}H", *value)
+    kind = {"base_stream": "H", "state": "B", "transition_count": "B"}.get(name) or FLAGS[name][2]
     return struct.pack("!" + kind, value)
 
 
+def _shown(name, value):
+    """{display-filter name: values} of a field of the header."""
+    if name == "stats":
+        return {f"quickrelay.stats.{key}": [v] for key, v in zip(STATS, value)}
+    value = value.hex() if isinstance(value, bytes) else value
+    return {"quickrelay." + NAMES[name]: value if isinstance(value, list) else [value]}
+
+
+def _header(given):
+    """(bytes, fields) from the flags on, of what relay() is given."""
+    flags = [0, 0]
+    for name in given:
+        which, bit, *_ = FLAGS.get(name) or BITS_2026.get(name) or (1, 0)
+        flags[which - 1] |= bit
+    if "stats" in given:
+        flags[0] |= FLAGS["counter"][1]
+    header, fields = bytes(flags), {"quickrelay.flags1": [flags[0]], "quickrelay.flags2": [flags[1]]}
+    for name in ORDER:
+        if name in given:
+            header += _encode(name, given[name])
+            fields.update(_shown(name, given[name]))
+    return header, fields
+
+
 def relay(body, channel=CHANNEL, generation="modern", **given):
-    """ChannelData with a relay header before `body`. Keywords: FLAGS, base_stream, state.
+    """ChannelData with a relay header before `body`. Keywords: FLAGS, BITS_2026, base_stream, state.
 
     A bare bit is given as True. Statistics set the counter's bit too, as all real ones do.
     """
-    flags = [0, 0]
-    for name in given:
-        if name in FLAGS:
-            which, bit, _ = FLAGS[name]
-            flags[which - 1] |= bit
-    if "stats" in given:
-        flags[0] |= FLAGS["counter"][1]
-    header = bytes(flags)
-    fields = {"quickrelay.channel": [channel], "quickrelay.flags1": [flags[0]],
-              "quickrelay.flags2": [flags[1]]}
-    for name in ORDER:
-        if name not in given:
-            continue
-        value = given[name]
-        header += _encode(name, value)
-        if name == "stats":
-            fields.update({f"quickrelay.stats.{key}": [v] for key, v in zip(STATS, value)})
-        elif name in NAMES:
-            shown = value.hex() if isinstance(value, bytes) else value
-            fields["quickrelay." + NAMES[name]] = shown if isinstance(shown, list) else [shown]
+    header, fields = _header(given)
     content = header + body
-    fields["quickrelay.length"] = [len(content)]
     inner = truth_of(body)
-    fields.update(inner.get("fields", {}))
     return Wire(struct.pack("!HH", channel, len(content)) + content,
                 **{"kind": "quickrelay", **inner, "generation": generation, "channel": channel,
-                   "fields": fields, "link": given.get("link")})
+                   "fields": {"quickrelay.channel": [channel], "quickrelay.length": [len(content)], **fields,
+                              **inner.get("fields", {})}, "link": given.get("link")})
+
+
+# --- several packets in a datagram ----------------------------------------------------------------
+
+def full_head(own_priority=None, **given):
+    """A further packet's head with flags again; own_priority: the byte that no bit of it announces."""
+    return *_header(given), own_priority
+
+
+def stream_head(stream, own_priority=None):
+    return struct.pack("!H", stream), _shown("stream", stream), own_priority
+
+
+def count_head(streams, own_priority=None):
+    """Secondary streams alone, fewer than 16."""
+    return _encode("streams", streams), _shown("streams", streams), own_priority
+
+
+def _element(body, fields, index):
+    inner = truth_of(body)
+    return {**inner, "fields": {"quickrelay.chain": [index], **fields, **inner.get("fields", {})}}
+
+
+def chain(body, *others, channel=CHANNEL, **given):
+    """A datagram of several packets: `body` behind the header that is given, then `others`, each a body and its head.
+
+    The truth has `elements`, one a packet; the datagram is RTP if one of them is, else what the first is.
+    """
+    header, fields = _header({**given, "length": len(body)})
+    content, elements = header + body, [_element(body, fields, 0)]
+    for index, (other, (head, fields, priority)) in enumerate(others, 1):
+        if priority is not None:
+            head, fields = head + bytes([priority]), {**fields, **_shown("priority", priority)}
+        if index < len(others):
+            head, fields = head + struct.pack("!H", len(other)), {**fields, **_shown("length", len(other))}
+        content += head + other
+        elements.append(_element(other, fields, index))
+    elements[0]["fields"].update({"quickrelay.channel": [channel], "quickrelay.length": [len(content)]})
+    media = [element for element in elements if element["kind"] == "rtp"]
+    told = (media or elements)[0]
+    return Wire(struct.pack("!HH", channel, len(content)) + content, generation="modern", channel=channel,
+                kind=told["kind"], elements=elements, **({"rtp": told["rtp"]} if media else {}))
 
 
 # --- link messages ------------------------------------------------------------------------------
@@ -200,13 +260,52 @@ def video_extension(ltr=None, frame=None, fec=None, probe=None, version=2, camer
 
 
 def rtp(payload_type, seq, timestamp, ssrc, payload, mki, marker=False, extension=None):
-    """extension: what audio_extension/video_extension give."""
-    fields = {"facetime_rtp.mki": [str(uuid.UUID(bytes=mki))]}
+    """mki: 16 bytes, or what group_trailer/tagged_trailer/named_trailer give. extension: what audio_extension/
+    video_extension give."""
+    trailer, fields = mki if isinstance(mki, tuple) else uuid_trailer(mki)
     if extension:
-        fields.update(extension[2])
-    wire = plain_rtp(payload_type, seq, timestamp, ssrc, payload + mki + bytes(4), marker,
-                     extension and extension[:2])
-    return wire.knowing(generation="modern", fields=fields)
+        fields = {**fields, **extension[2]}
+    wire = plain_rtp(payload_type, seq, timestamp, ssrc, payload + trailer, marker, extension and extension[:2])
+    return wire.knowing(generation="modern", fields=fields, payload=len(payload))
+
+
+# trailers: (bytes, fields)
+
+def uuid_trailer(mki):
+    return mki + bytes(4), {"facetime_rtp.mki": [str(uuid.UUID(bytes=mki))], "facetime_rtp.mki.end": [0]}
+
+
+def named_trailer(mki):
+    """The whole of what new_named_mki gives, in the place where 2023 has a UUID."""
+    trailer, fields = uuid_trailer(mki)
+    return trailer, {**fields, "facetime_rtp.mki.participant": [(mki[2:6] + mki[7:11]).hex()]}
+
+
+def _short(mki):
+    number = int.from_bytes(mki[:2], "big")
+    return mki[:2], {"facetime_rtp.short_mki": [number], "facetime_rtp.short_mki.roll": [number >> 4],
+                     "facetime_rtp.short_mki.ratchet": [number & 15]}
+
+
+def group_trailer(mki):
+    trailer, fields = _short(mki)
+    return trailer + struct.pack("!I", 0x20), {**fields, "facetime_rtp.mki.end": [0x20]}
+
+
+def tagged_trailer(mki, seq, rollover, tag):
+    """The roll-over counter stands in one packet of 128."""
+    trailer, fields = _short(mki)
+    if seq & 0x7F == 0:
+        trailer, fields = trailer + struct.pack("!I", rollover), {**fields, "facetime_rtp.rollover": [rollover]}
+    return trailer + tag, {**fields, "facetime_rtp.auth_tag": [tag.hex()]}
+
+
+AUDIO_TAG, VIDEO_TAG = 4, 10
+
+
+def new_named_mki(participant, roll=1, ratchet=0):
+    """16 bytes that name the participant (8 bytes)."""
+    return struct.pack("!H4sB4s5x", roll << 4 | ratchet, participant[:4], 0, participant[4:])
 
 
 def new_mki(rng):

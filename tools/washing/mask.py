@@ -169,6 +169,12 @@ class Mask:
             return value
         return self._mark(b"key id", value, 6) + bytes([value[6] & 0xF0, 0])
 
+    def named_key(self, value):
+        """A key id that names a participant, or the head of one: what tells keys of a participant apart stays."""
+        value = bytes(value)
+        named = value[2:6] if _is_mark(value[2:6]) else self._mark(b"named", value[2:6], 4)
+        return value[:2] + named + bytes(len(value) - 6)
+
     def uuid(self, value):
         value = bytes(value)
         if len(value) != 16:

@@ -8,18 +8,14 @@ fields that are known to be harmless (types, lengths, counters, times, ports, ra
 import struct
 import zlib
 
-from . import sip
+from . import modern, sip
+from .modern import u16
 
 COOKIE = b"\x21\x12\xa4\x42"
 OTHER_SERVICES = {53, 67, 68, 123, 137, 138, 500, 546, 547, 1900, 4500, 5353, 5355}     # never FaceTime's
 RELAY_PORTS = range(3478, 3498)
 MEDIA_PORTS = {*range(16384, 16388), *range(16393, 16473), *RELAY_PORTS}
 DEEPEST = 8             # messages inside of messages
-MOST_IN_LIST = 32       # of numbers that somebody lists; more are no such list
-
-
-def u16(data, at):
-    return int.from_bytes(data[at:at + 2], "big")
 
 
 def invert(data):
@@ -182,50 +178,19 @@ class Washer:
     # the modern relay
 
     def quickrelay(self, data):
-        """Channel header, flags, the fields that they bring (in this order), body; then maybe another packet."""
+        """Channel header, header, body; then maybe another packet."""
         end = min(len(data), 4 + u16(data, 2))
         if end < 6:
             return data[:4] + self.unknown(data[4:])
-        out, flags = bytearray(data), u16(data, 4)
-        chained = flags & ~0x0002 if flags & 0x0001 else flags
-        at, whole, attributes, length = self.relay_header(out, 6, end, flags, None)
-        while whole:
-            stop = end if length is None else min(end, at + length)
-            out[at:stop] = self.relay_body(data[at:stop], attributes)
-            at = stop
-            if at >= end:
-                break
-            at, whole, attributes, length = self.relay_header(out, stop, end, chained, CHAINED)
-        out[at:] = self.unknown(data[at:])
+        out = bytearray(data)
+        packets, known = modern.packets(data, end)
+        for head, stop in packets:
+            if head.participant:
+                out[head.participant:head.participant + 8] = self.mask.opaque(data[head.participant:head.participant + 8])
+            out[head.end:stop] = self.relay_body(data[head.end:stop], head.attributes) if head.whole else \
+                self.unknown(data[head.end:stop])
+        out[known:] = self.unknown(data[known:])
         return bytes(out)
-
-    def relay_header(self, out, at, end, flags, wanted):
-        """(where the body begins, whether the header is whole, attributes, the body's length if told)"""
-        attributes, length = 0, None
-        for name, bits, without, size in RELAY_FIELDS:
-            present = flags & bits == bits and not flags & without
-            if name == "base stream":
-                present = present and attributes & 0x30 == 0x10
-            elif name == "state":
-                present = present and attributes & 0x02
-            if not present or wanted and name not in wanted:
-                continue
-            if size == 0:       # a list
-                size = 1 + 2 * out[at] if at < end else 1
-                if size > 1 + 2 * MOST_IN_LIST:
-                    return at, False, attributes, length
-            if name == "length" and wanted and u16(out, at) > end - at - 2:
-                continue                            # the last packet of a chain has none
-            if at + size > end:
-                return at, False, attributes, length
-            if name == "attributes":
-                attributes = u16(out, at)
-            elif name == "participant":
-                out[at:at + 8] = self.mask.opaque(out[at:at + 8])
-            elif name == "length":
-                length = u16(out, at)
-            at += size
-        return at, True, attributes, length
 
     def relay_body(self, body, attributes):
         if attributes & 0x20:
@@ -249,7 +214,9 @@ class Washer:
         return bytes(out[:len(body)])
 
     def control(self, body):
-        return body[:2] + self.mask.key_id(body[2:10]) + body[10:11] + self.mask.opaque(body[11:])
+        key = body[2:10]
+        wash = self.mask.named_key if len(key) == 8 and modern.is_named(key) else self.mask.key_id
+        return body[:2] + wash(key) + body[10:11] + self.mask.opaque(body[11:])
 
     def link(self, body):
         out, at = bytearray(body), 20
@@ -314,14 +281,24 @@ class Washer:
             body, tail = body[:-1], body[-1:]
         else:
             tail = b""
-        if has_trailer(body):
-            return head + self.mask.opaque(body[:-20]) + self.mask.uuid(body[-20:-4]) + body[-4:] + tail
-        return head + self.mask.opaque(body) + tail
+        form, at = (None, 0) if tail else modern.trailer(data)
+        if form is None:
+            return head + self.mask.opaque(body) + tail
+        return head + self.mask.opaque(data[len(head):at]) + self.trailer(form, data[at:])
+
+    def trailer(self, form, data):
+        """Which key, and a word or a counter, stay; a tag is of the payload."""
+        if form == "uuid":
+            return self.mask.uuid(data[:16]) + data[16:]
+        if form == "named":
+            return self.mask.named_key(data[:16]) + data[16:]
+        key = len(data) if form == "group" else len(data) - (4 if len(data) < 12 else 10)
+        return data[:key] + self.mask.opaque(data[key:])
 
     def extension(self, payload_type, data):
         """Flags, number of words, the fields that the flags bring. Others' extensions have other lengths."""
         flags = u16(data, 0)
-        known = video_extension(flags, data) if payload_type in VIDEO else audio_extension(flags)
+        known = video_extension(flags, data) if payload_type in modern.VIDEO else audio_extension(flags)
         if data[:4] != LEGACY_EXTENSION and (flags >> 14 not in (1, 2) or known + 3 & ~3 != 4 + 4 * u16(data, 2)):
             return bytes(2) + data[2:4] + self.mask.opaque(data[4:])
         return data
@@ -448,12 +425,8 @@ def is_media(data, ports):
     """Whether a datagram that begins like RTP or RTCP is FaceTime's: by the trailer, or by ports and payload type."""
     if len(data) < 2 or 192 <= data[1] <= 223:
         return ports
-    return has_trailer(data) or ports and not data[0] & 15 and data[1] & 0x7F in PAYLOAD_TYPES
-
-
-def has_trailer(data):
-    """The key id, a UUID of version 4, and four zeros."""
-    return len(data) >= 20 and not any(data[-4:]) and data[-14] >> 4 == 4 and data[-12] >> 6 == 2
+    alone = len(data) >= 12 and modern.trailer(data)[0] in ("uuid", "named", "group")
+    return alone or ports and not data[0] & 15 and data[1] & 0x7F in modern.PAYLOAD_TYPES
 
 
 def audio_extension(flags):
@@ -465,7 +438,7 @@ def video_extension(flags, data):
     known = 4 + 4 * bool(flags & 2) + 4 * (flags & 1 and flags >> 14 == 2)
     if flags & 4:
         parity = data[known + 1:known + 2] == b"\0"
-        known += (6 + 2 * min(u16(data, known + 4), MOST_IN_LIST) + 3 & ~3) if parity else 4
+        known += (6 + 2 * min(u16(data, known + 4), modern.MOST_IN_LIST) + 3 & ~3) if parity else 4
     return known + 4 * bool(flags & 8)
 
 
@@ -516,23 +489,15 @@ LONGEST_QUIC_ID = 20
 REASONS = {b"Try Alternate", b"Bad Request", b"Unauthenticated", b"Unauthorized", b"Forbidden", b"Unknown Attribute",
            b"Allocation Mismatch", b"Stale Nonce", b"Wrong Credentials", b"Unsupported Transport Protocol",
            b"Allocation Quota Reached", b"Role Conflict", b"Server Error", b"Insufficient Capacity",
-           b"Unable to Find Participant"}
+           b"Unable to Find Participant", b"Idle Client"}
 CANDIDATE_TYPES = {1, 3, 5, 6, 7, 8, 9, 10, 11}
 
-VIDEO = {34, 100, 123, 126}
-PAYLOAD_TYPES = VIDEO | {0, 8, 9, 13, 20, 97, 98, 101, 104, 105, 106, 107, 108, 111, 113, 119, 121, 122, 124}
 LEGACY_EXTENSION = b"\x44\0\0\2"
 
 # RTCP packet type: bytes of the head that stay, and of each report block
 RTCP_KEPT = {200: (28, 24), 201: (8, 24), 205: (12, 0), 206: (12, 0)}
 
 # name, flags that bring it, flags that keep it away, bytes (0: a list)
-RELAY_FIELDS = [
-    ("attributes", 0x8000, 0, 2), ("stream", 0x0001, 0, 2), ("streams", 0x0002, 0, 0), ("participant", 0x0004, 0, 8),
-    ("base stream", 0x8000, 0, 2), ("priority", 0x0008, 0, 1), ("probe", 0x0010, 0, 2), ("version", 0x0020, 0, 1),
-    ("length", 0x0080, 0, 2), ("counter", 0x0200, 0x0400, 2), ("stats", 0x0400, 0, 12), ("link", 0x2000, 0, 2),
-    ("links", 0x4000, 0, 0), ("state", 0x8000, 0, 1)]
-CHAINED = {"stream", "streams", "priority", "length"}
 
 
 def fingerprint(message):
