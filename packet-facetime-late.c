@@ -74,7 +74,7 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
     if (request || wmem_map_lookup(http_checks, client))
         return;
     if (wmem_map_size(http_checks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return;
     }
     wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
