@@ -201,7 +201,7 @@ new_commnat_test(packet_info *pinfo, const ft_endpoint *device, uint32_t token)
         return NULL;
     if (wmem_map_size(commnat_tests) >= FT_MAX_NAT_TESTS) {
         if (packet)
-            packet->limit_hit = true;
+            ft_limit_met(pinfo, FT_LIMIT_NAT_TESTS);
         return NULL;
     }
 

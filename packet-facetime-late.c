@@ -74,7 +74,7 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
     if (request || wmem_map_lookup(http_checks, client))
         return;
     if (wmem_map_size(http_checks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return;
     }
     wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
@@ -328,5 +328,8 @@ proto_register_facetime_late(void)
 void
 proto_reg_handoff_facetime_late(void)
 {
-    register_postdissector(create_dissector_handle(dissect_facetime_late, proto_get_id_by_filter_name("facetime.inner")));
+    /* that goes with FaceTime where it is disabled; names don't find it */
+    const int inner = dissector_handle_get_protocol_index(find_dissector("facetime_inner"));
+
+    register_postdissector(create_dissector_handle(dissect_facetime_late, inner));
 }

@@ -49,15 +49,6 @@ static int ett_event = -1;
 static expert_field ei_events[FT_EVENT_COUNT];
 static expert_field ei_limit = EI_INIT;
 
-/* Who is behind the relay, or NULL. */
-const ft_endpoint *
-facetime_peer_of(const ft_packet *packet)
-{
-    if (packet->path != FT_PATH_RELAY)
-        return NULL;
-    return packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
-}
-
 static void
 show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
 {
@@ -186,7 +177,7 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
     }
     show_call(tree, line, tvb, pinfo, packet);
-    const ft_endpoint *peer = facetime_peer_of(packet);
+    const ft_endpoint *peer = ft_peer_of(packet);
     if (peer)
         show_peer_item(tree, tvb, peer);
     if (packet->leg && packet->path == FT_PATH_RELAY) {

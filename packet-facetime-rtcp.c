@@ -15,6 +15,7 @@
 #include "calls/media.h"
 #include "calls/quality.h"
 #include "calls/resolve.h"
+#include "calls/record.h"
 #include "stock/stock_rtp.h"
 
 void proto_register_facetime_rtcp(void);
@@ -167,6 +168,8 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     ft_call_resolve(pinfo, false);
     packet->media_setup_frame = ft_media_newest_sdp(pinfo);
     learn_rtcp(tvb, pinfo);
+    if (ft_is_lean(pinfo, tree))
+        return (int)tvb_captured_length(tvb);
     stock_set_up_media(pinfo, packet, packet->media_setup_frame);
     for (int offset = 0; offset < end;) {
         const int length = rtcp_length(tvb, offset, end);

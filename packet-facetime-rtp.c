@@ -37,6 +37,7 @@
 #include "calls/quality.h"
 #include "calls/relay.h"
 #include "calls/trailer.h"
+#include "calls/record.h"
 #include "stock/stock_rtp.h"
 #include "wire/rtp_checks.h"
 #include "wire/rtp_packet.h"
@@ -500,8 +501,11 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
         learn_quality(tvb, pinfo, packet, &rtp, codec);
-        stock_set_up_media(pinfo, packet, sdp_frame);
-        dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
+        ft_record_media(pinfo, &rtp.fixed, codec);
+        if (!ft_is_lean(pinfo, tree)) {
+            stock_set_up_media(pinfo, packet, sdp_frame);
+            dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
+        }
     }
     proto_item *item = tree ? show_own_part(tree, tvb, &rtp, codec) : NULL;
     show_damage(pinfo, item, tvb, &rtp, packet->generation);

@@ -38,6 +38,7 @@
 #include "calls/exchange.h"
 #include "calls/export.h"
 #include "calls/flow.h"
+#include "calls/grow.h"
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/packet.h"
@@ -303,7 +304,8 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 
     packet->flow = flow;
     packet->datagram = tvb;
-    packet->limit_hit = flow == NULL;
+    if (!flow)
+        ft_limit_met(pinfo, FT_LIMIT_FLOWS);
     packet->generation = generation;
     packet->path = path;
     packet->leg = flow && path == FT_PATH_DIRECT ? &flow->direct : NULL;
@@ -421,7 +423,7 @@ dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 static void
 rename_relay(packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_endpoint *peer = facetime_peer_of(packet);
+    const ft_endpoint *peer = ft_peer_of(packet);
 
     if (!peer || peer->addr.type == AT_NONE || !packet->flow)
         return;
@@ -538,6 +540,8 @@ proto_register_facetime(void)
     by_port_handle = create_dissector_handle(dissect_facetime_by_port, proto_facetime_by_port);
 
     ft_frame_init(proto_facetime);
+    ft_packet_init();
+    ft_grow_init();
     ft_evidence_init();
     ft_flow_init(handle, create_dissector_handle(dissect_facetime_tcp, proto_facetime));
     ft_exchange_init();

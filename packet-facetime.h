@@ -36,9 +36,6 @@ void facetime_forget_asked(void);
 
 /* ---- packet-facetime-line.c ---- */
 
-/* Who is behind the relay, or NULL. */
-const ft_endpoint *facetime_peer_of(const ft_packet *packet);
-
 /* A packet of the first pass met a bound: what is shown then is shown on each pass. */
 bool facetime_limit_was_met(const packet_info *pinfo);
 

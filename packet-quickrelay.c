@@ -35,6 +35,7 @@
 #include "calls/export.h"
 #include "calls/limits.h"
 #include "calls/quality.h"
+#include "calls/record.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "wire/relay_chain.h"
@@ -456,7 +457,12 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
     const ft_direction direction = ft_relay_direction(pinfo);
     ft_packet *packet = ft_packet_get(pinfo);
+    ft_record *record = ft_record_new(pinfo);
 
+    if (record && header->offset[FIELD_LINK]) {
+        record->has_link = true;
+        record->link = relay_value_of(tvb, header, FIELD_LINK);
+    }
     if (!packet)
         return;
     packet->path = FT_PATH_RELAY;
@@ -593,6 +599,8 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
             learn(tvb, pinfo, &packet->header);
         }
         dissect_body(tvb, pinfo, root, own, &packet->header, first, packet->length);
+        if (chain.count > 1)
+            ft_record_chained(pinfo, i, (uint32_t)(packet->header.end + packet->length - packet->start));
         summarize_packet(pinfo, i, &summary);
     }
     if (chain.count > 0)

@@ -6,6 +6,7 @@
  */
 #include "calls/call.h"
 #include "calls/judge.h"
+#include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/silence.h"
 
@@ -123,7 +124,7 @@ host_of(packet_info *pinfo, const address *device)
     if (known)
         return known;
     if (wmem_map_size(hosts) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return NULL;
     }
     address *kept = wmem_new0(wmem_file_scope(), address);
@@ -150,7 +151,7 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (wmem_array_get_count(calls) >= FT_MAX_CALLS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_CALLS);
         return NULL;
     }
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
@@ -178,7 +179,7 @@ put_leg(packet_info *pinfo, const ft_packet *packet, ft_call *call)
     const ft_call_span span = { packet->frame, call };
 
     if (span_total >= FT_MAX_FLOW_MOVES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_FLOW_MOVES);
         return;
     }
     span_total++;
@@ -215,11 +216,11 @@ ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
 }
 
 static void
-move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most)
+move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most, ft_limit limit)
 {
     for (unsigned i = 0; i < wmem_array_get_count(from); i++) {
         if (wmem_array_get_count(to) >= most) {
-            ft_limit_met(pinfo);
+            ft_limit_met(pinfo, limit);
             return;
         }
         wmem_array_append(to, wmem_array_index(from, i), 1);
@@ -308,12 +309,13 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_into = elder;
     younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
-    move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS);
-    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL);
-    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL);
-    move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL);
+    move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS, FT_LIMIT_EVENTS);
+    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL, FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL, FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL, FT_LIMIT_SDPS_PER_CALL);
     merge_media_counts(elder, younger);
     merge_identity(elder, younger);
+    ft_key_merge(pinfo, elder, younger);
     if (younger->mode) {
         elder->mode = younger->mode;
         elder->participants = elder->participants ? elder->participants : younger->participants;
@@ -428,7 +430,7 @@ static bool
 tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
 {
     if (prepared_total >= FT_MAX_PREPARED_FRAMES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_PREPARED_FRAMES);
         return false;
     }
     prepared_total++;
@@ -476,7 +478,7 @@ remember_preparation(packet_info *pinfo, host *known)
     }
     preparation *oldest = (preparation *)wmem_array_index(known->ring, slot);
     if (known->count > FT_MAX_PREPARATIONS && !is_old(pinfo, oldest))
-        ft_limit_met(pinfo); /* a call that comes now would have wanted it */
+        ft_limit_met(pinfo, FT_LIMIT_PREPARATIONS); /* a call that comes now would have wanted it */
     *oldest = new_one;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "calls/dialog.h"
 #include "calls/call.h"
+#include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
@@ -135,7 +136,7 @@ static sip_dialog *
 new_dialog(packet_info *pinfo, const ft_sip *sip)
 {
     if (dialog_total >= FT_MAX_CALLS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_CALLS);
         return NULL;
     }
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
@@ -179,7 +180,9 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
         return NULL;
     if (*sip->call_id && !dialog->has_call_id) {
         dialog->has_call_id = true;
-        wmem_map_insert(dialogs, wmem_strdup(wmem_file_scope(), sip->call_id), dialog);
+        char *call_id = wmem_strdup(wmem_file_scope(), sip->call_id);
+        wmem_map_insert(dialogs, call_id, dialog);
+        ft_key_call_id(pinfo, call_as_of(dialog, ft_frame_id(pinfo)), call_id);
     }
     if (way)
         wmem_map_insert(latest_at, way, dialog);
@@ -213,7 +216,7 @@ keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
         first = first ? first : *end;
     }
     if (count >= FT_MAX_BYES_PER_DIALOG) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_BYES_PER_DIALOG);
         return NULL;
     }
     *end = wmem_new0(wmem_file_scope(), sip_bye);
@@ -503,7 +506,7 @@ learn(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_message 
     message->in_call = is_in_call(pinfo, dialog, call);
     const ft_sip_verdict verdict = ft_sip_judge(&dialog->transactions, message);
     if (dialog->transactions.full)
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_INVITES_PER_DIALOG);
     call->was_answered |= dialog->transactions.answered;
     learn_remote(pinfo, call);
     learn_offer(pinfo, dialog, call, message);

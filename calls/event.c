@@ -126,7 +126,8 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     va_start(arguments, format);
     ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id, other_frame, format, arguments);
     va_end(arguments);
-    packet->limit_hit |= event == NULL;
+    if (!event)
+        ft_limit_met(pinfo, rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS);
     if (event)
         event->part = packet->part;
     return event;

@@ -55,8 +55,12 @@ ft_evidence_witness(packet_info *pinfo)
     direction_key key = { ft_source(pinfo), ft_destination(pinfo) };
     ft_witness *witness = (ft_witness *)wmem_map_lookup(witnesses, &key);
 
-    if (witness || !ft_learning(pinfo) || wmem_map_size(witnesses) >= FT_MAX_BARE_MEDIA)
+    if (witness || !ft_learning(pinfo))
         return witness;
+    if (wmem_map_size(witnesses) >= FT_MAX_BARE_MEDIA) {
+        ft_limit_note(pinfo, FT_LIMIT_BARE_MEDIA);
+        return NULL;
+    }
     key = (direction_key){ ft_endpoint_keep(&key.source), ft_endpoint_keep(&key.destination) };
     witness = wmem_new0(wmem_file_scope(), ft_witness);
     wmem_map_insert(witnesses, wmem_memdup(wmem_file_scope(), &key, sizeof key), witness);

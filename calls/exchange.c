@@ -64,7 +64,7 @@ static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
     if (exchange_total >= FT_MAX_EXCHANGES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_EXCHANGES);
         return NULL;
     }
     exchange_total++;
@@ -115,7 +115,7 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
     if (count < FT_MAX_REPEATS)
         opened = open_exchange(pinfo, key, last, fresh);
     else
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_REPEATS);
     return opened ? opened : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
@@ -247,7 +247,7 @@ ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stam
     if (!exchange || !ft_learning(pinfo) || ft_exchange_sent(exchange, stamp))
         return;
     if (!has_room_for_stamp(exchange->first)) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, sent_total >= FT_MAX_EXCHANGES ? FT_LIMIT_EXCHANGES : FT_LIMIT_REPEATS);
         return;
     }
     sent_total++;

@@ -236,7 +236,7 @@ add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *
     if (!flow->legs)
         flow->legs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_leg *), FEW);
     if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW || leg_total >= FT_MAX_LEGS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, leg_total >= FT_MAX_LEGS ? FT_LIMIT_LEGS : FT_LIMIT_LEGS_PER_FLOW);
         return NULL;
     }
     leg_total++;
@@ -288,7 +288,7 @@ device_at(packet_info *pinfo, const ft_endpoint *endpoint)
     if (known)
         return known;
     if (wmem_map_size(devices) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return NULL;
     }
     known = wmem_new0(wmem_file_scope(), device);
@@ -356,4 +356,12 @@ ft_device_of(const packet_info *pinfo)
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const ft_device_state from = state_of(pinfo, &source), to = state_of(pinfo, &destination);
     return MAX(from, to);
+}
+
+const ft_endpoint *
+ft_peer_of(const ft_packet *packet)
+{
+    if (packet->path != FT_PATH_RELAY)
+        return NULL;
+    return packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
 }

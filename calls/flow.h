@@ -104,6 +104,9 @@ ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft
  * On the first pass it is made where there is none. NULL over FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer);
 
+/* Who is behind the relay that the packet runs through; NULL elsewhere, AT_NONE where that isn't known. */
+const ft_endpoint *ft_peer_of(const ft_packet *packet);
+
 /* Devices, and what they vouch for: one that is in a call (a check, an allocation, a relay's packet) for all that FaceTime
  * sends, one that only tested its NAT for what is FaceTime's by its form. Either vouches for FT_DEVICE_VOUCHES_S after it
  * was last heard of so: tomorrow its port may be a browser's. First pass: a claim is remembered, not a device. */

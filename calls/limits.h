@@ -18,12 +18,13 @@
 #define FT_MAX_LEGS_PER_FLOW    1024    /* channels (binds) of one 5-tuple; later ones have no peer */
 #define FT_MAX_EXCHANGES        65536   /* requests waiting for or paired with an answer; later ones aren't paired */
 #define FT_MAX_REPEATS          64      /* requests with one transaction id; later ones aren't told apart */
-#define FT_MAX_STREAMS          6144    /* SSRCs followed in a file, 9.5 KiB each */
+#define FT_MAX_STREAMS          40960    /* SSRCs followed in a file, 2 KiB each, and what their packets need while they go on; later ones aren\'t */
 #define FT_MAX_MEDIA_SETUPS     8192    /* ways of media that stock RTP is told of, 4 KiB each; later ones have no name there */
 #define FT_MAX_STREAMS_PER_CALL 256     /* SSRCs of one call; later ones aren't followed */
 #define FT_MAX_SDPS_PER_CALL    64      /* SDP bodies of one call; later ones don't name its codecs */
-#define FT_MAX_SDP_CODECS       65536   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
+#define FT_MAX_SDP_CODECS       262144   /* payload types of all SDP bodies in a file; later bodies don't name codecs */
 #define FT_MAX_NAMES_PER_CALL   64      /* participants, and links, that a modern call's report names; later ones aren't */
+#define FT_MAX_KEYS_PER_CALL    128     /* what tells a call in other files, too; of later ones no key is made */
 #define FT_MAX_EVENTS           65536   /* events of one call, and findings in the media of a file; later ones are not recorded */
 #define FT_MAX_COUNTED_EVENTS   61440   /* of these, such as are only counted: the rest is kept for what is told once */
 #define FT_MAX_DEVICES          32768   /* endpoints known as FaceTime's, and ends of calls (twice as many); later ones aren't learnt */
@@ -43,11 +44,57 @@
 #define FT_MAX_SERIES           3600    /* rows of a stream's series; then a row is two seconds, four ... */
 #define FT_MAX_SECONDS          524288  /* rows of all series in a file; later seconds aren't in them */
 #define FT_MAX_PAUSES           262144  /* pauses of 150 ms and more between pictures in a file; later ones are no freezes */
-#define FT_MAX_HISTOGRAMS       8192    /* of intervals and round trips in a file, 4.3 KiB each; later streams have none */
+#define FT_MAX_HISTOGRAMS       122880    /* of intervals and round trips in a file, 8 bytes a value; later streams have none */
 #define FT_MAX_ADDRESSES        131072  /* addresses that calls reveal, in a file; later ones aren't listed */
-#define FT_MAX_SDP_BYTES        16777216 /* text of all SDP bodies in a file; later bodies aren't listed */
+#define FT_MAX_SDP_BYTES        67108864 /* text of all SDP bodies in a file; later bodies aren't listed */
 #define FT_MAX_BARE_MEDIA       4096    /* directions watched for what proves in number only; later ones are not claimed on it */
 #define FT_MAX_CHAIN            16      /* relay packets that one datagram is taken apart into; the rest is bytes */
 #define FT_MAX_NESTING          4       /* ChannelData inside ChannelData */
+
+/* What reports lack from the frame on in which a bound was first met: X(bound, text); NULL where they lack nothing. */
+#define FT_LIMITS(X) \
+    X(FLOWS, "5-tuples followed: packets of later ones are in no call") \
+    X(CALLS, "calls: packets of later ones are in no call") \
+    X(BYES_PER_DIALOG, "BYEs of a SIP dialog: whether later ones are answered isn't told") \
+    X(INVITES_PER_DIALOG, "INVITEs of a SIP dialog: what becomes of later ones isn't told") \
+    X(FLOW_MOVES, "ways put into calls: later ones stay in the call that they were in") \
+    X(MERGES, "calls found to be one, one after the other: later ones stay several") \
+    X(LEGS, "relay channels: later ones have no peer, and may be in no call") \
+    X(LEGS_PER_FLOW, "relay channels of a 5-tuple: later ones have no peer, and may be in no call") \
+    X(EXCHANGES, "requests: later ones have no round trip") \
+    X(REPEATS, "requests with one id: later ones have no round trip") \
+    X(STREAMS, "media streams: later ones are in no report; their losses, pauses and paths aren't known") \
+    X(MEDIA_SETUPS, NULL) \
+    X(STREAMS_PER_CALL, "media streams, or senders, of a call: later ones are in no report") \
+    X(SDPS_PER_CALL, "SDP bodies of a call: later ones aren't listed, and don't name codecs") \
+    X(SDP_CODECS, "payload types in SDP bodies: later bodies don't name codecs") \
+    X(NAMES_PER_CALL, "participants, or links, of a call: later ones aren't listed") \
+    X(KEYS_PER_CALL, "keys of a call: later ones aren't listed") \
+    X(EVENTS, "events of a call, or findings in media: later ones aren't told") \
+    X(COUNTED_EVENTS, "events of a call: later ones that are only counted aren't") \
+    X(DEVICES, "devices: what belongs to later ones may be in no call") \
+    X(PREPARATIONS, "packets before a device's call: the oldest are left out") \
+    X(PREPARED_FRAMES, "packets before calls: later ones are in no call") \
+    X(NAT_TESTS, NULL) \
+    X(RELAY_COUNTERS, NULL) \
+    X(RELAY_READINGS, "ways to read relay headers: packets behind later ones may be missing") \
+    X(RELAY_LINKS, "announced links: the radio of later ones isn't known") \
+    X(CONTROL_MESSAGES, NULL) \
+    X(TIES, "values that tie packets to calls: later calls may be told as several, or with another's packets") \
+    X(CLUES_OF_PACKET, NULL) \
+    X(MKIS, NULL) \
+    X(SHORT_KEYS, NULL) \
+    X(QUIC_IDS, "connection ids of QUIC: media inside of later ones may not be told") \
+    X(QUIC_IDS_PER_FLOW, "connection ids of QUIC on a 5-tuple: media inside of later ones may not be told") \
+    X(MARKS, NULL) \
+    X(SECONDS, "rows of series: later seconds aren't in them") \
+    X(PAUSES, "pauses between pictures: later ones are no freezes") \
+    X(HISTOGRAMS, "histograms of streams: later ones have no median of intervals, nor round trips") \
+    X(ADDRESSES, "addresses that calls reveal: later ones aren't listed") \
+    X(BARE_MEDIA, "directions watched for media that nothing announced: media in later ones is in no report") \
+    X(SDP_BYTES, "bytes of SDP: later bodies aren't listed")
+
+#define FT_LIMIT_ENUM(bound, text) FT_LIMIT_##bound,
+typedef enum { FT_LIMITS(FT_LIMIT_ENUM) FT_LIMIT_COUNT } ft_limit;
 
 #endif

@@ -58,7 +58,7 @@ mark_of(packet_info *pinfo)
     if (mark)
         return mark;
     if (mark_total >= FT_MAX_MARKS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_MARKS);
         return NULL;
     }
     mark_total++;
@@ -105,7 +105,7 @@ ft_clock_at(packet_info *pinfo, const address *device, bool make)
     if (known || !make)
         return known;
     if (wmem_map_size(clocks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return NULL;
     }
     address *key = wmem_new(wmem_file_scope(), address);

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/measures.h"
+#include "calls/grow.h"
 #include "calls/limits.h"
 
 static unsigned histogram_total;
@@ -24,11 +25,11 @@ ft_measure(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
 {
     if (!*histogram) {
         if (histogram_total >= FT_MAX_HISTOGRAMS) {
-            ft_limit_met(pinfo);
+            ft_limit_met(pinfo, FT_LIMIT_HISTOGRAMS);
             return;
         }
         histogram_total++;
         *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
     }
-    ft_histogram_add(*histogram, value);
+    ft_histogram_add(*histogram, value, ft_grow_of_file);
 }

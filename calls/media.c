@@ -4,6 +4,8 @@
  */
 #include "calls/media.h"
 #include "calls/call.h"
+#include "calls/grow.h"
+#include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
 #include "calls/silence.h"
@@ -131,7 +133,8 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
         return;
     if (wmem_array_get_count(packet->call->sdps) >= FT_MAX_SDPS_PER_CALL ||
         codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo, codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS ? FT_LIMIT_SDP_CODECS
+                                                                                     : FT_LIMIT_SDPS_PER_CALL);
         return;
     }
     codec_total += codecs_in(media, count);
@@ -349,7 +352,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
     if (stream)
         return stream;
     if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL || stream_total >= FT_MAX_STREAMS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo, stream_total >= FT_MAX_STREAMS ? FT_LIMIT_STREAMS : FT_LIMIT_STREAMS_PER_CALL);
         return NULL;
     }
     stream_total++;
@@ -362,6 +365,8 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
     stream->first_frame = ft_frame_id(pinfo);
     stream->first_time = stream->last_time = ft_now(pinfo);
     wmem_array_append_one(streams, stream);
+    if (!packet->ssrc_of_another)
+        ft_key_stream(pinfo, packet->call, stream);
     meet_remote(pinfo, packet, stream);
     return stream;
 }
@@ -413,7 +418,7 @@ tell_missing(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *to
 static bool
 count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
 {
-    const ft_sequence_packet told = ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest);
+    const ft_sequence_packet told = ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
     const uint8_t way = way_of(stream, packet->leg);
     const nstime_t now = ft_now(pinfo);
 
@@ -511,6 +516,7 @@ begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *r
     sighted what = { call, stream->ssrc };
 
     ft_sequence_marks(&stream->sequence, take_for_sighting, &what);
+    ft_give_back(stream->sequence.slots, stream->sequence.room * sizeof *stream->sequence.slots);
     *stream = (ft_stream){
         .ssrc = stream->ssrc,
         .outgoing = seen->outgoing,
@@ -586,7 +592,7 @@ static ft_sender *
 new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
 {
     if (wmem_array_get_count(packet->call->senders) >= FT_MAX_STREAMS_PER_CALL) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_STREAMS_PER_CALL);
         return NULL;
     }
 

@@ -140,6 +140,9 @@ typedef struct ft_call {
     unsigned      tie_breaker_count;
     ft_tie_breaker tie_breakers[FT_MAX_AGENTS]; /* of the ICE agents that were seen */
     unsigned      keys;             /* key ids of media senders */
+    wmem_array_t *key_list;         /* private to calls/key.c, as the next two; NULL if none */
+    unsigned      keys_compared;    /* how many of them best_key is the best of */
+    const char   *best_key;
     unsigned      reservations;     /* devices that hold an allocation with a token, of the call's two */
     ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */

@@ -34,11 +34,39 @@ ft_packet_end(const ft_packet *packet)
     ft_hand = packet->outer;
 }
 
+static uint32_t limit_frames[FT_LIMIT_COUNT];
+
+static void
+reset(void)
+{
+    memset(limit_frames, 0, sizeof limit_frames);
+}
+
 void
-ft_limit_met(packet_info *pinfo)
+ft_packet_init(void)
+{
+    register_init_routine(reset);
+}
+
+void
+ft_limit_note(const packet_info *pinfo, ft_limit limit)
+{
+    if (!pinfo->fd->visited && !limit_frames[limit])
+        limit_frames[limit] = ft_frame_id(pinfo);
+}
+
+uint32_t
+ft_limit_frame(ft_limit limit)
+{
+    return limit_frames[limit];
+}
+
+void
+ft_limit_met(packet_info *pinfo, ft_limit limit)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
+    ft_limit_note(pinfo, limit);
     if (packet)
         packet->limit_hit = true;
 }

@@ -8,6 +8,7 @@
 #define FT_PACKET_H
 
 #include "calls/frame.h"
+#include "calls/limits.h"
 
 struct ft_flow;
 struct ft_leg;
@@ -52,6 +53,7 @@ typedef struct ft_packet {
     struct ft_stream *stream;           /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
     uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
+    struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
@@ -64,6 +66,7 @@ typedef struct ft_packet {
     bool            begins_no_call;     /* like the relay's errors */
     bool            is_first_pass;      /* for taps: they are called when pinfo->fd->visited is set already */
     bool            seen_before;        /* the same datagram was seen at another place: nothing is learnt from it */
+    bool            ssrc_of_another;    /* RTP's SSRC was another call's before */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     ft_packet_hand  outer;              /* what was in hand before: a frame may have datagrams within datagrams */
 } ft_packet;
@@ -95,6 +98,9 @@ ft_packet_media_count(const ft_packet *packet)
     return packet->ssrc_count ? packet->ssrc_count : 1;
 }
 
+/* Once, when the front door is registered. */
+void ft_packet_init(void);
+
 /* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on every way out (FINALLY). */
 ft_packet *ft_packet_begin(packet_info *pinfo);
 
@@ -102,7 +108,13 @@ ft_packet *ft_packet_begin(packet_info *pinfo);
 void ft_packet_end(const ft_packet *packet);
 
 /* A bound of calls/limits.h was met: the packet in hand, if it has a record, carries facetime.limit. */
-void ft_limit_met(packet_info *pinfo);
+void ft_limit_met(packet_info *pinfo, ft_limit limit);
+
+/* The same without a word at the packet: reports alone tell it. First pass. */
+void ft_limit_note(const packet_info *pinfo, ft_limit limit);
+
+/* The frame in which the bound was first met in this file; 0 where it wasn't. */
+uint32_t ft_limit_frame(ft_limit limit);
 
 /* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut packet) is shown where it
  * happened and costs no more than that dissector's own part. Returns the bytes used, 0 where it refused. */

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/pictures.h"
+#include "calls/grow.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
 
@@ -67,7 +68,7 @@ static void
 keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
 {
     if (pinfo && pause_total >= FT_MAX_PAUSES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_PAUSES);
         return;
     }
     pause_total += pinfo != NULL;
@@ -115,10 +116,13 @@ median_interval(const ft_quality *quality)
     ft_histogram known = { 0 };
 
     if (quality->intervals)
-        known = *quality->intervals;
+        known = ft_histogram_copy(quality->intervals, g_realloc);
     for (unsigned i = 1; i < quality->open_count; i++)
-        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT));
-    return (int64_t)ft_histogram_at(&known, 0.5) * INTERVAL_UNIT;
+        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT),
+                         g_realloc);
+    const uint32_t median = ft_histogram_at(&known, 0.5);
+    g_free(known.entries);
+    return (int64_t)median * INTERVAL_UNIT;
 }
 
 static void
@@ -235,13 +239,13 @@ ft_picture_counts
 ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
 {
     ft_quality *whole = g_new(ft_quality, 1);   /* a copy in which all is settled */
-    ft_histogram *intervals = g_new0(ft_histogram, 1);
+    ft_histogram intervals = { 0 };
     ft_picture_counts counts = { .seen = quality->pictures };
 
     *whole = *quality;
     if (quality->intervals)
-        *intervals = *quality->intervals;
-    whole->intervals = intervals;
+        intervals = ft_histogram_copy(quality->intervals, ft_grow_of_file);
+    whole->intervals = &intervals;
     if (quality->pauses)
         whole->pauses = (ft_pause *)wmem_memdup(wmem_file_scope(), quality->pauses,
                                                 quality->pause_count * sizeof *quality->pauses);
@@ -253,7 +257,7 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
     counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
     counts.missing = whole->sequence_missing +
                      (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 - whole->sequence_seen : 0);
-    counts.median = (int64_t)ft_histogram_at(intervals, 0.5) * INTERVAL_UNIT;
+    counts.median = (int64_t)ft_histogram_at(&intervals, 0.5) * INTERVAL_UNIT;
     for (uint32_t i = 0; i < whole->pause_count; i++) {
         if (whole->pauses[i].length >= freeze_threshold(counts.median))
             wmem_array_append(freezes, &whole->pauses[i], 1);
@@ -262,7 +266,7 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
         wmem_array_sort(freezes, compare_pauses);
     if (whole->pauses)
         wmem_free(wmem_file_scope(), whole->pauses);
-    g_free(intervals);
+    ft_give_back(intervals.entries, intervals.room * sizeof *intervals.entries);
     g_free(whole);
 
     const int64_t length = quality->last_picture - quality->first_picture;

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/quality.h"
+#include "calls/grow.h"
 #include "calls/call.h"
 #include "calls/frame.h"
 #include "calls/limits.h"
@@ -49,10 +50,19 @@ typedef struct ft_call_media {
 static wmem_map_t *media_of_calls;  /* ft_call -> ft_call_media */
 static unsigned second_total;
 
+/* Streams that may still see copies, the one looked at longest ago first. */
+typedef struct awake {
+    ft_stream *stream;
+    struct awake *next;
+} awake;
+
+static awake *first_awake, *last_awake;
+
 static void
 reset(void)
 {
     second_total = 0;
+    first_awake = last_awake = NULL;
 }
 
 void
@@ -221,7 +231,7 @@ row_of(packet_info *pinfo, ft_quality *quality, uint32_t number)
     if (at > 0 && quality->seconds[at - 1].number == number)
         return &quality->seconds[at - 1];
     if (second_total >= FT_MAX_SECONDS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_SECONDS);
         return NULL;
     }
     second_total++;
@@ -435,11 +445,69 @@ learn_dscp(const packet_info *pinfo, ft_quality *quality, const ft_packet *packe
         quality->dscp[quality->dscp_count++] = (int8_t)dscp;
 }
 
+/* What knows copies is given back once a stream was silent so long that none can come; where it knows them for the call's
+ * other end in the same file, whose clock may be another, later. As streams come, a few of those that came before are looked
+ * at in turn. */
+#define COPY_KNOWN_S      120
+#define OTHER_END_KNOWN_S 3600
+#define LOOKED_AT         4
+
+static void
+stay_awake(awake *one)
+{
+    one->next = NULL;
+    if (last_awake)
+        last_awake->next = one;
+    else
+        first_awake = one;
+    last_awake = one;
+}
+
+static awake *
+take_first(void)
+{
+    awake *one = first_awake;
+
+    first_awake = one->next;
+    if (!first_awake)
+        last_awake = NULL;
+    return one;
+}
+
+static void
+forget_copies(ft_sequence *sequence)
+{
+    ft_give_back(sequence->slots, sequence->room * sizeof *sequence->slots);
+    sequence->slots = NULL;
+    sequence->room = 0;
+}
+
+static void
+let_streams_rest(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    for (unsigned i = 0; i < LOOKED_AT && first_awake; i++) {
+        awake *one = take_first();
+        const double silent = ft_seconds(&one->stream->last_time, &now);
+        if (silent > COPY_KNOWN_S && one->stream->quality)
+            forget_copies(&one->stream->quality->sequence);
+        if (silent > OTHER_END_KNOWN_S)
+            forget_copies(&one->stream->sequence);
+        else
+            stay_awake(one);
+    }
+}
+
 static ft_quality *
-new_quality(packet_info *pinfo, const ft_stream *stream, int64_t now)
+new_quality(packet_info *pinfo, ft_stream *stream, int64_t now)
 {
     ft_quality *quality = wmem_new0(wmem_file_scope(), ft_quality);
 
+    awake *one = wmem_new(wmem_file_scope(), awake);
+    one->stream = stream;
+    let_streams_rest(pinfo);
+    stay_awake(one);
     quality->outgoing = stream->outgoing;
     quality->clock = ft_clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
     quality->seconds_a_row = 1;
@@ -547,7 +615,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         quality->of_call = media_of(packet->call);
     }
     quality->last_frame = packet->frame;
-    ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest);
+    ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest, ft_grow_of_file);
     if (is_seen_twice(&number, packet->path, now)) {
         quality->seen_twice++;
         return;

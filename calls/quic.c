@@ -111,7 +111,7 @@ keep_id(packet_info *pinfo, const ft_flow *flow, ft_heading heading, const quic_
     if (place)
         *place = *new_one;
     else
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, id_total >= FT_MAX_QUIC_IDS ? FT_LIMIT_QUIC_IDS : FT_LIMIT_QUIC_IDS_PER_FLOW);
 }
 
 static void

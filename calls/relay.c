@@ -202,7 +202,7 @@ ft_relay_count(packet_info *pinfo, uint16_t counter)
     if (!flow || !ft_learning(pinfo))
         return;
     if (sent_total >= FT_MAX_RELAY_COUNTERS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_RELAY_COUNTERS);
         return;
     }
     sent_total++;
@@ -252,7 +252,7 @@ ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned re
     if (!flow || (known ? known->reading == reading : reading == 0))
         return;
     if (reading_total >= FT_MAX_RELAY_READINGS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_RELAY_READINGS);
         return;
     }
     reading_total++;
@@ -337,7 +337,7 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
     if (known && known->flow == record.flow && link_equal(&known->link, link))
         return;
     if (link_total >= FT_MAX_RELAY_LINKS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_RELAY_LINKS);
         return;
     }
     link_total++;
@@ -379,7 +379,7 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
     for (const control_message *m = newest; m; m = m->earlier)
         rounds++;
     if (rounds >= FT_MAX_REPEATS || control_total >= FT_MAX_CONTROL_MESSAGES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, control_total >= FT_MAX_CONTROL_MESSAGES ? FT_LIMIT_CONTROL_MESSAGES : FT_LIMIT_REPEATS);
         return;
     }
     control_total++;
@@ -437,7 +437,7 @@ ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
     if (!ft_learning(pinfo) || !flow_of(pinfo) || wmem_map_contains(mki_frames, &key))
         return;
     if (wmem_map_size(mki_frames) >= FT_MAX_MKIS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_MKIS);
         return;
     }
     wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
@@ -544,7 +544,7 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
     if (wmem_array_get_count(*list) < FT_MAX_NAMES_PER_CALL)
         wmem_array_append(*list, name, 1);
     else
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_NAMES_PER_CALL);
 }
 
 /* For the reports: who is at the far end, and over which links. */

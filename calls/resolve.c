@@ -8,6 +8,7 @@
  */
 #include "calls/resolve.h"
 
+#include "calls/key.h"
 #include "calls/limits.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
@@ -107,7 +108,7 @@ ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned leng
         is_handed_in(packet, what, bytes, length))
         return;
     if (packet->clue_count >= FT_MAX_CLUES_OF_PACKET) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_CLUES_OF_PACKET);
         return;
     }
 
@@ -160,7 +161,7 @@ own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
 
     if (!owner) {
         if (wmem_map_size(values) >= FT_MAX_TIES) {
-            ft_limit_met(pinfo);
+            ft_limit_met(pinfo, FT_LIMIT_TIES);
             return;
         }
         const value_key key = key_of(clue);
@@ -223,7 +224,7 @@ make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
     const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
 
     if (wmem_map_size(ends) >= 2 * FT_MAX_DEVICES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return NULL;
     }
     end_calls *made = wmem_new0(wmem_file_scope(), end_calls);
@@ -295,7 +296,7 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
 
 typedef struct {
     packet_info       *pinfo;
-    const ft_packet   *packet;
+    ft_packet         *packet;
     packet_ends        ends;
     nstime_t           now;
     bool               starts;
@@ -528,7 +529,7 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     if (!may_be_one(one, other))
         return one;
     if (MAX(one->merges, other->merges) >= FT_MAX_MERGES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_MERGES);
         return one;
     }
     return ft_call_merge(pinfo, one, other);
@@ -560,6 +561,7 @@ keep_tie_breaker(const inquiry *q, ft_call *call, const ft_packet_clue *clue)
     ft_tie_breaker *agent = &call->tie_breakers[call->tie_breaker_count++];
     memcpy(&agent->value, clue->bytes, sizeof agent->value);
     agent->sender = ft_endpoint_keep(&sender);
+    ft_key_tie_breakers(q->pinfo, call);
 }
 
 /* What the packet brought is the call's own from now on. */
@@ -576,11 +578,15 @@ keep_clues(const inquiry *q, ft_call *call)
             q->packet->leg->renewed = false;
             q->packet->leg->media_time = q->now;
         }
+        if (clue->what == FT_CLUE_SSRC)
+            q->packet->ssrc_of_another = is_new && was_anybodys;
         if (!is_new || was_anybodys)
             continue;
         if (clue->what == FT_CLUE_TIE_BREAKER)
             keep_tie_breaker(q, call, clue);
         call->keys += clue->what == FT_CLUE_KEY;
+        if (clue->what == FT_CLUE_KEY || clue->what == FT_CLUE_PARTICIPANT)
+            ft_key_bytes(q->pinfo, call, clue->what == FT_CLUE_KEY ? FT_KEY_MKI : FT_KEY_PARTICIPANT, clue->bytes);
         if (clue->what == FT_CLUE_RESERVATION && call->reservations < FT_MAX_AGENTS)
             call->reserved_by[call->reservations++] = ft_endpoint_keep(&q->ends.device);
         if (clue->what == FT_CLUE_CALL_ID) {

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/reveal.h"
+#include "calls/grow.h"
 #include "calls/frame.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
@@ -176,7 +177,7 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
     ft_reveals *known = reveals(ft_packet_get(pinfo)->call);
     if (!known->checks)
         known->checks = wmem_new0(wmem_file_scope(), ft_histogram);
-    ft_histogram_add(known->checks, (uint32_t)MIN(rtt / 100, UINT32_MAX));
+    ft_histogram_add(known->checks, (uint32_t)MIN(rtt / 100, UINT32_MAX), ft_grow_of_file);
     if (!pair->has_rtt || rtt < pair->rtt)
         pair->rtt = rtt;
     pair->has_rtt = true;
@@ -236,7 +237,7 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     if (wmem_map_contains(addresses, &key))
         return;
     if (wmem_map_size(addresses) >= FT_MAX_ADDRESSES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_ADDRESSES);
         return;
     }
     key.endpoint = ft_endpoint_keep(endpoint);
@@ -293,7 +294,7 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
         known->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sdp_text), FEW);
     length = MIN(length, MAX_SDP_TEXT);
     if (wmem_array_get_count(known->sdps) >= FT_MAX_SDPS_PER_CALL || sdp_total + length > FT_MAX_SDP_BYTES) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, sdp_total + length > FT_MAX_SDP_BYTES ? FT_LIMIT_SDP_BYTES : FT_LIMIT_SDPS_PER_CALL);
         return;
     }
     sdp_total += (unsigned)length;

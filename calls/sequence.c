@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NUMBERS 0x10000u    /* of 16 bits */
+#define FEWEST_SLOTS 8
 
 /* ---- one sequence ---- */
 
@@ -243,17 +244,41 @@ follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
     }
 }
 
-/* A number's first packet has the slot of its number, its newest twin the one half a window on: a copy is either. */
-static unsigned
-slot_number(uint16_t sequence, bool twin)
+/* A number's first packet has the place of its number, its newest twin the one half a window on: a copy is either. */
+static uint8_t
+place_of(uint16_t sequence, bool twin)
 {
-    return (sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW;
+    return (uint8_t)((sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW);
 }
 
-static ft_sequence_slot *
-slot_of(ft_sequence *stream, uint16_t sequence, bool twin)
+/* Twice as many slots; what is in them goes where its place is now. */
+static void
+widen(ft_sequence *stream, ft_grow grow)
 {
-    return &stream->slots[slot_number(sequence, twin)];
+    const unsigned before = stream->room, room = before ? 2 * before : FEWEST_SLOTS;
+
+    stream->slots = (ft_sequence_slot *)grow(stream->slots, room * sizeof *stream->slots);
+    memset(stream->slots + before, 0, (room - before) * sizeof *stream->slots);
+    stream->room = (uint16_t)room;
+    for (unsigned i = 0; i < before; i++) {
+        ft_sequence_slot *slot = &stream->slots[i], *there = &stream->slots[slot->place % room];
+        if (slot->used && there != slot) {
+            *there = *slot;
+            slot->used = false;
+        }
+    }
+}
+
+/* Few slots serve as the whole window does as long as no two places meet. */
+static ft_sequence_slot *
+slot_for(ft_sequence *stream, uint8_t place, ft_grow grow)
+{
+    for (;;) {
+        ft_sequence_slot *slot = stream->room ? &stream->slots[place % stream->room] : NULL;
+        if (slot && (!slot->used || slot->place == place))
+            return slot;
+        widen(stream, grow);
+    }
 }
 
 static bool
@@ -273,12 +298,12 @@ count_copy(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 }
 
 ft_sequence_packet
-ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest)
+ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow grow)
 {
     ft_sequence_packet packet = { .verdict = FT_SEQUENCE_UNPROVEN };
 
-    for (int twin = 0; twin < 2; twin++) {
-        ft_sequence_slot *slot = slot_of(stream, sequence, twin);
+    for (int twin = 0; twin < 2 && stream->room; twin++) {
+        ft_sequence_slot *slot = &stream->slots[place_of(sequence, twin) % stream->room];
         if (holds(slot, sequence, digest)) {
             packet.mark = &slot->mark;
             count_copy(stream, sequence, &packet);
@@ -291,8 +316,9 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest)
     else
         try_candidate(stream, sequence, &packet);
 
-    ft_sequence_slot *slot = slot_of(stream, sequence, packet.verdict == FT_SEQUENCE_TWIN);
-    *slot = (ft_sequence_slot){ .digest = digest, .sequence = sequence, .used = true };
+    const uint8_t place = place_of(sequence, packet.verdict == FT_SEQUENCE_TWIN);
+    ft_sequence_slot *slot = slot_for(stream, place, grow);
+    *slot = (ft_sequence_slot){ .digest = digest, .sequence = sequence, .place = place, .used = true };
     packet.mark = &slot->mark;
     return packet;
 }
@@ -300,8 +326,8 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest)
 const ft_sequence_mark *
 ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest)
 {
-    for (int twin = 0; twin < 2; twin++) {
-        const ft_sequence_slot *slot = &stream->slots[slot_number(sequence, twin)];
+    for (int twin = 0; twin < 2 && stream->room; twin++) {
+        const ft_sequence_slot *slot = &stream->slots[place_of(sequence, twin) % stream->room];
         if (holds(slot, sequence, digest))
             return &slot->mark;
     }
@@ -311,7 +337,7 @@ ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest)
 void
 ft_sequence_marks(const ft_sequence *stream, ft_sequence_visitor visit, void *user)
 {
-    for (unsigned i = 0; i < FT_SEQUENCE_WINDOW; i++) {
+    for (unsigned i = 0; i < stream->room; i++) {
         if (stream->slots[i].used)
             visit(stream->slots[i].sequence, &stream->slots[i].mark, user);
     }

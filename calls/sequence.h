@@ -16,6 +16,7 @@
 #define FT_SEQUENCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FT_SEQUENCE_WINDOW      256     /* numbers in which a copy is known; more than RFC 3550 lets a packet be late */
@@ -77,23 +78,28 @@ typedef struct {
 typedef struct {
     uint32_t         digest;
     uint16_t         sequence;
+    uint8_t          place;     /* among FT_SEQUENCE_WINDOW */
     bool             used;
     ft_sequence_mark mark;
 } ft_sequence_slot;
 
-/* All zero: a stream before its first packet. About 4.3 KiB. */
+/* A block of memory, made larger: NULL makes a new one. */
+typedef void *(*ft_grow)(void *block, size_t bytes);
+
+/* All zero: a stream before its first packet. 0.3 KiB, and up to 4 KiB of slots, as its packets need them. */
 typedef struct {
     ft_sequence_run    run;             /* the believed one */
     ft_sequence_run    candidate;
     ft_sequence_run    before_leap;     /* the believed one, before its last packet leapt ahead; base 0: it didn't */
     ft_sequence_counts done;            /* of sequences that ended, and what belongs to none */
     uint64_t           cycle;           /* of the newest sequence: numbers above this are unused */
-    ft_sequence_slot   slots[FT_SEQUENCE_WINDOW];
+    uint16_t           room;            /* slots that there are: 0, 8, 16 ... FT_SEQUENCE_WINDOW */
+    ft_sequence_slot  *slots;           /* of grow's; whoever frees them sets both to zero: no copy is known any more */
 } ft_sequence;
 
 /* The stream's next packet, in order of capture. digest: of all that makes two packets the same besides the number
  * (timestamp, payload); the caller's hash, or 0 throughout where number and stream are enough. */
-ft_sequence_packet ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest);
+ft_sequence_packet ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow grow);
 
 /* The mark of the packet with this number and digest, among the latest; NULL where there is none. */
 const ft_sequence_mark *ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest);

@@ -53,7 +53,7 @@ allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
     if (!flow->allocations)
         flow->allocations = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_allocation *), FEW);
     if (wmem_array_get_count(flow->allocations) >= FT_MAX_LEGS_PER_FLOW) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_LEGS_PER_FLOW);
         return newest_allocation(flow, true);
     }
     allocation = wmem_new0(wmem_file_scope(), ft_allocation);

@@ -22,6 +22,7 @@ static int
 fresh(void **state)
 {
     (void)state;
+    free(stream.slots);
     memset(&stream, 0, sizeof stream);
     return 0;
 }
@@ -30,7 +31,7 @@ fresh(void **state)
 static ft_sequence_packet
 add(unsigned sequence)
 {
-    return ft_sequence_add(&stream, (uint16_t)sequence, sequence);
+    return ft_sequence_add(&stream, (uint16_t)sequence, sequence, realloc);
 }
 
 static void
@@ -335,7 +336,7 @@ test_same_number_later(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 65536 + 10; i++)
-        assert_int_not_equal(ft_sequence_add(&stream, (uint16_t)i, i).verdict, FT_SEQUENCE_COPY);
+        assert_int_not_equal(ft_sequence_add(&stream, (uint16_t)i, i, realloc).verdict, FT_SEQUENCE_COPY);
     expect(65546, 0, 0, 0, 0);
 }
 
@@ -359,11 +360,11 @@ test_twins(void **state)
 {
     (void)state;
     add_range(100, 10);
-    const ft_sequence_packet twin = ft_sequence_add(&stream, 109, 0xfec);
+    const ft_sequence_packet twin = ft_sequence_add(&stream, 109, 0xfec, realloc);
     assert_int_equal(twin.verdict, FT_SEQUENCE_TWIN);
     twin.mark->frame = 7;
-    assert_int_equal(ft_sequence_add(&stream, 109, 0xfec).verdict, FT_SEQUENCE_COPY);
-    assert_int_equal(ft_sequence_add(&stream, 109, 0xfec).mark->frame, 7);
+    assert_int_equal(ft_sequence_add(&stream, 109, 0xfec, realloc).verdict, FT_SEQUENCE_COPY);
+    assert_int_equal(ft_sequence_add(&stream, 109, 0xfec, realloc).mark->frame, 7);
     assert_int_equal(add(109).verdict, FT_SEQUENCE_COPY);
     add(110);
     expect(11, 0, 0, 0, 0);
@@ -413,7 +414,7 @@ test_noise(void **state)
 
     for (unsigned i = 0; i < packets; i++) {
         random = random * 1664525 + 1013904223;
-        ft_sequence_add(&stream, (uint16_t)(random >> 12 & (i & 0x1000 ? 0xff : 0xffff)), random >> 30);
+        ft_sequence_add(&stream, (uint16_t)(random >> 12 & (i & 0x1000 ? 0xff : 0xffff)), random >> 30, realloc);
     }
     const ft_sequence_counts counts = ft_sequence_count(&stream);
     assert_int_equal(counts.received + counts.strays + counts.copies + counts.twins, packets);

@@ -236,7 +236,7 @@ remember(packet_info *pinfo, wmem_array_t *known, const sender_key *key, const s
     if (!ft_learning(pinfo))
         return;
     if (key_id_total >= FT_MAX_SHORT_KEYS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_SHORT_KEYS);
         return;
     }
     key_id_total++;
@@ -341,7 +341,7 @@ ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *partici
     if (wmem_map_contains(media_frames, &key))
         return;
     if (wmem_map_size(media_frames) >= FT_MAX_SHORT_KEYS) {
-        ft_limit_met(pinfo);
+        ft_limit_met(pinfo, FT_LIMIT_SHORT_KEYS);
         return;
     }
     wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
@@ -380,8 +380,12 @@ agreement_of(packet_info *pinfo)
     ends_key key = { ft_source(pinfo), ft_destination(pinfo) };
     agreement *known = (agreement *)wmem_map_lookup(agreements, &key);
 
-    if (known || !ft_learning(pinfo) || wmem_map_size(agreements) >= FT_MAX_BARE_MEDIA)
+    if (known || !ft_learning(pinfo))
         return known;
+    if (wmem_map_size(agreements) >= FT_MAX_BARE_MEDIA) {
+        ft_limit_note(pinfo, FT_LIMIT_BARE_MEDIA);
+        return NULL;
+    }
     key = (ends_key){ ft_endpoint_keep(&key.source), ft_endpoint_keep(&key.destination) };
     known = wmem_new0(wmem_file_scope(), agreement);
     wmem_map_insert(agreements, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);

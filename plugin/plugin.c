@@ -62,11 +62,13 @@ plugin_register(void)
     static proto_plugin protocols = { register_protocols, hand_off_protocols };
     static tap_plugin reports = { register_tap_listener_facetime_reports };
     static tap_plugin streams = { register_tap_listener_facetime_streams };
+    static tap_plugin packets = { register_tap_listener_facetime_packets };
     static tap_plugin setup = { register_tap_listener_facetime_setup };
 
     proto_register_plugin(&protocols);
     tap_register_plugin(&reports);
     tap_register_plugin(&streams);
+    tap_register_plugin(&packets);
     tap_register_plugin(&setup);
 }
 

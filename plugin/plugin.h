@@ -12,6 +12,9 @@ void register_tap_listener_facetime_reports(void);
 /* -z facetime,streams */
 void register_tap_listener_facetime_streams(void);
 
+/* -z facetime,packets */
+void register_tap_listener_facetime_packets(void);
+
 /* -z facetime,pairs */
 void register_tap_listener_facetime_setup(void);
 

@@ -3,7 +3,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/report.h"
+#include "calls/key.h"
 #include "calls/media.h"
+#include "calls/record.h"
 
 /* ---- texts ---- */
 
@@ -89,15 +91,77 @@ fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, u
     }
 }
 
+static bool
+is_word(const char *rest, const char *word)
+{
+    return rest && (strcmp(rest, word) == 0 || (g_str_has_prefix(rest, word) && rest[strlen(word)] == ','));
+}
+
 const char *
 report_filter(const char *option, bool *json)
 {
     const char *rest = strchr(strchr(option, ',') + 1, ',');
 
-    *json = rest && (strcmp(rest, ",json") == 0 || g_str_has_prefix(rest, ",json,"));
-    if (*json)
+    *json = false;
+    while (is_word(rest, ",json") || is_word(rest, ",lean")) {
+        if (is_word(rest, ",json"))
+            *json = true;
+        else
+            ft_lean_ask();
         rest = strchr(rest + 1, ',');
+    }
     return rest && rest[1] ? rest + 1 : NULL;
+}
+
+/* ---- bounds that were met ---- */
+
+#define LIMIT_ROW(bound, text) { "FT_MAX_" #bound, FT_MAX_##bound, text },
+static const struct {
+    const char *name;
+    unsigned    number;
+    const char *text;
+} limits[FT_LIMIT_COUNT] = { FT_LIMITS(LIMIT_ROW) };
+
+static bool
+is_told(unsigned limit, uint32_t last_frame)
+{
+    const uint32_t frame = ft_limit_frame((ft_limit)limit);
+
+    return limits[limit].text && frame && frame <= last_frame;
+}
+
+void
+print_limits(void)
+{
+    for (unsigned i = 0; i < FT_LIMIT_COUNT; i++) {
+        if (is_told(i, UINT32_MAX))
+            printf("Incomplete from frame %u on (%s): more than %u %s\n", ft_frame_number(ft_limit_frame((ft_limit)i)),
+                   limits[i].name, limits[i].number, limits[i].text);
+    }
+}
+
+void
+json_limits(json_dumper *json, uint32_t last_frame)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < FT_LIMIT_COUNT; i++) {
+        if (!is_told(i, last_frame))
+            continue;
+        if (!any) {
+            json_dumper_set_member_name(json, "limits");
+            json_dumper_begin_array(json);
+        }
+        any = true;
+        json_dumper_begin_object(json);
+        json_string(json, "bound", limits[i].name);
+        json_number(json, "most", limits[i].number);
+        json_number(json, "frame", ft_frame_number(ft_limit_frame((ft_limit)i)));
+        json_string(json, "text", limits[i].text);
+        json_dumper_end_object(json);
+    }
+    if (any)
+        json_dumper_end_array(json);
 }
 
 /* ---- JSON ---- */
@@ -131,6 +195,17 @@ json_null(json_dumper *json, const char *name)
 {
     json_dumper_set_member_name(json, name);
     json_dumper_value_anyf(json, "null");
+}
+
+void
+json_call_key(json_dumper *json, const ft_call *call)
+{
+    const char *key = ft_key_best((ft_call *)call, UINT32_MAX);
+
+    if (key)
+        json_string(json, "call_key", key);
+    else
+        json_null(json, "call_key");
 }
 
 void

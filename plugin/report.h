@@ -20,6 +20,12 @@ typedef struct { const char *title; bool right; } table_column;
 /* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. Lives in scope. */
 const char *printable(wmem_allocator_t *scope, const char *text);
 
+/* The head of every table, below its title: which bound was met where, and what is missing from there on. */
+void print_limits(void);
+
+/* "limits" of an object that tells of packets up to this frame: those met by then; no member where there is none. */
+void json_limits(json_dumper *json, uint32_t last_frame);
+
 bool has_payload_type(const ft_stream *stream, unsigned payload_type);
 
 /* Names of the codecs that a stream uses, each once. The names live in scope, the array is the caller's. */
@@ -32,7 +38,7 @@ void print_table(const table_column *columns, unsigned column_count, const char 
 void fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
                 int least);
 
-/* Of "facetime,<report>[,json][,<filter>]": the filter, or NULL. */
+/* Of "facetime,<report>[,json][,lean][,<filter>]", these two in either order: the filter, or NULL. Asks for lean reading. */
 const char *report_filter(const char *option, bool *json);
 
 /* Members of the object in hand. Numbers have a point in every locale: microseconds, thousandths. */
@@ -40,6 +46,7 @@ void json_string(json_dumper *json, const char *name, const char *value);
 void json_number(json_dumper *json, const char *name, uint32_t value);
 void json_seconds(json_dumper *json, const char *name, double value);
 void json_decimal(json_dumper *json, const char *name, double value);
+void json_call_key(json_dumper *json, const ft_call *call); /* null where it has none */
 void json_null(json_dumper *json, const char *name);
 
 #endif

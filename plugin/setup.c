@@ -199,6 +199,7 @@ json_report(json_dumper *json, const setup_report *report, const ft_call *call)
     json_setup(json, known);
     json_pairs(json, report->scope, known, call_clock_is_good(call));
     json_addresses(json, report->scope, known);
+    json_limits(json, call->last_frame);
     json_dumper_end_object(json);
 }
 
@@ -309,10 +310,12 @@ setup_draw(void *data)
     json_dumper json = { .output_file = stdout, .flags = JSON_DUMPER_FLAGS_PRETTY_PRINT };
 
     report->scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
-    if (report->json)
+    if (report->json) {
         json_dumper_begin_array(&json);
-    else
+    } else {
         printf("\nFaceTime set-up (seconds since the call's first packet; checks of both directions; round trip: the least)\n");
+        print_limits();
+    }
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
         if (!wants(report, call))

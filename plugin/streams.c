@@ -437,6 +437,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_dumper_begin_object(json);
     json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", view->call->number);
+    json_call_key(json, view->call);
     json_number(json, "ssrc", stream->ssrc);
     json_dumper_set_member_name(json, "inside_quic");
     json_dumper_value_anyf(json, "false");
@@ -459,6 +460,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_peer_report(json, view->quality);
     json_stream_paths(json, view->quality);
     json_series(json, scope, view->quality);
+    json_limits(json, view->quality->last_frame);
     json_dumper_end_object(json);
 }
 
@@ -511,6 +513,7 @@ print_streams(const streams_report *report, wmem_array_t *found)
     fit_column(report->scope, COLUMNS, cells, rows, CODEC, 5);
     printf("\nFaceTime streams (frames as complete/incomplete/missing where packets say; fps by the media clock, least of whole "
            "seconds;\njitter (mean) and round trip (median) in ms: of stamps an upper bound; ? is inferred; - is not known)\n");
+    print_limits();
     print_table(columns, COLUMNS, cells, rows);
 }
 

@@ -7,6 +7,7 @@
 #include "plugin/setup.h"
 #include "plugin/timeline.h"
 #include "plugin/words.h"
+#include "calls/key.h"
 
 static void
 json_end(json_dumper *json, const report *wanted, const char *name, const ft_endpoint *end)
@@ -156,12 +157,28 @@ json_events(json_dumper *json, const report *wanted, const ft_call *call)
     g_ptr_array_free(events, TRUE);
 }
 
+/* What tells the call in other files, too. */
+static void
+json_keys(json_dumper *json, const ft_call *call)
+{
+    GPtrArray *keys = ft_keys(call);
+
+    json_call_key(json, call);
+    json_dumper_set_member_name(json, "keys");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < keys->len; i++)
+        json_dumper_value_string(json, (const char *)keys->pdata[i]);
+    json_dumper_end_array(json);
+    g_ptr_array_free(keys, TRUE);
+}
+
 static void
 json_call(json_dumper *json, const report *wanted, const ft_call *call)
 {
     json_dumper_begin_object(json);
     json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", call->number);
+    json_keys(json, call);
     json_string(json, "generation", ft_generation_text(call));
     json_seconds(json, "start", ft_since_start(&call->first_time));
     json_seconds(json, "duration", ft_call_duration(call));
@@ -182,6 +199,7 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     json_paths(json, call);
     json_streams(json, wanted, call);
     json_call_quality(json, wanted->scope, call);
+    json_limits(json, call->last_frame);
     if (wanted->timeline)
         json_events(json, wanted, call);
     json_dumper_end_object(json);

@@ -79,6 +79,7 @@ print_calls(const report *wanted)
     for (unsigned column = OFFER; column >= LOCAL; column--)
         fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column, column == OFFER ? 6 : 20);
     printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and facetime,pairs)\n");
+    print_limits();
     print_table(columns, COLUMNS, cells, wmem_array_get_count(rows));
     print_remarks(wanted);
 }
@@ -134,6 +135,7 @@ void
 print_timeline(const report *wanted)
 {
     printf("\nFaceTime timeline (seconds since the first frame)\n");
+    print_limits();
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
         if (!wants_call(wanted, call))

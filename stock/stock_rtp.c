@@ -138,7 +138,7 @@ stock_set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
             : is_set_up(pinfo, packet))
         return;
     if (set_up_total >= FT_MAX_MEDIA_SETUPS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo, FT_LIMIT_MEDIA_SETUPS);
         return;
     }
     set_up_total++;

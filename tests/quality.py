@@ -322,7 +322,7 @@ def sample(truth, call=1):
     media = truth.batched
     rtt = truth.rtt[0] if truth.rtt and truth.medium == "audio" else truth.trips[0] if truth.by_rtcp else None
     return {
-        "schema": 1, "call": call, "ssrc": truth.ssrc, "inside_quic": False, "direction": truth.direction,
+        "schema": 1, "call": call, "call_key": None, "ssrc": truth.ssrc, "inside_quic": False, "direction": truth.direction,
         "medium": truth.medium, "codecs": [], "payload_types": truth.payload_types, "sender": "",
         "first_frame": truth.first_frame, "last_frame": truth.last_frames[-1], "packets": truth.packets,
         "bytes": truth.bytes, "copies": truth.copies, "seen_twice": truth.seen_twice, "lost": truth.lost,

@@ -135,6 +135,24 @@ def make_capture(frames):
     return write_capture(pcap_bytes(frames))
 
 
+def part_of(capture, first, last):
+    """The path of a capture with these frames of another one, as a ring buffer would have cut it."""
+    path = stage() / f"{capture.stem}-{first}-{last}.pcapng"
+    if not path.exists():
+        subprocess.run(["editcap", "-r", capture, path, f"{first}-{last}"], check=True)
+        path.chmod(0o644)
+    return path
+
+
+def cut_to(capture, snap):
+    """The path of a capture of which only so many bytes a frame were kept."""
+    path = stage() / f"{capture.stem}-snap-{snap}.pcapng"
+    if not path.exists():
+        subprocess.run(["editcap", "-s", str(snap), capture, path], check=True)
+        path.chmod(0o644)
+    return path
+
+
 def real_capture(name):
     """The path of a capture of the folder real/; the test is skipped where the folder isn't there."""
     return _shared_capture("real", name)

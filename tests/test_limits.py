@@ -2,8 +2,10 @@
 """Each bound of calls/limits.h: in docs/limits.md, told at the packets that go beyond, all else shown."""
 
 import functools
+import json
 import re
 
+import jsonschema
 import pytest
 
 import floods
@@ -48,6 +50,33 @@ def test_packets_that_are_not_tied_to_their_call(tshark):
     for two_pass in (False, True):
         calls = tshark.rows(capture, "facetime.call", two_pass=two_pass)
         assert [n for n, row in enumerate(calls, 1) if not row["facetime.call"]] == numbers
+
+
+def test_reports_say_which_bound_was_met(tshark):
+    """In the head of each table, and in each object that reaches beyond."""
+    capture, numbers, _ = beyond("streams_per_call")
+    names = ("calls", "streams", "pairs", "timeline")
+    said = f"Incomplete from frame {numbers[0]} on (FT_MAX_STREAMS_PER_CALL): more than 256 media streams"
+    text = tshark.text(capture, "-q", *(word for name in names for word in ("-z", f"facetime,{name}")))
+    assert text.count(said) == text.count("Incomplete from") == len(names)
+    for name in names:
+        objects = json.loads(tshark.text(capture, "-q", "-z", f"facetime,{name},json"))
+        assert objects
+        for one in objects:
+            if one.get("last_frame", numbers[0]) < numbers[0]:
+                assert "limits" not in one
+                continue
+            limit, = one["limits"]
+            assert (limit["bound"], limit["most"], limit["frame"]) == ("FT_MAX_STREAMS_PER_CALL", 256, numbers[0])
+            jsonschema.validate([one], json.loads((support.ROOT / "docs" / f"{'calls' if name == 'timeline' else name}.schema.json")
+                                                  .read_text()))
+
+
+def test_every_bound_has_its_words():
+    """What reports lack beyond it; but for those of one packet."""
+    header = (support.ROOT / "calls/limits.h").read_text()
+    named = set(re.findall(r"^    X\((\w+), ", header, re.MULTILINE))
+    assert set(floods.LIMITS) - named == {"CHAIN", "NESTING", "BRANCHES_PER_DIALOG", "SERIES"}
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +127,9 @@ def test_channels_within_channels(tshark):
 
 
 def test_every_bound_has_a_flood():
-    """The last three have tests of their own; what quality remembers takes hundreds of thousands of packets."""
+    """The last four have tests of their own; what quality remembers takes hundreds of thousands of packets."""
     quality = {"MARKS", "SERIES", "SECONDS", "PAUSES", "HISTOGRAMS", "ADDRESSES", "SDP_BYTES"}
-    tested = {"BARE_MEDIA", "CHAIN", "NESTING"}
+    tested = {"BARE_MEDIA", "CHAIN", "NESTING", "KEYS_PER_CALL"}
     assert {bound for bound, *_ in floods.FLOODS.values()} | quality | tested == set(floods.LIMITS)
 
 

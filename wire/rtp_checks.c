@@ -73,7 +73,7 @@ stream_check_of(packet_info *pinfo, ft_packet *packet, uint32_t ssrc)
     if (!key.owner || check)
         return check;
     if (wmem_map_size(stream_checks) >= FT_MAX_STREAMS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo, FT_LIMIT_STREAMS);
         return NULL;
     }
     check = wmem_new0(wmem_file_scope(), stream_check);
@@ -207,7 +207,7 @@ rtp_check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp
     if (!found.is_incomplete && !found.is_gap && !found.is_fec_mismatch)
         return;
     if (finding_total >= FT_MAX_EVENTS) {
-        packet->limit_hit = true;
+        ft_limit_met(pinfo, FT_LIMIT_EVENTS);
         return;
     }
     finding_total++;

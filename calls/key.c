@@ -1,0 +1,188 @@
+/* calls/key.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/key.h"
+
+#include "calls/limits.h"
+
+#define PAIRED_STREAMS 4    /* of each direction: the first ones; a legacy call has two */
+#define HASH_DIGITS    16   /* of SHA-256 */
+
+/* Hashed when it is first asked for: most captures are only looked at. */
+typedef struct {
+    const char *text;       /* NULL until then */
+    const char *call_id;    /* of FT_KEY_CALL_ID; else NULL */
+    uint8_t     bytes[16];  /* of any other */
+    uint32_t    from_frame;
+    ft_key_kind kind;
+} call_key;
+
+#define KEY_NAME(id, name) name,
+static const char *const key_names[FT_KEY_KIND_COUNT] = { FT_KEY_KINDS(KEY_NAME) };
+
+static unsigned
+count_of(const ft_call *call)
+{
+    return call->key_list ? wmem_array_get_count(call->key_list) : 0;
+}
+
+static call_key *
+key_at(const ft_call *call, unsigned i)
+{
+    return (call_key *)wmem_array_index(call->key_list, i);
+}
+
+static bool
+is_same(const call_key *one, const call_key *other)
+{
+    return one->kind == other->kind && memcmp(one->bytes, other->bytes, sizeof one->bytes) == 0 &&
+           g_strcmp0(one->call_id, other->call_id) == 0;
+}
+
+static void
+add(const packet_info *pinfo, ft_call *call, const call_key *fresh)
+{
+    for (unsigned i = 0; i < count_of(call); i++) {
+        if (is_same(key_at(call, i), fresh))
+            return;
+    }
+    if (count_of(call) >= FT_MAX_KEYS_PER_CALL) {
+        ft_limit_note(pinfo, FT_LIMIT_KEYS_PER_CALL);
+        return;
+    }
+    if (!call->key_list)
+        call->key_list = wmem_array_sized_new(wmem_file_scope(), sizeof(call_key), FEW);
+    wmem_array_append(call->key_list, fresh, 1);
+}
+
+void
+ft_key_call_id(packet_info *pinfo, ft_call *call, const char *call_id)
+{
+    const call_key fresh = { .call_id = call_id, .from_frame = ft_frame_id(pinfo), .kind = FT_KEY_CALL_ID };
+
+    if (ft_learning(pinfo))
+        add(pinfo, call, &fresh);
+}
+
+void
+ft_key_bytes(packet_info *pinfo, ft_call *call, ft_key_kind kind, const uint8_t bytes[8])
+{
+    call_key fresh = { .from_frame = ft_frame_id(pinfo), .kind = kind };
+
+    memcpy(fresh.bytes, bytes, 8);
+    if (ft_learning(pinfo))
+        add(pinfo, call, &fresh);
+}
+
+/* Whichever way round they are seen. */
+static void
+add_pair(packet_info *pinfo, ft_call *call, ft_key_kind kind, uint64_t one, uint64_t other)
+{
+    const uint64_t pair[2] = { GUINT64_TO_BE(MIN(one, other)), GUINT64_TO_BE(MAX(one, other)) };
+    call_key fresh = { .from_frame = ft_frame_id(pinfo), .kind = kind };
+
+    memcpy(fresh.bytes, pair, sizeof fresh.bytes);
+    if (one != other && ft_learning(pinfo))
+        add(pinfo, call, &fresh);
+}
+
+void
+ft_key_tie_breakers(packet_info *pinfo, ft_call *call)
+{
+    if (call->tie_breaker_count == FT_MAX_AGENTS)
+        add_pair(pinfo, call, FT_KEY_TIE_BREAKERS, call->tie_breakers[0].value, call->tie_breakers[1].value);
+}
+
+void
+ft_key_stream(packet_info *pinfo, ft_call *call, const ft_stream *fresh)
+{
+    unsigned same = 0, others = 0;
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        same += stream->outgoing == fresh->outgoing;
+    }
+    for (unsigned i = 0; same <= PAIRED_STREAMS && i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        if (stream->outgoing != fresh->outgoing && others++ < PAIRED_STREAMS)
+            add_pair(pinfo, call, FT_KEY_SSRCS, stream->ssrc, fresh->ssrc);
+    }
+}
+
+void
+ft_key_merge(packet_info *pinfo, ft_call *elder, const ft_call *younger)
+{
+    for (unsigned i = 0; i < count_of(younger); i++) {
+        call_key moved = *key_at(younger, i);
+        moved.from_frame = ft_frame_id(pinfo);
+        add(pinfo, elder, &moved);
+    }
+    ft_key_tie_breakers(pinfo, elder);
+}
+
+static const char *
+text_of(call_key *key)
+{
+    if (!key->text) {
+        const uint8_t *data = key->call_id ? (const uint8_t *)key->call_id : key->bytes;
+        char *hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256, data,
+                                                 key->call_id ? strlen(key->call_id) : sizeof key->bytes);
+        key->text = wmem_strdup_printf(wmem_file_scope(), "%s:%.*s", key_names[key->kind], HASH_DIGITS, hash);
+        g_free(hash);
+    }
+    return key->text;
+}
+
+static int
+compare(call_key *one, call_key *other)
+{
+    return one->kind != other->kind ? (int)one->kind - (int)other->kind : strcmp(text_of(one), text_of(other));
+}
+
+/* They stand in the order of frames. */
+static const char *
+best_of(const ft_call *call, unsigned count)
+{
+    call_key *best = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        call_key *key = key_at(call, i);
+        if (!best || compare(key, best) < 0)
+            best = key;
+    }
+    return best ? text_of(best) : NULL;
+}
+
+const char *
+ft_key_best(ft_call *call, uint32_t frame)
+{
+    unsigned known = count_of(call);
+
+    while (known > 0 && key_at(call, known - 1)->from_frame > frame)
+        known--;
+    if (call->keys_compared != known) {
+        call->keys_compared = known;
+        call->best_key = best_of(call, known);
+    }
+    return call->best_key;
+}
+
+static int
+by_strength(const void *one, const void *other)
+{
+    return compare(*(call_key *const *)one, *(call_key *const *)other);
+}
+
+GPtrArray *
+ft_keys(const ft_call *call)
+{
+    GPtrArray *keys = g_ptr_array_new();
+
+    for (unsigned i = 0; i < count_of(call); i++)
+        g_ptr_array_add(keys, key_at(call, i));
+    g_ptr_array_sort(keys, by_strength);
+    for (unsigned i = 0; i < keys->len; i++)
+        keys->pdata[i] = (void *)text_of((call_key *)keys->pdata[i]);
+    return keys;
+}

@@ -1,0 +1,96 @@
+/* calls/record.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/record.h"
+
+#include <epan/tap.h>
+
+bool ft_records_wanted, ft_lean_on;
+
+ft_record *
+ft_record_new(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!ft_records_wanted || !packet)
+        return NULL;
+    ft_record *record = wmem_new0(pinfo->pool, ft_record);
+    if (packet->last_record)
+        packet->last_record->next = record;
+    else
+        packet->records = record;
+    packet->last_record = record;
+    return record;
+}
+
+void
+ft_record_media(packet_info *pinfo, const ft_rtp *rtp, const ft_codec *codec)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!ft_records_wanted || !packet)
+        return;
+    ft_record *record = packet->last_record;
+    if (!record || record->has_media)
+        record = ft_record_new(pinfo);
+    record->has_media = true;
+    record->rtp = *rtp;
+    record->codec = codec;
+}
+
+void
+ft_record_chained(packet_info *pinfo, unsigned index, uint32_t bytes)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!ft_records_wanted || !packet || !packet->last_record)
+        return;
+    packet->last_record->is_chained = true;
+    packet->last_record->index = index;
+    packet->last_record->kind = packet->kind;
+    packet->last_record->bytes = bytes;
+}
+
+/* ---- reading lean ---- */
+
+/* Those to what stock RTP and RTCP tell. */
+static bool
+has_other_listeners(void)
+{
+    static const char *const taps[] = { "rtp", "rtcp", "rtpevent", "expert" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(taps); i++) {
+        const int tap = find_tap_id(taps[i]);
+        if (tap > 0 && have_tap_listener(tap))
+            return true;
+    }
+    return false;
+}
+
+static void
+lean_reset(void *data)
+{
+    *(bool *)data = ft_lean_on = false;
+}
+
+/* The first of two passes taps nothing: what is tapped is shown for the last time. */
+static tap_packet_status
+lean_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_, tap_flags_t flags _U_)
+{
+    bool *seen = (bool *)data;
+
+    if (!*seen)
+        ft_lean_on = !has_other_listeners();
+    *seen = true;
+    return TAP_PACKET_DONT_REDRAW;
+}
+
+void
+ft_lean_ask(void)
+{
+    static bool asked, seen;
+
+    if (!asked)
+        asked = !register_tap_listener("facetime", &seen, NULL, TL_REQUIRES_NOTHING, lean_reset, lean_packet, NULL, NULL);
+}
