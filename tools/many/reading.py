@@ -45,10 +45,10 @@ class Programs:
         self.tshark, self.own = os.environ.get("TSHARK", "tshark"), "TSHARK" in os.environ
         self.environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "GLIBC_TUNABLES": TUNABLES}
         self.drop = []
-        if self.own:
-            return
         if os.geteuid() == 0:
             self.drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        if self.own:
+            return
         self.home = pathlib.Path(os.environ.get(STAGE) or self._stage())
         self.environment["WIRESHARK_CONFIG_DIR"] = str(self.home / "settings")
         if (self.home / "plugins").is_dir():
@@ -195,12 +195,13 @@ def moment(seconds):
 
 
 def counts(text):
-    """Of capinfos: packets, and the times of the first and the last. Wireshark takes texts, too, and pictures: no captures."""
+    """Of capinfos: packets, and the times of the first and the last. Wireshark takes texts and pictures, too, as one packet at no
+    time."""
     row = text.splitlines()[-1].split(",") if "\n" in text else []
     if len(row) != 5 or not row[2].isdigit():
         return {}
-    if row[1].startswith("MIME"):
-        raise Failure("no capture file")
+    if row[2] == "1" and moment(row[3]) is None:
+        raise Failure("it is no capture file")
     return {"packets": int(row[2]), "first_time": moment(row[3]), "last_time": moment(row[4])}
 
 
