@@ -365,3 +365,138 @@ def test_texts_of_strangers_are_texts(store):
     assert store.db.execute("SELECT what, address, port FROM addresses WHERE call = 2 ORDER BY address").fetchall() == [
         ("local", "192.0.2.1", 5), ("remote", "2001:db8::1", 7), ("'); DROP TABLE calls; --", "2001:db8::2", None)]
     assert [row[0] for row in store.db.execute("SELECT call FROM calls_by_address WHERE address = '2001:db8::2'")] == [1, 2]
+
+
+@pytest.mark.parametrize("name, size", [("two-calls-one-relay", 60), ("modern-call", 50)])
+def test_a_ring_buffers_files_have_the_calls_of_the_whole(tshark, program, name, size, tmp_path):
+    """Cut in the middle of the calls: their parts are known by their keys."""
+    subprocess.run(["editcap", "-c", str(size), path_of(name), tmp_path / "part.pcapng"], check=True)
+    many(tmp_path, "--db", tmp_path / "calls.db", "--quiet", tshark=program)
+    whole = told(tshark, path_of(name))[1]
+    assert ask(tmp_path / "calls.db", "SELECT parts, local, remote, start_time, \"end\" FROM joined_calls ORDER BY local") == sorted(
+        (2, c["local"], c["remote"], c["start_time"], c.get("end")) for c in whole)
+
+
+# Hosts
+
+SETTINGS = """Port 2222
+ListenAddress {address}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile none
+PermitRootLogin yes
+StrictModes no
+UsePAM no
+"""
+SSH = ("ssh -F none -p 2222 -i {folder}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
+       "-o BatchMode=yes -o ConnectTimeout=2 -o ServerAliveInterval=1 -o ServerAliveCountMax=2")
+# Slow, and tells of each file what its bytes add up to; each start is a line in `log`.
+SLOW = """#!/bin/sh
+case "$*" in --version) echo "TShark 4.0.17"; exit ;; -G*) printf 'facetime.so\\t0.1.0\\tdissector\\t/x\\n'; exit ;; esac
+n=$(cksum | cut -d' ' -f1); ip -4 -o addr show to 10.77/16 | sed 's/.*inet \\([0-9.]*\\).*/\\1/' >>{folder}/log; sleep 1
+c='"call": 1, "keys": ["callid:'$n'"], "packets": '$n', "first_frame": 1, "duration": 1, "local": "192.0.2.1:1"'
+printf '[\\n  {{\\n%s, "streams": []\\n  }}\\n]\\n[\\n  {{\\n%s, "events": []\\n  }}\\n]\\n' "$c" "$c"
+"""
+
+
+class Hosts:
+    """Three network namespaces with an sshd each, at the ends of cables to a fourth, `holder`'s."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, []
+        for key in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+        os.makedirs("/run/sshd", exist_ok=True)
+        self.holder = self._namespace()
+        self.hosts = [self._host(number) for number in (1, 2, 3)]
+        (folder / "hosts").write_text("".join(f"1/10.77.{number}.2\n" for number in (1, 2, 3)))
+
+    def _namespace(self):
+        process = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up && echo && exec sleep 600"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.processes.append(process)
+        if not process.stdout.readline():
+            self.end()
+            pytest.skip("network namespaces aren't allowed here")
+        return process
+
+    def inside(self, process, *command):
+        return ["nsenter", f"--target={process.pid}", "--net", *map(str, command)]
+
+    def _host(self, number):
+        process, near, far = self._namespace(), f"10.77.{number}.1/24", f"10.77.{number}.2"
+        done = [subprocess.run(self.inside(where, "ip", *command.split()), capture_output=True) for where, command in (
+            (self.holder, f"link add h{number} type veth peer name h0 netns {process.pid}"),
+            (self.holder, f"addr add {near} dev h{number}"), (self.holder, f"link set h{number} up"),
+            (process, f"addr add {far}/24 dev h0"), (process, "link set h0 up"))]
+        if any(one.returncode for one in done):
+            self.end()
+            pytest.skip("no pair of interfaces in a network namespace")
+        settings = self.folder / f"sshd{number}"
+        settings.write_text(SETTINGS.format(folder=self.folder, address=far))
+        self.processes.append(subprocess.Popen(self.inside(process, shutil.which("sshd", path=SBIN), "-D", "-e", "-f", settings),
+                                               stderr=subprocess.DEVNULL, start_new_session=True))
+        return process
+
+    def kill(self, number):
+        """All at once, and the cable: nobody says goodbye."""
+        subprocess.run(self.inside(self.holder, "ip", "link", "del", f"h{number}"), check=True)
+        space = os.readlink(f"/proc/{self.hosts[number - 1].pid}/ns/net")
+        for process in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if process.isdigit() and os.readlink(f"/proc/{process}/ns/net") == space:
+                    os.kill(int(process), signal.SIGKILL)
+
+    def end(self):
+        for process in reversed(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+SBIN = os.environ["PATH"] + ":/usr/sbin:/sbin"
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    missing = [tool for tool in ("sshd", "ssh", "ssh-keygen", "ip", "unshare", "nsenter") if not shutil.which(tool, path=SBIN)]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not here (packages openssh-server, iproute2)")
+    if os.geteuid() != 0:
+        pytest.skip("sshd needs root")
+    hosts = Hosts(tmp_path)
+    yield hosts
+    hosts.end()
+
+
+@pytest.mark.parametrize("files", ["shared", "copied"])
+def test_a_host_that_dies_loses_nothing_and_doubles_nothing(hosts, files, tmp_path):
+    if files == "copied" and not shutil.which("rsync"):
+        pytest.skip("no rsync")
+    captures = tmp_path / "captures"
+    captures.mkdir()
+    for number in range(6):
+        (captures / f"{number} '\n.pcap").write_bytes(support.pcap_bytes(
+            [support.Datagram("10.0.0.1", 40000, "10.0.0.2", 9, bytes([number]))]))
+    slow = tmp_path / "slow"
+    slow.write_text(SLOW.format(folder=tmp_path))
+    slow.chmod(0o755)
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": SBIN}
+    command = [sys.executable, TOOL, captures, "--db", tmp_path / "calls.db", "--jobs", "1", "--sshlogin", tmp_path / "hosts",
+               *["--shared"] * (files == "shared"), "--ssh", SSH.format(folder=tmp_path), "--remote", f"env TSHARK={slow} {sys.executable} {TOOL}",
+               "--joblog", tmp_path / "joblog"]
+    process = subprocess.Popen(hosts.inside(hosts.holder, *command), env=environment, text=True, stderr=subprocess.PIPE)
+    begin, log = time.monotonic(), tmp_path / "log"
+    while time.monotonic() < begin + 60 and not (log.exists() and "10.77.2.2" in log.read_text()):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    hosts.kill(2)
+    words = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, words
+    used = log.read_text().split()
+    assert set(used) == {"10.77.1.2", "10.77.2.2", "10.77.3.2"} and len(used) >= 6, "all were at work"
+    db = tmp_path / "calls.db"
+    assert ask(db, "SELECT path, status, reason FROM files ORDER BY path") == [
+        (str(path), "ok", None) for path in sorted(captures.iterdir())]
+    assert ask(db, "SELECT count(*), count(DISTINCT call_group), min(parts) FROM joined_calls") == [(6, 6, 1)]
+    contents(db)
