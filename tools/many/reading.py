@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 MAX_WORDS = 500         # of what a program complains
 STAGE = "FACETIME_MANY_STAGE"
 TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864"      # a third of a start's price is small pages
-TAPS = ("facetime,calls,json", "facetime,timeline,json", "facetime,streams,json")
+TAPS = ("facetime,calls,json,lean", "facetime,timeline,json,lean", "facetime,streams,json,lean")
 
 # What BPF can't look into goes through: frames that aren't plain IP (VLAN tags, PPPoE, MPLS), fragments, tunnels in IP.
 PREFILTER = ("(not ip and not ip6) or icmp or icmp6 or udp portrange 16384-16403 or udp portrange 3478-3497 or tcp port 80 or "

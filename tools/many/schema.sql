@@ -94,26 +94,32 @@ CREATE INDEX events_call ON events (file_id, call);
 -- goes, is what the earliest part says: a file that begins in the middle of a call can't always tell the device from its peer.
 -- Packets are as captured: what two captures saw counts twice. keyed: 0 where nothing in the record could join it to others.
 CREATE VIEW joined_calls AS
-SELECT call_group, count(*) AS parts, min(start_time) AS start_time, last AS end_time,
-       round((julianday(last) - julianday(min(start_time))) * 86400, 3) AS duration,
-       generation, mode, local, remote, packets_of_all AS packets, relay_packets_of_all AS relay_packets,
-       direct_packets_of_all AS direct_packets, end_of_all AS "end", call_key IS NOT NULL AS keyed
-FROM (SELECT *, max(end_time) OVER joined AS last, sum(packets) OVER joined AS packets_of_all,
-             sum(relay_packets) OVER joined AS relay_packets_of_all, sum(direct_packets) OVER joined AS direct_packets_of_all,
-             max("end") OVER joined AS end_of_all
-      FROM calls WHERE is_call WINDOW joined AS (PARTITION BY call_group))
-GROUP BY call_group;        -- the other columns are those of the row with the min(): SQLite's rule
+SELECT call_group, parts, start_time, last AS end_time,
+       round((julianday(last) - julianday(start_time)) * 86400, 3) AS duration, generation, mode, local,
+       coalesce(remote, (SELECT x.remote FROM calls x WHERE x.call_group = f.call_group AND x.local = f.local
+                         AND x.remote IS NOT NULL ORDER BY x.start_time LIMIT 1),
+                (SELECT x.local FROM calls x WHERE x.call_group = f.call_group AND x.remote = f.local
+                 ORDER BY x.start_time LIMIT 1)) AS remote,
+       packets_of_all AS packets, relay_of_all AS relay_packets, direct_of_all AS direct_packets, end_of_all AS "end", keyed
+FROM (SELECT *, row_number() OVER (joined ORDER BY start_time, local, call) AS number, count(*) OVER joined AS parts,
+             max(end_time) OVER joined AS last, sum(packets) OVER joined AS packets_of_all,
+             sum(relay_packets) OVER joined AS relay_of_all, sum(direct_packets) OVER joined AS direct_of_all,
+             max("end") OVER joined AS end_of_all, max(call_key IS NOT NULL) OVER joined AS keyed
+      FROM calls WHERE is_call WINDOW joined AS (PARTITION BY call_group)) f
+WHERE number = 1;
 
 -- A stream of a joined call: one SSRC. Losses between two files aren't in it: neither file can tell them.
 CREATE VIEW joined_streams AS
-SELECT c.call_group, s.ssrc, min(c.start_time) AS start_time, s.direction, s.medium, s.sender, count(*) AS parts,
+SELECT c.call_group, s.ssrc, min(c.start_time) AS start_time, s.direction, s.medium, s.sender, count(*) AS parts,  -- of the earliest
        sum(s.packets) AS packets, sum(s.bytes) AS bytes, sum(s.copies) AS copies, sum(s.lost) AS lost,
        sum(s.relay_packets) AS relay_packets, sum(s.direct_packets) AS direct_packets
 FROM streams s JOIN calls c USING (file_id, call) WHERE c.is_call AND s.ssrc IS NOT NULL
 GROUP BY c.call_group, s.ssrc;
 
+-- Records without a key are a few packets of set-up that a file ends with: not counted as calls, where others have keys.
 CREATE VIEW calls_per_hour AS
-SELECT strftime('%Y-%m-%d %H:00', start_time) AS hour, count(*) AS calls, round(avg(duration), 1) AS mean_duration
+SELECT strftime('%Y-%m-%d %H:00', start_time) AS hour, count(*) FILTER (WHERE keyed) AS calls,
+       count(*) FILTER (WHERE NOT keyed) AS records_without_key, round(avg(duration) FILTER (WHERE keyed), 1) AS mean_duration
 FROM joined_calls GROUP BY hour ORDER BY hour;
 
 -- ... WHERE address = '203.0.113.7'
