@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -299,10 +300,47 @@ def test_a_tshark_without_the_plugin_is_no_success(stock, tmp_path):
                                         **{k: v for k, v in stock.environment.items() if k.startswith("WIRESHARK")})[1]
 
 
+# Containers
+
+def test_the_manifest_starts_the_program_as_it_can_be_started(tool):
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load((support.ROOT / "tools/kubernetes/job.yaml").read_text())
+    assert (job["apiVersion"], job["kind"], job["spec"]["completionMode"]) == ("batch/v1", "Job", "Indexed")
+    pod = job["spec"]["template"]["spec"]
+    container, = pod["containers"]
+    assert pod["restartPolicy"] == "Never" and pod["securityContext"]["runAsNonRoot"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    count, found = job["spec"]["completions"], []
+    for index in range(count):
+        arguments = [word.replace("$(JOB_COMPLETION_INDEX)", str(index)) for word in container["args"]]
+        options = tool.options_parser().parse_args(arguments)
+        found.append((options.part, options.db))
+    assert found == [((index, count), f"/results/calls-{index}.db") for index in range(count)]
+    for status, wanted in ((0, 0), (1, 1), (3, 0)):
+        words = [word.replace("facetime-many", f"sh -c 'exit {status}'") for word in container["command"]]
+        assert subprocess.run(words, check=False).returncode == wanted
+
+
+def test_the_containerfile_is_well_formed(tool):
+    text = (support.ROOT / "tools/kubernetes/Containerfile").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    steps = [step for step in "\n".join(lines).replace("\\\n", " ").splitlines() if step]
+    words = [step.split(None, 1) for step in steps]
+    assert {word for word, _ in words} <= {"FROM", "RUN", "COPY", "ENV", "USER", "ENTRYPOINT"} and words[0][0] == "FROM"
+    stages = [rest.split(" AS ")[1] for word, rest in words if word == "FROM" and " AS " in rest]
+    assert [rest.split()[0] for word, rest in words if word == "COPY" and "--from" in rest] == [f"--from={s}" for s in stages]
+    assert json.loads(words[-1][1]) == ["facetime-many"]
+    for word, rest in words:
+        if word == "RUN":
+            subprocess.run(["sh", "-n", "-c", rest], check=True)
+    packages = re.search(r"^BUILD_PACKAGES=\((.*?)\)", (support.ROOT / "tools/lib.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
+    assert set(packages.split()) <= set(" ".join(steps).split()), "what the build needs is installed"
+
+
 # Calls that several files have
 
 def call(number, *keys, end=None, start="2015-04-08T12:00:00.000000Z"):
-    return {"call": number, "keys": list(keys), "generation": "legacy", "start_time": start, "duration": 2.5, "first_frame": 1,
+    return {"call": number, "keys": list(keys), "call_key": keys[0] if keys else None, "generation": "legacy", "start_time": start, "duration": 2.5, "first_frame": 1,
             "last_frame": 9, "packets": 9, "local": "192.0.2.1:5", "remote": "[2001:db8::1]:7", "state": "media", "end": end,
             "paths": [{"path": "relay", "packets": 4}], "pairs": [], "findings": [], "events": [],
             "addresses": [{"address": "2001:db8::2", "what": "'); DROP TABLE calls; --", "frame": 3}]}
@@ -338,7 +376,8 @@ def test_calls_that_share_a_key_are_one_in_any_order(store, order):
     assert store.db.execute("SELECT call_group, parts, start_time, end_time, duration, packets, \"end\" FROM joined_calls "
                             "WHERE parts > 1").fetchall() == [
         ("k1", 3, "2015-04-08T12:00:00.000000Z", "2015-04-08T13:00:03.500000Z", 3603.5, 27, "BYE")]
-    assert store.db.execute("SELECT hour, calls FROM calls_per_hour").fetchall() == [("2015-04-08 12:00", 3)]
+    assert store.db.execute("SELECT hour, calls, records_without_key FROM calls_per_hour").fetchall() == [
+        ("2015-04-08 12:00", 2, 1)]
 
 
 def test_what_held_calls_together_may_go(store):
