@@ -134,6 +134,8 @@ def test_rows_are_what_the_taps_tell(whole, tshark, name):
     assert [call for call, yes in rows("calls", "call, is_call") if yes] == [call["call"] for call in listed]
     assert rows("streams", "t.call, ssrc, t.packets, lost, relay_packets + direct_packets") == [
         (s["call"], s["ssrc"], s["packets"], s["lost"], sum(p["packets"] for p in s["paths"])) for s in streams]
+    assert rows("streams", "relay || ':' || relay_port, relay_packets") == [next(
+        ((p["server"], p["packets"]) for p in s["paths"] if p["path"] == "relay"), (None, 0)) for s in streams]
     assert rows("findings", "call, code, text, frames") == [
         (c["call"], f["code"], f["text"], json.dumps(f["frames"], separators=(",", ":"))) for c in calls for f in c["findings"]]
     assert rows("events", "call, frame, event, text") == [

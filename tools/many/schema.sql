@@ -58,7 +58,8 @@ CREATE TABLE streams (
     lost INTEGER, reordered INTEGER, bursts INTEGER, longest_burst INTEGER, duration REAL, clock TEXT, bitrate REAL,
     pictures INTEGER, pictures_incomplete INTEGER, pictures_missing INTEGER, frame_rate REAL,
     freezes INTEGER, frozen REAL, jitter REAL, jitter_max REAL, rtt_basis TEXT, rtt REAL, rtt_p95 REAL,
-    relay_packets INTEGER, direct_packets INTEGER, relay_lost INTEGER, direct_lost INTEGER,
+    relay TEXT, relay_port INTEGER,     -- that its media went through first
+    relay_packets INTEGER, direct_packets INTEGER, relay_lost INTEGER, direct_lost INTEGER, -- lost: in the path's seconds
     json TEXT NOT NULL,
     PRIMARY KEY (file_id, stream)
 ) WITHOUT ROWID;
@@ -136,6 +137,12 @@ SELECT c.call_group, min(c.start_time) AS start_time, sum(s.packets) AS packets,
        group_concat(DISTINCT c.local) AS local, group_concat(DISTINCT c.remote) AS remote
 FROM calls c JOIN streams s USING (file_id, call) WHERE c.is_call AND s.packets
 GROUP BY c.call_group ORDER BY lost_percent DESC, frozen DESC, c.call_group;
+
+CREATE VIEW loss_by_relay AS
+SELECT s.relay, count(DISTINCT c.call_group) AS calls, sum(s.relay_packets) AS packets, sum(s.relay_lost) AS lost,
+       round(100.0 * sum(s.relay_lost) / max(1, sum(s.relay_packets) + sum(s.relay_lost)), 2) AS lost_percent
+FROM streams s JOIN calls c USING (file_id, call) WHERE c.is_call AND s.relay_packets
+GROUP BY s.relay ORDER BY lost_percent DESC, s.relay;
 
 CREATE VIEW findings_by_code AS
 SELECT x.code, x.severity, count(DISTINCT c.call_group) AS calls

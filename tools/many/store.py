@@ -53,6 +53,7 @@ def addresses_of(call, streams):
     named = [(call.get(end), end, call["first_frame"]) for end in ("local", "remote", "offer_from")]
     named += [(pair[end], f"pair's {end} end", pair["first_frame"]) for pair in call.get("pairs", ()) for end in ("local", "remote")]
     named += [(stream.get("sender"), "sender of media", stream["first_frame"]) for stream in streams]
+    named += [(p.get("server"), "relay of media", p["first_frame"]) for stream in streams for p in stream.get("paths", ())]
     named += [(one["address"], one["what"], one["frame"]) for one in call.get("addresses", ())]
     first = {}
     for address, what, frame in named:
@@ -169,6 +170,8 @@ class Store:
             freezes=None if freezes is None else len(freezes), frozen=None if freezes is None else sum(f["length"] for f in freezes),
             jitter=jitter.get("mean"), jitter_max=jitter.get("max"), rtt_basis=rtt.get("basis"), rtt=rtt.get("median"),
             rtt_p95=rtt.get("p95"), json=compact(stream))
+        servers = [p["server"] for p in stream.get("paths", ()) if p.get("server")]
+        value["relay"], value["relay_port"] = split_address(servers[0]) if servers else (None, None)
         for path in ("relay", "direct"):
             value[f"{path}_packets"] = sum(p["packets"] for p in stream.get("paths", ()) if p["path"] == path)
             lost = [r["lost"] for r in stream.get("series", ()) if r.get("path") == path]
