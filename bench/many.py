@@ -34,6 +34,7 @@ from wire import packets        # noqa: E402
 AT_A_TIME = 50
 SECONDS = 3.6                   # of media: makes about 1,000 packets a call
 LENGTH = 6.5                    # of a call, with its set-up and its end
+TLS = 895                       # bytes of a record of the background
 TOOL = ROOT / "tools" / "facetime-many"
 
 
@@ -62,8 +63,7 @@ def call_records(number):
 def write(path, calls, background=0):
     """All calls in the order of time; after each packet so many of TLS. Returns how many packets."""
     out, waiting, count = open(path, "wb"), [], 0
-    noise = packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", packets.ipv4(
-        "10.9.0.1", "10.9.0.2", 6, struct.pack("!HHIIBBHHH", 40000, 443, 1, 1, 0x50, 0x18, 1000, 0, 0) + bytes(900)))
+    sent = 1
     with out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, packets.LINKTYPE_ETHERNET))
         for number in range(calls + 1):
@@ -73,10 +73,18 @@ def write(path, calls, background=0):
             until = simulate.START * 1e6 + number * LENGTH / AT_A_TIME * 1e6 if number < calls else float("inf")
             while waiting and waiting[0][0] < until:
                 stamp, _, _, frame = heapq.heappop(waiting)
-                for data in (frame, *[noise] * background):
+                for data in (frame, *(tls(sent + n * (TLS + 5)) for n in range(background))):
                     out.write(struct.pack("<IIII", *divmod(stamp, 1_000_000), len(data), len(data)) + data)
                     count += 1
+                sent += background * (TLS + 5)
     return count
+
+
+def tls(sent):
+    """The next segment of a long TLS stream, one record each."""
+    head = struct.pack("!HHIIBBHHH", 40000, 443, sent & 0xFFFFFFFF, 1, 0x50, 0x18, 1000, 0, 0)
+    return packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", packets.ipv4(
+        "10.9.0.1", "10.9.0.2", 6, head + struct.pack("!BHH", 23, 0x0303, TLS) + bytes(TLS)))
 
 
 def measured(*command, **how):

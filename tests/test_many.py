@@ -221,6 +221,19 @@ def tool():
     return module
 
 
+@pytest.mark.skipif(not shutil.which("tcpdump"), reason="no tcpdump")
+def test_the_prefilter_leaves_what_is_on_the_usual_ports(whole, tshark, program, tmp_path):
+    """Behind VLAN tags, which BPF doesn't look into, too."""
+    names = (CALLS[0], "vlan")
+    for name in names:
+        shutil.copy(path_of(name), tmp_path)
+    many(tmp_path, "--db", tmp_path / "calls.db", "--prefilter", "--quiet", tshark=program)
+    streams = [stream for name in names for stream in json.loads(tshark.text(path_of(name), "-q", "-z", "facetime,streams,json"))]
+    assert sorted(ask(tmp_path / "calls.db", "SELECT ssrc, packets, lost FROM streams")) == sorted(
+        (s["ssrc"], s["packets"], s["lost"]) for s in streams)
+    assert ask(tmp_path / "calls.db", "SELECT DISTINCT prefilter FROM files") == [(1,)]
+
+
 # A tshark that does what a test wants
 
 FAKE = r"""#!/bin/sh
