@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 MAX_WORDS = 500         # of what a program complains
 STAGE = "FACETIME_MANY_STAGE"
 TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864"      # a third of a start's price is small pages
-TAPS = ("facetime,calls,json,lean", "facetime,timeline,json,lean", "facetime,streams,json,lean")
+TAPS = ("facetime,calls,json", "facetime,timeline,json", "facetime,streams,json")
 
 # What BPF can't look into goes through: frames that aren't plain IP (VLAN tags, PPPoE, MPLS), fragments, tunnels in IP.
 PREFILTER = ("(not ip and not ip6) or icmp or icmp6 or udp portrange 16384-16403 or udp portrange 3478-3497 or tcp port 80 or "
@@ -239,27 +239,27 @@ def _read(file, about, prefilter, timeout, take, programs):
         if not size:
             raise Failure("it is empty")
         about.update(counts(pipeline.processes["capinfos"].stdout.read().decode(errors="replace")))
-        some = hand_out(pipeline, take)
-        judge(about, pipeline, some, timeout)
+        judge(about, pipeline, timeout, *hand_out(pipeline, take))
     finally:
         watch.cancel()
         pipeline.stop()
 
 
 def hand_out(pipeline, take):
-    """How many calls there were."""
-    some = 0
+    """How many calls there were, and which bounds of the plugin's memory they say were met."""
+    some, limits = 0, {}
     lines = (line.decode("utf-8", "replace") for line in pipeline.processes["tshark"].stdout)
     try:
         for record in objects(lines):
             some += kind_of(record) == "call"
+            limits.update({limit["bound"]: limit for limit in record.get("limits", ())})
             take(kind_of(record), record)
     except json.JSONDecodeError:
         pass            # cut short, by a crash: its status says so
-    return some
+    return some, sorted(limits.values(), key=lambda limit: limit["frame"])
 
 
-def judge(about, pipeline, some, timeout):
+def judge(about, pipeline, timeout, some, limits):
     """Status and reason."""
     timed_out = pipeline.timed_out
     ends = {name: pipeline.end(name) for name in pipeline.processes}
@@ -274,5 +274,10 @@ def judge(about, pipeline, some, timeout):
     elif status or filtered or ends["capinfos"][0]:
         about["status"] = "partial" if about.get("packets") else "failed"
         about["reason"] = words or why or ends["capinfos"][1] or f"tshark ended with {status}"
+    elif limits:
+        about["status"] = "partial"
+        about["reason"] = "; ".join(f"incomplete from frame {limit['frame']} on ({limit['bound']}): more than {limit['most']} "
+                                    f"{limit['text']}" for limit in limits)
     else:
-        about["status"], about["reason"] = ("ok", None) if some else ("none", "no FaceTime in it")
+        none = "no FaceTime in it" + about["prefilter"] * ", of what the prefilter left"
+        about["status"], about["reason"] = ("ok", None) if some else ("none", none)

@@ -14,7 +14,7 @@ CREATE TABLE files (
     plugin     TEXT,                -- versions that read it
     tshark     TEXT,
     prefilter  INTEGER NOT NULL DEFAULT 0,  -- 1: frames count what the prefilter let through
-    status     TEXT NOT NULL,       -- ok, none (no FaceTime in it), partial (read up to a damage), failed
+    status     TEXT NOT NULL,       -- ok, none (no FaceTime in it), partial (up to a damage, or a bound was met), failed
     reason     TEXT
 );
 CREATE INDEX files_size ON files (size);
