@@ -4,6 +4,7 @@ equal, and what do two workers gain over one?
 
     bench/many.py                       1,000 calls, 50 at a time, about 1,000 packets each; files of 1,000 packets (an hour)
     bench/many.py --calls 100           a tenth of that
+    bench/many.py --size 10000          larger files
     bench/many.py --prefilter           also: a capture with a tenth of FaceTime, with and without the prefilter
     bench/many.py --split               also: split-calls and a process a part, against one pass over the whole
 
@@ -111,8 +112,8 @@ def records(db):
 
 
 def show(what, packets_read, size, seconds, cpu):
-    print(f"{what:44} {seconds:8.1f} s {cpu:8.1f} s CPU {packets_read / seconds:10,.0f} packets/s {size / 1e6 / seconds:7.1f} MB/s",
-          flush=True)
+    print(f"{what:36} {seconds:8.1f} s {cpu:8.1f} s CPU {packets_read / seconds:10,.0f} packets/s "
+          f"{size / 1e6 / seconds:7.1f} MB/s", flush=True)
 
 
 def different(whole, parts):
@@ -126,6 +127,7 @@ def different(whole, parts):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--size", type=int, default=1000, help="packets of a file")
     parser.add_argument("--prefilter", action="store_true")
     parser.add_argument("--split", action="store_true")
     options = parser.parse_args()
@@ -137,8 +139,8 @@ def main():
         size = whole.stat().st_size
         print(f"{options.calls} calls, {count} packets, {size / 1e6:.1f} MB")
         show("one file", count, size, *many(whole, folder / "whole.db"))
-        subprocess.run(["editcap", "-F", "pcap", "-c", "1000", whole, parts / "part.pcap"], check=True)
-        print(len(list(parts.iterdir())), "files of 1,000 packets")
+        subprocess.run(["editcap", "-F", "pcap", "-c", str(options.size), whole, parts / "part.pcap"], check=True)
+        print(len(list(parts.iterdir())), f"files of {options.size:,} packets")
         alone = many(parts, folder / "one.db", "--jobs", "1")
         show("1 worker", count, size, *alone)
         both = many(parts, folder / "two.db", "--jobs", "2")
@@ -170,7 +172,8 @@ def prefilter(folder, calls):
     for name, option in (("a tenth of it FaceTime", ()), ("the same with --prefilter", ("--prefilter",))):
         show(name, count, size, *many(mixed, folder / f"mixed{len(option)}.db", *option))
     plain, filtered = (records(folder / f"mixed{n}.db") for n in (0, 1))
-    print("with and without the prefilter: rows that differ:", different(plain[0], filtered[0]) + different(plain[1], filtered[1]))
+    print("with and without the prefilter: rows that differ:",
+          different(plain[0], filtered[0]) + different(plain[1], filtered[1]))
 
 
 if __name__ == "__main__":

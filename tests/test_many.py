@@ -36,7 +36,8 @@ TABLES = {"files": "sha256, size, packets, first_time, last_time, status, reason
 
 def many(*arguments, tshark, status=0, **environment):
     """What it says on standard output and error."""
-    done = subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=support.TIME_LIMIT,
+    done = subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=support.TIME_LIMIT,
                           env={**os.environ, "TSHARK": str(tshark), "TMPDIR": str(support.stage()), **environment})
     assert status in (None, done.returncode), done.stdout + done.stderr
     return done.stdout, done.stderr
@@ -106,7 +107,8 @@ def test_each_file_has_a_status_and_a_reason(whole, folder):
 
 def told(tshark, capture):
     """By the taps: calls, listed calls, streams."""
-    text = tshark.text(capture, *(word for tap in ("timeline", "calls", "streams") for word in ("-z", f"facetime,{tap},json")), "-q")
+    taps = (word for tap in ("timeline", "calls", "streams") for word in ("-z", f"facetime,{tap},json"))
+    text = tshark.text(capture, "-q", *taps)
     decoder, at, arrays = json.JSONDecoder(), 0, []
     while (at := text.find("[", at)) >= 0:
         array, at = decoder.raw_decode(text, at)
@@ -365,8 +367,8 @@ def test_the_containerfile_is_well_formed(tool):
 # Calls that several files have
 
 def call(number, *keys, end=None, start="2015-04-08T12:00:00.000000Z"):
-    return {"call": number, "keys": list(keys), "call_key": keys[0] if keys else None, "generation": "legacy", "start_time": start, "duration": 2.5, "first_frame": 1,
-            "last_frame": 9, "packets": 9, "local": "192.0.2.1:5", "remote": "[2001:db8::1]:7", "state": "media", "end": end,
+    return {"call": number, "keys": list(keys), "call_key": keys[0] if keys else None, "generation": "legacy",
+            "start_time": start, "duration": 2.5, "first_frame": 1, "last_frame": 9, "packets": 9, "local": "192.0.2.1:5", "remote": "[2001:db8::1]:7", "state": "media", "end": end,
             "paths": [{"path": "relay", "packets": 4}], "pairs": [], "findings": [], "events": [],
             "addresses": [{"address": "2001:db8::2", "what": "'); DROP TABLE calls; --", "frame": 3}]}
 
@@ -439,7 +441,8 @@ def test_a_ring_buffers_files_have_the_calls_of_the_whole(tshark, program, name,
     subprocess.run(["editcap", "-c", str(size), path_of(name), tmp_path / "part.pcapng"], check=True)
     many(tmp_path, "--db", tmp_path / "calls.db", "--quiet", tshark=program)
     whole = told(tshark, path_of(name))[1]
-    assert ask(tmp_path / "calls.db", "SELECT parts, local, remote, start_time, \"end\" FROM joined_calls ORDER BY local") == sorted(
+    question = 'SELECT parts, local, remote, start_time, "end" FROM joined_calls ORDER BY local'
+    assert ask(tmp_path / "calls.db", question) == sorted(
         (2, c["local"], c["remote"], c["start_time"], c.get("end")) for c in whole)
 
 
@@ -549,7 +552,8 @@ def test_a_host_that_dies_loses_nothing_and_doubles_nothing(hosts, files, tmp_pa
     slow.chmod(0o755)
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": SBIN}
     command = [sys.executable, TOOL, captures, "--db", tmp_path / "calls.db", "--jobs", "1", "--sshlogin", tmp_path / "hosts",
-               *["--shared"] * (files == "shared"), "--ssh", SSH.format(folder=tmp_path), "--remote", f"env TSHARK={slow} {sys.executable} {TOOL}",
+               *["--shared"] * (files == "shared"), "--ssh", SSH.format(folder=tmp_path),
+               "--remote", f"env TSHARK={slow} {sys.executable} {TOOL}",
                "--joblog", tmp_path / "joblog"]
     process = subprocess.Popen(hosts.inside(hosts.holder, *command), env=environment, text=True, stderr=subprocess.PIPE)
     begin, log = time.monotonic(), tmp_path / "log"

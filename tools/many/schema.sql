@@ -111,7 +111,8 @@ WHERE number = 1;
 
 -- A stream of a joined call: one SSRC. Losses between two files aren't in it: neither file can tell them.
 CREATE VIEW joined_streams AS
-SELECT c.call_group, s.ssrc, min(c.start_time) AS start_time, s.direction, s.medium, s.sender, count(*) AS parts,  -- of the earliest
+SELECT c.call_group, s.ssrc, min(c.start_time) AS start_time, s.direction, s.medium, s.sender,     -- of the earliest part
+       count(*) AS parts,
        sum(s.packets) AS packets, sum(s.bytes) AS bytes, sum(s.copies) AS copies, sum(s.lost) AS lost,
        sum(s.relay_packets) AS relay_packets, sum(s.direct_packets) AS direct_packets
 FROM streams s JOIN calls c USING (file_id, call) WHERE c.is_call AND s.ssrc IS NOT NULL

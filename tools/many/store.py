@@ -14,8 +14,8 @@ SCHEMA = 1
 CHILDREN = ("calls", "call_keys", "streams", "pairs", "addresses", "findings", "events")
 CALL_TEXTS = ("generation", "mode", "start_time", "duration", "first_frame", "last_frame", "packets", "local", "remote",
               "offer_from", "state", "end", "end_frame", "restart_of", "clock", "capture_points", "call_key")
-STREAM_VALUES = ("ssrc", "inside_quic", "direction", "medium", "sender", "first_frame", "last_frame", "packets", "bytes", "copies",
-                 "seen_twice", "lost", "reordered", "duration", "clock", "bitrate")
+STREAM_VALUES = ("ssrc", "inside_quic", "direction", "medium", "sender", "first_frame", "last_frame", "packets", "bytes",
+                 "copies", "seen_twice", "lost", "reordered", "duration", "clock", "bitrate")
 PAIR_VALUES = ("local", "remote", "sent", "answered", "first_frame", "last_frame", "rtt", "nominated", "media_packets")
 EVENT_VALUES = ("frame", "time", "path", "event", "text", "other_frame")
 FILE_VALUES = ("sha256", "size", "packets", "first_time", "last_time", "plugin", "tshark", "prefilter", "status", "reason")
@@ -51,7 +51,8 @@ def end_time(call):
 def addresses_of(call, streams):
     """(address with port, what, frame), each once: where the call's records name one."""
     named = [(call.get(end), end, call["first_frame"]) for end in ("local", "remote", "offer_from")]
-    named += [(pair[end], f"pair's {end} end", pair["first_frame"]) for pair in call.get("pairs", ()) for end in ("local", "remote")]
+    named += [(pair[end], f"pair's {end} end", pair["first_frame"])
+              for pair in call.get("pairs", ()) for end in ("local", "remote")]
     named += [(stream.get("sender"), "sender of media", stream["first_frame"]) for stream in streams]
     named += [(p.get("server"), "relay of media", p["first_frame"]) for stream in streams for p in stream.get("paths", ())]
     named += [(one["address"], one["what"], one["frame"]) for one in call.get("addresses", ())]
@@ -77,8 +78,8 @@ class Store:
 
     def known(self, path, size, mtime_ns):
         """The file of this path, where it is as it was; else None."""
-        return self.db.execute("SELECT f.id, f.sha256, f.status, f.plugin, f.prefilter FROM paths p JOIN files f ON f.id = p.file_id "
-                               "WHERE p.path = ? AND p.size = ? AND p.mtime_ns = ?", (name_of(path), size, mtime_ns)).fetchone()
+        return self.db.execute("SELECT f.id, f.sha256, f.status, f.plugin, f.prefilter FROM paths p "
+                               "JOIN files f ON f.id = p.file_id WHERE p.path = ? AND p.size = ? AND p.mtime_ns = ?", (name_of(path), size, mtime_ns)).fetchone()
 
     def of_size(self, size):
         """{hash: file} of that size."""
@@ -126,7 +127,8 @@ class Store:
             file = old
             self.db.execute(f"UPDATE files SET {', '.join(f'{key} = ?' for key in FILE_VALUES)} WHERE id = ?", (*values, file))
         else:
-            file = self.db.execute(f"INSERT INTO files (path, {', '.join(FILE_VALUES)}) VALUES ({', '.join('?' * (len(values) + 1))})",
+            marks = ", ".join("?" * (len(values) + 1))
+            file = self.db.execute(f"INSERT INTO files (path, {', '.join(FILE_VALUES)}) VALUES ({marks})",
                                    (name, *values)).lastrowid
         if about["sha256"]:
             self._path(path, file, about["size"], mtime_ns)
@@ -167,7 +169,8 @@ class Store:
             file_id=file, call=stream["call"], stream=number, codecs=", ".join(stream.get("codecs") or ()),
             bursts=bursts.get("count"), longest_burst=bursts.get("longest"), pictures=pictures.get("seen"),
             pictures_incomplete=pictures.get("incomplete"), pictures_missing=pictures.get("missing"), frame_rate=rate.get("mean"),
-            freezes=None if freezes is None else len(freezes), frozen=None if freezes is None else sum(f["length"] for f in freezes),
+            freezes=None if freezes is None else len(freezes),
+            frozen=None if freezes is None else sum(freeze["length"] for freeze in freezes),
             jitter=jitter.get("mean"), jitter_max=jitter.get("max"), rtt_basis=rtt.get("basis"), rtt=rtt.get("median"),
             rtt_p95=rtt.get("p95"), json=compact(stream))
         servers = [p["server"] for p in stream.get("paths", ()) if p.get("server")]
@@ -207,13 +210,14 @@ class Store:
             "JOIN calls c ON c.file_id = other.file_id AND c.call = other.call WHERE mine.file_id = ? AND mine.call = ?",
             (file, call))}
         least = min(groups, default=None)
-        self.db.executemany("UPDATE calls SET call_group = ? WHERE call_group = ?", [(least, group) for group in groups - {least}])
+        self.db.executemany("UPDATE calls SET call_group = ? WHERE call_group = ?",
+                            [(least, group) for group in groups - {least}])
 
     def _regroup(self, groups):
         """What a forgotten file may have held together is taken apart, and joined again."""
         left = [row for group in sorted(groups) for row in self.db.execute(
-            "SELECT c.file_id, c.call, coalesce((SELECT min(key) FROM call_keys k WHERE k.file_id = c.file_id AND k.call = c.call), "
-            "c.call_group) FROM calls c WHERE c.call_group = ?", (group,))]
+            "SELECT c.file_id, c.call, coalesce((SELECT min(key) FROM call_keys k WHERE k.file_id = c.file_id "
+            "AND k.call = c.call), c.call_group) FROM calls c WHERE c.call_group = ?", (group,))]
         self.db.executemany("UPDATE calls SET call_group = ? WHERE file_id = ? AND call = ?", [(g, f, c) for f, c, g in left])
         for file, call, _ in left:
             self._join(file, call)
