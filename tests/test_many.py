@@ -242,7 +242,7 @@ FAKE = r"""#!/bin/sh
 case "$*" in
 --version) echo "TShark (Wireshark) 4.0.17" ;;
 "-G plugins") printf 'facetime.so          \t%s\tdissector\t/x\n' "${FAKE_PLUGIN:-0.1.0}" ;;
-*) cat >/dev/null; eval "${FAKE_DOES:-echo '[]'}" ;;
+*) cat >/dev/null; eval "${FAKE_DOES:-true}"; printf '[]\n[]\n[]\n' ;;
 esac
 """
 
@@ -257,6 +257,8 @@ def fake(tmp_path_factory):
 
 @pytest.mark.parametrize("does, options, reason", [
     ("kill -SEGV $$", (), "tshark was ended by SIGSEGV"),
+    ("echo no such tap >&2; exit 1", (), "no such tap"),
+    ("exit 0", (), "tshark ended with 0 and without its reports"),
     ("sleep 60", ("--timeout", "1"), "no end after 1 s"),
     ("printf '[\\n  {\\n    \"call\": 1,\\n'; kill -KILL $$", (), "tshark was ended by SIGKILL"),
     ("printf '[\\n  {\\n    \"ssrc\": 1\\n  }\\n]\\n'", (), "a record can't be stored: KeyError('call')"),
@@ -283,7 +285,7 @@ def test_what_failed_is_read_again_where_asked(fake, tmp_path):
 def test_a_bound_that_was_met_is_told(fake, tmp_path):
     limit = {"bound": "FT_MAX_CALLS", "most": 9, "frame": 7, "text": "calls"}
     array = json.dumps([{**call(1), "streams": [], "limits": [limit]}], indent=2)
-    (tmp_path / "said").write_text(array)
+    (tmp_path / "said").write_text(array + "\n")
     many(path_of("ice-only"), "--db", tmp_path / "calls.db", tshark=fake, FAKE_DOES=f"cat {tmp_path}/said")
     assert ask(tmp_path / "calls.db", "SELECT status, reason FROM files") == [
         ("partial", "incomplete from frame 7 on (FT_MAX_CALLS): more than 9 calls")]
@@ -464,7 +466,7 @@ SLOW = """#!/bin/sh
 case "$*" in --version) echo "TShark 4.0.17"; exit ;; -G*) printf 'facetime.so\\t0.1.0\\tdissector\\t/x\\n'; exit ;; esac
 n=$(cksum | cut -d' ' -f1); ip -4 -o addr show to 10.77/16 | sed 's/.*inet \\([0-9.]*\\).*/\\1/' >>{folder}/log; sleep 1
 c='"call": 1, "keys": ["callid:'$n'"], "packets": '$n', "first_frame": 1, "duration": 1, "local": "192.0.2.1:1"'
-printf '[\\n  {{\\n%s, "streams": []\\n  }}\\n]\\n[\\n  {{\\n%s, "events": []\\n  }}\\n]\\n' "$c" "$c"
+printf '[\\n  {{\\n%s, "streams": []\\n  }}\\n]\\n[\\n  {{\\n%s, "events": []\\n  }}\\n]\\n[]\\n' "$c" "$c"
 """
 
 

@@ -168,11 +168,14 @@ class Pipeline:
 
 
 def objects(lines):
-    """The objects of the arrays that tshark prints one after the other, one at a time: json_dumper indents by two."""
+    """The objects of the arrays that tshark prints one after the other, one at a time (json_dumper indents by two), and None
+    where an array ends."""
     found = None
     for line in lines:
         if found is None:
             found = [line] if line.rstrip() == "  {" else None
+            if line.rstrip() in ("]", "[]"):
+                yield None
         else:
             found.append(line)
             if line.rstrip() in ("  }", "  },"):
@@ -246,20 +249,23 @@ def _read(file, about, prefilter, timeout, take, programs):
 
 
 def hand_out(pipeline, take):
-    """How many calls there were, and which bounds of the plugin's memory they say were met."""
-    some, limits = 0, {}
+    """How many reports there were, and calls; and which bounds of the plugin's memory they say were met."""
+    reports, some, limits = 0, 0, {}
     lines = (line.decode("utf-8", "replace") for line in pipeline.processes["tshark"].stdout)
     try:
         for record in objects(lines):
+            if record is None:
+                reports += 1
+                continue
             some += kind_of(record) == "call"
             limits.update({limit["bound"]: limit for limit in record.get("limits", ())})
             take(kind_of(record), record)
     except json.JSONDecodeError:
         pass            # cut short, by a crash: its status says so
-    return some, sorted(limits.values(), key=lambda limit: limit["frame"])
+    return reports, some, sorted(limits.values(), key=lambda limit: limit["frame"])
 
 
-def judge(about, pipeline, timeout, some, limits):
+def judge(about, pipeline, timeout, reports, some, limits):
     """Status and reason."""
     timed_out = pipeline.timed_out
     ends = {name: pipeline.end(name) for name in pipeline.processes}
@@ -271,6 +277,8 @@ def judge(about, pipeline, timeout, some, limits):
         about["reason"] = f"tshark was ended by {signal.Signals(-status).name}"
     elif filtered and "truncated" not in why:
         about["reason"] = f"the prefilter can't read it: {why}"
+    elif reports < len(TAPS):           # it didn't come so far as to tell anything: "no FaceTime" would be a guess
+        about["reason"] = words or f"tshark ended with {status} and without its reports"
     elif status or filtered or ends["capinfos"][0]:
         about["status"] = "partial" if about.get("packets") else "failed"
         about["reason"] = words or why or ends["capinfos"][1] or f"tshark ended with {status}"
