@@ -460,7 +460,7 @@ StrictModes no
 UsePAM no
 """
 SSH = ("ssh -F none -p 2222 -i {folder}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
-       "-o BatchMode=yes -o ConnectTimeout=2 -o ServerAliveInterval=1 -o ServerAliveCountMax=2")
+       "-o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=2 -o ServerAliveCountMax=4")
 # Slow, and tells of each file what its bytes add up to; each start is a line in `log`.
 SLOW = """#!/bin/sh
 case "$*" in --version) echo "TShark 4.0.17"; exit ;; -G*) printf 'facetime.so\\t0.1.0\\tdissector\\t/x\\n'; exit ;; esac
@@ -559,14 +559,14 @@ def test_a_host_that_dies_loses_nothing_and_doubles_nothing(hosts, files, tmp_pa
                "--joblog", tmp_path / "joblog"]
     process = subprocess.Popen(hosts.inside(hosts.holder, *command), env=environment, text=True, stderr=subprocess.PIPE)
     begin, log = time.monotonic(), tmp_path / "log"
-    while time.monotonic() < begin + 60 and not (log.exists() and "10.77.2.2" in log.read_text()):
+    while time.monotonic() < begin + 120 and not (log.exists() and "10.77.2.2" in log.read_text()):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     hosts.kill(2)
-    words = process.communicate(timeout=120)[1]
+    words = process.communicate(timeout=support.TIME_LIMIT)[1]
     assert process.returncode == 0, words
     used = log.read_text().split()
-    assert set(used) == {"10.77.1.2", "10.77.2.2", "10.77.3.2"} and len(used) >= 6, "all were at work"
+    assert "10.77.2.2" in used and len(set(used)) > 1 and len(used) >= 7, "it was at work, and its task was done again"
     db = tmp_path / "calls.db"
     assert ask(db, "SELECT path, status, reason FROM files ORDER BY path") == [
         (str(path), "ok", None) for path in sorted(captures.iterdir())]
