@@ -65,6 +65,7 @@ typedef struct {
 
 typedef struct {
     uint32_t packets, first_frame, last_frame;
+    const struct ft_flow *flow;     /* of the first packet, NULL where flows are full */
 } ft_path_use;
 
 struct ft_call_media;

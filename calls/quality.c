@@ -516,13 +516,15 @@ new_quality(packet_info *pinfo, ft_stream *stream, int64_t now)
 }
 
 static void
-learn_path(const packet_info *pinfo, ft_quality *quality, ft_path path)
+learn_path(const ft_packet *packet, ft_quality *quality)
 {
-    ft_path_use *use = &quality->paths[path & 3];
+    ft_path_use *use = &quality->paths[packet->path & 3];
 
-    if (use->packets++ == 0)
-        use->first_frame = ft_frame_id(pinfo);
-    use->last_frame = ft_frame_id(pinfo);
+    if (use->packets++ == 0) {
+        use->first_frame = packet->frame;
+        use->flow = packet->flow;
+    }
+    use->last_frame = packet->frame;
 }
 
 /* A distinct packet. */
@@ -621,7 +623,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         return;
     }
     tell_setup(pinfo, quality, facts->medium, packet->path);
-    learn_path(pinfo, quality, packet->path);
+    learn_path(packet, quality);
     learn_dscp(pinfo, quality, packet);
     if (number.verdict == FT_SEQUENCE_COPY) {
         quality->copies++;

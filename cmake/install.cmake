@@ -62,10 +62,11 @@ set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # names the libwireshark that this build fits
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "tshark, python3")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-jinja2, libjs-dygraphs")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-jinja2, libjs-dygraphs, parallel, tcpdump")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Dissectors, statistics and a profile; and tools that report
-on calls, compare two captures of one call, and wash, check and split captures.")
+on calls, compare two captures of one call, gather those of many captures in a
+database, and wash, check and split captures.")
 set(CPACK_STRIP_FILES ON)
 if(NOT USER_INSTALL)
     include(cmake/tools.cmake)

@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-set(facetime_tools call-report two-ends wash-capture check-capture split-calls)
+set(facetime_tools call-report two-ends wash-capture check-capture split-calls facetime-many)
 set(facetime_doc share/doc/wireshark-facetime)
 find_program(facetime_gzip gzip REQUIRED)
 
@@ -18,12 +18,14 @@ endfunction()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 foreach(tool ${facetime_tools})
     install(PROGRAMS tools/${tool} DESTINATION share/facetime/tools)
-    file(CREATE_LINK ../share/facetime/tools/${tool} ${CMAKE_BINARY_DIR}/bin/facetime-${tool} SYMBOLIC)
-    install(FILES ${CMAKE_BINARY_DIR}/bin/facetime-${tool} DESTINATION bin)
-    compressed(${CMAKE_CURRENT_SOURCE_DIR}/docs/man/facetime-${tool}.1 facetime-${tool}.1 share/man/man1)
+    string(REGEX REPLACE "^facetime-" "" command ${tool})
+    set(command facetime-${command})
+    file(CREATE_LINK ../share/facetime/tools/${tool} ${CMAKE_BINARY_DIR}/bin/${command} SYMBOLIC)
+    install(FILES ${CMAKE_BINARY_DIR}/bin/${command} DESTINATION bin)
+    compressed(${CMAKE_CURRENT_SOURCE_DIR}/docs/man/${command}.1 ${command}.1 share/man/man1)
 endforeach()
 install(FILES tools/lib.sh DESTINATION share/facetime/tools)
-install(DIRECTORY tools/report tools/washing DESTINATION share/facetime/tools PATTERN __pycache__ EXCLUDE)
+install(DIRECTORY tools/many tools/report tools/washing DESTINATION share/facetime/tools PATTERN __pycache__ EXCLUDE)
 install(FILES tests/consistency.py tests/novelty.py DESTINATION share/facetime/tests) # check-capture's
 
 string(TIMESTAMP facetime_date "%a, %d %b %Y %H:%M:%S +0000" UTC)

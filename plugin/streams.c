@@ -362,7 +362,7 @@ json_peer_report(json_dumper *json, const ft_quality *quality)
 }
 
 static void
-json_stream_paths(json_dumper *json, const ft_quality *quality)
+json_stream_paths(json_dumper *json, wmem_allocator_t *scope, const ft_quality *quality)
 {
     json_dumper_set_member_name(json, "paths");
     json_dumper_begin_array(json);
@@ -372,6 +372,8 @@ json_stream_paths(json_dumper *json, const ft_quality *quality)
             continue;
         json_dumper_begin_object(json);
         json_string(json, "path", val_to_str_const(path, ft_path_vals, "unknown"));
+        if (path == FT_PATH_RELAY && use->flow && use->flow->server)
+            json_string(json, "server", ft_endpoint_str(scope, use->flow->server));
         json_number(json, "packets", use->packets);
         json_number(json, "first_frame", ft_frame_number(use->first_frame));
         json_number(json, "last_frame", ft_frame_number(use->last_frame));
@@ -458,7 +460,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_jitter(json, view);
     json_round_trip(json, view);
     json_peer_report(json, view->quality);
-    json_stream_paths(json, view->quality);
+    json_stream_paths(json, scope, view->quality);
     json_series(json, scope, view->quality);
     json_limits(json, view->quality->last_frame);
     json_dumper_end_object(json);

@@ -48,11 +48,12 @@ def files_below(folder):
 
 
 TOOLS = ("call-report", "check-capture", "split-calls", "two-ends", "wash-capture")
-FOR_ALL = sorted([*(f"usr/bin/facetime-{tool}" for tool in TOOLS), *(f"usr/share/facetime/tools/{tool}" for tool in TOOLS),
-                  *(f"usr/share/man/man1/facetime-{tool}.1.gz" for tool in TOOLS), "usr/share/facetime/tools/lib.sh",
+PROGRAMS, COMMANDS = (*TOOLS, "facetime-many"), (*TOOLS, "many")   # as they are called in tools/, and installed
+FOR_ALL = sorted([*(f"usr/bin/facetime-{tool}" for tool in COMMANDS), *(f"usr/share/facetime/tools/{tool}" for tool in PROGRAMS),
+                  *(f"usr/share/man/man1/facetime-{tool}.1.gz" for tool in COMMANDS), "usr/share/facetime/tools/lib.sh",
                   *(f"usr/share/facetime/tests/{name}.py" for name in ("consistency", "novelty")),
                   *(f"usr/share/facetime/tools/{path.relative_to(support.ROOT / 'tools')}"
-                    for part in ("report/*.*", "washing/*.py") for path in (support.ROOT / "tools").glob(part)),
+                    for part in ("many/*.*", "report/*.*", "washing/*.py") for path in (support.ROOT / "tools").glob(part)),
                   *(f"usr/share/doc/wireshark-facetime/{name}" for name in ("changelog.Debian.gz", "changelog.gz", "copyright"))])
 
 
@@ -292,6 +293,7 @@ def test_two_ends_is_installed(unpacked, tshark, program, tmp_path):
     ("check-capture", ["facetime-caller"], None),
     ("check-capture", ["--novelty", "facetime-caller"], None),
     ("split-calls", ["calls-in-sequence", "parts", "1"], "parts/part-0001.pcapng"),
+    ("many", ["calls-in-sequence", "--db", "calls.db"], "calls.db"),
 ])
 def test_installed_tools(unpacked, tshark, program, tmp_path, tool, arguments, result):
     """They find what they need beside themselves, and the plugin in tshark."""
@@ -301,7 +303,7 @@ def test_installed_tools(unpacked, tshark, program, tmp_path, tool, arguments, r
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="not a Debian system")
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", COMMANDS)
 def test_man_pages(unpacked, tool):
     page = gzip.decompress((unpacked / f"share/man/man1/facetime-{tool}.1.gz").read_bytes()).decode()
     sections = re.findall(r"^\.SH (.*)$", page, re.MULTILINE)

@@ -9,7 +9,7 @@ build=${BUILD_DIR:-$root/build}
 
 BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0-dev zlib1g-dev)
 TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay
-               iproute2 chromium libjs-dygraphs lintian)
+               iproute2 chromium libjs-dygraphs lintian parallel tcpdump openssh-server python3-yaml)
 
 die() { echo "$*" >&2; exit 1; }
 
