@@ -16,6 +16,7 @@
 #include "calls/mark.h"
 #include "calls/relay.h"
 #include "calls/telephony.h"
+#include "calls/witness.h"
 #include "packet-facetime.h"
 
 #include <epan/expert.h>
@@ -226,6 +227,7 @@ void
 facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet *packet)
 {
     show_line(line, tvb, pinfo, packet);
+    ft_witness_note(pinfo, packet);
     if (have_tap_listener(facetime_tap))
         tap_queue_packet(facetime_tap, pinfo, packet);
     ft_telephony_tell(pinfo, packet);

@@ -95,6 +95,35 @@ def test_the_table_of_pairs_is_the_report(name, two_pass, tshark):
                   for row in told) == expected
 
 
+def findings(calls):
+    """Rows of the table, as the report has them."""
+    return [(str(call["call"]), f["severity"], f["code"], str(f["frames"][0]), ", ".join(map(str, f["frames"])),
+             f["text"].replace('"', "'")) for call in calls for f in call["findings"]]
+
+
+def findings_told(tshark, name, **how):
+    return [tuple(row[c] for c in ("Call", "Severity", "Finding", "Frame", "Frames", "What it says"))
+            for row in any_table(tshark, path(name), "findingtable", **how)]
+
+
+@pytest.mark.parametrize("name", ["facetime-dropmidcall", "calls-in-sequence", "modern-call"])
+def test_the_table_of_findings_is_the_report(name, tshark):
+    """In one pass, too, though a call's findings rest on the file's end."""
+    expected = findings(reported(tshark, path(name)))
+    assert expected
+    for two_pass in (False, True):
+        assert findings_told(tshark, name, two_pass=two_pass) == expected
+
+
+def test_a_filter_chooses_calls_whose_findings_stay(tshark):
+    """Whichever packet of the call passes: what it says rests on all of them, and on the file's end."""
+    calls = reported(tshark, path("calls-in-sequence"))
+    chosen = calls[1]
+    for two_pass in (False, True):
+        assert findings_told(tshark, "calls-in-sequence", two_pass=two_pass,
+                             filter=f"frame.number=={chosen['first_frame']}") == findings([chosen])
+
+
 def test_a_filter_leaves_no_blank_rows(tshark):
     name = "calls-in-sequence"
     calls = [call["call"] for call in reported(tshark, path(name))]
@@ -228,8 +257,8 @@ def sharkd(tshark):
 
 def test_sharkd_knows_what_the_menus_have(sharkd):
     info = sharkd("ice-only", "info")
-    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable", "stat:facetime",
-            "seqa:facetime"} <= {
+    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable",
+            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime"} <= {
         entry["tap"] for kind in ("nstat", "stats", "seqa") for entry in info[kind]}
 
 
@@ -237,6 +266,12 @@ def test_sharkd_has_the_table(sharkd, tshark):
     told = sharkd("calls-in-sequence", "tap", tap0="nstat:facetime,calltable")["taps"][0]
     rows = told["tables"][0]["i"]
     assert [row[0] for row in rows] == [call["call"] for call in reported(tshark, path("calls-in-sequence"))]
+
+
+def test_sharkd_has_the_findings(sharkd, tshark):
+    """Those of hindsight, too."""
+    told = sharkd("facetime-dropmidcall", "tap", tap0="nstat:facetime,findingtable")["taps"][0]["tables"][0]["i"]
+    assert [tuple(map(str, row)) for row in told] == findings(reported(tshark, path("facetime-dropmidcall")))
 
 
 def test_sharkd_has_the_statistics(sharkd):
