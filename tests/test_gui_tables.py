@@ -139,6 +139,50 @@ def test_no_double_quote_in_a_cell(tshark):
     assert '"' not in text and "text='" in text
 
 
+# --- service response times --------------------------------------------------------------------------------------------
+
+METHODS = {1: "Connectivity check", 3: "Allocate", 4: "Refresh", 8: "CreatePermission", 9: "ChannelBind"}
+TIMES = ("frame.time_epoch", "gkstun.rtt", "stun.type.method", "stun.time", "stun.reqduplicate", "snatmap.time",
+         "commnat.time", "commnat.response_to", "commnat.operation", "sip.Method", "sip.Status-Code", "sip.Call-ID", "sip.CSeq", "sip.Via.branch")
+
+
+def of_fields(rows):
+    """{row: its times}, from the fields of packets."""
+    times, asked, answered = collections.defaultdict(list), {}, set()
+    for row in rows:
+        times["Connectivity check"] += map(float, row["gkstun.rtt"])
+        if row["stun.time"] and not row["stun.reqduplicate"] and int(row["stun.type.method"][0], 16) != 1:
+            times[METHODS[int(row["stun.type.method"][0], 16)]].append(float(row["stun.time"][0]))
+        times["SNATMAP request"] += map(float, row["snatmap.time"])
+        if row["commnat.time"] and row["commnat.response_to"][0] not in answered:       # else a second answer
+            answered.add(row["commnat.response_to"][0])
+            times["Test" if row["commnat.operation"] == ["1"] else "Report"].append(float(row["commnat.time"][0]))
+        if not row["sip.CSeq"]:
+            continue
+        now, key = float(row["frame.time_epoch"][0]), (*row["sip.Call-ID"], *row["sip.CSeq"], row["sip.Via.branch"][0])
+        method, status = row["sip.CSeq"][0].split()[1], int((row["sip.Status-Code"] or ["0"])[0])
+        what = "INVITE to 180 Ringing" if status == 180 else {"INVITE": "INVITE to its answer"}.get(method, method)
+        if status == 0:
+            asked.setdefault(key, now)
+        elif (status == 180 or status >= 200) and key in asked and (key, what) not in answered:
+            answered.add((key, what))
+            times[what].append(now - asked[key])
+    return {what: found for what, found in times.items() if found}
+
+
+@pytest.mark.parametrize("name", ["facetime-dropmidcall", "nat-tests", "modern-call", "sip-key-exchange"])
+def test_response_times_are_the_fields(name, tshark):
+    expected = of_fields(tshark.rows(path(name), *TIMES))
+    assert expected
+    lines = [line for line in tshark.lines(path(name), "-q", "-z", "facetime,srt") if re.match(r" *\d+  \S", line)]
+    told = {line[7:29].strip(): line[29:].split() for line in lines}
+    assert set(told) == set(expected)
+    for what, times in expected.items():
+        assert int(told[what][0]) == len(times), what
+        assert [float(cell) for cell in told[what][1:]] == pytest.approx(
+            [min(times), max(times), sum(times) / len(times), sum(times)], abs=2e-6 * len(times)), what
+
+
 # --- flow graph ------------------------------------------------------------------------------------------------------
 
 Item = collections.namedtuple("Item", "call seconds label comment")
@@ -258,8 +302,8 @@ def sharkd(tshark):
 def test_sharkd_knows_what_the_menus_have(sharkd):
     info = sharkd("ice-only", "info")
     assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable",
-            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime"} <= {
-        entry["tap"] for kind in ("nstat", "stats", "seqa") for entry in info[kind]}
+            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime", "srt:facetime"} <= {
+        entry["tap"] for kind in ("nstat", "stats", "seqa", "srt") for entry in info[kind]}
 
 
 def test_sharkd_has_the_table(sharkd, tshark):
