@@ -222,20 +222,6 @@ set_end(address *shown, uint16_t *shown_port, const ft_endpoint *end)
     *shown_port = end->port;
 }
 
-static void
-put_peer(packet_info *pinfo, const ft_packet *packet, ws_sequence_item *item)
-{
-    const ft_endpoint *peer = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
-    const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
-
-    if (packet->path != FT_PATH_RELAY || peer->addr.type == AT_NONE || !server)
-        return;
-    if (addresses_equal(&pinfo->net_dst, &server->addr))
-        set_end(&item->dst_addr, &item->port_dst, peer);
-    else if (addresses_equal(&pinfo->net_src, &server->addr))
-        set_end(&item->src_addr, &item->port_src, peer);
-}
-
 static bool
 is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
 {
@@ -307,9 +293,10 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     ws_sequence_item *item = sequence_analysis_create_sai_with_addresses(pinfo, info);
     if (!item)
         return TAP_PACKET_DONT_REDRAW;
-    item->port_src = (uint16_t)pinfo->srcport;
-    item->port_dst = (uint16_t)pinfo->destport;
-    put_peer(pinfo, packet, item);
+    ft_endpoint from, to;
+    ft_flow_ends(pinfo, packet, &from, &to);
+    set_end(&item->src_addr, &item->port_src, &from);
+    set_end(&item->dst_addr, &item->port_dst, &to);
     item->frame_number = pinfo->num;
     item->frame_label = cut(label_of(pinfo, packet, call));
     item->comment = comment_of(pinfo, packet, call);

@@ -47,6 +47,7 @@ register_protocols(void)
     register_facetime_filters();
     register_facetime_tables();
     register_facetime_response_times();
+    register_facetime_conversations();
     register_facetime_flowgraph();
 }
 

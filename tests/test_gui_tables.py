@@ -139,6 +139,58 @@ def test_no_double_quote_in_a_cell(tshark):
     assert '"' not in text and "text='" in text
 
 
+# --- conversations and endpoints -----------------------------------------------------------------------------------------
+
+DEVICE = "192.168.1.10"
+
+
+def between(row):
+    """Of a packet's fields: its ends, with the far end in place of the relay where it has a name."""
+    ends = {row["ip.src"][0], row["ip.dst"][0]}
+    if row["facetime.peer.ipv4"]:
+        ends = {end for end in ends if end.startswith("192.168.1.")} | set(row["facetime.peer.ipv4"])
+    return frozenset(ends)
+
+
+@pytest.mark.parametrize("name", ["rtp-both-paths", "three-calls-one-relay", "modern-call"])
+def test_conversations_and_endpoints_are_sums_of_fields(name, tshark):
+    packets = tshark.rows(path(name), "frame.number", "ip.src", "ip.dst", "facetime.peer.ipv4", "frame.len", filter="facetime.call")
+    count, size = collections.Counter(), collections.Counter()
+    end_count, end_size = collections.Counter(), collections.Counter()
+    for row in packets:
+        length = int(row["frame.len"][0])
+        count[between(row)] += 1
+        size[between(row)] += length
+        for end in between(row):
+            end_count[end] += 1
+            end_size[end] += length
+    lines = tshark.lines(path(name), "-q", "-z", "conv,facetime", "-z", "endpoints,facetime")
+    told, told_size, ends = collections.Counter(), collections.Counter(), {}
+    for line in lines:
+        row = re.match(r"(\S+) +<-> (\S+) +(.*)", line)
+        if row:        # -> and <-, then the sum: each frames, bytes, "bytes"
+            numbers = row[3].split()
+            told[frozenset({row[1], row[2]})] += int(numbers[6])
+            told_size[frozenset({row[1], row[2]})] += int(numbers[7])
+        elif re.match(r"\d+\.\d+\.\d+\.\d+ ", line):
+            end, packets_of, bytes_of = line.split()[:3]
+            ends.setdefault(end, [0, 0])
+            ends[end] = [ends[end][0] + int(packets_of), ends[end][1] + int(bytes_of)]
+    assert told == count and told_size == size
+    assert ends == {end: [end_count[end], end_size[end]] for end in end_count}
+
+
+def test_the_filter_of_a_conversation_finds_its_packets(tshark):
+    """As "Apply as filter" makes it, relayed packets too."""
+    peer = "198.51.100.20"
+    rows = tshark.rows(path("rtp-both-paths"), "ip.dst", "facetime.from.ipv4", "facetime.to.ipv4",
+                       filter=f"facetime.end.ipv4=={DEVICE} && facetime.end.ipv4=={peer} && facetime.end.port==16402")
+    truth = [frame for frame in generate.build("rtp-both-paths").truth.values() if frame["kind"]]
+    assert {row["ip.dst"][0] for row in rows} > {peer, DEVICE}
+    assert all({*row["facetime.from.ipv4"], *row["facetime.to.ipv4"]} == {DEVICE, peer} for row in rows)
+    assert 0 < len(rows) < len(truth)
+
+
 # --- service response times --------------------------------------------------------------------------------------------
 
 METHODS = {1: "Connectivity check", 3: "Allocate", 4: "Refresh", 8: "CreatePermission", 9: "ChannelBind"}
@@ -302,8 +354,9 @@ def sharkd(tshark):
 def test_sharkd_knows_what_the_menus_have(sharkd):
     info = sharkd("ice-only", "info")
     assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable",
-            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime", "srt:facetime"} <= {
-        entry["tap"] for kind in ("nstat", "stats", "seqa", "srt") for entry in info[kind]}
+            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime", "srt:facetime",
+            "conv:FaceTime", "endpt:FaceTime"} <= {
+        entry["tap"] for kind in ("nstat", "stats", "seqa", "srt", "convs") for entry in info[kind]}
 
 
 def test_sharkd_has_the_table(sharkd, tshark):
