@@ -27,6 +27,7 @@
  */
 #include "packet-gkstun.h"
 #include "calls/evidence.h"
+#include "calls/label.h"
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/reveal.h"
@@ -331,6 +332,7 @@ note_packet(const stun_message *message, ft_packet *packet)
         packet->generation = message->generation;
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
     packet->apple_attributes |= message->apple_attributes; /* an outer message may have some too */
+    packet->label = ft_label_of_stun(message->facts.method, message->facts.message_class);
     if (message->facts.method == STUN_BINDING)
         return;
     if (!stun_carries_data(message)) {

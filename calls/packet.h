@@ -62,6 +62,7 @@ typedef struct ft_packet {
     uint8_t         ssrc_count;
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     ft_answer       answer;
+    const char     *label;              /* the message's name (calls/label.h), or NULL */
     tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */

@@ -24,28 +24,30 @@
 #define NUMBER(title, format)  { TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, title, format }
 #define SECONDS(title, format) { TABLE_ITEM_FLOAT, TAP_ALIGN_RIGHT, title, format }
 #define TEXT(title, format)    { TABLE_ITEM_STRING, TAP_ALIGN_LEFT, title, format }
+#define FIRST(title, format)   { TABLE_ITEM_UINT, TAP_ALIGN_LEFT, title, format }
 
-/* The first title is padded: the arrow that shows the order covers it. Figures that may be unknown are texts, "-". */
+/* The first title is padded, and on the left: the arrow that shows the order covers what is on the right. Figures that may be
+ * unknown are texts, "-". */
 static stat_tap_table_item call_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
+    FIRST("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
     NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), NUMBER("Packets", "%8u"), TEXT("Local", "%-21s"),
     TEXT("Remote", "%-21s"), TEXT("Offer from", "%-21s"), TEXT("State", "%-12s"), NUMBER("Relayed media", "%8u"),
     NUMBER("Direct media", "%8u"), NUMBER("Streams", "%4u"), NUMBER("Events", "%6u"), TEXT("End", "%s")
 };
 static stat_tap_table_item stream_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
+    FIRST("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
     TEXT("SSRC", "%-10s"), NUMBER("Packets", "%8u"), NUMBER("Lost", "%6u"), NUMBER("Copies", "%6u"),
     TEXT("kbit/s", "%-7s"), TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"), TEXT("Pictures", "%-12s"),
     TEXT("Freezes", "%-4s"), TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"), TEXT("Paths", "%-12s"),
     TEXT("Clock", "%s")
 };
 static stat_tap_table_item pair_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
+    FIRST("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
     NUMBER("Checks", "%6u"), NUMBER("Answered", "%6u"), NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"),
     TEXT("Round trip ms", "%-7s"), NUMBER("Media", "%8u"), TEXT("Nominated", "%s")
 };
 static stat_tap_table_item finding_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Severity", "%-8s"), TEXT("Finding", "%-21s"), NUMBER("Frame", "%8u"),
+    FIRST("Call   ", "%6u"), TEXT("Severity", "%-8s"), TEXT("Finding", "%-21s"), NUMBER("Frame", "%8u"),
     TEXT("Frames", "%-16s"), TEXT("What it says", "%s")
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(stream_columns) == FT_STREAM_CELLS);
