@@ -305,6 +305,8 @@ link_commnat(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const commnat_
         exchange = ft_exchange_request(pinfo, FT_EXCHANGE_COMMNAT, id, id_length, false, &repeated);
     else
         exchange = ft_exchange_response(pinfo, FT_EXCHANGE_COMMNAT, id, id_length, &repeated);
+    if (!is_request)
+        ft_exchange_answered(pinfo, FT_EXCHANGE_COMMNAT, message->operation, exchange);
     nat_show_exchange(tree, tvb, pinfo, &commnat_links, exchange, is_request);
 }
 

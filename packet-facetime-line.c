@@ -16,6 +16,7 @@
 #include "calls/mark.h"
 #include "calls/relay.h"
 #include "calls/telephony.h"
+#include "calls/witness.h"
 #include "packet-facetime.h"
 
 #include <epan/expert.h>
@@ -31,6 +32,7 @@ static int hf_call_frame = -1;
 static int hf_peer_ipv4 = -1;
 static int hf_peer_ipv6 = -1;
 static int hf_peer_port = -1;
+static int hf_end[3][3] = { { -1, -1, -1 }, { -1, -1, -1 }, { -1, -1, -1 } }; /* either, from, to: IPv4, IPv6, port */
 static int hf_channel_setup_frame = -1;
 static int hf_media_setup_frame = -1;
 static int hf_seen_before = -1;
@@ -62,6 +64,38 @@ show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
         proto_item_set_generated(item);
         proto_item_set_generated(proto_tree_add_uint(tree, hf_peer_port, tvb, 0, 0, peer->port));
     }
+}
+
+static void
+hide(proto_item *item)
+{
+    proto_item_set_generated(item);
+    proto_item_set_hidden(item);
+}
+
+static void
+show_end(proto_tree *tree, const int *hf, tvbuff_t *tvb, const ft_endpoint *end)
+{
+    if (end->addr.type == AT_IPv4)
+        hide(proto_tree_add_ipv4(tree, hf[0], tvb, 0, 0, *(const ws_in4_addr *)end->addr.data));
+    else if (end->addr.type == AT_IPv6)
+        hide(proto_tree_add_ipv6(tree, hf[1], tvb, 0, 0, (const ws_in6_addr *)end->addr.data));
+    hide(proto_tree_add_uint(tree, hf[2], tvb, 0, 0, end->port));
+}
+
+/* For the filters of the conversations (plugin/conversations.c). */
+static void
+show_ends(proto_tree *tree, tvbuff_t *tvb, const packet_info *pinfo, const ft_packet *packet)
+{
+    ft_endpoint from, to;
+
+    if (pinfo->flags.in_error_pkt)
+        return;
+    ft_flow_ends(pinfo, packet, &from, &to);
+    show_end(tree, hf_end[0], tvb, &from);
+    show_end(tree, hf_end[0], tvb, &to);
+    show_end(tree, hf_end[1], tvb, &from);
+    show_end(tree, hf_end[2], tvb, &to);
 }
 
 static void
@@ -177,6 +211,8 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
     }
     show_call(tree, line, tvb, pinfo, packet);
+    if (packet->call)
+        show_ends(tree, tvb, pinfo, packet);
     const ft_endpoint *peer = ft_peer_of(packet);
     if (peer)
         show_peer_item(tree, tvb, peer);
@@ -217,6 +253,7 @@ void
 facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet *packet)
 {
     show_line(line, tvb, pinfo, packet);
+    ft_witness_note(pinfo, packet);
     if (have_tap_listener(facetime_tap))
         tap_queue_packet(facetime_tap, pinfo, packet);
     ft_telephony_tell(pinfo, packet);
@@ -227,6 +264,12 @@ facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const 
 
 #define EVENT_EXPERT(id, name, severity, often, text) \
     { &ei_events[id], { "facetime.event." name, PI_SEQUENCE, severity, text, EXPFILL } },
+
+#define BEHIND "; where it is known, the far end behind the relay in place of the relay"
+#define END(side, name, title, text) \
+    { &hf_end[side][0], { title, "facetime." name ".ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
+    { &hf_end[side][1], { title, "facetime." name ".ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
+    { &hf_end[side][2], { title " port", "facetime." name ".port", FT_UINT16, BASE_DEC, NULL, 0x0, text BEHIND, HFILL } },
 
 void
 facetime_register_line(int proto, expert_module_t *experts)
@@ -248,6 +291,9 @@ facetime_register_line(int proto, expert_module_t *experts)
             "Far end behind the relay channel, as the channel's bind named it", HFILL } },
         { &hf_peer_port, { "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0,
             "UDP port of the far end behind the relay channel", HFILL } },
+        END(0, "end", "End", "Of a call's packet either end")
+        END(1, "from", "From", "Of a call's packet the sender")
+        END(2, "to", "To", "Of a call's packet the receiver")
         { &hf_channel_setup_frame, { "Channel bound in", "facetime.channel_setup_frame", FT_FRAMENUM, BASE_NONE,
             NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
         { &hf_media_setup_frame, { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE,

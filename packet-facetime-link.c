@@ -671,6 +671,8 @@ dissect_facetime_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void 
     const uint16_t command = tvb_get_ntohs(tvb, 0);
     const char *name = val_to_str_const(command, link_commands, "Unknown command");
     col_set_str(pinfo->cinfo, COL_INFO, name);
+    if (ft_packet_get(pinfo))
+        ft_packet_get(pinfo)->label = name;
     proto_item_append_text(item, ": %s", name);
     check_command(pinfo, item, command);
     dissect_link_header(&message, tree, item);

@@ -27,6 +27,7 @@
  */
 #include "packet-gkstun.h"
 #include "calls/evidence.h"
+#include "calls/label.h"
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/reveal.h"
@@ -157,6 +158,20 @@ round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *r
     nstime_delta(rtt, &now, sent);
     nstime_subtract(rtt, &delay);
     return rtt->secs >= 0 && rtt->nsecs >= 0 && rtt->secs < MAX_RTT_S;
+}
+
+/* For response times. A check's is its round trip; the relay's answers take what they take. */
+static void
+note_answer(const stun_message *message, const ft_exchange *exchange)
+{
+    nstime_t rtt;
+
+    if (message->facts.message_class == STUN_REQUEST)
+        return;
+    if (message->facts.method != STUN_BINDING)
+        ft_exchange_answered(message->pinfo, FT_EXCHANGE_STUN, message->facts.method, exchange);
+    else if (round_trip(message, exchange, &rtt))
+        ft_exchange_took(message->pinfo, FT_EXCHANGE_STUN, STUN_BINDING, &rtt);
 }
 
 /* ---- showing: the message ---- */
@@ -319,6 +334,7 @@ note_packet(const stun_message *message, ft_packet *packet)
         packet->generation = message->generation;
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
     packet->apple_attributes |= message->apple_attributes; /* an outer message may have some too */
+    packet->label = ft_label_of_stun(message->facts.method, message->facts.message_class);
     if (message->facts.method == STUN_BINDING)
         return;
     if (!stun_carries_data(message)) {
@@ -389,6 +405,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     const ft_exchange *exchange = find_exchange(&message, packet, &is_repeat);
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
     ft_reveal_stun(pinfo, &message.facts, exchange);
+    note_answer(&message, exchange);
 
     if (exchange && ft_learning(pinfo) && message.facts.message_class == STUN_REQUEST)
         ((ft_exchange *)exchange)->shown_by_us = !is_for_stock(&message, exchange);

@@ -141,6 +141,8 @@ link_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool is_reques
         exchange = ft_exchange_request(pinfo, FT_EXCHANGE_SNATMAP, id, sizeof nonce, false, &repeated);
     else
         exchange = ft_exchange_response(pinfo, FT_EXCHANGE_SNATMAP, id, sizeof nonce, &repeated);
+    if (!is_request)
+        ft_exchange_answered(pinfo, FT_EXCHANGE_SNATMAP, 0, exchange);
     nat_show_exchange(tree, tvb, pinfo, &snatmap_links, exchange, is_request);
 }
 

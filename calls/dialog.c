@@ -4,12 +4,15 @@
  */
 #include "calls/dialog.h"
 #include "calls/call.h"
+#include "calls/exchange.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
 
 #define BYE_ANSWER_S    4   /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
+#define RINGING_STATUS  180
+#define FINAL_STATUS    200 /* and above */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
 
 /* Where and when something was said that only later packets can settle. */
@@ -463,6 +466,81 @@ ft_dialog_hindsight(void)
     }
 }
 
+/* ---- response times ---- */
+
+static const struct { const char *method; ft_sip_wait wait; } waits[] = {
+    { "INVITE", FT_SIP_ANSWERED }, { "BYE", FT_SIP_BYE_ANSWERED }, { "MESSAGE", FT_SIP_MESSAGE_ANSWERED },
+};
+
+static ft_sip_wait
+wait_for(const char *method)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(waits); i++) {
+        if (strcmp(method, waits[i].method) == 0)
+            return waits[i].wait;
+    }
+    return FT_SIP_OTHER_ANSWERED;
+}
+
+#define WAIT_ID 16 /* bytes of MD5: the cheapest, and nobody gains by a wrong response time */
+
+/* Of the transaction: what its answers repeat of the request. */
+static void
+wait_id(const ft_sip *sip, ft_sip_wait wait, uint8_t *id)
+{
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_MD5);
+    const char *const parts[] = { sip->method, sip->call_id, sip->from_tag, sip->via_branch };
+    gsize length = WAIT_ID;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++)
+        g_checksum_update(sum, (const guchar *)parts[i], (gssize)strlen(parts[i]) + 1);
+    g_checksum_update(sum, (const guchar *)&sip->cseq, sizeof sip->cseq);
+    g_checksum_update(sum, (const guchar *)&wait, sizeof wait);
+    g_checksum_get_digest(sum, id, &length);
+    g_checksum_free(sum);
+}
+
+static void
+begin_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
+{
+    uint8_t id[WAIT_ID];
+    bool is_repeat;
+
+    wait_id(sip, wait, id);
+    ft_exchange_request(pinfo, FT_EXCHANGE_SIP, id, sizeof id, false, &is_repeat);
+}
+
+static void
+end_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
+{
+    uint8_t id[WAIT_ID];
+    bool is_repeat;
+
+    wait_id(sip, wait, id);
+    const ft_exchange *exchange = ft_exchange_response(pinfo, FT_EXCHANGE_SIP, id, sizeof id, &is_repeat);
+    if (exchange && exchange == exchange->first) /* a request that is sent again after its answer is no new one */
+        ft_exchange_answered(pinfo, FT_EXCHANGE_SIP, wait, exchange);
+}
+
+/* An INVITE waits for ringing, and for its answer. */
+static void
+time_message(packet_info *pinfo, const ft_sip *sip)
+{
+    const ft_sip_wait wait = wait_for(sip->method);
+
+    if (!sip->has_cseq || !*sip->call_id || !*sip->method || strcmp(sip->method, "ACK") == 0)
+        return;
+    if (sip->status == 0) {
+        begin_wait(pinfo, sip, wait);
+        if (wait == FT_SIP_ANSWERED)
+            begin_wait(pinfo, sip, FT_SIP_RINGS);
+    } else if (sip->status >= FINAL_STATUS) {
+        end_wait(pinfo, sip, wait);
+    } else if (sip->status == RINGING_STATUS && wait == FT_SIP_ANSWERED) {
+        end_wait(pinfo, sip, FT_SIP_RINGS);
+    }
+}
+
 /* ---- a message ---- */
 
 static ft_sip_method
@@ -526,6 +604,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     if (!packet || pinfo->flags.in_error_pkt)
         return;
     ft_setup_sip(pinfo, sip->method, sip->status);
+    time_message(pinfo, sip);
     if (!ft_learning(pinfo)) {
         const sip_dialog *known = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
         if (known && known->first_frame <= ft_frame_id(pinfo))

@@ -8,7 +8,7 @@
 #define MAX_ID 32
 
 typedef struct {
-    const void      *scope;     /* the leg or flow: pointers are one to one with them; NULL for CommNAT */
+    const void      *scope;     /* the leg or flow: pointers are one to one with them; NULL for CommNAT and SIP */
     ft_exchange_kind kind;
     unsigned         id_length;
     uint8_t          id[MAX_ID];
@@ -54,7 +54,7 @@ make_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned 
     const ft_packet *packet = ft_packet_get(pinfo);
     exchange_key key = { NULL, kind, MIN(id_length, MAX_ID), { 0 } };
 
-    if (packet && kind != FT_EXCHANGE_COMMNAT)
+    if (packet && kind != FT_EXCHANGE_COMMNAT && kind != FT_EXCHANGE_SIP)
         key.scope = packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
     memcpy(key.id, id, key.id_length);
     return key;
@@ -255,4 +255,25 @@ ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stam
     ft_sent *sent = wmem_new(wmem_file_scope(), ft_sent);
     *sent = (ft_sent){ stamp, ft_frame_id(pinfo), ft_now(pinfo), exchange->sent };
     ((ft_exchange *)exchange)->sent = sent;
+}
+
+void
+ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const nstime_t *took)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet)
+        packet->answer = (ft_answer){ true, (uint8_t)kind, (uint16_t)what, *took };
+}
+
+void
+ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const ft_exchange *exchange)
+{
+    if (!exchange || exchange->response_frame != ft_frame_id(pinfo))
+        return;
+
+    nstime_t took;
+    const nstime_t now = ft_now(pinfo);
+    nstime_delta(&took, &now, &exchange->request_time);
+    ft_exchange_took(pinfo, kind, what, &took);
 }

@@ -36,11 +36,17 @@ typedef struct ft_exchange {
 } ft_exchange;
 
 /* The protocols that keep exchanges; part of the key. */
-typedef enum { FT_EXCHANGE_STUN, FT_EXCHANGE_SNATMAP, FT_EXCHANGE_COMMNAT, FT_EXCHANGE_LINK } ft_exchange_kind;
+typedef enum { FT_EXCHANGE_STUN, FT_EXCHANGE_SNATMAP, FT_EXCHANGE_COMMNAT, FT_EXCHANGE_SIP,
+               FT_EXCHANGE_LINK } ft_exchange_kind;
+
+/* What SIP requests wait for. */
+typedef enum { FT_SIP_RINGS, FT_SIP_ANSWERED, FT_SIP_BYE_ANSWERED, FT_SIP_MESSAGE_ANSWERED, FT_SIP_OTHER_ANSWERED,
+               FT_SIP_WAITS } ft_sip_wait;
 
 /* Finds or (first pass) makes the exchange of the request or answer in hand. The key is the protocol, the packet's leg
  * or flow (of ft_packet_get) and the given id bytes (at most 32). CommNAT is keyed by the id bytes alone, which bring
- * the client's end: its answers may come from another address than the one that was probed.
+ * the client's end: its answers may come from another address than the one that was probed; and so is SIP, which may
+ * change its way.
  * request: is_retransmission tells whether an earlier frame already asked the same. fresh: never joins an earlier exchange that
  * isn't a fresh one too (a nomination reuses the transaction id of the check before it).
  * NULL: nothing known (answer without request: NULL too) or FT_MAX_EXCHANGES reached. */
@@ -62,5 +68,11 @@ const ft_sent *ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp);
 
 /* Once, when the front door is registered. */
 void ft_exchange_init(void);
+
+/* The packet in hand answers a request after that time. On any pass; a no-op outside the front door. */
+void ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const nstime_t *took);
+
+/* The same, of an exchange's first answer since its first request; exchange may be NULL. */
+void ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const ft_exchange *exchange);
 
 #endif

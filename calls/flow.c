@@ -219,6 +219,22 @@ ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
 }
 
 /* Legs of all channels stand in one array in frame order; there are few, and the newest is wanted most. */
+void
+ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *from, ft_endpoint *to)
+{
+    const ft_endpoint *peer = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
+    const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
+
+    *from = ft_source(pinfo);
+    *to = ft_destination(pinfo);
+    if (packet->path != FT_PATH_RELAY || peer->addr.type == AT_NONE || !server)
+        return;
+    if (addresses_equal(&pinfo->net_dst, &server->addr))
+        *to = *peer;
+    else if (addresses_equal(&pinfo->net_src, &server->addr))
+        *from = *peer;
+}
+
 ft_leg *
 ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
 {

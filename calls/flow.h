@@ -93,6 +93,10 @@ const ft_endpoint *ft_flow_client(const ft_flow *flow);
 /* True when the packet runs from the device to the relay (uplink). False too where the relay isn't known. */
 bool ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo);
 
+/* Between whom the packet in hand runs: the far end behind the relay in place of the relay, where it is known. The addresses
+ * live as long as the packet, or the file. */
+void ft_flow_ends(const packet_info *pinfo, const struct ft_packet *packet, ft_endpoint *from, ft_endpoint *to);
+
 /* The leg of a channel as of this frame. On the first pass it is made where there is none (no bind seen: its peer is unknown). */
 ft_leg *ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel);
 

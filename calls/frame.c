@@ -19,6 +19,8 @@ static uint32_t dropped;    /* packets so far */
 static uint32_t last_number;
 static int64_t last_offset; /* in the file: what tells two packets with one number apart */
 static nstime_t start;      /* of the capture; unset before the first frame */
+static nstime_t span[2];    /* earliest and latest frame */
+static bool has_span;
 static int proto_frame;
 
 static void
@@ -28,6 +30,9 @@ reset(void)
     dropped = last_number = 0;
     last_offset = -1;
     nstime_set_unset(&start);
+    nstime_set_zero(&span[0]);
+    nstime_set_zero(&span[1]);
+    has_span = false;
 }
 
 void
@@ -68,6 +73,27 @@ ft_since_start(const nstime_t *time)
     return nstime_to_sec(&passed);
 }
 
+static void
+note_time(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    if (!ft_has_time(pinfo))
+        return;
+    if (!has_span || nstime_cmp(&now, &span[0]) < 0)
+        span[0] = now;
+    if (!has_span || nstime_cmp(&now, &span[1]) > 0)
+        span[1] = now;
+    has_span = true;
+}
+
+void
+ft_frame_span(nstime_t *first, nstime_t *last)
+{
+    *first = span[0];
+    *last = span[1];
+}
+
 void
 ft_frame_note(const packet_info *pinfo)
 {
@@ -77,6 +103,7 @@ ft_frame_note(const packet_info *pinfo)
         note_drop(pinfo->num);
     if (nstime_is_unset(&start))
         note_start(pinfo);
+    note_time(pinfo);
     last_number = pinfo->num;
     last_offset = pinfo->fd->file_off;
 }

@@ -46,6 +46,9 @@ proto_item *ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, i
 /* Seconds from the capture's first frame to a time of ft_now(); before it, negative. */
 double ft_since_start(const nstime_t *time);
 
+/* The times of the file's earliest and latest frame so far; zero where none had a time. */
+void ft_frame_span(nstime_t *first, nstime_t *last);
+
 /* What is remembered of the frame in hand: NULL if nothing is. */
 ft_frame *ft_frame_get(packet_info *pinfo);
 

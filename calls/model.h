@@ -150,6 +150,7 @@ typedef struct ft_call {
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     nstime_t      heard_time;       /* of the last packet that came from the other side */
     bool          relay_seen;       /* a packet through a modern relay */
+    struct ft_witness *witness;     /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
     struct ft_call *may_restart;    /* broke off shortly before, on this device; between the same ends? not known yet */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */

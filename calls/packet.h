@@ -36,6 +36,14 @@ typedef struct {
     uint8_t what;   /* ft_clue */
 } ft_packet_clue;
 
+/* What a packet answers, for who counts response times. */
+typedef struct {
+    bool     is_answer;
+    uint8_t  protocol;                  /* ft_exchange_kind */
+    uint16_t what;                      /* STUN's method, CommNAT's operation, ft_sip_wait */
+    nstime_t took;
+} ft_answer;
+
 typedef struct ft_packet {
     uint32_t        frame;              /* id (calls/frame.h) */
     unsigned        part;               /* how many datagrams of the frame came before this one */
@@ -55,6 +63,8 @@ typedef struct ft_packet {
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
+    ft_answer       answer;
+    const char     *label;              /* the message's name (calls/label.h), or NULL */
     tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */

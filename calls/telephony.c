@@ -4,6 +4,8 @@
  */
 #include "calls/telephony.h"
 #include "calls/call.h"
+#include "calls/label.h"
+#include "calls/media.h"
 
 #include <epan/tap-voip.h>
 #include <epan/tap.h>
@@ -44,7 +46,81 @@ comment_of(packet_info *pinfo, const ft_packet *packet)
     wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, val_to_str_const(packet->path, ft_path_vals, ""));
 
     for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
-        wmem_strbuf_append_printf(text, ", %s", ft_event_name(event->id));
+        wmem_strbuf_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ", event->text);
+    return wmem_strbuf_finalize(text);
+}
+
+/* ---- the call in a line ---- */
+
+static const char *
+paths_text(const ft_call *call)
+{
+    const bool relay = call->media_packets[FT_PATH_RELAY], direct = call->media_packets[FT_PATH_DIRECT];
+
+    if (relay && direct)
+        return call->media_first[FT_PATH_RELAY] < call->media_first[FT_PATH_DIRECT] ? "relay, then direct"
+                                                                                     : "direct, then relay";
+    return relay ? "relay" : direct ? "direct" : "no media";
+}
+
+static void
+add_codec(wmem_allocator_t *scope, GPtrArray *names, const ft_call *call, const ft_stream *stream,
+          uint8_t payload_type)
+{
+    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
+    const char *name = codec ? ft_codec_str(scope, codec) : NULL;
+
+    if (name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+        g_ptr_array_add(names, (void *)name);
+}
+
+static GPtrArray *
+codecs_of(wmem_allocator_t *scope, const ft_call *call)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        for (uint8_t payload_type = 0; payload_type < 128; payload_type++) {
+            if (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1)
+                add_codec(scope, names, call, stream, payload_type);
+        }
+    }
+    return names;
+}
+
+/* "; AAC-ELD, Opus and H264" */
+static void
+add_codecs(wmem_allocator_t *scope, wmem_strbuf_t *text, const ft_call *call)
+{
+    GPtrArray *names = codecs_of(scope, call);
+
+    for (unsigned i = 0; i < names->len; i++)
+        wmem_strbuf_append_printf(text, "%s%s", i == 0 ? "; " : i + 1 < names->len ? ", " : " and ",
+                                  (const char *)names->pdata[i]);
+    g_ptr_array_free(names, TRUE);
+}
+
+/* A reason is the far end's own words: only their first, "BYE" or "CANCEL", is told. */
+static void
+add_end(wmem_strbuf_t *text, const ft_call *call)
+{
+    if (call->state != FT_CALL_ENDED || !call->end_reason)
+        wmem_strbuf_append(text, "; no end in this file");
+    else if (call->generation == FT_MODERN)
+        wmem_strbuf_append_printf(text, "; ended: %s", call->end_reason);
+    else
+        wmem_strbuf_append_printf(text, "; ended by %.*s", (int)strcspn(call->end_reason, ",;"), call->end_reason);
+}
+
+/* "relay, then direct; AAC-ELD and H264; ended by BYE" */
+static char *
+call_text(packet_info *pinfo, const ft_call *call)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, paths_text(call));
+
+    add_codecs(pinfo->pool, text, call);
+    add_end(text, call);
     return wmem_strbuf_finalize(text);
 }
 
@@ -65,8 +141,9 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     told->call_active_state = call->state == FT_CALL_ENDED ? VOIP_INACTIVE : VOIP_ACTIVE;
     told->from_identity = (char *)ft_endpoint_str(pinfo->pool, &call->local);
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
-    told->call_comment = (char *)val_to_str_const(call->generation, ft_generation_vals, "");
-    told->frame_label = (char *)val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
+    told->call_comment = call_text(pinfo, call);
+    told->frame_label = (char *)ft_label_by_events(pinfo, packet, packet->label ? packet->label :
+                                                   val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"), false);
     told->frame_comment = comment_of(pinfo, packet);
     tap_queue_packet(voip_tap, pinfo, told);
 }

@@ -4,15 +4,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/findings.h"
-#include "plugin/rules.h"
 
 #include "calls/frame.h"
 
-/* A text begins with a capital, whoever it is about. */
-static char *
-sentence(const char *text)
+char *
+finding_sentence(const finding *found)
 {
-    char *copy = g_strdup(text);
+    char *copy = g_strdup(found->text);
 
     copy[0] = g_ascii_toupper(copy[0]);
     return copy;
@@ -22,7 +20,7 @@ static void
 write_json(const rule *kind, const finding *found, void *user)
 {
     json_dumper *json = (json_dumper *)user;
-    char *text = sentence(found->text);
+    char *text = finding_sentence(found);
 
     json_dumper_begin_object(json);
     json_string(json, "code", kind->code);
@@ -49,7 +47,7 @@ json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
 static void
 write_text(const rule *kind, const finding *found, void *user _U_)
 {
-    char *text = sentence(found->text);
+    char *text = finding_sentence(found);
 
     printf("  %-7s %-21s  %s (frame", kind->severity, kind->code, text);
     for (unsigned i = 0; i < found->frame_count; i++)

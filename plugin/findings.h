@@ -7,9 +7,13 @@
 #define FT_FINDINGS_H
 
 #include "plugin/report.h"
+#include "plugin/rules.h"
 
 /* The call's findings, as a JSON array and as lines of text. */
 void json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call);
 void print_findings(wmem_allocator_t *scope, const ft_call *call);
+
+/* A finding's text begins with a capital, whoever it is about. To be freed by the caller. */
+char *finding_sentence(const finding *found);
 
 #endif

@@ -8,6 +8,7 @@
 #include "plugin/plugin.h"
 
 #include "calls/call.h"
+#include "calls/label.h"
 
 #include <epan/column-utils.h>
 #include <epan/tap.h>
@@ -19,35 +20,6 @@
 #define REPEATED     " (repeated, to frame "
 
 /* ---- labels ---- */
-
-/* By the beginning of the Info column of gkstun and stock STUN. */
-static const struct { const char *info, *label; } messages[] = {
-    { "Binding Request", "Check" },
-    { "Binding Success Response", "Check answered" },
-    { "Binding Error Response", "Check refused" },
-    { "Allocate Request", "Allocate" },
-    { "Allocate Success Response", "Allocated" },
-    { "Allocate Error Response", "Allocate refused" },
-    { "Channel-Bind Request", "Bind channel" },
-    { "Channel-Bind Success Response", "Channel bound" },
-    { "Channel-Bind Error Response", "Bind refused" },
-    { "Refresh Request", "Refresh" },
-    { "Refresh Success Response", "Refreshed" },
-    { "Refresh Error Response", "Refresh refused" },
-};
-
-/* What of an event stands over the arrow; NULL: the packet's own label does. */
-static const char *const event_labels[FT_EVENT_COUNT] = {
-    [FT_EVENT_PEER_UNREACHABLE] = "Peer unreachable",
-    [FT_EVENT_SOCKET_CLOSED] = "Socket closed",
-    [FT_EVENT_MEDIA_ON_BOTH_PATHS] = "Media on both paths",
-    [FT_EVENT_RELEASED_CHANNEL_USED] = "Released channel used",
-    [FT_EVENT_PATH_SWITCH] = "Media changes path",
-    [FT_EVENT_HANDOVER] = "Handover",
-    [FT_EVENT_MODE_CHANGED] = "Mode changes",
-    [FT_EVENT_ONE_WAY_MEDIA] = "One-way media",
-    [FT_EVENT_RELAY_READY] = "Relay ready",
-};
 
 static const char *
 info_of(const packet_info *pinfo)
@@ -78,18 +50,14 @@ sip_label(packet_info *pinfo)
                   : wmem_strdup(pinfo->pool, "SIP");
 }
 
-/* Info up to the first thing that isn't the message's name. */
-static char *
-info_label(packet_info *pinfo, const ft_packet *packet)
+/* The message's own name; else Info up to the first thing that isn't one. */
+static const char *
+message_label(packet_info *pinfo, const ft_packet *packet)
 {
     const char *info = info_of(pinfo);
+    const char *label = packet->label ? packet->label : wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(messages); i++) {
-        if (after(info, messages[i].info))
-            return wmem_strdup(pinfo->pool, messages[i].label);
-    }
-    char *label = wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
-    return *label ? label : wmem_strdup(pinfo->pool, val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"));
+    return *label ? label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
 }
 
 static const char *
@@ -109,46 +77,6 @@ media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
     default:
         return val_to_str_const(packet->kind, ft_kind_vals, "Media");
     }
-}
-
-/* "First audio from the device" is "First audio out". */
-static const char *
-first_media_label(packet_info *pinfo, const char *text)
-{
-    const char *from = strstr(text, " from the ");
-
-    if (!from)
-        return text;
-    return wmem_strdup_printf(pinfo->pool, "%.*s %s", (int)(from - text), text,
-                              after(from, " from the device") ? "out" : "in");
-}
-
-/* What an event says better than its packet does: "First audio out", "Check, nominated"; else NULL. */
-static const char *
-label_of_event(packet_info *pinfo, const ft_event *event, const char *label, bool of_media)
-{
-    if (event->id == FT_EVENT_NOMINATED)
-        return wmem_strdup_printf(pinfo->pool, "%s, nominated", label);
-    if (event->id == FT_EVENT_MEDIA_GAP)
-        return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label, nstime_to_sec(&event->length));
-    if (!of_media)
-        return NULL;
-    return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text) : event_labels[event->id];
-}
-
-/* What happens once before what a flood repeats. */
-static const char *
-event_label(packet_info *pinfo, const ft_packet *packet, const char *label, bool of_media)
-{
-    const char *counted = NULL;
-
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
-        const char *better = label_of_event(pinfo, event, label, of_media);
-        if (better && ft_event_often(event->id) != FT_COUNTED)
-            return better;
-        counted = better && !counted ? better : counted;
-    }
-    return counted ? counted : label;
 }
 
 static char *
@@ -206,9 +134,9 @@ label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
     const bool of_media = is_media(packet);
     const char *label = of_media                      ? media_label(pinfo, packet, ended_by(packet, call))
                         : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
-                                                      : info_label(pinfo, packet);
+                                                      : message_label(pinfo, packet);
 
-    return event_label(pinfo, packet, label, of_media);
+    return ft_label_by_events(pinfo, packet, label, of_media);
 }
 
 /* ---- items ---- */
@@ -220,20 +148,6 @@ set_end(address *shown, uint16_t *shown_port, const ft_endpoint *end)
     free_address(shown);
     copy_address(shown, &end->addr);
     *shown_port = end->port;
-}
-
-static void
-put_peer(packet_info *pinfo, const ft_packet *packet, ws_sequence_item *item)
-{
-    const ft_endpoint *peer = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
-    const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
-
-    if (packet->path != FT_PATH_RELAY || peer->addr.type == AT_NONE || !server)
-        return;
-    if (addresses_equal(&pinfo->net_dst, &server->addr))
-        set_end(&item->dst_addr, &item->port_dst, peer);
-    else if (addresses_equal(&pinfo->net_src, &server->addr))
-        set_end(&item->src_addr, &item->port_src, peer);
 }
 
 static bool
@@ -307,9 +221,10 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     ws_sequence_item *item = sequence_analysis_create_sai_with_addresses(pinfo, info);
     if (!item)
         return TAP_PACKET_DONT_REDRAW;
-    item->port_src = (uint16_t)pinfo->srcport;
-    item->port_dst = (uint16_t)pinfo->destport;
-    put_peer(pinfo, packet, item);
+    ft_endpoint from, to;
+    ft_flow_ends(pinfo, packet, &from, &to);
+    set_end(&item->src_addr, &item->port_src, &from);
+    set_end(&item->dst_addr, &item->port_dst, &to);
     item->frame_number = pinfo->num;
     item->frame_label = cut(label_of(pinfo, packet, call));
     item->comment = comment_of(pinfo, packet, call);

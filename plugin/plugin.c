@@ -46,6 +46,8 @@ register_protocols(void)
     register_facetime_statistics();
     register_facetime_filters();
     register_facetime_tables();
+    register_facetime_response_times();
+    register_facetime_conversations();
     register_facetime_flowgraph();
 }
 

@@ -1,7 +1,7 @@
 /* plugin/rules.c
  *
  *    what calls/ and the streams' quality know at draw time     view_of()
- *    what only all packets tell (cut ones, copies, directions)  plugin/gather.h
+ *    what only all packets tell (cut ones, copies, directions)  calls/witness.h
  *    one row a finding: code, severity, rule                    rules[]
  *
  * docs/findings.md says when each is given, and how often it is right. What the capture hides is no fault of the call:
@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/rules.h"
-#include "plugin/gather.h"
 #include "plugin/report.h"
 #include "plugin/streams.h"
 #include "plugin/words.h"
@@ -20,6 +19,7 @@
 #include "calls/media.h"
 #include "calls/quality.h"
 #include "calls/reveal.h"
+#include "calls/witness.h"
 
 #define SECOND          1e6     /* microseconds */
 #define SILENT_S        4.0     /* a direction without media for so long, while the other one has some, is silent */
@@ -60,7 +60,7 @@ struct view {
     wmem_allocator_t *scope;
     const ft_call    *call;
     const ft_reveals *known;
-    gathered          all;          /* but for its ends */
+    ft_witnessed      all;
     direction         side[2];      /* by outgoing */
     double            file_first, file_last;
     double            media_first, media_last;  /* of both directions; 0: none */
@@ -149,12 +149,12 @@ begins_with_media(const view *v)
 static view
 view_of(wmem_allocator_t *scope, const ft_call *call)
 {
-    view v = { .scope = scope, .call = call, .known = ft_reveals_of(scope, call), .all = gathered_in(call) };
+    view v = { .scope = scope, .call = call, .known = ft_reveals_of(scope, call), .all = ft_witness_of(call) };
     nstime_t file_first, file_last;
 
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++)
         note_sender(&v, *(const ft_sender **)wmem_array_index(call->senders, i));
-    gathered_span(&file_first, &file_last);
+    ft_frame_span(&file_first, &file_last);
     v.file_first = nstime_to_sec(&file_first);
     v.file_last = nstime_to_sec(&file_last);
     v.ended = call->state == FT_CALL_ENDED || event_of(call, FT_EVENT_SOCKET_CLOSED, 0);

@@ -1,6 +1,6 @@
 /* plugin/tables.c
- * Telephony > FaceTime Calls, Streams, Pairs; tshark -q -z facetime,calltable[,filter], streamtable, pairtable; sharkd's
- * nstat:facetime,calltable ...: rows to be sorted, filtered, copied and saved.
+ * Telephony > FaceTime Calls, Streams, Pairs, Findings; tshark -q -z facetime,calltable[,filter], streamtable, pairtable,
+ * findingtable; sharkd's nstat:facetime,calltable ...: rows to be sorted, filtered, copied and saved.
  *
  * Wireshark shares a table between all its windows and keeps pointers into its rows after the file was closed. So texts are
  * the table's own, and a row that is no longer wanted is put aside until no second window is open.
@@ -8,10 +8,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/findings.h"
 #include "plugin/setup.h"
 #include "plugin/words.h"
 
 #include "calls/call.h"
+#include "calls/dialog.h"
 #include "calls/media.h"
 
 #include <epan/stat_groups.h>
@@ -22,25 +24,31 @@
 #define NUMBER(title, format)  { TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, title, format }
 #define SECONDS(title, format) { TABLE_ITEM_FLOAT, TAP_ALIGN_RIGHT, title, format }
 #define TEXT(title, format)    { TABLE_ITEM_STRING, TAP_ALIGN_LEFT, title, format }
+#define FIRST(title, format)   { TABLE_ITEM_UINT, TAP_ALIGN_LEFT, title, format }
 
-/* The first title is padded: the arrow that shows the order covers it. Figures that may be unknown are texts, "-". */
+/* The first title is padded, and on the left: the arrow that shows the order covers what is on the right. Figures that may be
+ * unknown are texts, "-". */
 static stat_tap_table_item call_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
+    FIRST("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
     NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), NUMBER("Packets", "%8u"), TEXT("Local", "%-21s"),
     TEXT("Remote", "%-21s"), TEXT("Offer from", "%-21s"), TEXT("State", "%-12s"), NUMBER("Relayed media", "%8u"),
     NUMBER("Direct media", "%8u"), NUMBER("Streams", "%4u"), NUMBER("Events", "%6u"), TEXT("End", "%s")
 };
 static stat_tap_table_item stream_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
+    FIRST("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
     TEXT("SSRC", "%-10s"), NUMBER("Packets", "%8u"), NUMBER("Lost", "%6u"), NUMBER("Copies", "%6u"),
     TEXT("kbit/s", "%-7s"), TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"), TEXT("Pictures", "%-12s"),
     TEXT("Freezes", "%-4s"), TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"), TEXT("Paths", "%-12s"),
     TEXT("Clock", "%s")
 };
 static stat_tap_table_item pair_columns[] = {
-    NUMBER("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
+    FIRST("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
     NUMBER("Checks", "%6u"), NUMBER("Answered", "%6u"), NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"),
     TEXT("Round trip ms", "%-7s"), NUMBER("Media", "%8u"), TEXT("Nominated", "%s")
+};
+static stat_tap_table_item finding_columns[] = {
+    FIRST("Call   ", "%6u"), TEXT("Severity", "%-8s"), TEXT("Finding", "%-21s"), NUMBER("Frame", "%8u"),
+    TEXT("Frames", "%-16s"), TEXT("What it says", "%s")
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(stream_columns) == FT_STREAM_CELLS);
 G_STATIC_ASSERT(G_N_ELEMENTS(pair_columns) == FT_PAIR_CELLS + 1);
@@ -50,7 +58,7 @@ G_STATIC_ASSERT(G_N_ELEMENTS(pair_columns) == FT_PAIR_CELLS + 1);
 /* What there is of a table beside Wireshark's. */
 typedef struct {
     stat_tap_table_ui *ui;
-    GHashTable *rows;           /* key (a call, a stream, a pair) -> row + 1 */
+    GHashTable *rows;           /* key (a call, a stream, a pair) -> row + 1; the keys alone for findings */
     GPtrArray  *retired;        /* rows that windows may still point into */
     unsigned    changes;        /* of what decides which call a packet is of: as of then, no row was another's */
 } table_keeper;
@@ -61,6 +69,7 @@ enum { ROW_KEY, ROW_CALL, ROW_VERSION };
 static tap_packet_status calls_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
 static tap_packet_status streams_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
 static tap_packet_status pairs_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
+static tap_packet_status findings_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
 static void init_table(stat_tap_table_ui *ui);
 static void reset_table(stat_tap_table *table);
 static void free_item(stat_tap_table *table, unsigned row, unsigned column, stat_tap_table_item_type *item);
@@ -75,6 +84,7 @@ static stat_tap_table_ui table_uis[] = {
     TABLE("FaceTime Calls", "facetime,calltable", calls_packet, call_columns),
     TABLE("FaceTime Streams", "facetime,streamtable", streams_packet, stream_columns),
     TABLE("FaceTime Pairs", "facetime,pairtable", pairs_packet, pair_columns),
+    TABLE("FaceTime Findings", "facetime,findingtable", findings_packet, finding_columns),
 };
 
 static table_keeper keepers[G_N_ELEMENTS(table_uis)];
@@ -168,23 +178,29 @@ init_table(stat_tap_table_ui *ui)
         stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
 }
 
+static stat_tap_table_item_type *
+append_row(stat_tap_table *table)
+{
+    const stat_tap_table_ui *ui = keeper_of(table)->ui;
+    stat_tap_table_item_type fresh[MOST_COLUMNS] = { { .type = TABLE_ITEM_NONE } };
+
+    for (unsigned column = 0; column < ui->nfields; column++)
+        fresh[column].type = ui->fields[column].type;
+    stat_tap_init_table_row(table, table->num_elements, table->num_fields, fresh);
+    return table->elements[table->num_elements - 1];
+}
+
 /* The row of this key, of this call now; *is_new where there was none. */
 static stat_tap_table_item_type *
 row_for(stat_tap_table *table, const void *key, const ft_call *call, bool *is_new)
 {
     table_keeper *keeper = keeper_of(table);
-    unsigned known = GPOINTER_TO_UINT(g_hash_table_lookup(keeper->rows, key));
-    stat_tap_table_item_type fresh[MOST_COLUMNS] = { { .type = TABLE_ITEM_NONE } };
+    const unsigned known = GPOINTER_TO_UINT(g_hash_table_lookup(keeper->rows, key));
+    stat_tap_table_item_type *row = known ? table->elements[known - 1] : append_row(table);
 
     *is_new = known == 0;
-    if (*is_new) {
-        for (unsigned column = 0; column < keeper->ui->nfields; column++)
-            fresh[column].type = keeper->ui->fields[column].type;
-        stat_tap_init_table_row(table, table->num_elements, table->num_fields, fresh);
-        known = table->num_elements;
-        g_hash_table_insert(keeper->rows, (void *)key, GUINT_TO_POINTER(known));
-    }
-    stat_tap_table_item_type *row = table->elements[known - 1];
+    if (*is_new)
+        g_hash_table_insert(keeper->rows, (void *)key, GUINT_TO_POINTER(table->num_elements));
     row[ROW_KEY].user_data.ptr_value = (void *)key;
     row[ROW_CALL].user_data.ptr_value = (void *)call;
     return row;
@@ -257,14 +273,20 @@ is_news(const ft_packet *packet, bool is_new)
     return is_new || packet->is_first_pass;
 }
 
+static stat_tap_table *
+table_of(void *data)
+{
+    stat_tap_table_ui *ui = ((const stat_data_t *)data)->stat_tap_data;
+
+    return stat_tap_find_table(ui, ui->title);
+}
+
 /* The table, and the packet's call if it is listed; else NULL. */
 static stat_tap_table *
 table_for(void *data, const ft_packet *packet, const ft_call **call)
 {
-    stat_tap_table_ui *ui = ((const stat_data_t *)data)->stat_tap_data;
-
     *call = ft_call_as_of(packet->call, UINT32_MAX);
-    return *call && ft_call_listed(*call) ? stat_tap_find_table(ui, ui->title) : NULL;
+    return *call && ft_call_listed(*call) ? table_of(data) : NULL;
 }
 
 static tap_packet_status
@@ -360,6 +382,102 @@ pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void
         if (ft_pair_listed(pair))
             write_pair(pinfo->pool, table, call, pair);
     }
+    return TAP_PACKET_REDRAW;
+}
+
+/* ---- findings ---- */
+
+/* A call's findings rest on all of its packets, and on the file's end. Where every packet was seen before, the call's first
+ * one writes them. In one pass (tshark) packets only note their calls, as keys without a row. */
+typedef struct {
+    wmem_allocator_t *scope;
+    stat_tap_table   *table;
+    const ft_call    *call;
+} finding_writing;
+
+static const char *
+frames_text(wmem_allocator_t *scope, const finding *found)
+{
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+
+    for (unsigned i = 0; i < found->frame_count; i++)
+        wmem_strbuf_append_printf(text, "%s%u", i ? ", " : "", ft_frame_number(found->frames[i]));
+    return wmem_strbuf_get_str(text);
+}
+
+static void
+write_finding(const rule *kind, const finding *found, void *user)
+{
+    const finding_writing *writing = (const finding_writing *)user;
+    char *text = finding_sentence(found);
+    const char *const cells[G_N_ELEMENTS(finding_columns)] = {
+        number(writing->scope, writing->call->number),
+        kind->severity,
+        kind->code,
+        number(writing->scope, ft_frame_number(found->frames[0])),
+        frames_text(writing->scope, found),
+        text,
+    };
+
+    write_row(append_row(writing->table), cells, G_N_ELEMENTS(cells));
+    g_free(text);
+}
+
+/* tshark in one pass: the capture has ended, and the table is printed next. */
+static void
+draw_findings(void *data)
+{
+    stat_tap_table *table = (stat_tap_table *)data;
+    table_keeper *keeper = keeper_of(table);
+    finding_writing writing = { wmem_allocator_new(WMEM_ALLOCATOR_BLOCK), table, NULL };
+
+    ft_dialog_hindsight();
+    ft_media_hindsight();
+    for (unsigned i = ft_call_total(); i > 0; i--) {
+        const ft_call *call = ft_call_by_number(i);
+        if (g_hash_table_contains(keeper->rows, call))
+            g_hash_table_add(keeper->rows, (void *)ft_call_as_of(call, UINT32_MAX));
+    }
+    for (unsigned i = 1; i <= ft_call_total(); i++) {
+        writing.call = ft_call_by_number(i);
+        if (!writing.call->merged_into && ft_call_listed(writing.call) && g_hash_table_contains(keeper->rows, writing.call))
+            judge(writing.scope, writing.call, write_finding, &writing);
+    }
+    g_hash_table_remove_all(keeper->rows);
+    wmem_destroy_allocator(writing.scope);
+}
+
+/* The listener that comes last draws first: this one comes after the table's own, which prints. */
+static void
+draw_before_table(stat_tap_table *table)
+{
+    static bool is_listening;
+
+    if (is_listening)
+        return;
+    is_listening = true;
+    GString *error = register_tap_listener("facetime", table, NULL, TL_REQUIRES_NOTHING, NULL, NULL, draw_findings, NULL);
+    if (error)
+        g_string_free(error, TRUE);
+}
+
+static tap_packet_status
+findings_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+{
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
+    stat_tap_table *table = table_of(data);
+
+    /* in one pass a call of checks alone may still turn out to be one */
+    if (!call || !(packet->is_first_pass || ft_call_listed(call)) ||
+        !g_hash_table_add(keeper_of(table)->rows, (void *)call))
+        return TAP_PACKET_DONT_REDRAW;
+    if (packet->is_first_pass) {
+        draw_before_table(table);
+        return TAP_PACKET_DONT_REDRAW;
+    }
+    finding_writing writing = { pinfo->pool, table, call };
+    judge(pinfo->pool, call, write_finding, &writing);
     return TAP_PACKET_REDRAW;
 }
 

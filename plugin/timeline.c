@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
-#include "plugin/gather.h"
 #include "plugin/report.h"
 #include "plugin/timeline.h"
 
@@ -140,8 +139,6 @@ report_start(const char *option, void *user_data)
 
     GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING, report_reset, report_packet,
                                            report_draw, NULL);
-    if (!error)
-        error = findings_gather();
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

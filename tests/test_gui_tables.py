@@ -96,6 +96,35 @@ def test_the_table_of_pairs_is_the_report(name, two_pass, tshark):
                   for row in told) == expected
 
 
+def findings(calls):
+    """Rows of the table, as the report has them."""
+    return [(str(call["call"]), f["severity"], f["code"], str(f["frames"][0]), ", ".join(map(str, f["frames"])),
+             f["text"].replace('"', "'")) for call in calls for f in call["findings"]]
+
+
+def findings_told(tshark, name, **how):
+    return [tuple(row[c] for c in ("Call", "Severity", "Finding", "Frame", "Frames", "What it says"))
+            for row in any_table(tshark, path(name), "findingtable", **how)]
+
+
+@pytest.mark.parametrize("name", ["facetime-dropmidcall", "calls-in-sequence", "modern-call"])
+def test_the_table_of_findings_is_the_report(name, tshark):
+    """In one pass, too, though a call's findings rest on the file's end."""
+    expected = findings(reported(tshark, path(name)))
+    assert expected
+    for two_pass in (False, True):
+        assert findings_told(tshark, name, two_pass=two_pass) == expected
+
+
+def test_a_filter_chooses_calls_whose_findings_stay(tshark):
+    """Whichever packet of the call passes: what it says rests on all of them, and on the file's end."""
+    calls = reported(tshark, path("calls-in-sequence"))
+    chosen = calls[1]
+    for two_pass in (False, True):
+        assert findings_told(tshark, "calls-in-sequence", two_pass=two_pass,
+                             filter=f"frame.number=={chosen['first_frame']}") == findings([chosen])
+
+
 def test_a_filter_leaves_no_blank_rows(tshark):
     name = "calls-in-sequence"
     calls = [call["call"] for call in reported(tshark, path(name))]
@@ -109,6 +138,105 @@ def test_no_double_quote_in_a_cell(tshark):
     assert any('"' in call.get("end", "") for call in reported(tshark, path("rtp-both-paths")))
     text = tshark.text(path("rtp-both-paths"), "-q", "-z", "facetime,calltable")
     assert '"' not in text and "text='" in text
+
+
+# --- conversations and endpoints -----------------------------------------------------------------------------------------
+
+DEVICE = "192.168.1.10"
+
+
+def between(row):
+    """Of a packet's fields: its ends, with the far end in place of the relay where it has a name."""
+    ends = {row["ip.src"][0], row["ip.dst"][0]}
+    if row["facetime.peer.ipv4"]:
+        ends = {end for end in ends if end.startswith("192.168.1.")} | set(row["facetime.peer.ipv4"])
+    return frozenset(ends)
+
+
+@pytest.mark.parametrize("name", ["rtp-both-paths", "three-calls-one-relay", "modern-call"])
+def test_conversations_and_endpoints_are_sums_of_fields(name, tshark):
+    packets = tshark.rows(path(name), "frame.number", "ip.src", "ip.dst", "facetime.peer.ipv4", "frame.len", filter="facetime.call")
+    count, size = collections.Counter(), collections.Counter()
+    end_count, end_size = collections.Counter(), collections.Counter()
+    for row in packets:
+        length = int(row["frame.len"][0])
+        count[between(row)] += 1
+        size[between(row)] += length
+        for end in between(row):
+            end_count[end] += 1
+            end_size[end] += length
+    lines = tshark.lines(path(name), "-q", "-z", "conv,facetime", "-z", "endpoints,facetime")
+    told, told_size, ends = collections.Counter(), collections.Counter(), {}
+    for line in lines:
+        row = re.match(r"(\S+) +<-> (\S+) +(.*)", line)
+        if row:        # -> and <-, then the sum: each frames, bytes, "bytes"
+            numbers = row[3].split()
+            told[frozenset({row[1], row[2]})] += int(numbers[6])
+            told_size[frozenset({row[1], row[2]})] += int(numbers[7])
+        elif re.match(r"\d+\.\d+\.\d+\.\d+ ", line):
+            end, packets_of, bytes_of, unit = line.split()[:4]
+            scale = 1000 if unit == "kB" else 1         # 4.6 has "12 kB"
+            of_end = ends.setdefault(end, [0, 0, 0])
+            ends[end] = [of_end[0] + int(packets_of), of_end[1] + scale * int(bytes_of), of_end[2] + scale - 1]
+    assert told == count and told_size == size
+    assert set(ends) == set(end_count)
+    for end, (packets_of, bytes_of, rounded) in ends.items():
+        assert packets_of == end_count[end] and abs(bytes_of - end_size[end]) <= rounded
+
+
+def test_the_filter_of_a_conversation_finds_its_packets(tshark):
+    """As "Apply as filter" makes it, relayed packets too."""
+    peer = "198.51.100.20"
+    rows = tshark.rows(path("rtp-both-paths"), "ip.dst", "facetime.from.ipv4", "facetime.to.ipv4",
+                       filter=f"facetime.end.ipv4=={DEVICE} && facetime.end.ipv4=={peer} && facetime.end.port==16402")
+    truth = [frame for frame in generate.build("rtp-both-paths").truth.values() if frame["kind"]]
+    assert {row["ip.dst"][0] for row in rows} > {peer, DEVICE}
+    assert all({*row["facetime.from.ipv4"], *row["facetime.to.ipv4"]} == {DEVICE, peer} for row in rows)
+    assert 0 < len(rows) < len(truth)
+
+
+# --- service response times --------------------------------------------------------------------------------------------
+
+METHODS = {1: "Connectivity check", 3: "Allocate", 4: "Refresh", 8: "CreatePermission", 9: "ChannelBind"}
+TIMES = ("frame.time_epoch", "gkstun.rtt", "stun.type.method", "stun.time", "stun.reqduplicate", "snatmap.time",
+         "commnat.time", "commnat.response_to", "commnat.operation", "sip.Method", "sip.Status-Code", "sip.Call-ID", "sip.CSeq", "sip.Via.branch")
+
+
+def of_fields(rows):
+    """{row: its times}, from the fields of packets."""
+    times, asked, answered = collections.defaultdict(list), {}, set()
+    for row in rows:
+        times["Connectivity check"] += map(float, row["gkstun.rtt"])
+        if row["stun.time"] and not row["stun.reqduplicate"] and int(row["stun.type.method"][0], 16) != 1:
+            times[METHODS[int(row["stun.type.method"][0], 16)]].append(float(row["stun.time"][0]))
+        times["SNATMAP request"] += map(float, row["snatmap.time"])
+        if row["commnat.time"] and row["commnat.response_to"][0] not in answered:       # else a second answer
+            answered.add(row["commnat.response_to"][0])
+            times["Test" if row["commnat.operation"] == ["1"] else "Report"].append(float(row["commnat.time"][0]))
+        if not row["sip.CSeq"]:
+            continue
+        now, key = float(row["frame.time_epoch"][0]), (*row["sip.Call-ID"], *row["sip.CSeq"], row["sip.Via.branch"][0])
+        method, status = row["sip.CSeq"][0].split()[1], int((row["sip.Status-Code"] or ["0"])[0])
+        what = "INVITE to 180 Ringing" if status == 180 else {"INVITE": "INVITE to its answer"}.get(method, method)
+        if status == 0:
+            asked.setdefault(key, now)
+        elif (status == 180 or status >= 200) and key in asked and (key, what) not in answered:
+            answered.add((key, what))
+            times[what].append(now - asked[key])
+    return {what: found for what, found in times.items() if found}
+
+
+@pytest.mark.parametrize("name", ["facetime-dropmidcall", "nat-tests", "modern-call", "sip-key-exchange"])
+def test_response_times_are_the_fields(name, tshark):
+    expected = of_fields(tshark.rows(path(name), *TIMES))
+    assert expected
+    lines = [line for line in tshark.lines(path(name), "-q", "-z", "facetime,srt") if re.match(r" *\d+  \S", line)]
+    told = {line[7:29].strip(): line[29:].split() for line in lines}
+    assert set(told) == set(expected)
+    for what, times in expected.items():
+        assert int(told[what][0]) == len(times), what
+        assert [float(cell) for cell in told[what][1:]] == pytest.approx(
+            [min(times), max(times), sum(times) / len(times), sum(times)], abs=2e-6 * len(times)), what
 
 
 # --- flow graph ------------------------------------------------------------------------------------------------------
@@ -229,15 +357,22 @@ def sharkd(tshark):
 
 def test_sharkd_knows_what_the_menus_have(sharkd):
     info = sharkd("ice-only", "info")
-    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable", "stat:facetime",
-            "seqa:facetime"} <= {
-        entry["tap"] for kind in ("nstat", "stats", "seqa") for entry in info[kind]}
+    assert {"nstat:facetime,calltable", "nstat:facetime,streamtable", "nstat:facetime,pairtable",
+            "nstat:facetime,findingtable", "stat:facetime", "seqa:facetime", "srt:facetime",
+            "conv:FaceTime", "endpt:FaceTime"} <= {
+        entry["tap"] for kind in ("nstat", "stats", "seqa", "srt", "convs") for entry in info[kind]}
 
 
 def test_sharkd_has_the_table(sharkd, tshark):
     told = sharkd("calls-in-sequence", "tap", tap0="nstat:facetime,calltable")["taps"][0]
     rows = told["tables"][0]["i"]
     assert [row[0] for row in rows] == [call["call"] for call in reported(tshark, path("calls-in-sequence"))]
+
+
+def test_sharkd_has_the_findings(sharkd, tshark):
+    """Those of hindsight, too."""
+    told = sharkd("facetime-dropmidcall", "tap", tap0="nstat:facetime,findingtable")["taps"][0]["tables"][0]["i"]
+    assert [tuple(map(str, row)) for row in told] == findings(reported(tshark, path("facetime-dropmidcall")))
 
 
 def test_sharkd_has_the_statistics(sharkd):

@@ -2,6 +2,8 @@
 """profile/FaceTime: it loads without a word, and every expression in it is valid and finds something."""
 
 import functools
+import itertools
+import math
 import re
 import shutil
 import subprocess
@@ -114,31 +116,41 @@ def test_each_filter_finds_something(name, tshark):
 
 def test_columns_of_the_call():
     assert [title for title, _ in COLUMNS] == [
-        "No.", "Time", "Call", "Kind", "Path", "Peer", "Event", "Source", "Destination", "Protocol", "Length",
-        "Info"]
+        "No.", "Time", "Call", "Path", "Source", "Destination", "Behind the relay", "Protocol", "Length", "Event", "Info"]
 
 
 def test_columns_ask_for_fields_that_exist(own_fields):
     asked = [text.split(":")[1] for _, text in COLUMNS if text.startswith("%Cus:")]
-    assert len(asked) == 5
+    assert len(asked) == 4
     assert all(name in own_fields for text in asked for name in text.split(" or "))
 
 
 def test_columns_show_what_the_packets_have(profiled, tshark):
     """Each packet's columns against its fields."""
-    fields = ("facetime.call", "facetime.kind", "facetime.path", "facetime.peer.ipv4", "facetime.event")
+    fields = ("facetime.call", "facetime.path", "facetime.peer.ipv4", "facetime.event")
     for capture in (CAPTURES[0], CAPTURES[2]):
         lines = profiled.text(capture, "-C", "FaceTime", "-T", "tabs").split("\n")[:-1]
         told = tshark.names(capture, *fields)
-        assert [line.split("\t")[2:7] for line in lines] == [list(row.values()) for row in told]
-        assert all(any(row[field] for row in told) for field in fields[:3] + fields[4:])
+        cells = [line.split("\t") for line in lines]
+        # between source and destination stands an arrow
+        assert [[row[2], row[3], row[7], row[10]] for row in cells] == [list(row.values()) for row in told]
+        assert all(any(row[field] for row in told) for field in fields if field != "facetime.peer.ipv4")
 
 
 def test_each_column_has_a_width():
     """In `recent`, which only the GUI reads: a field's column goes by its fields alone there."""
     widths = re.findall(r'"([^"]*)", (\d+)', (PROFILE / "recent").read_text())
     assert [name for name, _ in widths] == [re.sub(r":0:R$", "", text) for _, text in COLUMNS]
-    assert all(30 <= int(width) <= 600 for _, width in widths)
+    sizes = {name: int(width) for name, width in widths}
+    assert all(30 <= width <= 700 for width in sizes.values())
+    assert sizes["%m"] >= 70                        # six digits
+    assert sizes["%i"] > sum(sizes.values()) / 2.5  # Info has the room
+
+
+def test_conversations_have_their_tab():
+    text = (PROFILE / "recent").read_text()
+    assert {kind: re.search(f'gui.{kind}_tabs: (.*)', text)[1] for kind in ("conversation", "endpoint")} == {
+        "conversation": '"FaceTime", "UDP"', "endpoint": '"FaceTime", "UDP"'}
 
 
 def test_the_profile_comes_by_itself(profiled, tshark):
@@ -156,8 +168,14 @@ def test_every_rule_colours_something_and_every_packet_has_one(profiled):
         for ours, rule in colours(profiled, capture):
             assert bool(rule) == ours
             seen.add(rule)
-    # "odd" and "other" stand for what no capture needs: a warning that is no event's, a packet without path
-    assert {name for name, _, _, _ in RULES} - seen <= {"FaceTime: odd", "FaceTime: other"}
+    # "other" stands for what no capture needs: a packet without path
+    assert {name for name, _, _, _ in RULES} - seen <= {"FaceTime: other"}
+
+
+def test_yellow_is_for_what_decides_a_call(profiled):
+    """A call of 9,978 packets: start, answer, nomination, switch, end."""
+    told = [rule for _, rule in colours(profiled, CAPTURES[0])]
+    assert 0 < told.count("FaceTime: start, answer, nomination, switch, end") <= 30
 
 
 def test_colours_can_be_read():
@@ -169,6 +187,46 @@ def test_colours_can_be_read():
     for name, _, background, foreground in RULES:
         low, high = sorted((light(background), light(foreground)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+# What eyes see that lack the red cones, or the green ones, of linear RGB (Machado, Oliveira, Fernandes 2009, severity 1).
+EYES = {
+    "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+}
+TOLD_APART = 20     # CIE 1976 (L*a*b*); 2.3 is just noticed
+
+
+def lab(colour, eyes):
+    channels = [int(c) / 65535 for c in colour.split(",")]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    r, g, b = (min(1, max(0, sum(m * c for m, c in zip(row, linear, strict=True)))) for row in eyes)
+    xyz = ((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.95047, 0.2126 * r + 0.7152 * g + 0.0722 * b,
+           (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.08883)
+    x, y, z = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in xyz)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def distances(eyes):
+    """{(name, name): distance}, of the grounds that mean something, and of white."""
+    grounds = {name.removeprefix("FaceTime: "): ground for name, _, ground, _ in RULES if name != "FaceTime: other"}
+    grounds["plain"] = "65535,65535,65535"
+    return {(one, other): math.dist(lab(grounds[one], eyes), lab(grounds[other], eyes))
+            for one, other in itertools.combinations(grounds, 2)}
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_colours_are_told_apart_without_red_or_green(eyes):
+    for pair, distance in distances(EYES[eyes]).items():
+        assert distance >= TOLD_APART, pair
+
+
+def test_the_docs_have_the_distances():
+    text = (support.ROOT / "docs" / "in-the-gui.md").read_text()
+    for pair in (("relay", "direct"), ("relay", "Apple's servers"), ("direct", "Apple's servers")):
+        cells = " | ".join(str(round(distances(eyes)[pair])) for eyes in EYES.values())
+        assert f"| {pair[0]} and {pair[1]} | {cells} |" in text
 
 
 # Buttons and graphs

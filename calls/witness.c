@@ -1,0 +1,124 @@
+/* calls/witness.c
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/witness.h"
+#include "calls/call.h"
+
+#define MAX_ENDS 8 /* addresses of a call's packets that are told apart; with more, both directions are there */
+
+typedef struct {
+    address address;
+    bool    sends, receives;
+} end_seen;
+
+struct ft_witness {
+    ft_witnessed seen;
+    end_seen     ends[MAX_ENDS];
+    unsigned     end_count;
+    address      end_from;      /* who sent the packet that ended the call */
+};
+
+static void
+note_end(struct ft_witness *witness, const address *end, bool sends)
+{
+    for (unsigned i = 0; i < witness->end_count; i++) {
+        end_seen *seen = &witness->ends[i];
+        if (!addresses_equal(&seen->address, end))
+            continue;
+        seen->sends |= sends;
+        seen->receives |= !sends;
+        witness->seen.both_directions |= seen->sends && seen->receives;
+        return;
+    }
+    if (witness->end_count == MAX_ENDS) {
+        witness->seen.both_directions = true;
+        return;
+    }
+    end_seen *seen = &witness->ends[witness->end_count++];
+    copy_address_wmem(wmem_file_scope(), &seen->address, end);
+    seen->sends = sends;
+    seen->receives = !sends;
+}
+
+/* Of the device, whatever address it has moved to. */
+static bool
+is_own(const ft_call *call, const address *end)
+{
+    if (addresses_equal(&call->other_end.addr, end))
+        return false;
+    if (addresses_equal(end, &call->local.addr))
+        return true;
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
+        if (sender->outgoing && addresses_equal(end, &sender->device.addr))
+            return true;
+    }
+    return false;
+}
+
+static void
+note(packet_info *pinfo, const ft_packet *packet, struct ft_witness *witness)
+{
+    const ft_frame *frame = ft_frame_get(pinfo);
+    ft_witnessed *seen = &witness->seen;
+
+    seen->packets++;
+    if (pinfo->fd->cap_len < pinfo->fd->pkt_len && seen->cut++ == 0)
+        seen->first_cut = packet->frame;
+    if (frame && (frame->seen_before || frame->at_other_end) && !seen->first_twice)
+        seen->first_twice = packet->frame;
+    if (!seen->both_directions) {
+        note_end(witness, &pinfo->net_src, true);
+        note_end(witness, &pinfo->net_dst, false);
+    }
+    if (packet->call->end_frame == packet->frame) {
+        if (!seen->end_known)
+            copy_address_wmem(wmem_file_scope(), &witness->end_from, &pinfo->net_src);
+        seen->end_known = true;
+    }
+}
+
+void
+ft_witness_note(packet_info *pinfo, const ft_packet *packet)
+{
+    ft_call *call = packet->call;
+
+    if (!packet->is_first_pass || !call || pinfo->flags.in_error_pkt)
+        return;
+    if (!call->witness)
+        call->witness = wmem_new0(wmem_file_scope(), struct ft_witness);
+    note(pinfo, packet, call->witness);
+}
+
+static void
+add(ft_witnessed *sum, const struct ft_witness *witness, const ft_call *call)
+{
+    const ft_witnessed *part = &witness->seen;
+
+    sum->packets += part->packets;
+    sum->first_cut = sum->cut ? sum->first_cut : part->first_cut;
+    sum->cut += part->cut;
+    sum->first_twice = sum->first_twice ? sum->first_twice : part->first_twice;
+    sum->both_directions |= part->both_directions;
+    sum->end_known |= part->end_known;
+    if (part->end_known)
+        sum->end_is_own |= is_own(call, &witness->end_from);
+}
+
+/* What was seen before the call was found to be part of another is that one's. */
+ft_witnessed
+ft_witness_of(const ft_call *call)
+{
+    ft_witnessed sum = { 0 };
+
+    for (unsigned number = call->number; number <= ft_call_total(); number++) {
+        const ft_call *part = ft_call_by_number(number);
+        if (part->witness && (part == call || (call->merges && part->merged_into &&
+                                               ft_call_as_of(part, UINT32_MAX) == call)))
+            add(&sum, part->witness, part);
+        if (!call->merges)
+            break;
+    }
+    return sum;
+}
