@@ -1,7 +1,7 @@
 /* calls/copies.c
  * Whether a datagram is one that the capture has already, from its bytes, its IP id and the time between:
  *
- *    hash of the bytes -> the slot with the latest such datagram -> same way, or only translated between, at once: a copy
+ *    hash of the bytes -> the slot with the latest such datagram -> same way, or translated: a copy
  *
  * One slot a hash, so it costs the same whatever a file holds; what is pushed out is only not told.
  *
