@@ -1,5 +1,5 @@
 /* packet-facetime-late.c
- * The back door: called once a frame, after all others, for what stock dissectors own.
+ * The back door: called once a frame, after all others, for what stock dissectors own (docs/protocol.md, 1, 2 and 6).
  *
  *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first       proofs are asked again, claimed from the next on
  *    TCP   a segment that begins with a message of TURN                     the same

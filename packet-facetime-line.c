@@ -1,5 +1,5 @@
 /* packet-facetime-line.c
- * The `facetime` line of a packet:
+ * The `facetime` line of a packet, of either generation (docs/protocol.md, 1 and 11):
  *
  *    FaceTime: rtp, modern, direct, call 1
  *        Kind, Generation, Path, Call, Peer          what the record says (calls/packet.h)

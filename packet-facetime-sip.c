@@ -193,7 +193,7 @@ header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
 static void
 take_header(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length, sip_message_t *sip)
 {
-    int colon = tvb_find_uint8(tvb, offset, length, ':');
+    int colon = ws_find_uint8(tvb, offset, length, ':');
     int name_end = colon, which;
 
     if (colon < 0)
@@ -222,7 +222,7 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
 {
     sip->body_offset = -1;
     while (tvb_captured_length_remaining(tvb, offset) > 0) {
-        int next, length = tvb_find_line_end(tvb, offset, -1, &next, FALSE);
+        int next, length = ws_find_line_end(tvb, offset, &next);
 
         if (length == 0) {
             sip->body_offset = next;
@@ -230,7 +230,7 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
         }
         while (tvb_captured_length_remaining(tvb, next) > 0 &&
                (tvb_get_uint8(tvb, next) == ' ' || tvb_get_uint8(tvb, next) == '\t'))
-            tvb_find_line_end(tvb, next, -1, &next, FALSE); /* a folded line */
+            ws_find_line_end(tvb, next, &next); /* a folded line */
         length = next - offset;
         take_header(pool, tvb, offset, length, sip);
         offset = next;
@@ -243,7 +243,7 @@ parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
 {
     static const char version[] = "SIP/2.0";
     const int version_length = (int)sizeof version - 1;
-    int next, length = tvb_find_line_end(tvb, 0, -1, &next, FALSE), space;
+    int next, length = ws_find_line_end(tvb, 0, &next), space;
     uint64_t status;
     piece_t code;
 
@@ -256,7 +256,7 @@ parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
         sip->status = (unsigned)status;
         return next;
     }
-    space = tvb_find_uint8(tvb, 0, MIN(length, 32), ' ');
+    space = ws_find_uint8(tvb, 0, MIN(length, 32), ' ');
     if (space <= 0 || tvb_strneql(tvb, length - version_length, version, version_length) != 0)
         return 0;
     sip->method = (const char *)tvb_get_string_enc(pool, tvb, 0, space, ENC_ASCII);
@@ -606,7 +606,7 @@ static void
 add_text_message(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 {
     const int length = (int)tvb_captured_length(body);
-    int colon = tvb_find_uint8(body, 0, length, ':');
+    int colon = ws_find_uint8(body, 0, length, ':');
     proto_item *item = add_body_text(pinfo, body, tree, hf_facetime_sip_text, length);
 
     if (length == 4 && tvb_strneql(body, 0, "PING", 4) == 0)

@@ -64,7 +64,9 @@
 void proto_register_facetime(void);
 void proto_reg_handoff_facetime(void);
 
+#ifndef DEFAULT_PORTS /* -DPORT_RANGE=OFF builds without any */
 #define DEFAULT_PORTS "16384-16403"
+#endif
 
 static int proto_facetime = -1;
 static int proto_facetime_parts = -1;   /* in name only: the doors that are no layer of the packet */

@@ -1,5 +1,5 @@
 /* ws-compat.h
- * All API drift between Wireshark 4.0, 4.4 and 4.6 that the plugin meets. Nothing else in the tree tests a version.
+ * All API drift between Wireshark 4.0, 4.2, 4.4, 4.6 and what 5.0 announces, as far as the plugin meets it. Nothing else in the tree tests a version.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,6 +26,36 @@ typedef gboolean ws_bool;
 #define tvb_get_uint8       tvb_get_guint8
 #define tvb_find_uint8      tvb_find_guint8
 #define uint32_to_str_buf   guint32_to_str_buf
+#endif
+
+/* Searches: 5.0 tells with a bool whether anything was found, and puts where behind a pointer. Both return as before: the
+ * offset, -1 if there is none; the length of a line, of all that is left where no end of a line comes. */
+#if WS_AT_LEAST(5, 0)
+#include <epan/tvbuff.h>
+
+static inline int
+ws_find_uint8(tvbuff_t *tvb, int offset, int length, uint8_t needle)
+{
+    unsigned found;
+
+    return tvb_find_uint8_length(tvb, (unsigned)offset, (unsigned)length, needle, &found) ? (int)found : -1;
+}
+
+static inline int
+ws_find_line_end(tvbuff_t *tvb, int offset, int *next)
+{
+    unsigned length, after;
+
+    if (!tvb_find_line_end_remaining(tvb, (unsigned)offset, &length, &after)) {
+        length = tvb_captured_length_remaining(tvb, offset);
+        after = tvb_captured_length(tvb);
+    }
+    *next = (int)after;
+    return (int)length;
+}
+#else
+#define ws_find_uint8(tvb, offset, length, needle) tvb_find_uint8(tvb, offset, length, needle)
+#define ws_find_line_end(tvb, offset, next)        tvb_find_line_end(tvb, offset, -1, next, FALSE)
 #endif
 
 /* tfs_yes_no and its like. */

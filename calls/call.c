@@ -2,6 +2,11 @@
  * Call objects: begun, put on packets and their ways, merged, ended, counted. Which call a packet is of is decided
  * elsewhere (calls/resolve.c).
  *
+ *    begins    a packet that no call fits (ft_call_new); packets before it that belong to it are adopted
+ *    grows     packets and legs are put into it; merged with another that is found to be the same: the elder stays
+ *    ends      by a word of SIP, STUN or the relay, or by silence; what comes after may be its tail
+ *    is none   GameKit's sessions and ICE alone keep their object, and aren't listed
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/call.h"

@@ -1,4 +1,6 @@
 /* calls/channel.c
+ * Whether a relay's channel carries anything at a moment, from what was asked, answered and sent on it: the state
+ * machine that calls/channel.h draws, one cell a transition.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,6 @@
 /* calls/clock.c
+ * Whether frame times may be believed, from how far capture time follows a sender's media time (RTP's timestamps): the
+ * table in calls/clock.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,9 @@
 /* calls/copies.c
+ * Whether a datagram is one that the capture has already, from its bytes, its IP id and the time between:
+ *
+ *    hash of the bytes -> the slot with the latest such datagram -> same way, or translated: a copy
+ *
+ * One slot a hash, so it costs the same whatever a file holds; what is pushed out is only not told.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,7 +46,7 @@ ft_copies_init(void)
 }
 
 static datagram *
-slot_of(const datagram *now)
+datagram_slot_of(const datagram *now)
 {
     datagram **table = &slots[now->is_media];
 
@@ -80,7 +85,7 @@ hash_of(const uint8_t *bytes, unsigned length)
 
 /* RTP by its first byte, or in ChannelData or a relay's header behind that; neither is exact, nor need it be. */
 static bool
-is_media(const uint8_t *bytes)
+is_media_bytes(const uint8_t *bytes)
 {
     return bytes[0] >> 6 == 2 || (bytes[0] >> 6 == 1 && (bytes[0] == 0x60 || bytes[4] >> 6 == 2));
 }
@@ -100,7 +105,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
     now->hash = hash_of(now->bytes, now->length);
-    now->is_media = is_media(now->bytes);
+    now->is_media = is_media_bytes(now->bytes);
 }
 
 static bool
@@ -153,7 +158,7 @@ is_copy(const datagram *now, const datagram *before)
 static void
 remember(const datagram *now)
 {
-    datagram *slot = slot_of(now);
+    datagram *slot = datagram_slot_of(now);
 
     *slot = *now;
     slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
@@ -185,7 +190,7 @@ follow_twin(ft_packet *packet, const datagram *now)
 static void
 learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
 {
-    datagram *before = slot_of(now);
+    datagram *before = datagram_slot_of(now);
     const bool copy = is_copy(now, before);
     ft_flow *flow = packet->flow;
 

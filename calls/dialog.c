@@ -1,4 +1,8 @@
 /* calls/dialog.c
+ * What SIP says of a call, from each message of its dialog:
+ *
+ *    message -> dialog (Call-ID; else the way) -> verdict (calls/transaction.c) -> call: invited, ringing, answered, ended
+ *                                             \-> BYE, last word: settled at the capture's end (ft_dialog_hindsight)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,7 @@
 /* calls/event.c
+ * What is told of a packet, and in which call's story:
+ *
+ *    ft_event_add -> due by its row, room in the call? -> on the frame (shown there), in the call's list (reports)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

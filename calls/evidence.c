@@ -1,4 +1,7 @@
 /* calls/evidence.c
+ * Whether bytes prove FaceTime: each protocol's proof by shape, and witnesses for what proves in number only:
+ *
+ *    direction -> witness -> tokens seen of late; the same one often enough, without a long silence between: agreed
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,8 @@
 /* calls/exchange.c
+ * Which request an answer belongs to, and how long it took, from ids that both carry:
+ *
+ *    kind, id (and ends) -> exchange -> exchange ...    a request joins the open one or opens the next;
+ *                                                       an answer goes to the first without one, or whose stamp it echoes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

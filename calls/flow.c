@@ -1,4 +1,10 @@
 /* calls/flow.c
+ * Which 5-tuples are FaceTime's, which ways lead through them, which ends are devices: by whom a proof was met, who was
+ * bound, who tested a NAT.
+ *
+ *    flow (5-tuple, VLAN) -+- leg 0: direct          claimed once, from a frame on
+ *                          +- leg of a channel ...   each of one bind, from its frame on
+ *    endpoint -> device: in a call, or has only tested its NAT; for some minutes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,8 @@
 /* calls/frame.c
+ * Ids of frames, from Wireshark's numbers and the packets that a read filter dropped:
+ *
+ *    number  1 2 3 3 3 4      (-R dropped two)
+ *    id      1 2 3 4 5 6      drops: from number 4 on, ids are larger by 2
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

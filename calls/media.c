@@ -1,4 +1,9 @@
 /* calls/media.c
+ * Who sends what over which way, from RTP: senders (SSRC, direction), their codec, losses, copies, way.
+ *
+ *    RTP packet -> stream (call, SSRC, direction) -> sequence (calls/sequence.h): next, late, copy, restart
+ *               -> leg: first media, path switch, the same over both
+ *               -> payload type: SDP of the call as of the frame, else the table below (grades in docs/protocol.md, 10)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,7 @@
 /* calls/quic.c
+ * Whether QUIC short headers carry media, from connection ids of the shape in calls/quic.h that come back:
+ *
+ *    direction of a flow -> ids: seen once (unsettled) -> back before other bytes: settled, its packets are media
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,10 @@
 /* calls/relay.c
+ * What today's relay and link messages tell, from numbers that come back later:
+ *
+ *    counter in a header     -> the packet that a report echoes
+ *    link id announced       -> what the link is, where headers name it
+ *    key id, participant id  -> flows of one call; the frame of a key's first packet
+ *    which links media takes -> mode of the call, link switches
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

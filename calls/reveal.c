@@ -1,4 +1,6 @@
 /* calls/reveal.c
+ * What else a call shows: steps of its set-up with their moments, candidate pairs with their round trips, addresses and
+ * where each stood first, SDP bodies. Kept by call, for tables.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

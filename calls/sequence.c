@@ -1,4 +1,5 @@
 /* calls/sequence.c
+ * How many packets of a stream were sent, lost, late or doubled, from 16-bit numbers: the table in calls/sequence.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

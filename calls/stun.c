@@ -2,6 +2,11 @@
  * What STUN and TURN tell: allocations and channels (their life: calls/channel.h), checks that get through or are lost,
  * nominations, the relay's errors.
  *
+ *    Allocate, bind, Refresh 0     request -> asked, answer -> held or refused; a release closes a call without direct path
+ *    checks between two ends       a pair's latest in a ring; an answer tells which got through, and which before it were lost
+ *    USE-CANDIDATE                 the way that media will take
+ *    error of the relay            told once, starts no call
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/stun.h"

@@ -1,4 +1,9 @@
 /* calls/telephony.c
+ * A call as Telephony > VoIP Calls lists it, from its packets:
+ *
+ *    ringing          RINGING                                   ended, answered before (or modern)   COMPLETED
+ *    answered, media  IN CALL                                   ended otherwise                      REJECTED
+ *    before that      CALL SETUP
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

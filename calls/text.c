@@ -1,4 +1,6 @@
 /* calls/text.c
+ * Text fit to be shown, from bytes off the wire: what is no UTF-8 or not printable becomes U+FFFD, and what is
+ * too long is cut between characters.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,4 +1,10 @@
 /* calls/trailer.c
+ * How a modern RTP packet ends, and with which key, from its last bytes and what its sender used before (the forms:
+ * calls/trailer.h):
+ *
+ *    ends in a word        -> the form with the long or the short key id, at once
+ *    ends in a tag         -> the key id in front of it must be the sender's last, ratcheted on, rolled, or of a fresh key
+ *    several packets agree -> proof of a flow without signalling
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

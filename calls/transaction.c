@@ -1,4 +1,9 @@
 /* calls/transaction.c
+ * What a SIP message says of its call, from the transactions and branches of its dialog:
+ *
+ *    INVITE   begins, or changes, or asks again      CANCEL   ends what has no answer yet
+ *    1xx      one end rings                          2xx      answered: that branch is the call
+ *    3xx-6xx  refused, unless a branch lives         BYE      ends its branch; the last one ends the call
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

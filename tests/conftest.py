@@ -9,6 +9,10 @@ import pytest
 import support
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ports: is about the registered ports themselves (-DPORT_RANGE=OFF has none)")
+
+
 @pytest.fixture(scope="session")
 def tshark():
     """tshark with the plugin."""

@@ -9,15 +9,14 @@ test_limits.py reads each, until just beyond. To see what any number of packets 
 
 import argparse
 import itertools
-import re
 import shutil
 import struct
 
+import limits
 import support
 from wire import modern, rtp, sip, snatmap, stun
 
-LIMITS = {name: int(value) for name, value in re.findall(
-    r"^#define FT_MAX_(\w+) +(\d+)", (support.ROOT / "calls/limits.h").read_text(), re.MULTILINE)}
+LIMITS = limits.remembered()
 
 # A transport address is a number and a port here.
 CLIENT, DEVICE, THIRD = (0x0A000001, 16402), (0x0A400001, 16402), (0x0A800001, 16402)

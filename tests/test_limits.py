@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 import floods
+import limits
 import support
 from wire import stun
 
@@ -144,12 +145,12 @@ def test_every_other_bound_is_stated():
     stated = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| `([\w./-]+)`,? ", DOC, re.MULTILINE)
     assert len(stated) >= 10
     for name, number, file in stated:
-        value = re.search(rf"^#define {name} +(\d+)", (support.ROOT / file).read_text(), re.MULTILINE)
-        assert value and int(value[1]) == int(number.replace(",", "")), name
-    named = {name for name, _, _ in stated}
-    others = {"MAX_RADIO", "MAX_RTT_S", "MAX_ID", "MAX_PRIORITY", "MAX_HEADERS"}     # values and sizes, of nothing counted
-    bounds = {name for where in ("packet-*.c", "calls/*.c", "wire/*.[ch]", "stock/*.[ch]") for path in support.ROOT.glob(where)
-              for name in re.findall(r"^#define (\w*MAX_\w+|\w+_KEPT|\w+_MAX) +\d", path.read_text(), re.MULTILINE)}
+        assert limits.defined()[file][name] == int(number.replace(",", "")), name
+    named = {name for name, _, _ in stated} | set(limits.defined()["calls/limits.h"])
+    others = {"MAX_RADIO", "MAX_RTT_S", "MAX_ID", "MAX_PRIORITY", "MAX_HEADERS", "FT_MAX_CODEC_NAME",
+              "FT_SEQUENCE_MAX_DROPOUT", "FT_SEQUENCE_MAX_MISORDER"}     # values and sizes, of nothing counted
+    bounds = {name for numbers in limits.defined().values() for name in numbers
+              if re.fullmatch(r"\w*MAX_\w+|\w+_KEPT|\w+_MAX", name)}
     assert bounds > others and bounds - others <= named
 
 

@@ -78,6 +78,7 @@ def test_inferred_meanings_say_so(name, tshark, own_protocols):
     assert re.search(r"inferred|unknown|not known|guess|probably|presumably", blurbs[name], re.IGNORECASE)
 
 
+@pytest.mark.ports
 def test_port_range(tshark, make_capture):
     """Registered by default, and a preference that takes ranges."""
     decodes = tshark.glossary("decodes")

@@ -11,6 +11,9 @@ BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0
 TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay
                iproute2 chromium libjs-dygraphs lintian parallel tcpdump openssh-server python3-yaml)
 
+# What a build for the project itself is given, and a user's is not: warnings are errors.
+STRICT=(-DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
+
 die() { echo "$*" >&2; exit 1; }
 
 # quietly COMMAND...: its output is shown only where it fails.
@@ -43,12 +46,13 @@ install_missing() {
     quietly "${run[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
-# build_plugin [TARGET]: configures (again) and builds.
+# build_plugin [TARGET [CMAKE-ARGUMENT...]]: configures (again) and builds; TARGET "" is all.
 build_plugin() {
-    local generator=()
+    local target=${1-} generator=()
+    shift $(($# > 0))
     [ -e "$build/CMakeCache.txt" ] || ! command -v ninja >/dev/null || generator=(-G Ninja)
-    quietly cmake -S "$root" -B "$build" "${generator[@]}"
-    quietly cmake --build "$build" --parallel ${1:+--target "$1"}
+    quietly cmake -S "$root" -B "$build" "${generator[@]}" "$@"
+    quietly cmake --build "$build" --parallel ${target:+--target "$target"}
 }
 
 # load_plugin CAPTURE: from here on tshark (below) has the fresh plugin, and $capture is the capture where this tshark can
