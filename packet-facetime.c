@@ -77,6 +77,7 @@ static expert_field ei_nesting = EI_INIT;
 static ws_bool show_peer = FALSE;
 
 static dissector_handle_t by_port_handle, newcomer_handle;
+static const heur_dtbl_entry_t *udp_switch;
 static range_t *port_range;
 
 /* What each shape presets, who takes it, and which stock dissector stands in where the user disabled that part. */
@@ -390,13 +391,29 @@ admit_if_proven(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     newcomer found;
 
-    return proves_itself(tvb, pinfo, &found) && admit(tvb, pinfo, tree, &found) != 0;
+    return proves_itself(tvb, pinfo, &found) && call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) != 0;
 }
 
+/* Whether the user left FaceTime and its heuristic on. */
+static inline bool
+is_udp_door_open(void)
+{
+    return udp_switch->enabled && proto_is_protocol_enabled(udp_switch->protocol);
+}
+
+/* Stands in UDP's list under no protocol: Wireshark notes a layer for each other heuristic, and takes it off again where
+ * that refuses, which is most of what asking costs (480 instructions). It is switched by its namesake below. */
 static ws_bool
 dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return !facetime_was_asked(pinfo) && admit_if_proven(tvb, pinfo, tree);
+    return is_udp_door_open() && !facetime_was_asked(pinfo) && admit_if_proven(tvb, pinfo, tree);
+}
+
+/* What stands in Enabled Protocols: nobody asks the list that it is in. */
+static ws_bool
+dissect_nothing(tvbuff_t *tvb _U_, packet_info *pinfo _U_, proto_tree *tree _U_, void *data _U_)
+{
+    return FALSE;
 }
 
 /* A 5-tuple that is claimed; any other one comes here because the user said Decode As. */
@@ -541,6 +558,8 @@ proto_register_facetime(void)
     newcomer_handle = create_dissector_handle(dissect_newcomer, proto_facetime);
     by_port_handle = create_dissector_handle(dissect_facetime_by_port, proto_facetime_by_port);
 
+    register_heur_dissector_list("facetime", proto_facetime);
+
     ft_frame_init(proto_facetime);
     ft_packet_init();
     ft_grow_init();
@@ -573,7 +592,9 @@ proto_reg_handoff_facetime(void)
 
     ft_telephony_init();
 
-    heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP", "facetime_udp", proto_facetime,
+    heur_dissector_add("facetime", dissect_nothing, "FaceTime over UDP", "facetime_udp", proto_facetime, HEURISTIC_ENABLE);
+    udp_switch = find_heur_dissector_by_unique_short_name("facetime_udp");
+    heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP (door)", "facetime_udp_door", -1,
                        HEURISTIC_ENABLE);
     heur_dissector_add("stun", dissect_facetime_heur_stun, "FaceTime in a TURN channel", "facetime_stun",
                        proto_facetime, HEURISTIC_ENABLE);

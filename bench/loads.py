@@ -92,6 +92,70 @@ def dns(count):
         yield i / 1000, filled(frame, at, struct.pack("!H", i & 0xFFFF) + query[2:])
 
 
+def foreign(count):
+    """Another vendor's RTP (G.711) on our ports, without signalling: both directions of eight calls."""
+    noise = random.Random(5).randbytes(160)
+    flows = []
+    for i in range(8):
+        near, far = (f"10.2.0.{i + 1}", 16384 + 2 * i), (f"10.3.0.{i + 1}", 16384 + 2 * i)
+        flows += [template(near, far, 172), template(far, near, 172)]
+    for i in range(count):
+        turn, number = divmod(i, 16)
+        header = struct.pack("!BBHII", 0x80, 0, turn + 100 * number & 0xFFFF, turn * 160, 0x51A0C300 + number)
+        yield turn / 50 + number / 1000, filled(*flows[number], header + noise)
+
+
+def tls(count):
+    """TLS records of an established connection, both ways in turn."""
+    ends, noise = (("10.0.0.1", 40001), ("10.0.0.2", 443)), random.Random(6).randbytes(400)
+    record = b"\x17\x03\x03" + struct.pack("!H", len(noise)) + noise
+    for i in range(count):
+        (source, destination), turn = ends[::1 if i % 2 == 0 else -1], i // 2 * len(record) + 1
+        header = struct.pack("!HHIIBBHHH", source[1], destination[1], turn & 0xFFFFFFFF,
+                             turn + i % 2 * len(record) & 0xFFFFFFFF, 0x50, 0x18, 65535, 0, 0)
+        yield i / 1000, packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02",
+                                         packets.ipv4(source[0], destination[0], 6, header + record))
+
+
+def quic(count):
+    """QUIC on port 443: a first packet with a long header, then short ones."""
+    client, server, rng = ("10.0.0.1", 40002), ("10.0.0.2", 443), random.Random(7)
+    first = b"\xc3\0\0\0\1\x08" + rng.randbytes(8) + b"\0\0" + struct.pack("!H", 0x4000 | 1180) + rng.randbytes(1180)
+    yield 0, datagram(client, server, first)
+    noise = rng.randbytes(300)
+    flows = template(client, server, 301), template(server, client, 301)
+    for i in range(count):
+        yield 1 + i / 1000, filled(*flows[i % 2], bytes([0x40 | i & 0x3F]) + noise)
+
+
+def webrtc(count):
+    """A call of a browser: of 50 packets two are STUN's, two DTLS's, the rest SRTP, both ways in turn."""
+    ends, rng = (("10.0.0.1", 50001), ("10.0.0.2", 50002)), random.Random(8)
+    flows = [template(*ends, 112), template(*ends[::-1], 112)]
+    noise, name = rng.randbytes(100), b"\0\x06\0\x09abcd:efgh\0\0\0"
+    for i in range(count):
+        way, turn = i % 2, i % 50
+        source, destination = ends[::1 if way == 0 else -1]
+        if turn < 2:
+            body = name if way == 0 else b"\0\x20\0\x08\0\1" + rng.randbytes(6)
+            body = struct.pack("!HHI", 0x0101 if way else 1, len(body), 0x2112A442) + rng.randbytes(12) + body
+            yield i / 100, datagram(source, destination, body)
+        elif turn < 4:
+            record = b"\x17\xfe\xfd\0\1" + struct.pack("!HIH", 0, i, 100) + noise
+            yield i / 100, datagram(source, destination, record)
+        else:
+            header = struct.pack("!BBHII", 0x80, 111, i // 2 & 0xFFFF, i // 2 * 960 & 0xFFFFFFFF, 0xB0A0C100 + way)
+            yield i / 100, filled(*flows[way], header + noise)
+
+
+def scanner(count):
+    """One flow a packet."""
+    noise = random.Random(9).randbytes(40)
+    for i in range(count):
+        far = f"10.{64 + (i >> 16)}.{i >> 8 & 255}.{i & 255}", 1024 + i * 7 % 60000
+        yield i / 1000, datagram(("10.0.0.1", 40003), far, noise)
+
+
 def modern(count):
     """The media of a modern call, relayed, again and again: what the small modern capture has of RTP."""
     cap = generate.build("modern-call")
@@ -140,7 +204,8 @@ def repeated(path):
     return load
 
 
-LOADS = {load.__name__: load for load in (dns, unknown, rtp, stun, channel, modern, calls)}
+LOADS = {load.__name__: load for load in (dns, tls, quic, webrtc, unknown, scanner, foreign, rtp, stun, channel, modern,
+                                           calls)}
 
 
 def write(load, count, path):
