@@ -1,7 +1,8 @@
 /* packet-baseband.c
- * Baseband reports: datagrams that the phone's own modem slips into a cellular FaceTime flow, towards the
- * device (docs/protocol.md, 21). They never were on a network: only captures made on the phone have them (their
- * TTL, IP id and DSCP differ from those of the relay whose address they wear: all 400 in the cellular capture of July 2023).
+ * Baseband reports: datagrams that the phone's own modem slips into a cellular FaceTime flow,
+ * towards the device (docs/protocol.md, 21). They never were on a network: only captures made on
+ * the phone have them (their TTL, IP id and DSCP differ from those of the relay whose address
+ * they wear: all 400 in the cellular capture of July 2023).
  *
  *    0           4     6     8           12    13    14    16    17    18    20
  *   +-----------+-----+-----+-----------+-----+-----+-----+-----+-----+-----+
@@ -11,15 +12,15 @@
  *   +-----------+-----------+-----------+-----------+
  *    20          24          28          32          36
  *
- *   | DEADBEEF  |CAFE | 2   | 0000006F  | unknown   |                     short form, 16 bytes (unverified)
+ *   | DEADBEEF  |CAFE | 2  | 0000006F  | unknown  |               short form, 16 bytes (unverified)
  *
- *   | DEADBEEF  |DEAD | 2   | tag       |transaction|status| dropped ...        drop report (unverified)
- *    0           4     6     8           12          14     16
+ *   | DEADBEEF  |DEAD | 2  | tag   |transaction|status| dropped ...        drop report (unverified)
+ *    0           4     6    8       12          14     16
  *     dropped: up to six times u8 payload type, u16 n, n * u16 RTP sequence number
  *
- * `queued` falls as `sent` grows: their sum never decreases in 399 steps, and grows by what the phone sent
- * (243,511 of 243,938 bytes). `clock` spans the capture's time. The other meanings are inferred, or stand on
- * a name that analyses of Apple's builds made public.
+ * `queued` falls as `sent` grows: their sum never decreases in 399 steps, and grows by what the
+ * phone sent (243,511 of 243,938 bytes). `clock` spans the capture's time. The other meanings
+ * are inferred, or stand on a name that analyses of Apple's builds made public.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -125,9 +126,11 @@ dissect_fields(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const baseba
 
         if (!tvb_bytes_exist(tvb, offset, length))
             return;
-        proto_item *item = proto_tree_add_item(tree, *fields[i].hf, tvb, offset, length, ENC_BIG_ENDIAN);
+        proto_item *item =
+            proto_tree_add_item(tree, *fields[i].hf, tvb, offset, length, ENC_BIG_ENDIAN);
         if (fields[i].constant >= 0 &&
-            tvb_get_bits64(tvb, offset * 8, length * 8, ENC_BIG_ENDIAN) != (uint64_t)fields[i].constant)
+            tvb_get_bits64(tvb, offset * 8, length * 8, ENC_BIG_ENDIAN) !=
+                (uint64_t)fields[i].constant)
             expert_add_info(pinfo, item, &ei_constant);
     }
 }
@@ -139,7 +142,8 @@ check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, unsigned lengt
     const unsigned reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
 
     if (reported != length)
-        expert_add_info_format(pinfo, tree, &ei_length, "%u bytes, where this form has %u", reported, length);
+        expert_add_info_format(pinfo, tree, &ei_length, "%u bytes, where this form has %u",
+                               reported, length);
     if (captured > length)
         proto_tree_add_item(tree, hf_rest, tvb, length, captured - length, ENC_NA);
 }
@@ -165,7 +169,8 @@ dissect_short_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     col_set_str(pinfo->cinfo, COL_INFO, "Modem report, short form");
 }
 
-/* Where the list of lost packets at this offset ends; 0 if it doesn't end inside of the datagram. */
+/* Where the list of lost packets at this offset ends; 0 if it doesn't end inside of the
+ * datagram. */
 static unsigned
 end_of_list(tvbuff_t *tvb, unsigned offset)
 {
@@ -221,7 +226,8 @@ static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     uint32_t form;
-    proto_item *item = proto_tree_add_item_ret_uint(tree, hf_form, tvb, 4, 2, ENC_BIG_ENDIAN, &form);
+    proto_item *item =
+        proto_tree_add_item_ret_uint(tree, hf_form, tvb, 4, 2, ENC_BIG_ENDIAN, &form);
 
     switch (form) {
     case FORM_REPORT:
@@ -268,16 +274,16 @@ dissect_baseband(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *da
     return tvb_captured_length(tvb);
 }
 
-/* A report has a form we know and its length; lists of drops must end where the datagram does. "DEADBEEF"
- * alone, or twice, is anybody's test pattern. */
+/* A report has a form we know and its length; lists of drops must end where the datagram does.
+ * "DEADBEEF" alone, or twice, is anybody's test pattern. */
 static bool
 proves_baseband(tvbuff_t *tvb, packet_info *pinfo _U_, ft_generation *generation)
 {
     const unsigned length = tvb_reported_length(tvb);
     unsigned offset = DROPPED_LENGTH;
 
-    if (length < SHORT_LENGTH || tvb_captured_length(tvb) < length || tvb_get_ntohl(tvb, 0) != MAGIC ||
-        tvb_get_ntohs(tvb, 6) != VERSION)
+    if (length < SHORT_LENGTH || tvb_captured_length(tvb) < length ||
+        tvb_get_ntohl(tvb, 0) != MAGIC || tvb_get_ntohs(tvb, 6) != VERSION)
         return false;
     *generation = FT_MODERN;
     switch (tvb_get_ntohs(tvb, 4)) {
@@ -299,7 +305,8 @@ proto_register_baseband(void)
           { "Magic", "baseband.magic", FT_UINT32, BASE_HEX, NULL, 0, "DEADBEEF", HFILL } },
         { &hf_form,
           { "Form", "baseband.form", FT_UINT16, BASE_HEX, VALS(forms), 0,
-            "CAFE: report of the modem's queue. DEAD: packets that the modem dropped (unverified)", HFILL } },
+            "CAFE: report of the modem's queue. DEAD: packets that the modem dropped (unverified)",
+            HFILL } },
         { &hf_version,
           { "Version", "baseband.version", FT_UINT16, BASE_DEC, NULL, 0,
             "2 in every report known; that it is a version is inferred", HFILL } },
@@ -319,17 +326,18 @@ proto_register_baseband(void)
           { "Unknown, offset 16", "baseband.unknown_16", FT_BYTES, BASE_NONE, NULL, 0,
             "Not known: zero in every report", HFILL } },
         { &hf_queued,
-          { "Queued", "baseband.queued", FT_UINT32, BASE_DEC | BASE_UNIT_STRING, UNS(&units_byte_bytes), 0,
-            "Bytes of uplink that wait in the modem", HFILL } },
+          { "Queued", "baseband.queued", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
+            UNS(&units_byte_bytes), 0, "Bytes of uplink that wait in the modem", HFILL } },
         { &hf_unknown_24,
           { "Unknown, offset 24", "baseband.unknown_24", FT_UINT32, BASE_DEC, NULL, 0,
             "Not known: some number of bytes, 0 to 3304 seen (inferred)", HFILL } },
         { &hf_transmitted,
           { "Transmitted", "baseband.transmitted", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
-            UNS(&units_byte_bytes), 0, "Bytes of uplink that the modem has sent, cumulative", HFILL } },
+            UNS(&units_byte_bytes), 0, "Bytes of uplink that the modem has sent, cumulative",
+            HFILL } },
         { &hf_clock,
-          { "Clock", "baseband.clock", FT_UINT32, BASE_DEC | BASE_UNIT_STRING, UNS(&units_milliseconds), 0,
-            "The modem's clock in milliseconds", HFILL } },
+          { "Clock", "baseband.clock", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
+            UNS(&units_milliseconds), 0, "The modem's clock in milliseconds", HFILL } },
         { &hf_unknown_12,
           { "Unknown, offset 12", "baseband.unknown_12", FT_BYTES, BASE_NONE, NULL, 0,
             "Not known: the end of the short form", HFILL } },
@@ -337,8 +345,8 @@ proto_register_baseband(void)
           { "Transaction", "baseband.transaction", FT_UINT16, BASE_HEX, NULL, 0,
             "Names the drop report (unverified)", HFILL } },
         { &hf_status,
-          { "Status", "baseband.status", FT_UINT16, BASE_HEX, NULL, 0,
-            "FFFF: failed (unverified)", HFILL } },
+          { "Status", "baseband.status", FT_UINT16, BASE_HEX, NULL, 0, "FFFF: failed (unverified)",
+            HFILL } },
         { &hf_dropped,
           { "Dropped packets", "baseband.dropped", FT_NONE, BASE_NONE, NULL, 0,
             "Packets of one payload type that the modem dropped (unverified)", HFILL } },
@@ -366,9 +374,9 @@ proto_register_baseband(void)
         { &ei_length,
           { "baseband.bad_length", PI_MALFORMED, PI_ERROR, "Length is not this form's", EXPFILL } },
         { &ei_cut,
-          { "baseband.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
-        { &ei_form,
-          { "baseband.bad_form", PI_UNDECODED, PI_WARN, "Unknown form", EXPFILL } },
+          { "baseband.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
+            EXPFILL } },
+        { &ei_form, { "baseband.bad_form", PI_UNDECODED, PI_WARN, "Unknown form", EXPFILL } },
         { &ei_constant,
           { "baseband.odd_constant", PI_PROTOCOL, PI_NOTE,
             "Each report known has another value here, always the same", EXPFILL } },

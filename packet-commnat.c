@@ -1,6 +1,6 @@
 /* packet-commnat.c
- * CommNAT: a device's test of its NAT, with Apple's servers, before a call (docs/protocol.md, 4). SNATMAP is its
- * sibling (packet-snatmap.c).
+ * CommNAT: a device's test of its NAT, with Apple's servers, before a call (docs/protocol.md,
+ * 4). SNATMAP is its sibling (packet-snatmap.c).
  *
  * CommNAT, "what kind of NAT is this?" (UDP 16403 to 16384-16386)
  *
@@ -11,13 +11,13 @@
  *    1 = test    request: zeros (on the wire FF); response: the mapped address
  *    2 = report  request: a word of flags where the address was
  *
- * A test asks three servers and itself. Its tokens are one random base, low 12 bits zero, XORed with a
- * constant for each of them: 0 first main port, 55555000 second main port, AAAAA000 cohort, FFFFF000 hairpin.
- * The constants and 0 are closed under XOR, so any token of a test names the other three. Servers may alter
- * the low 12 bits, and may answer from another address than was asked. libprotoident attests the first four
- * bytes of test messages for 2011; the rest is derived from what is public of later builds, and the report's
- * response is inferred. The eight bytes FF that end every probe are the "padding" that the 2015 report saw on
- * port 16403.
+ * A test asks three servers and itself. Its tokens are one random base, low 12 bits zero, XORed
+ * with a constant for each of them: 0 first main port, 55555000 second main port, AAAAA000
+ * cohort, FFFFF000 hairpin. The constants and 0 are closed under XOR, so any token of a test
+ * names the other three. Servers may alter the low 12 bits, and may answer from another address
+ * than was asked. libprotoident attests the first four bytes of test messages for 2011; the rest
+ * is derived from what is public of later builds, and the report's response is inferred. The
+ * eight bytes FF that end every probe are the "padding" that the 2015 report saw on port 16403.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -89,8 +89,10 @@ static const value_string commnat_directions[] = {
     X(main_ports_differ, 0x008, "main ports differ", \
       "The main server's two ports see different mapped ports") \
     X(port_preserved, 0x010, "port preserved", "The mapped port is the device's own") \
-    X(ports_in_order, 0x020, "ports in order", "Mapped ports are handed out in order, one up each time") \
-    X(no_alternate_main, 0x040, "no alternate main", "No answer came from the main server's other address") \
+    X(ports_in_order, 0x020, "ports in order", \
+      "Mapped ports are handed out in order, one up each time") \
+    X(no_alternate_main, 0x040, "no alternate main", \
+      "No answer came from the main server's other address") \
     X(no_alternate_cohort, 0x080, "no alternate cohort", \
       "No answer came from the cohort server's other address") \
     X(hairpin, 0x100, "hairpin", "The NAT lets the device reach its own mapped address")
@@ -121,7 +123,8 @@ static const value_string commnat_servers[] = { COMMNAT_SERVERS(SERVER_NAME) { 0
 static const uint32_t commnat_constants[] = { COMMNAT_SERVERS(SERVER_CONSTANT) };
 
 #define SERVER_COUNT array_length(commnat_constants)
-#define COMMNAT_PORT 16384 /* main0's; main1 and cohort have the next two, a hairpin probe goes to the device's own */
+/* main0's; main1 and cohort have the next two, a hairpin probe goes to the device's own */
+#define COMMNAT_PORT 16384
 
 static const nat_exchange_fields commnat_links = {
     &hf_commnat_response_in, &hf_commnat_response_to, &hf_commnat_time
@@ -133,7 +136,8 @@ static const nat_exchange_fields commnat_links = {
 
 typedef struct {
     ft_endpoint device;
-    uint32_t    family;         /* the smallest of the test's four tokens: the same for each of them */
+    /* the smallest of the test's four tokens: the same for each of them */
+    uint32_t    family;
     uint32_t    base;           /* token of the first request that was seen, low 12 bits masked */
     uint32_t    first_frame;
     struct {
@@ -220,7 +224,8 @@ commnat_server(const commnat_test *test, uint32_t token)
 {
     unsigned server = 0;
 
-    while (server + 1 < SERVER_COUNT && (token & TOKEN_MASK) != (test->base ^ commnat_constants[server]))
+    while (server + 1 < SERVER_COUNT &&
+           (token & TOKEN_MASK) != (test->base ^ commnat_constants[server]))
         server++;
     return server;
 }
@@ -235,11 +240,12 @@ typedef struct {
     ft_endpoint   device;       /* points into pinfo */
     commnat_test *test;         /* NULL for a report, and where no request of the test was seen */
     unsigned      server;       /* in commnat_servers, where there is a test */
-    bool          returned;     /* a hairpin probe on its way back in: the answer to the one that went out */
+    /* a hairpin probe on its way back in: the answer to the one that went out */
+    bool          returned;
 } commnat_message;
 
-/* The device's end is where a response goes and a request comes from; a hairpin probe comes back from the
- * device's own mapped address. */
+/* The device's end is where a response goes and a request comes from; a hairpin probe comes back
+ * from the device's own mapped address. */
 static void
 find_commnat_device(packet_info *pinfo, commnat_message *message)
 {
@@ -281,9 +287,9 @@ static unsigned
 commnat_exchange_id(const commnat_message *message, uint8_t *id)
 {
     const bool is_test = message->operation == COMMNAT_TEST;
-    const uint32_t head[3] = {
-        message->operation, is_test ? message->token & TOKEN_MASK : message->token, message->device.port
-    };
+    const uint32_t head[3] = { message->operation,
+                               is_test ? message->token & TOKEN_MASK : message->token,
+                               message->device.port };
     const int length = MIN(message->device.addr.len, 16);
 
     memcpy(id, head, sizeof head);
@@ -318,11 +324,13 @@ show_commnat_test(proto_tree *tree, tvbuff_t *tvb, const commnat_message *messag
     if (!test)
         return;
     proto_item_set_generated(proto_tree_add_uint(tree, hf_commnat_test, tvb, 4, 4, test->base));
-    proto_item_set_generated(proto_tree_add_uint(tree, hf_commnat_server, tvb, 4, 4, message->server));
+    proto_item_set_generated(
+        proto_tree_add_uint(tree, hf_commnat_server, tvb, 4, 4, message->server));
     ft_show_frame(tree, hf_commnat_test_start, tvb, 0, 0, test->first_frame);
 }
 
-/* An answer from another address than was asked tells the device what its NAT lets in: the test counts those.
+/* An answer from another address than was asked tells the device what its NAT lets in: the test
+ * counts those.
  * */
 static void
 note_other_address(packet_info *pinfo, proto_item *item, const commnat_message *message)
@@ -359,15 +367,19 @@ dissect_commnat_address(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, boo
 }
 
 static void
-dissect_commnat_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const commnat_message *message)
+dissect_commnat_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                     const commnat_message *message)
 {
     const bool is_response = message->direction == COMMNAT_RESPONSE;
     const ipv4_port clear = dissect_commnat_address(tvb, pinfo, tree, is_response);
 
     show_commnat_test(tree, tvb, message);
     note_other_address(pinfo, tree, message);
-    col_add_fstr(pinfo->cinfo, COL_INFO, "Test %s, token 0x%08x", message->returned ? "request come back" :
-                 is_response ? "response" : "request", message->token);
+    col_add_fstr(pinfo->cinfo, COL_INFO, "Test %s, token 0x%08x",
+                 message->returned ? "request come back"
+                 : is_response     ? "response"
+                                   : "request",
+                 message->token);
     if (message->test)
         col_append_fstr(pinfo->cinfo, COL_INFO, " (%s)",
                         val_to_str_const(message->server, commnat_servers, "?"));
@@ -393,13 +405,14 @@ dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     const uint32_t flags = ~tvb_get_ntohl(tvb, 8);
     const uint16_t port = (uint16_t)~tvb_get_ntohs(tvb, 12);
-    proto_item *item = proto_tree_add_bitmask_value(tree, tvb, 8, hf_commnat_flags, ett_commnat_flags,
-                                                    commnat_flag_fields, flags);
+    proto_item *item = proto_tree_add_bitmask_value(tree, tvb, 8, hf_commnat_flags,
+                                                    ett_commnat_flags, commnat_flag_fields, flags);
 
     if (flags & ~KNOWN_FLAGS)
         expert_add_info(pinfo, item, &ei_commnat_flags);
     if (port != 0)
-        expert_add_info(pinfo, proto_tree_add_uint(tree, hf_commnat_port, tvb, 12, 2, port), &ei_commnat_address);
+        expert_add_info(pinfo, proto_tree_add_uint(tree, hf_commnat_port, tvb, 12, 2, port),
+                        &ei_commnat_address);
     col_set_str(pinfo->cinfo, COL_INFO, "Report");
     list_commnat_flags(pinfo, flags);
 }
@@ -415,12 +428,14 @@ note_commnat_packet(packet_info *pinfo)
     }
 }
 
-/* A whole message of a known operation and direction. What a report's answer carries behind the token is not known,
- * and the device doesn't look at it. */
+/* A whole message of a known operation and direction. What a report's answer carries behind the
+ * token is not known, and the device doesn't look at it. */
 static void
-dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commnat_message *message)
+dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                        commnat_message *message)
 {
-    const bool is_report_response = message->operation == COMMNAT_REPORT && message->direction == COMMNAT_RESPONSE;
+    const bool is_report_response =
+        message->operation == COMMNAT_REPORT && message->direction == COMMNAT_RESPONSE;
 
     find_commnat_device(pinfo, message);
     learn_commnat(pinfo, message);
@@ -442,10 +457,12 @@ dissect_commnat_kind(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commna
     uint32_t operation, direction;
     proto_item *item;
 
-    item = proto_tree_add_item_ret_uint(tree, hf_commnat_operation, tvb, 0, 2, ENC_BIG_ENDIAN, &operation);
+    item = proto_tree_add_item_ret_uint(tree, hf_commnat_operation, tvb, 0, 2, ENC_BIG_ENDIAN,
+                                        &operation);
     if (!try_val_to_str(operation, commnat_operations))
         expert_add_info(pinfo, item, &ei_commnat_operation);
-    item = proto_tree_add_item_ret_uint(tree, hf_commnat_direction, tvb, 2, 2, ENC_BIG_ENDIAN, &direction);
+    item = proto_tree_add_item_ret_uint(tree, hf_commnat_direction, tvb, 2, 2, ENC_BIG_ENDIAN,
+                                        &direction);
     if (!try_val_to_str(direction, commnat_directions))
         expert_add_info(pinfo, item, &ei_commnat_direction);
     message->operation = (uint16_t)operation;
@@ -455,8 +472,8 @@ dissect_commnat_kind(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commna
 static void
 dissect_commnat_token(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, commnat_message *message)
 {
-    proto_item *item = proto_tree_add_item_ret_uint(tree, hf_commnat_token, tvb, 4, 4, ENC_LITTLE_ENDIAN,
-                                                    &message->token);
+    proto_item *item = proto_tree_add_item_ret_uint(tree, hf_commnat_token, tvb, 4, 4,
+                                                    ENC_LITTLE_ENDIAN, &message->token);
 
     if (message->operation == COMMNAT_TEST && message->direction == COMMNAT_REQUEST &&
         (message->token & ~TOKEN_MASK) != 0)
@@ -485,14 +502,15 @@ dissect_commnat(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
         try_val_to_str(message.direction, commnat_directions)) {
         dissect_commnat_message(tvb, pinfo, tree, &message);
     } else {
-        col_set_str(pinfo->cinfo, COL_INFO, used < NAT_MESSAGE_LENGTH ? "Incomplete message" : "Unknown message");
+        col_set_str(pinfo->cinfo, COL_INFO,
+                    used < NAT_MESSAGE_LENGTH ? "Incomplete message" : "Unknown message");
         nat_show_rest(tvb, tree, hf_commnat_raw);
     }
     return used;
 }
 
-/* The server's end is asked and answers; the device's own port is fixed, and a hairpin probe has nothing but
- * that. */
+/* The server's end is asked and answers; the device's own port is fixed, and a hairpin probe has
+ * nothing but that. */
 static bool
 has_commnat_ports(const packet_info *pinfo, bool is_request)
 {
@@ -502,9 +520,9 @@ has_commnat_ports(const packet_info *pinfo, bool is_request)
            pinfo->destport == PORT_COMMNAT;
 }
 
-/* First four bytes, ports, and what the rest must be: zeros (inverted) in a test request, an address and the
- * reserved word in its response, known flags and zeros in a report. Of a report's response only the head is
- * known, so it has to run between the very ports. */
+/* First four bytes, ports, and what the rest must be: zeros (inverted) in a test request, an
+ * address and the reserved word in its response, known flags and zeros in a report. Of a
+ * report's response only the head is known, so it has to run between the very ports. */
 static bool
 proves_commnat(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -517,8 +535,8 @@ proves_commnat(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     const ipv4_port clear = nat_read_address(tvb, 8, true);
     const bool reserved_is_zero = tvb_get_ntohs(tvb, 14) == 0xffff;
 
-    if (!try_val_to_str(operation, commnat_operations) || !try_val_to_str(direction, commnat_directions) ||
-        !has_commnat_ports(pinfo, is_request))
+    if (!try_val_to_str(operation, commnat_operations) ||
+        !try_val_to_str(direction, commnat_directions) || !has_commnat_ports(pinfo, is_request))
         return false;
     *generation = FT_LEGACY;
     if (is_test && is_request)
@@ -553,38 +571,44 @@ proto_register_commnat(void)
         { &hf_commnat_token,
           { "Token", "commnat.token", FT_UINT32, BASE_HEX, NULL, 0,
             "Names the test and the server, or the report; little-endian on the wire. "
-            "Servers may alter the low 12 bits of a test's", HFILL } },
+            "Servers may alter the low 12 bits of a test's",
+            HFILL } },
         { &hf_commnat_ipv4,
           { "IPv4 address", "commnat.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "The device's mapped address in a test response, 0.0.0.0 in a request (inversion undone)",
+            "The device's mapped address in a test response, 0.0.0.0 in a request (inversion "
+            "undone)",
             HFILL } },
         { &hf_commnat_port,
           { "Port", "commnat.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "The device's mapped UDP port in a test response, 0 in requests (inversion undone)", HFILL } },
+            "The device's mapped UDP port in a test response, 0 in requests (inversion undone)",
+            HFILL } },
         { &hf_commnat_flags,
           { "Flags", "commnat.flags", FT_UINT32, BASE_HEX, NULL, 0,
             "What the device reports of its NAT (inversion undone)", HFILL } },
-        COMMNAT_FLAGS(FLAG_ROW)
-        { &hf_commnat_reserved,
-          { "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0,
-            "Zero once the inversion is undone", HFILL } },
+        COMMNAT_FLAGS(FLAG_ROW){ &hf_commnat_reserved,
+                                 { "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0,
+                                   "Zero once the inversion is undone", HFILL } },
         { &hf_commnat_raw,
           { "Last eight bytes on the wire", "commnat.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Address or flags, port and reserved bits with every bit inverted; not known in a report's response",
+            "Address or flags, port and reserved bits with every bit inverted; not known in a "
+            "report's response",
             HFILL } },
         { &hf_commnat_test,
           { "Test", "commnat.test", FT_UINT32, BASE_HEX, NULL, 0,
-            "Token of the first request of this test in the capture: the same for all its servers", HFILL } },
+            "Token of the first request of this test in the capture: the same for all its servers",
+            HFILL } },
         { &hf_commnat_server,
           { "Server", "commnat.server", FT_UINT8, BASE_DEC, VALS(commnat_servers), 0,
-            "Whom this token is for, where the test's first request in the capture went to main0", HFILL } },
+            "Whom this token is for, where the test's first request in the capture went to main0",
+            HFILL } },
         { &hf_commnat_test_start,
           { "Test started in", "commnat.test_start", FT_FRAMENUM, BASE_NONE, NULL, 0,
             "The first request of this test is in this frame", HFILL } },
         { &hf_commnat_response_in,
           { "Response in", "commnat.response_in", FT_FRAMENUM, BASE_NONE,
             FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
-            "The first response to this request (for a hairpin probe: the probe come back) is in this frame",
+            "The first response to this request (for a hairpin probe: the probe come back) is in "
+            "this frame",
             HFILL } },
         { &hf_commnat_response_to,
           { "Response to", "commnat.response_to", FT_FRAMENUM, BASE_NONE,
@@ -596,16 +620,19 @@ proto_register_commnat(void)
     };
     static ei_register_info ei[] = {
         { &ei_commnat_length,
-          { "commnat.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long", EXPFILL } },
+          { "commnat.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long",
+            EXPFILL } },
         { &ei_commnat_cut,
-          { "commnat.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
+          { "commnat.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
+            EXPFILL } },
         { &ei_commnat_operation,
           { "commnat.bad_operation", PI_PROTOCOL, PI_WARN, "Neither test nor report", EXPFILL } },
         { &ei_commnat_direction,
-          { "commnat.bad_direction", PI_PROTOCOL, PI_WARN, "Neither request nor response", EXPFILL } },
-        { &ei_commnat_token,
-          { "commnat.bad_token", PI_PROTOCOL, PI_NOTE, "Low 12 bits of a test request's token are not zero",
+          { "commnat.bad_direction", PI_PROTOCOL, PI_WARN, "Neither request nor response",
             EXPFILL } },
+        { &ei_commnat_token,
+          { "commnat.bad_token", PI_PROTOCOL, PI_NOTE,
+            "Low 12 bits of a test request's token are not zero", EXPFILL } },
         { &ei_commnat_address,
           { "commnat.bad_address", PI_PROTOCOL, PI_NOTE,
             "Address or port in a request, or one that no host has in a response", EXPFILL } },
@@ -614,8 +641,8 @@ proto_register_commnat(void)
         { &ei_commnat_flags,
           { "commnat.bad_flags", PI_PROTOCOL, PI_NOTE, "Unknown flags are set", EXPFILL } },
         { &ei_commnat_other_address,
-          { "commnat.other_address", PI_SEQUENCE, PI_CHAT, "Answer from another address than was asked",
-            EXPFILL } },
+          { "commnat.other_address", PI_SEQUENCE, PI_CHAT,
+            "Answer from another address than was asked", EXPFILL } },
     };
 
     proto_commnat = proto_register_protocol("Apple CommNAT", "CommNAT", "commnat");

@@ -1,5 +1,6 @@
 /* packet-facetime-control.c
- * What two devices say to each other about the call in today's FaceTime (2019 on; docs/protocol.md, 17).
+ * What two devices say to each other about the call in today's FaceTime (2019 on;
+ * docs/protocol.md, 17).
  *
  * Control message: in the relay channel, and bare on a direct path. Encrypted end to end.
  *
@@ -39,8 +40,8 @@ static int ett_control = -1;
 static expert_field ei_control_bad_length = EI_INIT;
 static expert_field ei_control_retransmission = EI_INIT;
 
-/* The first RTP packet of the key: of 2026 that one begins with the key id's two bytes alone, so the same sender's
- * must be meant. */
+/* The first RTP packet of the key: of 2026 that one begins with the key id's two bytes alone, so
+ * the same sender's must be meant. */
 static uint32_t
 media_of_key(packet_info *pinfo, const uint8_t *key_id, const ft_relay_header *relay)
 {
@@ -52,7 +53,8 @@ media_of_key(packet_info *pinfo, const uint8_t *key_id, const ft_relay_header *r
                               relay && relay->has_participant ? relay->participant : NULL);
 }
 
-/* A key id of 2026 names its sender: four bytes of the participant id, and the first of the other four. */
+/* A key id of 2026 names its sender: four bytes of the participant id, and the first of the
+ * other four. */
 static void
 show_named(tvbuff_t *tvb, proto_tree *tree, const uint8_t *key_id)
 {
@@ -62,7 +64,8 @@ show_named(tvbuff_t *tvb, proto_tree *tree, const uint8_t *key_id)
         return;
     memcpy(participant, key_id + 2, 4);
     participant[4] = key_id[7];
-    proto_tree_add_bytes_with_length(tree, hf_control_participant, tvb, 4, 6, participant, sizeof participant);
+    proto_tree_add_bytes_with_length(tree, hf_control_participant, tvb, 4, 6, participant,
+                                     sizeof participant);
 }
 
 static void
@@ -73,8 +76,8 @@ learn_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *i
     const int length = tvb_captured_length_remaining(tvb, CONTROL_HEADER);
     const uint8_t *ciphertext = tvb_get_ptr(tvb, CONTROL_HEADER, length);
     const uint32_t mki_frame = media_of_key(pinfo, key_id, relay);
-    const uint32_t first =
-        ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10), wmem_strong_hash(ciphertext, length));
+    const uint32_t first = ft_relay_control(pinfo, key_id, tvb_get_uint8(tvb, 10),
+                                            wmem_strong_hash(ciphertext, length));
 
     ft_relay_key(pinfo, key_id);
     show_named(tvb, tree, key_id);
@@ -109,7 +112,8 @@ dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, vo
     proto_tree_add_item(tree, hf_control_counter, tvb, 10, 1, ENC_NA);
     col_append_fstr(pinfo->cinfo, COL_INFO, " %u", tvb_get_uint8(tvb, 10));
     if (ft_packet_get(pinfo))
-        ft_packet_get(pinfo)->label = wmem_strdup_printf(pinfo->pool, "Control message %u", tvb_get_uint8(tvb, 10));
+        ft_packet_get(pinfo)->label =
+            wmem_strdup_printf(pinfo->pool, "Control message %u", tvb_get_uint8(tvb, 10));
     learn_control(tvb, pinfo, tree, item, (const ft_relay_header *)data);
     proto_tree_add_item(tree, hf_control_ciphertext, tvb, CONTROL_HEADER, -1, ENC_NA);
     return tvb_captured_length(tvb);
@@ -134,7 +138,8 @@ proto_register_facetime_control(void)
             "Encrypted message and its tag (SFrame, as others' clients tell)", HFILL } },
         { &hf_control_participant,
           { "Participant", "facetime_control.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "The first five bytes of the sender's participant id, which key ids of 2026 name (published, "
+            "The first five bytes of the sender's participant id, which key ids of 2026 name "
+            "(published, "
             "unverified)", HFILL } },
         { &hf_control_mki_frame,
           { "First RTP of this key", "facetime_control.mki_frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
@@ -158,7 +163,8 @@ proto_register_facetime_control(void)
         proto_register_protocol("FaceTime Control Message", "FT Control", "facetime_control");
     proto_register_field_array(proto_facetime_control, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
-    expert_register_field_array(expert_register_protocol(proto_facetime_control), ei, array_length(ei));
+    expert_register_field_array(expert_register_protocol(proto_facetime_control), ei,
+        array_length(ei));
     register_dissector("facetime_control", dissect_facetime_control, proto_facetime_control);
 }
 

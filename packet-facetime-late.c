@@ -1,14 +1,17 @@
 /* packet-facetime-late.c
- * The back door: called once a frame, after all others, for what stock dissectors own (docs/protocol.md, 1, 2 and 6).
+ * The back door: called once a frame, after all others, for what stock dissectors own
+ * (docs/protocol.md, 1, 2 and 6).
  *
- *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first       proofs are asked again, claimed from the next on
- *    TCP   a segment that begins with a message of TURN                     the same
- *          Apple's HTTP check before a call                                 shown alone
- *    ICMP  an error that quotes the IPv4 header and 8 bytes                 shown alone
+ *    UDP   a conversation that stock STUN, QUIC, SIP or RTP had first  proofs are asked again,
+ *                                                                      claimed from the next on
+ *    TCP   a segment that begins with a message of TURN                the same
+ *          Apple's HTTP check before a call                            shown alone
+ *    ICMP  an error that quotes the IPv4 header and 8 bytes            shown alone
  *
- * Stock STUN, QUIC, SIP or RTP may have a conversation before FaceTime shows in it: by a lower port (a relay on 3478), by
- * a heuristic that had luck before, by somebody's SDP. All proofs are asked here again, after them, and what they prove is
- * claimed from the next frame on. Ports below 1024 are no NAT's and no relay's.
+ * Stock STUN, QUIC, SIP or RTP may have a conversation before FaceTime shows in it: by a lower
+ * port (a relay on 3478), by a heuristic that had luck before, by somebody's SDP. All proofs are
+ * asked here again, after them, and what they prove is claimed from the next frame on. Ports
+ * below 1024 are no NAT's and no relay's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -45,7 +48,8 @@ has_text(tvbuff_t *tvb, const char *text)
 static bool
 is_http_check(tvbuff_t *tvb, const packet_info *pinfo)
 {
-    return pinfo->destport == HTTP_PORT && tvb_strneql(tvb, 0, "GET /connectivity.txt HTTP/1", 28) == 0 &&
+    return pinfo->destport == HTTP_PORT &&
+           tvb_strneql(tvb, 0, "GET /connectivity.txt HTTP/1", 28) == 0 &&
            has_text(tvb, "Host: static.ess.apple.com");
 }
 
@@ -69,7 +73,8 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
         return;
     ft_call_prepare(pinfo, &client->addr);
     ft_event_add(pinfo, FT_EVENT_CONNECTIVITY_CHECK, request,
-                 request ? "Apple answers: AV was here!" : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
+                 request ? "Apple answers: AV was here!"
+                         : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
                  ft_endpoint_str(pinfo->pool, client));
     if (request || wmem_map_lookup(http_checks, client))
         return;
@@ -82,10 +87,13 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
 
 /* The line of a packet that stock dissectors have shown, and the end of its record. */
 static void
-show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree *tree, const ft_packet *packet)
+show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree *tree,
+           const ft_packet *packet)
 {
     TRY {
-        facetime_finish_line(tvb, pinfo, proto_tree_add_item(tree, proto_facetime, tvb, offset, length, ENC_NA), packet);
+        facetime_finish_line(tvb, pinfo,
+                             proto_tree_add_item(tree, proto_facetime, tvb, offset, length, ENC_NA),
+                             packet);
     }
     FINALLY {
         ft_packet_end(packet);
@@ -109,9 +117,10 @@ dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     return (int)tvb_captured_length(tvb);
 }
 
-/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand on. Where the quote is, the
- * error's own IP header tells: a trailer or FCS may follow, anything stand before. What it says stands in pinfo while it is
- * shown: ICMP leaves the quote's ports there in 4.0, none in 4.4. */
+/* An ICMP error that quotes the IPv4 header and 8 bytes (RFC 792): UDP has no payload to hand
+ * on. Where the quote is, the error's own IP header tells: a trailer or FCS may follow, anything
+ * stand before. What it says stands in pinfo while it is shown: ICMP leaves the quote's ports
+ * there in 4.0, none in 4.4. */
 #define SHORT_QUOTE      28
 #define ICMP_ERROR       (20 + 8 + SHORT_QUOTE)
 
@@ -155,8 +164,8 @@ is_short_quote(const uint8_t *bytes)
     const unsigned length = bytes[2] << 8 | bytes[3];
     const uint8_t *icmp = bytes + 20, *quote = bytes + 28;
 
-    return bytes[0] == 0x45 && bytes[9] == IP_PROTO_ICMP && (icmp[0] == 3 || icmp[0] == 11) && quote[0] == 0x45 &&
-           quote[9] == IP_PROTO_UDP && length == ICMP_ERROR;
+    return bytes[0] == 0x45 && bytes[9] == IP_PROTO_ICMP && (icmp[0] == 3 || icmp[0] == 11) &&
+           quote[0] == 0x45 && quote[9] == IP_PROTO_UDP && length == ICMP_ERROR;
 }
 
 static int
@@ -178,24 +187,26 @@ dissect_short_quote(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 static bool
 is_icmp(const packet_info *pinfo)
 {
-    return proto_is_frame_protocol(pinfo->layers, "icmp") || proto_is_frame_protocol(pinfo->layers, "icmpv6");
+    return proto_is_frame_protocol(pinfo->layers, "icmp") ||
+           proto_is_frame_protocol(pinfo->layers, "icmpv6");
 }
 
-/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well, QUIC keeps count of its
- * packets, and what the user chose by Decode As is shown once. */
+/* Shown where stock has shown nothing of it, or something wrong; STUN and SIP it shows well,
+ * QUIC keeps count of its packets, and what the user chose by Decode As is shown once. */
 static int
 admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
 {
     static const char *const shown_by[FT_SHAPE_COUNT] = {
-        [FT_SHAPE_STUN] = "stun",       [FT_SHAPE_SIP] = "sip",         [FT_SHAPE_QUIC] = "quic",
-        [FT_SHAPE_SNATMAP] = "snatmap", [FT_SHAPE_COMMNAT] = "commnat", [FT_SHAPE_BASEBAND] = "baseband",
+        [FT_SHAPE_STUN] = "stun",       [FT_SHAPE_SIP] = "sip",
+        [FT_SHAPE_QUIC] = "quic",       [FT_SHAPE_SNATMAP] = "snatmap",
+        [FT_SHAPE_COMMNAT] = "commnat", [FT_SHAPE_BASEBAND] = "baseband",
     };
     const char *protocol = shown_by[found->shape];
     const bool shown = protocol && proto_is_frame_protocol(pinfo->layers, protocol);
 
     return facetime_dissect(found->shape, tvb, pinfo, tree,
-                            ft_flow_claim(pinfo, found->shape, found->generation, false), found->generation,
-                            FT_PATH_DIRECT, shown);
+                            ft_flow_claim(pinfo, found->shape, found->generation, false),
+                            found->generation, FT_PATH_DIRECT, shown);
 }
 
 /* What can't be FaceTime's by its first bytes and ports. length: of the whole datagram. */
@@ -207,12 +218,14 @@ may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const pack
 
     const unsigned second_word = bytes[2] << 8 | bytes[3];
     if (bytes[0] < 0x40)
-        return length == 16 ? bytes[0] == 0 && bytes[1] <= 2 : captured >= 20 && second_word + 20 == length;
+        return length == 16 ? bytes[0] == 0 && bytes[1] <= 2
+                            : captured >= 20 && second_word + 20 == length;
     if (bytes[0] < 0x80)
         return second_word + 4 - length + 3 <= 3 || (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1]));
     if (bytes[0] < 0xc0)
         return captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
-    return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport) || second_word == 0xbeef;
+    return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport) ||
+           second_word == 0xbeef;
 }
 
 static G_GNUC_NO_INLINE int
@@ -223,15 +236,20 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     if (!find_transport(&place, pinfo, frame))
         return 0;
 
-    if (place.offset >= ICMP_ERROR - UDP_HEADER && is_short_quote(place.bytes + place.offset + UDP_HEADER - ICMP_ERROR))
-        return show_short_quote(place.tvb, (int)place.offset + UDP_HEADER - SHORT_QUOTE, pinfo, tree);
+    if (place.offset >= ICMP_ERROR - UDP_HEADER &&
+        is_short_quote(place.bytes + place.offset + UDP_HEADER - ICMP_ERROR))
+        return show_short_quote(place.tvb, (int)place.offset + UDP_HEADER - SHORT_QUOTE, pinfo,
+                                tree);
 
     const unsigned start = place.offset + UDP_HEADER;
-    const unsigned length = (place.bytes[place.offset + 4] << 8 | place.bytes[place.offset + 5]) - UDP_HEADER;
-    if (place.captured <= start || !may_be_ours(place.bytes + start, place.captured - start, length, pinfo))
+    const unsigned length =
+        (place.bytes[place.offset + 4] << 8 | place.bytes[place.offset + 5]) - UDP_HEADER;
+    if (place.captured <= start ||
+        !may_be_ours(place.bytes + start, place.captured - start, length, pinfo))
         return 0;
 
-    tvbuff_t *tvb = transport_payload(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
+    tvbuff_t *tvb =
+        transport_payload(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
     newcomer found = { FT_SHAPE_NONE, FT_GENERATION_UNKNOWN };
     if (!tvb)
         return 0;
@@ -241,7 +259,8 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     return admit_from_stock(tvb, pinfo, tree, &found);
 }
 
-/* A segment that begins with a message of TURN: the rest of it is taken apart as such once the first proves. */
+/* A segment that begins with a message of TURN: the rest of it is taken apart as such once the
+ * first proves. */
 static int
 admit_segment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
@@ -271,7 +290,8 @@ may_be_turn(const uint8_t *bytes, unsigned captured)
 }
 
 static G_GNUC_NO_INLINE int
-dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo, proto_tree *tree)
+dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo,
+                     proto_tree *tree)
 {
     tvbuff_t *tvb = transport_payload(place, start, transport_end_of_ip(place, place->offset));
 
@@ -294,7 +314,8 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
         return 0;
 
     const unsigned start = place.offset + (place.bytes[place.offset + 12] >> 4) * 4;
-    const bool is_turn = start + 20 <= place.captured && may_be_turn(place.bytes + start, place.captured - start);
+    const bool is_turn =
+        start + 20 <= place.captured && may_be_turn(place.bytes + start, place.captured - start);
     if (!is_turn && pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT)
         return 0;
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
@@ -312,7 +333,9 @@ dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     }
     facetime_forget_asked();
     if (pinfo->ptype == PT_UDP)
-        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT ? 0 : dissect_udp_late(tvb, pinfo, tree);
+        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT
+                   ? 0
+                   : dissect_udp_late(tvb, pinfo, tree);
     if (pinfo->ptype == PT_TCP)
         return dissect_tcp_late(tvb, pinfo, tree);
     return pinfo->ptype == PT_NONE ? dissect_short_quote(tvb, pinfo, tree) : 0;
@@ -322,7 +345,8 @@ void
 proto_register_facetime_late(void)
 {
     proto_facetime = proto_get_id_by_filter_name("facetime");
-    http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+    http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash,
+                                         ft_endpoint_match);
 }
 
 void

@@ -2,9 +2,10 @@
  * The `facetime` line of a packet, of either generation (docs/protocol.md, 1 and 11):
  *
  *    FaceTime: rtp, modern, direct, call 1
- *        Kind, Generation, Path, Call, Peer          what the record says (calls/packet.h)
- *        Round trip, Freeze, Picture incomplete      what the frame shows of its call's quality (calls/mark.h)
- *        Event: path_switch: Media of ...            the events at it (calls/event.h)
+ *      Kind, Generation, Path, Call, Peer      what the record says (calls/packet.h)
+ *      Round trip, Freeze, Picture incomplete  what the frame shows of its call's quality
+ *                                              (calls/mark.h)
+ *      Event: path_switch: Media of ...        the events at it (calls/event.h)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,7 +33,8 @@ static int hf_call_frame = -1;
 static int hf_peer_ipv4 = -1;
 static int hf_peer_ipv6 = -1;
 static int hf_peer_port = -1;
-static int hf_end[3][3] = { { -1, -1, -1 }, { -1, -1, -1 }, { -1, -1, -1 } }; /* either, from, to: IPv4, IPv6, port */
+/* either, from, to: IPv4, IPv6, port */
+static int hf_end[3][3] = { { -1, -1, -1 }, { -1, -1, -1 }, { -1, -1, -1 } };
 static int hf_channel_setup_frame = -1;
 static int hf_media_setup_frame = -1;
 static int hf_seen_before = -1;
@@ -57,9 +59,11 @@ show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
     proto_item *item = NULL;
 
     if (peer->addr.type == AT_IPv4)
-        item = proto_tree_add_ipv4(tree, hf_peer_ipv4, tvb, 0, 0, *(const ws_in4_addr *)peer->addr.data);
+        item = proto_tree_add_ipv4(tree, hf_peer_ipv4, tvb, 0, 0,
+                                   *(const ws_in4_addr *)peer->addr.data);
     else if (peer->addr.type == AT_IPv6)
-        item = proto_tree_add_ipv6(tree, hf_peer_ipv6, tvb, 0, 0, (const ws_in6_addr *)peer->addr.data);
+        item = proto_tree_add_ipv6(tree, hf_peer_ipv6, tvb, 0, 0,
+                                   (const ws_in6_addr *)peer->addr.data);
     if (item) {
         proto_item_set_generated(item);
         proto_item_set_generated(proto_tree_add_uint(tree, hf_peer_port, tvb, 0, 0, peer->port));
@@ -99,7 +103,8 @@ show_ends(proto_tree *tree, tvbuff_t *tvb, const packet_info *pinfo, const ft_pa
 }
 
 static void
-show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
+          const ft_packet *packet)
 {
     uint32_t known_from;
     const ft_call *prepared = ft_call_prepared_by(pinfo, &known_from);
@@ -121,33 +126,39 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     /* What only later frames tell is a link forward, so one pass doesn't have it. */
     if (later && later != call && pinfo->fd->visited) {
         const uint32_t frame = call ? call->merged_frame : MAX(known_from, later->first_frame);
-        proto_item_set_generated(proto_tree_add_uint_format_value(tree, hf_call, tvb, 0, 0, later->number,
-            later->first_frame < packet->frame ? "%u (known from frame %u)" : "%u (begins in frame %u)",
+        proto_item_set_generated(proto_tree_add_uint_format_value(
+            tree, hf_call, tvb, 0, 0, later->number,
+            later->first_frame < packet->frame ? "%u (known from frame %u)"
+                                               : "%u (begins in frame %u)",
             later->number, ft_frame_number(frame)));
         ft_show_frame(tree, hf_call_frame, tvb, 0, 0, frame);
     }
 }
 
 static void
-show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
+            const ft_packet *packet)
 {
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event;
+         event = ft_event_next(event)) {
         if (event->hindsight && !pinfo->fd->visited)
             continue;
         if (!event->hindsight)
             proto_item_append_text(line, " [%s]", ft_event_name(event->id));
-        proto_item *item = proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
+        proto_item *item =
+            proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
         proto_item_set_generated(item);
         expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
         proto_tree *tree_of_event = proto_item_add_subtree(item, ett_event);
         ft_show_frame(tree_of_event, hf_event_frame, tvb, 0, 0, event->other_frame);
         if (event->id == FT_EVENT_MEDIA_GAP)
-            proto_item_set_generated(proto_tree_add_time(tree_of_event, hf_media_gap, tvb, 0, 0, &event->length));
+            proto_item_set_generated(
+                proto_tree_add_time(tree_of_event, hf_media_gap, tvb, 0, 0, &event->length));
     }
 }
 
-/* Bounds are met on the first pass, where things are remembered; the packet says so on every pass. In a flood that goes
- * for most packets: a bit for each frame, in blocks. */
+/* Bounds are met on the first pass, where things are remembered; the packet says so on every
+ * pass. In a flood that goes for most packets: a bit for each frame, in blocks. */
 #define FRAMES_PER_BLOCK 4096
 
 static wmem_map_t *limit_frames; /* number of the block -> its bits */
@@ -155,7 +166,8 @@ static wmem_map_t *limit_frames; /* number of the block -> its bits */
 bool
 facetime_limit_was_met(const packet_info *pinfo)
 {
-    const uint8_t *bits = (const uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(ft_frame_id(pinfo) / FRAMES_PER_BLOCK));
+    const uint8_t *bits = (const uint8_t *)wmem_map_lookup(
+        limit_frames, GUINT_TO_POINTER(ft_frame_id(pinfo) / FRAMES_PER_BLOCK));
     const unsigned frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;
 
     return bits && (bits[frame / 8] & 1 << frame % 8);
@@ -164,7 +176,8 @@ facetime_limit_was_met(const packet_info *pinfo)
 static void
 remember_limit(const packet_info *pinfo)
 {
-    const unsigned number = ft_frame_id(pinfo) / FRAMES_PER_BLOCK, frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;
+    const unsigned number = ft_frame_id(pinfo) / FRAMES_PER_BLOCK,
+                   frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;
     uint8_t *bits = (uint8_t *)wmem_map_lookup(limit_frames, GUINT_TO_POINTER(number));
 
     if (!bits) {
@@ -192,11 +205,13 @@ show_quality(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo)
     if (mark && mark->freeze >= 0)
         show_microseconds(tree, hf_freeze, tvb, mark->freeze);
     if (mark && mark->is_incomplete)
-        proto_item_set_generated(proto_tree_add_boolean(tree, hf_frame_incomplete, tvb, 0, 0, true));
+        proto_item_set_generated(
+            proto_tree_add_boolean(tree, hf_frame_incomplete, tvb, 0, 0, true));
 }
 
 static void
-show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
+             const ft_packet *packet)
 {
     const ft_frame *frame = ft_frame_get(pinfo);
 
@@ -205,7 +220,8 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         proto_item_set_generated(proto_tree_add_uint(tree, hf_kind, tvb, 0, 0, packet->kind));
     }
     if (packet->generation != FT_GENERATION_UNKNOWN)
-        proto_item_set_generated(proto_tree_add_uint(tree, hf_generation, tvb, 0, 0, packet->generation));
+        proto_item_set_generated(
+            proto_tree_add_uint(tree, hf_generation, tvb, 0, 0, packet->generation));
     if (packet->path != FT_PATH_UNKNOWN) {
         proto_item_append_text(line, ", %s", val_to_str_const(packet->path, ft_path_vals, "?"));
         proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
@@ -224,7 +240,8 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     ft_show_frame(tree, hf_media_setup_frame, tvb, 0, 0, packet->media_setup_frame);
     const ft_frame *known = ft_frame_get(pinfo);
     if (packet->kind == FT_KIND_RTP && known && known->lost_before)
-        proto_item_set_generated(proto_tree_add_uint(tree, hf_lost_before, tvb, 0, 0, known->lost_before));
+        proto_item_set_generated(
+            proto_tree_add_uint(tree, hf_lost_before, tvb, 0, 0, known->lost_before));
     if (packet->quic != FT_QUIC_UNKNOWN) {
         const bool is_media = packet->quic == FT_QUIC_MEDIA;
         proto_item_append_text(line, ", %s inside QUIC", is_media ? "media" : "link messages");
@@ -233,7 +250,8 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
     show_quality(tree, tvb, pinfo);
 }
 
-/* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is known. */
+/* The `facetime` line: it stands before what it sums up, so it is filled in when all of that is
+ * known. */
 static void
 show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
 {
@@ -267,67 +285,107 @@ facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const 
 
 #define BEHIND "; where it is known, the far end behind the relay in place of the relay"
 #define END(side, name, title, text) \
-    { &hf_end[side][0], { title, "facetime." name ".ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
-    { &hf_end[side][1], { title, "facetime." name ".ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
-    { &hf_end[side][2], { title " port", "facetime." name ".port", FT_UINT16, BASE_DEC, NULL, 0x0, text BEHIND, HFILL } },
+    { &hf_end[side][0], \
+      { title, "facetime." name ".ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
+        { &hf_end[side][1], \
+          { title, "facetime." name ".ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, text BEHIND, \
+            HFILL } }, \
+        { &hf_end[side][2], \
+          { title " port", "facetime." name ".port", FT_UINT16, BASE_DEC, NULL, 0x0, text BEHIND, \
+            HFILL } },
 
 void
 facetime_register_line(int proto, expert_module_t *experts)
 {
     static hf_register_info hf[] = {
-        { &hf_kind, { "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0,
+        { &hf_kind,
+          { "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0,
             "What the innermost content is", HFILL } },
-        { &hf_generation, { "Generation", "facetime.generation", FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0,
-            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later; ichat: iChat AV, which isn't FaceTime", HFILL } },
-        { &hf_path, { "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0,
-            "Through a relay, directly between the devices, or to one of Apple's servers", HFILL } },
-        { &hf_call, { "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0,
+        { &hf_generation,
+          { "Generation", "facetime.generation", FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0,
+            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later; ichat: iChat AV, which "
+            "isn't FaceTime",
+            HFILL } },
+        { &hf_path,
+          { "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0,
+            "Through a relay, directly between the devices, or to one of Apple's servers",
+            HFILL } },
+        { &hf_call,
+          { "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0,
             "Number of the call in the file, from 1", HFILL } },
-        { &hf_call_frame, { "Call known from frame", "facetime.call.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
+        { &hf_call_frame,
+          { "Call known from frame", "facetime.call.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
             "The later frame that tells to which call this packet belongs", HFILL } },
-        { &hf_peer_ipv4, { "Peer", "facetime.peer.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0,
+        { &hf_peer_ipv4,
+          { "Peer", "facetime.peer.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0,
             "Far end behind the relay channel, as the channel's bind named it", HFILL } },
-        { &hf_peer_ipv6, { "Peer", "facetime.peer.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0,
+        { &hf_peer_ipv6,
+          { "Peer", "facetime.peer.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0,
             "Far end behind the relay channel, as the channel's bind named it", HFILL } },
-        { &hf_peer_port, { "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0,
+        { &hf_peer_port,
+          { "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0,
             "UDP port of the far end behind the relay channel", HFILL } },
         END(0, "end", "End", "Of a call's packet either end")
-        END(1, "from", "From", "Of a call's packet the sender")
-        END(2, "to", "To", "Of a call's packet the receiver")
-        { &hf_channel_setup_frame, { "Channel bound in", "facetime.channel_setup_frame", FT_FRAMENUM, BASE_NONE,
-            NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
-        { &hf_media_setup_frame, { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE,
-            NULL, 0x0, "The SIP message whose SDP set this medium up", HFILL } },
-        { &hf_seen_before, { "Seen before in", "facetime.seen_before", FT_FRAMENUM, BASE_NONE,
+            END(1, "from", "From", "Of a call's packet the sender")
+                END(2, "to", "To", "Of a call's packet the receiver"){
+                    &hf_channel_setup_frame,
+                    { "Channel bound in", "facetime.channel_setup_frame", FT_FRAMENUM, BASE_NONE,
+                      NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
+        { &hf_media_setup_frame,
+          { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
+            "The SIP message whose SDP set this medium up", HFILL } },
+        { &hf_seen_before,
+          { "Seen before in", "facetime.seen_before", FT_FRAMENUM, BASE_NONE,
             FRAMENUM_TYPE(FT_FRAMENUM_DUP_ACK), 0x0,
-            "The same datagram, seen earlier at another capture point or by a mirror port", HFILL } },
-        { &hf_event, { "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0,
-            "Name of an event at this packet", HFILL } },
-        { &hf_event_frame, { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
-            "The frame that the event's text speaks of", HFILL } },
-        { &hf_lost_before, { "Lost before", "facetime.lost_before", FT_UINT32, BASE_DEC, NULL, 0x0,
-            "RTP packets of this stream missing before this one, as known at this packet; a late one isn't taken back",
+            "The same datagram, seen earlier at another capture point or by a mirror port",
             HFILL } },
-        { &hf_media_gap, { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+        { &hf_event,
+          { "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0,
+            "Name of an event at this packet", HFILL } },
+        { &hf_event_frame,
+          { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
+            "The frame that the event's text speaks of", HFILL } },
+        { &hf_lost_before,
+          { "Lost before", "facetime.lost_before", FT_UINT32, BASE_DEC, NULL, 0x0,
+            "RTP packets of this stream missing before this one, as known at this packet; a late "
+            "one isn't taken back",
+            HFILL } },
+        { &hf_media_gap,
+          { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
             "How long a sender's media was silent before this packet", HFILL } },
-        { &hf_quic_media, { "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
-            "True: this QUIC packet carries audio or video, false: link messages; told by its connection id of 4 bytes "
-            "(published, no capture is known), once that came back", HFILL } },
-        { &hf_rtt, { "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
-            "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, which holds up to one packet "
-            "interval of waiting at each end; no capture time is in it. Of RTCP or a check: by capture times, where these "
-            "can be believed", HFILL } },
-        { &hf_freeze, { "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
-            "No new picture for so long before this packet, by RTP timestamps: at least three usual intervals, and 150 ms "
-            "more than one, as known at this packet", HFILL } },
-        { &hf_frame_incomplete, { "Picture incomplete", "facetime.frame_incomplete", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
-            "Last packet of a picture that lacks packets, as known at this packet; with the last one missing, the next "
-            "picture's first packet", HFILL } },
+        { &hf_quic_media,
+          { "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
+            "True: this QUIC packet carries audio or video, false: link messages; told by its "
+            "connection id of 4 bytes "
+            "(published, no capture is known), once that came back",
+            HFILL } },
+        { &hf_rtt,
+          { "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, "
+            "which holds up to one packet "
+            "interval of waiting at each end; no capture time is in it. Of RTCP or a check: by "
+            "capture times, where these "
+            "can be believed",
+            HFILL } },
+        { &hf_freeze,
+          { "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
+            "No new picture for so long before this packet, by RTP timestamps: at least three "
+            "usual intervals, and 150 ms "
+            "more than one, as known at this packet",
+            HFILL } },
+        { &hf_frame_incomplete,
+          { "Picture incomplete", "facetime.frame_incomplete", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
+            "Last packet of a picture that lacks packets, as known at this packet; with the last "
+            "one missing, the next "
+            "picture's first packet",
+            HFILL } },
     };
     static ei_register_info ei[] = {
-        FT_EVENTS(EVENT_EXPERT)
-        { &ei_limit, { "facetime.limit", PI_PROTOCOL, PI_NOTE,
-            "A bound on what the plugin remembers is reached: this packet is decoded, but not followed", EXPFILL } },
+        FT_EVENTS(EVENT_EXPERT){ &ei_limit,
+                                 { "facetime.limit", PI_PROTOCOL, PI_NOTE,
+                                   "A bound on what the plugin remembers is reached: this packet "
+                                   "is decoded, but not followed",
+                                   EXPFILL } },
     };
     static int *ett[] = { &ett_facetime, &ett_event };
 
@@ -337,5 +395,6 @@ facetime_register_line(int proto, expert_module_t *experts)
     proto_register_subtree_array(ett, array_length(ett));
     expert_register_field_array(experts, ei, array_length(ei));
     facetime_tap = register_tap("facetime");
-    limit_frames = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    limit_frames =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
 }

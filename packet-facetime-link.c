@@ -1,27 +1,28 @@
 /* packet-facetime-link.c
- * What two devices say to each other about the ways between them in today's FaceTime (2019 on; docs/protocol.md, 16).
+ * What two devices say to each other about the ways between them in today's FaceTime (2019 on;
+ * docs/protocol.md, 16).
  *
- * Link message: in the relay channel where the relay's header says so (packet-quickrelay.c), and in the DATA
- * attribute of a STUN Data indication on a direct path.
+ * Link message: in the relay channel where the relay's header says so (packet-quickrelay.c), and
+ * in the DATA attribute of a STUN Data indication on a direct path.
  *
  *    0         2         4                  20
  *   +---------+---------+------------------+------+--------+-------+-----
- *   | command | length  | 16 zero bytes    | type | length | value | ...   type-length-values, no padding;
- *   +---------+---------+------------------+------+--------+-------+-----  the last is an HMAC-SHA1
+ *   | command | length  | 16 zero bytes    | type | length | value | ...  not padded; the last
+ *   +---------+---------+------------------+------+--------+-------+-----  is an HMAC-SHA1
  *             of the TLVs                    2      2
  *
- *   An acknowledgement is the command with 0x8000 set, and repeats its counter (TLV 1). Each command and each
- *   side counts for itself.
+ *   An acknowledgement is the command with 0x8000 set, and repeats its counter (TLV 1). Each
+ *   command and each side counts for itself.
  *
  *   Connection data (TLV 3):  | tag 3 | addresses 7 | candidates 6 |
- *     each address:           | v6 1 | active 1 | radio 4 | delegated 1 | 9 | address, 4 or 16 bytes |
+ *     each address:           | v6 1 | active 1 | radio 4 | delegated 1 | 9 | 4 or 16 bytes |
  *     each candidate:         | type 4 | transport 7 | address 5 | port 16 |
  *   Interfaces (TLV 21):      | tag 3 | interfaces 13 |
  *     each interface:         | v6 1 | local type 4 | transport 4 | radio 4 | 3 | link id 16 |
- *                             | MTU 16 | flags 16 | data-SO mask 32 |                         (sizes in bits)
+ *                             | MTU 16 | flags 16 | data-SO mask 32 |      (sizes in bits)
  *
- * Evidence: 104 link messages parse to their last byte in the captures of 2023. TLVs that only others' clients
- * tell of are called unverified.
+ * Evidence: 104 link messages parse to their last byte in the captures of 2023. TLVs that only
+ * others' clients tell of are called unverified.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -121,8 +122,8 @@ static expert_field ei_link_bad_index = EI_INIT;
 static expert_field ei_link_retransmission = EI_INIT;
 
 /* clang-format off */
-/* X(command, name): each has an acknowledgement. The captures show all but 0x8003, which others' clients tell
- * of. */
+/* X(command, name): each has an acknowledgement. The captures show all but 0x8003, which others'
+ * clients tell of. */
 #define LINK_COMMANDS(X) \
     X(COMMAND_RTT, "Round-trip time") \
     X(0x0004, "Connection data") \
@@ -137,7 +138,9 @@ static const value_string link_commands[] = {
 
 /* clang-format on */
 
-static const value_string candidate_types[] = { { 0, "host" }, { 1, "server-reflexive" }, { 0, NULL } };
+static const value_string candidate_types[] = { { 0, "host" },
+                                                { 1, "server-reflexive" },
+                                                { 0, NULL } };
 
 /* ---- TLVs ---- */
 
@@ -160,8 +163,9 @@ static void decode_rtt(link_message *, proto_tree *, proto_item *, int, int);
 static void decode_interfaces(link_message *, proto_tree *, proto_item *, int, int);
 
 /* clang-format off */
-/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value (neither:
- * bytes). Where only others' clients tell of it, the name is theirs, and it is unverified. */
+/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value
+ * (neither: bytes). Where only others' clients tell of it, the name is theirs, and it is
+ * unverified. */
 static const struct link_tlv {
     uint16_t    type;
     const char *name;
@@ -210,14 +214,15 @@ row_of(uint16_t type)
 }
 
 static void
-decode_counter(link_message *message, proto_tree *tree _U_, proto_item *item _U_, int offset, int length _U_)
+decode_counter(link_message *message, proto_tree *tree _U_, proto_item *item _U_, int offset,
+               int length _U_)
 {
     message->has_counter = true;
     message->counter = tvb_get_ntohs(message->tvb, offset);
 }
 
-/* NTP's short format, 16.16 seconds of which the low 16 are kept: the time nearest the packet's own that
- * ends so. */
+/* NTP's short format, 16.16 seconds of which the low 16 are kept: the time nearest the packet's
+ * own that ends so. */
 static nstime_t
 resolve_ntp_short(const nstime_t *near, uint32_t value)
 {
@@ -229,7 +234,8 @@ resolve_ntp_short(const nstime_t *near, uint32_t value)
         seconds -= era;
     else if (now - seconds > era / 2)
         seconds += era;
-    return (nstime_t){ (time_t)(seconds - ntp_epoch), (int)((uint64_t)(value & 0xffff) * 1000000000 >> 16) };
+    return (nstime_t){ (time_t)(seconds - ntp_epoch),
+                       (int)((uint64_t)(value & 0xffff) * 1000000000 >> 16) };
 }
 
 static void
@@ -242,17 +248,20 @@ show_ntp_short(const link_message *message, proto_tree *tree, int hf_raw, int hf
     if (value == 0)
         proto_item_append_text(item, " (none)");
     else
-        proto_item_set_generated(proto_tree_add_time(tree, hf_time, message->tvb, offset, 4, &when));
+        proto_item_set_generated(
+            proto_tree_add_time(tree, hf_time, message->tvb, offset, 4, &when));
 }
 
 static void
-decode_rtt(link_message *message, proto_tree *tree, proto_item *item _U_, int offset, int length _U_)
+decode_rtt(link_message *message, proto_tree *tree, proto_item *item _U_, int offset,
+           int length _U_)
 {
     const uint32_t delay = tvb_get_ntohl(message->tvb, offset + 8);
     const nstime_t delayed = { delay >> 16, (int)((uint64_t)(delay & 0xffff) * 1000000000 >> 16) };
 
     show_ntp_short(message, tree, hf_link_rtt_timestamp, hf_link_rtt_time, offset);
-    show_ntp_short(message, tree, hf_link_rtt_echoed_timestamp, hf_link_rtt_echoed_time, offset + 4);
+    show_ntp_short(message, tree, hf_link_rtt_echoed_timestamp, hf_link_rtt_echoed_time,
+                   offset + 4);
     proto_tree_add_time(tree, hf_link_rtt_processing_delay, message->tvb, offset + 8, 4, &delayed);
 }
 
@@ -263,8 +272,8 @@ show_trailing(const link_message *message, proto_tree *tree, proto_item *item, i
     if (offset >= end)
         return;
     proto_tree_add_item(tree, hf_link_trailing, message->tvb, offset, end - offset, ENC_NA);
-    expert_add_info_format(message->pinfo, item, &ei_link_bad_count, "%d bytes more than the counts tell of",
-                           end - offset);
+    expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
+                           "%d bytes more than the counts tell of", end - offset);
 }
 
 /* ---- connection data ---- */
@@ -285,10 +294,12 @@ address_at(tvbuff_t *tvb, const offered_address *offered)
 }
 
 static void
-show_address(const link_message *message, proto_tree *tree, int offset, const offered_address *offered)
+show_address(const link_message *message, proto_tree *tree, int offset,
+             const offered_address *offered)
 {
-    static int *const bits[] = { &hf_link_address_is_ipv6, &hf_link_address_active, &hf_link_address_radio,
-                                 &hf_link_address_delegated, &hf_link_address_spacing };
+    static int *const bits[] = { &hf_link_address_is_ipv6, &hf_link_address_active,
+                                 &hf_link_address_radio, &hf_link_address_delegated,
+                                 &hf_link_address_spacing };
     tvbuff_t *tvb = message->tvb;
     const address where = address_at(tvb, offered);
     const int size = offered->is_ipv6 ? 16 : 4;
@@ -302,8 +313,8 @@ show_address(const link_message *message, proto_tree *tree, int offset, const of
         proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
     /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
     const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
-    proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4, tvb,
-                        offered->offset, size, encoding);
+    proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4,
+                        tvb, offered->offset, size, encoding);
 }
 
 /* Shows `count` addresses from *offset on, and notes where they are. How many are there whole. */
@@ -314,7 +325,8 @@ decode_addresses(link_message *message, proto_tree *tree, unsigned count, offere
     for (unsigned i = 0; i < count; i++) {
         if (end - *offset < 2)
             return i;
-        offered[i] = (offered_address){ *offset + 2, (tvb_get_ntohs(message->tvb, *offset) & 0x8000) != 0 };
+        offered[i] =
+            (offered_address){ *offset + 2, (tvb_get_ntohs(message->tvb, *offset) & 0x8000) != 0 };
         const int size = 2 + (offered[i].is_ipv6 ? 16 : 4);
         if (end - *offset < size)
             return i;
@@ -337,14 +349,16 @@ show_candidate_endpoint(link_message *message, proto_tree *tree, proto_item *ite
     proto_item_append_text(item, " %s", ft_endpoint_str(message->pinfo->pool, &endpoint));
     /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
     const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
-    proto_item_set_generated(proto_tree_add_item(tree, hf, message->tvb, offered->offset, size, encoding));
-    ft_clue_expect(message->pinfo, ft_call_resolve(message->pinfo, false), FT_CLUE_OFFER, &endpoint);
+    proto_item_set_generated(
+        proto_tree_add_item(tree, hf, message->tvb, offered->offset, size, encoding));
+    ft_clue_expect(message->pinfo, ft_call_resolve(message->pinfo, false), FT_CLUE_OFFER,
+                   &endpoint);
     ft_reveal_address(message->pinfo, &endpoint, "candidate");
 }
 
 static void
-decode_candidate(link_message *message, proto_tree *tree, int offset, const offered_address *offered,
-                 unsigned address_count)
+decode_candidate(link_message *message, proto_tree *tree, int offset,
+                 const offered_address *offered, unsigned address_count)
 {
     static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport,
                                  &hf_link_candidate_index };
@@ -354,7 +368,8 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
         proto_tree_add_item(tree, hf_link_candidate, message->tvb, offset, CANDIDATE_SIZE, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_candidate);
 
-    proto_item_append_text(item, ": %s", val_to_str_const(word >> 12, candidate_types, "unknown type"));
+    proto_item_append_text(item, ": %s",
+                           val_to_str_const(word >> 12, candidate_types, "unknown type"));
     for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
         proto_tree_add_item(subtree, *bits[i], message->tvb, offset, 2, ENC_BIG_ENDIAN);
     if (which < address_count)
@@ -362,7 +377,8 @@ decode_candidate(link_message *message, proto_tree *tree, int offset, const offe
     else
         expert_add_info_format(message->pinfo, item, &ei_link_bad_index, "Address %u of %u", which,
                                address_count);
-    proto_tree_add_item(subtree, hf_link_candidate_port, message->tvb, offset + 2, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(subtree, hf_link_candidate_port, message->tvb, offset + 2, 2,
+                        ENC_BIG_ENDIAN);
 }
 
 static void
@@ -387,8 +403,8 @@ decode_connection(link_message *message, proto_tree *tree, proto_item *item, int
     }
     if (whole < addresses || shown < candidates)
         expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
-                               "%u addresses and %u candidates announced, %u and %u are there", addresses,
-                               candidates, whole, shown);
+                               "%u addresses and %u candidates announced, %u and %u are there",
+                               addresses, candidates, whole, shown);
     show_trailing(message, tree, item, offset, end);
 }
 
@@ -422,7 +438,8 @@ decode_interface(link_message *message, proto_tree *tree, int offset)
                                  &hf_link_interface_padding };
     tvbuff_t *tvb = message->tvb;
     const ft_relay_link link = announced_link(message, offset);
-    proto_item *item = proto_tree_add_item(tree, hf_link_interface, tvb, offset, INTERFACE_SIZE, ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, hf_link_interface, tvb, offset, INTERFACE_SIZE, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_interface);
 
     proto_item_append_text(item, ": link 0x%04x, %s, %s, MTU %u", link.id,
@@ -470,7 +487,8 @@ dissect_value(link_message *message, proto_tree *tree, proto_item *item, const s
         expert_add_info_format(message->pinfo, item, &ei_link_bad_tlv_length,
                                "%d bytes are not what a %s has", length, row->name);
     if (row && row->unverified)
-        expert_add_info_format(message->pinfo, item, &ei_link_unverified, "Unverified TLV: %s", row->name);
+        expert_add_info_format(message->pinfo, item, &ei_link_unverified, "Unverified TLV: %s",
+                               row->name);
 
     if (fits && row->hf)
         proto_tree_add_item(tree, *row->hf, message->tvb, offset, length, ENC_BIG_ENDIAN);
@@ -489,7 +507,8 @@ dissect_tlv(link_message *message, proto_tree *tree, int offset, int end)
     const int told = tvb_get_ntohs(tvb, offset + 2);
     const int length = MIN(told, end - offset - TLV_HEADER);
     const struct link_tlv *row = row_of(type);
-    proto_item *item = proto_tree_add_item(tree, hf_link_tlv, tvb, offset, TLV_HEADER + length, ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, hf_link_tlv, tvb, offset, TLV_HEADER + length, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_tlv);
 
     proto_item_append_text(item, ": %s%s", row ? row->name : "unknown",
@@ -529,14 +548,16 @@ hmac_offset(tvbuff_t *tvb)
     return at + TLV_HEADER;
 }
 
-/* The same message, with the same HMAC, is sent over each of a device's links: they are one call's. */
+/* The same message, with the same HMAC, is sent over each of a device's links: they are one
+ * call's. */
 static void
 tie_call(link_message *message, proto_tree *tree)
 {
     const int hmac = hmac_offset(message->tvb);
 
     if (hmac >= 0)
-        ft_clue_bytes(message->pinfo, FT_CLUE_LINK_MESSAGE, tvb_get_ptr(message->tvb, hmac, HMAC_LENGTH), 8);
+        ft_clue_bytes(message->pinfo, FT_CLUE_LINK_MESSAGE,
+                      tvb_get_ptr(message->tvb, hmac, HMAC_LENGTH), 8);
     else if (tvb_captured_length(message->tvb) == tvb_reported_length(message->tvb))
         expert_add_info(message->pinfo, tree, &ei_link_no_hmac);
     ft_call_resolve(message->pinfo, false);
@@ -549,7 +570,8 @@ put_u16(uint8_t *to, unsigned value)
     to[1] = (uint8_t)value;
 }
 
-/* What ties a command and its acknowledgements: the command, its counter, and who asked. At most 24 bytes. */
+/* What ties a command and its acknowledgements: the command, its counter, and who asked. At most
+ * 24 bytes. */
 static unsigned
 exchange_id(const link_message *message, uint16_t command, uint8_t *id)
 {
@@ -566,7 +588,8 @@ exchange_id(const link_message *message, uint16_t command, uint8_t *id)
 }
 
 static void
-show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange, bool is_repeat)
+show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange,
+               bool is_repeat)
 {
     nstime_t passed;
 
@@ -594,8 +617,9 @@ dissect_exchange(const link_message *message, proto_tree *tree, uint16_t command
 
     const unsigned length = exchange_id(message, command, id);
     const ft_exchange *exchange =
-        is_ack ? ft_exchange_response(message->pinfo, FT_EXCHANGE_LINK, id, length, &is_repeat)
-               : ft_exchange_request(message->pinfo, FT_EXCHANGE_LINK, id, length, false, &is_repeat);
+        is_ack
+            ? ft_exchange_response(message->pinfo, FT_EXCHANGE_LINK, id, length, &is_repeat)
+            : ft_exchange_request(message->pinfo, FT_EXCHANGE_LINK, id, length, false, &is_repeat);
     if (is_ack)
         show_ack_links(message, tree, exchange, is_repeat);
     else if (exchange)
@@ -609,7 +633,8 @@ static void
 check_command(packet_info *pinfo, proto_item *item, uint16_t command)
 {
     if (!try_val_to_str(command, link_commands))
-        expert_add_info_format(pinfo, item, &ei_link_unknown_command, "Unknown command 0x%04x", command);
+        expert_add_info_format(pinfo, item, &ei_link_unknown_command, "Unknown command 0x%04x",
+                               command);
     else if (command == (ACK | COMMAND_RTT))
         expert_add_info_format(pinfo, item, &ei_link_unverified,
                                "Unverified command 0x%04x: no capture has shown it yet", command);
@@ -633,8 +658,8 @@ dissect_link_header(link_message *message, proto_tree *tree, proto_item *item)
     proto_tree_add_item(tree, hf_link_length, tvb, 2, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_link_reserved, tvb, 4, 16, ENC_NA);
     if (told != there)
-        expert_add_info_format(message->pinfo, item, &ei_link_bad_length, "Length %d, but %d bytes are there",
-                               told, there);
+        expert_add_info_format(message->pinfo, item, &ei_link_bad_length,
+                               "Length %d, but %d bytes are there", told, there);
     if (!has_zeros(tvb))
         expert_add_info(message->pinfo, item, &ei_link_reserved);
 }
@@ -646,10 +671,12 @@ show_cut_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item
         proto_tree_add_item(tree, hf_link_command, tvb, 0, 2, ENC_BIG_ENDIAN);
     if (tvb_captured_length(tvb) > 2)
         proto_tree_add_item(tree, hf_link_trailing, tvb, 2, -1, ENC_NA);
-    expert_add_info_format(pinfo, item, &ei_link_bad_length, "Shorter than a link message's header");
+    expert_add_info_format(pinfo, item, &ei_link_bad_length,
+                           "Shorter than a link message's header");
 }
 
-/* data: the relay's header, which says that this is a link message; NULL where its bytes must say so. */
+/* data: the relay's header, which says that this is a link message; NULL where its bytes must
+ * say so. */
 static int
 dissect_facetime_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *data)
 {
@@ -712,10 +739,12 @@ proto_register_facetime_link(void)
         { &hf_link_response_to,
           { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE,
             FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The command that this acknowledges: as first sent since the acknowledgement before", HFILL } },
+            "The command that this acknowledges: as first sent since the acknowledgement before",
+                HFILL } },
         { &hf_link_time,
           { "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the command, as first sent since the acknowledgement before, to this acknowledgement",
+            "From the command, as first sent since the acknowledgement before, to this "
+            "acknowledgement",
             HFILL } },
         { &hf_link_tlv,
           { "TLV", "facetime_link.tlv", FT_NONE, BASE_NONE, NULL, 0,
@@ -737,7 +766,8 @@ proto_register_facetime_link(void)
             "Delay of the call's acceptance (meaning and unit inferred)", HFILL } },
         { &hf_link_hmac,
           { "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0,
-            "Over all that comes before it; keyed with the session id, as others' clients tell", HFILL } },
+            "Over all that comes before it; keyed with the session id, as others' clients tell",
+                HFILL } },
         { &hf_link_capability,
           { "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0,
             "What the sender can do: 1 in every capture (meaning inferred)", HFILL } },
@@ -760,11 +790,14 @@ proto_register_facetime_link(void)
           { "Echoed timestamp", "facetime_link.rtt.echoed_timestamp", FT_UINT32, BASE_HEX, NULL, 0,
             "The timestamp that this answers, 0 for none: NTP short format", HFILL } },
         { &hf_link_rtt_echoed_time,
-          { "Echoed time", "facetime_link.rtt.echoed_time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0,
+          { "Echoed time", "facetime_link.rtt.echoed_time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC,
+            NULL, 0,
             "The echoed timestamp as the time nearest the packet's own", HFILL } },
         { &hf_link_rtt_processing_delay,
-          { "Processing delay", "facetime_link.rtt.processing_delay", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "Between the arrival of the echoed timestamp and this message: 16.16 seconds", HFILL } },
+          { "Processing delay", "facetime_link.rtt.processing_delay", FT_RELATIVE_TIME, BASE_NONE,
+            NULL, 0,
+            "Between the arrival of the echoed timestamp and this message: 16.16 seconds",
+                HFILL } },
         { &hf_link_connection_tag,
           { "Tag", "facetime_link.connection.tag", FT_UINT16, BASE_DEC, NULL, 0xe000,
             "Form of the list: 1 in every capture", HFILL } },
@@ -784,7 +817,8 @@ proto_register_facetime_link(void)
           { "Active", "facetime_link.address.active", FT_BOOLEAN, 16, NULL, 0x4000,
             "The address is in use (meaning inferred)", HFILL } },
         { &hf_link_address_radio,
-          { "Radio", "facetime_link.address.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x3c00,
+          { "Radio", "facetime_link.address.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals),
+            0x3c00,
             "Radio access technology of the address", HFILL } },
         { &hf_link_address_delegated,
           { "Delegated", "facetime_link.address.delegated", FT_BOOLEAN, 16, NULL, 0x0200,
@@ -802,13 +836,15 @@ proto_register_facetime_link(void)
           { "Candidate", "facetime_link.candidate", FT_NONE, BASE_NONE, NULL, 0,
             "One candidate for the direct path", HFILL } },
         { &hf_link_candidate_type,
-          { "Type", "facetime_link.candidate.type", FT_UINT16, BASE_DEC, VALS(candidate_types), 0xf000,
+          { "Type", "facetime_link.candidate.type", FT_UINT16, BASE_DEC, VALS(candidate_types),
+            0xf000,
             "Where the candidate's address comes from", HFILL } },
         { &hf_link_candidate_transport,
           { "Transport", "facetime_link.candidate.transport", FT_UINT16, BASE_DEC, NULL, 0x0fe0,
             "Transport protocol: 1 in every capture, all of which is UDP", HFILL } },
         { &hf_link_candidate_index,
-          { "Address index", "facetime_link.candidate.address_index", FT_UINT16, BASE_DEC, NULL, 0x001f,
+          { "Address index", "facetime_link.candidate.address_index", FT_UINT16, BASE_DEC, NULL,
+            0x001f,
             "Which of the addresses above, from 0", HFILL } },
         { &hf_link_candidate_ipv4,
           { "IPv4 address", "facetime_link.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
@@ -838,7 +874,8 @@ proto_register_facetime_link(void)
           { "Transport", "facetime_link.interface.transport", FT_UINT16, BASE_DEC, NULL, 0x0780,
             "Transport of the link: 2 in every capture", HFILL } },
         { &hf_link_interface_radio,
-          { "Radio", "facetime_link.interface.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x0078,
+          { "Radio", "facetime_link.interface.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals),
+            0x0078,
             "Radio access technology of the link", HFILL } },
         { &hf_link_interface_padding,
           { "Unused", "facetime_link.interface.unused", FT_UINT16, BASE_HEX, NULL, 0x0007,
@@ -864,14 +901,18 @@ proto_register_facetime_link(void)
     };
     static ei_register_info ei[] = {
         { &ei_link_bad_length,
-          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the TLVs",
+          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the "
+              "TLVs",
             EXPFILL } },
         { &ei_link_bad_tlv_length,
-          { "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, "A TLV's length doesn't fit", EXPFILL } },
+          { "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, "A TLV's length doesn't fit",
+            EXPFILL } },
         { &ei_link_bad_count,
-          { "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, "A count doesn't fit its list", EXPFILL } },
+          { "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, "A count doesn't fit its list",
+            EXPFILL } },
         { &ei_link_bad_index,
-          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the list",
+          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the "
+              "list",
             EXPFILL } },
         { &ei_link_reserved,
           { "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, "Reserved bytes are not zero",
@@ -883,17 +924,20 @@ proto_register_facetime_link(void)
         { &ei_link_unknown,
           { "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV", EXPFILL } },
         { &ei_link_unverified,
-          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown it yet",
+          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown "
+              "it yet",
             EXPFILL } },
         { &ei_link_retransmission,
           { "facetime_link.retransmission", PI_SEQUENCE, PI_NOTE, "Sent again", EXPFILL } },
     };
 
     name_tlvs();
-    proto_facetime_link = proto_register_protocol("FaceTime Link Message", "FT Link", "facetime_link");
+    proto_facetime_link = proto_register_protocol("FaceTime Link Message", "FT Link",
+        "facetime_link");
     proto_register_field_array(proto_facetime_link, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
-    expert_register_field_array(expert_register_protocol(proto_facetime_link), ei, array_length(ei));
+    expert_register_field_array(expert_register_protocol(proto_facetime_link), ei,
+        array_length(ei));
     register_dissector("facetime_link", dissect_facetime_link, proto_facetime_link);
 }
 

@@ -3,7 +3,8 @@
  *
  *   | 2, subtype 0 | 204 | length | SSRC | name 4 | body |
  *
- *   RCTL:         85 00 00 04 | media time 2 | 0 4 | idle ms 2 | clock 2 | 0 2 | received 2 | target 2, in 100 bit/s
+ *   RCTL:         85 00 00 04 | media time 2 | 0 4 | idle ms 2 | clock 2 | 0 2 | received 2 |
+ *                 | target 2, in 100 bit/s
  *   00 00 00 05:  RTP timestamp 4 of the long-term reference frame that is acknowledged
  *
  * Published; the first one's words are those of the audio extension with profile 0x8500.
@@ -45,7 +46,8 @@ static int ett_facetime_rtcp = -1;
 #define RCTL_HEAD        0x85000004
 #define RCTL_LENGTH      (APP_HEADER + 20)
 
-/* The APP packet at this offset of the names that are known: its name, else 0. Whole packets only. */
+/* The APP packet at this offset of the names that are known: its name, else 0. Whole packets
+ * only. */
 static uint32_t
 known_app(tvbuff_t *tvb, int offset, int length)
 {
@@ -54,7 +56,8 @@ known_app(tvbuff_t *tvb, int offset, int length)
         return 0;
 
     const uint32_t name = tvb_get_ntohl(tvb, offset + APP_NAME);
-    if (name == NAME_RCTL && length == RCTL_LENGTH && tvb_get_ntohl(tvb, offset + APP_HEADER) == RCTL_HEAD)
+    if (name == NAME_RCTL && length == RCTL_LENGTH &&
+        tvb_get_ntohl(tvb, offset + APP_HEADER) == RCTL_HEAD)
         return name;
     return name == NAME_LTR && length == APP_HEADER + 4 ? name : 0;
 }
@@ -89,7 +92,8 @@ show_app(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset, int le
                     tvb_get_ntohl(tvb, offset + APP_HEADER));
 }
 
-/* The header of an APP packet, in stock's fields. Stock shows its name as a text, and calls one that isn't an error. */
+/* The header of an APP packet, in stock's fields. Stock shows its name as a text, and calls one
+ * that isn't an error. */
 static void
 show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
 {
@@ -97,8 +101,8 @@ show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
         const char *field;
         int         offset, length;
     } fields[] = {
-        { "rtcp.version", 0, 1 },    { "rtcp.padding", 0, 1 }, { "rtcp.app.subtype", 0, 1 }, { "rtcp.pt", 1, 1 },
-        { "rtcp.length", 2, 2 },     { "rtcp.senderssrc", 4, 4 },
+        { "rtcp.version", 0, 1 }, { "rtcp.padding", 0, 1 }, { "rtcp.app.subtype", 0, 1 },
+        { "rtcp.pt", 1, 1 },      { "rtcp.length", 2, 2 },  { "rtcp.senderssrc", 4, 4 },
     };
     proto_item *item =
         proto_tree_add_item(tree, proto_get_id_by_filter_name("rtcp"), tvb, offset, length, ENC_NA);
@@ -107,7 +111,8 @@ show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
         const int hf = proto_registrar_get_id_byname(fields[i].field);
         if (hf > 0)
-            proto_tree_add_item(subtree, hf, tvb, offset + fields[i].offset, fields[i].length, ENC_BIG_ENDIAN);
+            proto_tree_add_item(subtree, hf, tvb, offset + fields[i].offset, fields[i].length,
+                                ENC_BIG_ENDIAN);
     }
 }
 
@@ -116,22 +121,27 @@ static int
 rtcp_length(tvbuff_t *tvb, int offset, int end)
 {
     const int left = end - offset;
-    const int length =
-        tvb_captured_length_remaining(tvb, offset) >= 4 ? 4 + 4 * tvb_get_ntohs(tvb, offset + 2) : left;
+    const int length = tvb_captured_length_remaining(tvb, offset) >= 4
+                           ? 4 + 4 * tvb_get_ntohs(tvb, offset + 2)
+                           : left;
 
     return length > left ? left : length;
 }
 
-/* Report blocks of 24 bytes: SSRC, losses, highest sequence number, jitter, LSR, DLSR (RFC 3550, 6.4.1). */
+/* Report blocks of 24 bytes: SSRC, losses, highest sequence number, jitter, LSR, DLSR (RFC 3550,
+ * 6.4.1). */
 static void
-learn_report_blocks(tvbuff_t *tvb, packet_info *pinfo, unsigned offset, unsigned end, unsigned count)
+learn_report_blocks(tvbuff_t *tvb, packet_info *pinfo, unsigned offset, unsigned end,
+                    unsigned count)
 {
     for (; count > 0 && offset + REPORT_BLOCK <= end; count--, offset += REPORT_BLOCK)
-        ft_quality_report_block(pinfo, tvb_get_ntohl(tvb, (int)offset), tvb_get_ntohl(tvb, (int)offset + 16),
+        ft_quality_report_block(pinfo, tvb_get_ntohl(tvb, (int)offset),
+                                tvb_get_ntohl(tvb, (int)offset + 16),
                                 tvb_get_ntohl(tvb, (int)offset + 20));
 }
 
-/* What sender and receiver reports tell of round trips; of a compound packet, each part by its length in words. */
+/* What sender and receiver reports tell of round trips; of a compound packet, each part by its
+ * length in words. */
 static void
 learn_rtcp(tvbuff_t *tvb, packet_info *pinfo)
 {
@@ -140,12 +150,14 @@ learn_rtcp(tvbuff_t *tvb, packet_info *pinfo)
     if (!ft_learning(pinfo))
         return;
     for (unsigned offset = 0; offset + 8 <= captured;) {
-        const uint8_t first = tvb_get_uint8(tvb, (int)offset), type = tvb_get_uint8(tvb, (int)offset + 1);
+        const uint8_t first = tvb_get_uint8(tvb, (int)offset),
+                      type = tvb_get_uint8(tvb, (int)offset + 1);
         const unsigned end = MIN(offset + 4 + 4u * tvb_get_ntohs(tvb, (int)offset + 2), captured);
         if (first >> 6 != 2)
             return;
         if (type == RTCP_SENDER_REPORT && offset + 28 <= end) {
-            ft_quality_sender_report(pinfo, tvb_get_ntohl(tvb, (int)offset + 4), tvb_get_ntohl(tvb, (int)offset + 10));
+            ft_quality_sender_report(pinfo, tvb_get_ntohl(tvb, (int)offset + 4),
+                                     tvb_get_ntohl(tvb, (int)offset + 10));
             learn_report_blocks(tvb, pinfo, offset + 28, end, first & 0x1f);
         } else if (type == RTCP_RECEIVER_REPORT) {
             learn_report_blocks(tvb, pinfo, offset + 8, end, first & 0x1f);
@@ -154,8 +166,8 @@ learn_rtcp(tvbuff_t *tvb, packet_info *pinfo)
     }
 }
 
-/* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the media too. Stock gets it
- * in the pieces between packets with a name that it takes for an error. */
+/* One RTCP packet, in the clear. It may come before the first RTP packet, so it sets up the
+ * media too. Stock gets it in the pieces between packets with a name that it takes for an error. */
 static int
 dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
@@ -177,8 +189,8 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
         const bool is_last = offset + length >= end;
         const int piece_end = is_ltr ? offset : offset + length;
         if ((is_ltr || is_last) && piece_end > piece)
-            stock_rtp_call(stock_rtcp_handle, tvb_new_subset_length(tvb, piece, piece_end - piece), pinfo, tree, packet,
-                       true);
+            stock_rtp_call(stock_rtcp_handle, tvb_new_subset_length(tvb, piece, piece_end - piece),
+                           pinfo, tree, packet, true);
         if (is_ltr) {
             if (offset == 0) {
                 col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTCP");
@@ -205,7 +217,8 @@ proto_register_facetime_rtcp(void)
     static hf_register_info rtcp_hf[] = {
         { &hf_rctl_media_time,
           { "Media time", "facetime_rtcp.rctl.media_time", FT_UINT16, BASE_DEC, NULL, 0,
-            "Media time that the sender of this report last received (published, unverified)", HFILL } },
+            "Media time that the sender of this report last received (published, unverified)",
+            HFILL } },
         { &hf_rctl_idle,
           { "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0,
             "Milliseconds since then (published, unverified)", HFILL } },
@@ -217,19 +230,24 @@ proto_register_facetime_rtcp(void)
             "Published, unverified", HFILL } },
         { &hf_rctl_target,
           { "Target bit rate", "facetime_rtcp.rctl.target", FT_UINT32, BASE_DEC, NULL, 0,
-            "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, unverified)", HFILL } },
+            "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, "
+            "unverified)",
+            HFILL } },
         { &hf_ltr_timestamp,
           { "Long-term reference", "facetime_rtcp.ltr.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
-            "RTP timestamp of the long-term reference frame that is acknowledged (published, unverified)",
+            "RTP timestamp of the long-term reference frame that is acknowledged (published, "
+            "unverified)",
             HFILL } },
     };
     static int *ett[] = { &ett_facetime_rtcp };
 
-    proto_facetime_rtcp = proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");
+    proto_facetime_rtcp =
+        proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");
     proto_register_field_array(proto_facetime_rtcp, rtcp_hf, G_N_ELEMENTS(rtcp_hf));
     proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
     /* RTCP is a layer of FaceTime's RTP; only its APP packets are of a protocol of their own. */
-    register_dissector("facetime_rtcp", dissect_facetime_rtcp, proto_get_id_by_filter_name("facetime_rtp"));
+    register_dissector("facetime_rtcp", dissect_facetime_rtcp,
+                       proto_get_id_by_filter_name("facetime_rtp"));
 }
 
 void

@@ -1,6 +1,6 @@
 /* packet-facetime-rtp.c
- * What FaceTime adds to an RTP packet (RFC 3550; docs/protocol.md, 10, 18 and 22.1). Stock RTP shows the standard part, as
- * stock/stock_rtp.c sets it up.
+ * What FaceTime adds to an RTP packet (RFC 3550; docs/protocol.md, 10, 18 and 22.1). Stock RTP
+ * shows the standard part, as stock/stock_rtp.c sets it up.
  *
  *     0                   1                   2                   3
  *     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -13,15 +13,16 @@
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *    |            encrypted payload ...                              |
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *    |            key id of the sender (MKI), and what follows it    |  modern calls only: calls/trailer.h
+ *    |     key id of the sender (MKI), and what follows it    |  modern calls only: calls/trailer.h
  *    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Audio and video number their flags differently; the payload type tells which of them it is. Extension
- * lengths add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID in all 5366. Legacy
- * media has one form, profile 0x4400 of two words (all 6000 packets of the sample).
+ * Audio and video number their flags differently; the payload type tells which of them it is.
+ * Extension lengths add up in all 5094 packets of the captures of 2023, the key id is a v4 UUID
+ * in all 5366. Legacy media has one form, profile 0x4400 of two words (all 6000 packets of the
+ * sample).
  *
- * FEC header of a video packet. Parity packets repeat the sequence number of the block's last source packet
- * (36 of 36):
+ * FEC header of a video packet. Parity packets repeat the sequence number of the block's last
+ * source packet (36 of 36):
  *
  *    | symbol index, 8 | 0x80 source, 0x00 parity, 8 | 0x13, 5 | length, 11 |
  *    parity only:      | number of source packets, 16 | their lengths, 16 each | padding |
@@ -136,10 +137,16 @@ static expert_field ei_ratchet_changed = EI_INIT;
 static int *const audio_profile_bits[] = {
     &hf_audio_ecn, &hf_audio_video, &hf_audio_connection, &hf_audio_timing, &hf_audio_bucket, NULL
 };
-static int *const video_profile_bits[] = {
-    &hf_video_source, &hf_video_back_camera, &hf_video_mirrored, &hf_video_orientation, &hf_video_ltr,
-    &hf_video_has_probe, &hf_video_has_fec, &hf_video_has_ltr_timestamp, &hf_video_has_frame_info, NULL
-};
+static int *const video_profile_bits[] = { &hf_video_source,
+                                           &hf_video_back_camera,
+                                           &hf_video_mirrored,
+                                           &hf_video_orientation,
+                                           &hf_video_ltr,
+                                           &hf_video_has_probe,
+                                           &hf_video_has_fec,
+                                           &hf_video_has_ltr_timestamp,
+                                           &hf_video_has_frame_info,
+                                           NULL };
 
 static void
 dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const ft_packet *packet,
@@ -155,7 +162,8 @@ dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const
         col_add_fstr(pinfo->cinfo, COL_INFO, "PT=%s, SSRC=0x%X, Seq=%u, Time=%u, FEC parity",
                      codec ? codec->name : "Unknown", rtp->fixed.ssrc, rtp->fixed.sequence,
                      rtp->fixed.timestamp);
-    } else if (codec && codec->inferred) { /* stock names only dynamic payload types by what it was told */
+    } else if (codec &&
+               codec->inferred) { /* stock names only dynamic payload types by what it was told */
         if (rtp->fixed.payload_type < 96)
             col_append_fstr(pinfo->cinfo, COL_INFO, " [%s, inferred]", codec->name);
         else
@@ -180,8 +188,9 @@ static void
 show_fec(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, unsigned length)
 {
     const unsigned offset = rtp->fec;
-    proto_tree *fec = proto_tree_add_subtree(tree, tvb, offset, (int)length, ett_fec, NULL,
-                                             rtp->is_parity ? "FEC: parity packet" : "FEC: source packet");
+    proto_tree *fec =
+        proto_tree_add_subtree(tree, tvb, offset, (int)length, ett_fec, NULL,
+                               rtp->is_parity ? "FEC: parity packet" : "FEC: source packet");
 
     proto_tree_add_item(fec, hf_fec_index, tvb, offset, 1, ENC_BIG_ENDIAN);
     proto_tree_add_boolean(fec, hf_fec_parity, tvb, offset + 1, 1, rtp->is_parity);
@@ -191,7 +200,8 @@ show_fec(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, unsigned length
         return;
     proto_tree_add_item(fec, hf_fec_count, tvb, offset + 4, 2, ENC_BIG_ENDIAN);
     for (unsigned i = 0; i < rtp->fec_count; i++)
-        proto_tree_add_item(fec, hf_fec_source_length, tvb, offset + FEC_LIST + 2 * i, 2, ENC_BIG_ENDIAN);
+        proto_tree_add_item(fec, hf_fec_source_length, tvb, offset + FEC_LIST + 2 * i, 2,
+                            ENC_BIG_ENDIAN);
 }
 
 static void
@@ -226,7 +236,8 @@ field_of(const rtp_packet *rtp, const extension_field *field)
     static const int *const audio[] = { RTP_AUDIO_FIELDS(EXTENSION_SHOWN) };
     static const int *const video[] = { RTP_VIDEO_FIELDS(EXTENSION_SHOWN) };
 
-    return rtp->form == EXTENSION_AUDIO ? audio[field->row - rtp_audio_rows] : video[field->row - rtp_video_rows];
+    return rtp->form == EXTENSION_AUDIO ? audio[field->row - rtp_audio_rows]
+                                        : video[field->row - rtp_video_rows];
 }
 
 static void
@@ -239,7 +250,8 @@ show_extension(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
         "Header extension: %s, version %u", names[rtp->form], rtp->profile >> 14);
 
     show_profile(extension, tvb, rtp);
-    for (const extension_field *field = rtp->fields; field < rtp->fields + rtp->field_count; field++) {
+    for (const extension_field *field = rtp->fields; field < rtp->fields + rtp->field_count;
+         field++) {
         if (field->row->part == PART_FEC)
             show_fec(extension, tvb, rtp, field->length);
         else
@@ -283,12 +295,13 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
 
     if (relay && relay->has_stream && relay->stream != stream && rtp->damage != HEADER_SHORT &&
         !rtp_lacks_fec(rtp))
-        expert_add_info_format(pinfo, item, &ei_stream_mismatch, "Stream id 0x%04x is not the SSRC's 0x%04x",
-                               relay->stream, stream);
+        expert_add_info_format(pinfo, item, &ei_stream_mismatch,
+                               "Stream id 0x%04x is not the SSRC's 0x%04x", relay->stream, stream);
     if (relay && (relay->attributes & FT_RELAY_ATTR_RETRANSMITTED))
         expert_add_info(pinfo, item, &ei_retransmitted);
     if (rtp->trailer.previous)
-        expert_add_info_format(pinfo, item, &ei_ratchet_changed, "The sender's key id was 0x%04x, and is 0x%04x",
+        expert_add_info_format(pinfo, item, &ei_ratchet_changed,
+                               "The sender's key id was 0x%04x, and is 0x%04x",
                                rtp->trailer.previous, rtp->trailer.short_mki);
     if (!rtp->fec || (rtp->damage != SOUND && rtp->damage != BYTES_LEFT))
         return;
@@ -296,10 +309,12 @@ show_own_checks(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_p
         longest = MAX(longest, tvb_get_ntohs(tvb, rtp->fec + FEC_LIST + 2 * i));
     if (rtp->is_parity && rtp->fec_length != longest)
         expert_add_info_format(pinfo, item, &ei_fec_length,
-                               "FEC length %u is not the longest of its list, %u", rtp->fec_length, longest);
+                               "FEC length %u is not the longest of its list, %u", rtp->fec_length,
+                               longest);
     if (!rtp->is_parity && rtp->trailer.length && rtp->fec_length != payload_length)
-        expert_add_info_format(pinfo, item, &ei_fec_length, "FEC length %u is not the payload's, %u",
-                               rtp->fec_length, payload_length);
+        expert_add_info_format(pinfo, item, &ei_fec_length,
+                               "FEC length %u is not the payload's, %u", rtp->fec_length,
+                               payload_length);
 }
 
 /* What the stream's earlier packets showed to be wrong. */
@@ -311,12 +326,12 @@ show_findings(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const rtp_pac
     if (!found)
         return;
     if (found->is_gap)
-        expert_add_info_format(pinfo, item, &ei_frame_gap, "Frame %u follows frame %u", rtp->frame_sequence,
-                               found->previous_frame);
+        expert_add_info_format(pinfo, item, &ei_frame_gap, "Frame %u follows frame %u",
+                               rtp->frame_sequence, found->previous_frame);
     if (found->is_incomplete)
         expert_add_info_format(pinfo, item, &ei_frame_incomplete,
-                               "%u packets of the frame up to its marker, %u announced", found->counted,
-                               rtp->packets_in_frame);
+                               "%u packets of the frame up to its marker, %u announced",
+                               found->counted, rtp->packets_in_frame);
     if (found->is_fec_mismatch)
         expert_add_info_format(pinfo, item, &ei_fec_list,
                                "Packet %u has %u bytes, the parity packet's list says %u",
@@ -346,7 +361,8 @@ show_short_trailer(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
 {
     int offset = (int)rtp->payload_end;
     proto_tree *mki = proto_item_add_subtree(
-        proto_tree_add_item(tree, hf_short_mki, tvb, offset, FT_SHORT_MKI_LENGTH, ENC_BIG_ENDIAN), ett_mki);
+        proto_tree_add_item(tree, hf_short_mki, tvb, offset, FT_SHORT_MKI_LENGTH, ENC_BIG_ENDIAN),
+        ett_mki);
 
     proto_tree_add_item(mki, hf_short_mki_roll, tvb, offset, 2, ENC_BIG_ENDIAN);
     proto_tree_add_item(mki, hf_short_mki_ratchet, tvb, offset + 1, 1, ENC_BIG_ENDIAN);
@@ -380,7 +396,8 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
 
 /* ---- the dissectors ---- */
 
-/* What makes two packets with one number the same. The payload is encrypted: its first bytes tell as much as all. */
+/* What makes two packets with one number the same. The payload is encrypted: its first bytes
+ * tell as much as all. */
 static uint32_t
 digest(tvbuff_t *tvb, const rtp_packet *rtp)
 {
@@ -408,7 +425,8 @@ learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
 }
 
 static void
-learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_relay_header *relay)
+learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
+      const ft_relay_header *relay)
 {
     ft_quality_seen_twice(pinfo, rtp->fixed.ssrc);
     if (!ft_learning(pinfo))
@@ -433,19 +451,22 @@ has_part(const rtp_packet *rtp, extension_part part)
     return (rtp->parts >> part & 1) != 0;
 }
 
-/* Tells packets with one sequence number apart: a copy, or FEC parity, which repeats a source packet's number. */
+/* Tells packets with one sequence number apart: a copy, or FEC parity, which repeats a source
+ * packet's number. */
 static uint32_t
 digest_of(tvbuff_t *tvb, const rtp_packet *rtp)
 {
     const unsigned length = tvb_reported_length(tvb);
-    const uint32_t first = rtp->payload + 4 <= tvb_captured_length(tvb) ? tvb_get_ntohl(tvb, (int)rtp->payload) : 0;
+    const uint32_t first =
+        rtp->payload + 4 <= tvb_captured_length(tvb) ? tvb_get_ntohl(tvb, (int)rtp->payload) : 0;
 
     return rtp->fixed.timestamp ^ first ^ length << 16 ^ (uint32_t)(rtp->fec && rtp->is_parity);
 }
 
 /* What the packet tells of its stream's quality. */
 static void
-learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp, const ft_codec *codec)
+learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
+              const ft_codec *codec)
 {
     if (packet->ssrc_count < FT_PACKET_SSRCS)
         packet->ssrcs[packet->ssrc_count++] = rtp->fixed.ssrc;
@@ -530,17 +551,21 @@ proto_register_facetime_rtp(void)
     static hf_register_info hf[] = {
         { &hf_codec,
           { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, 97, 98, "
-            "101, 107, 108, 111, 113, 119, and 13 in modern calls, inferred)", HFILL } },
+            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of "
+            "20, 97, 98, "
+            "101, 107, 108, 111, 113, 119, and 13 in modern calls, inferred)",
+            HFILL } },
         { &hf_profile,
           { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
             "Flags that tell which fields the extension has: not an id of RFC 8285", HFILL } },
         { &hf_version,
           { "Version", "facetime_rtp.ext.version", FT_UINT8, BASE_DEC, NULL, 0xc0,
-            "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls", HFILL } },
+            "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls",
+            HFILL } },
         { &hf_control_info,
           { "Audio information", "facetime_rtp.ext.control_info", FT_BYTES, BASE_NONE, NULL, 0,
-            "Two words of a legacy call: a running clock and zero in all samples, meaning unknown", HFILL } },
+            "Two words of a legacy call: a running clock and zero in all samples, meaning unknown",
+            HFILL } },
         { &hf_unparsed,
           { "Not parsed", "facetime_rtp.ext.unparsed", FT_BYTES, BASE_NONE, NULL, 0,
             "Bytes of the extension that no known field accounts for", HFILL } },
@@ -552,12 +577,15 @@ proto_register_facetime_rtp(void)
             "Participant id that a key id of 2026 names (published, unverified)", HFILL } },
         { &hf_mki_end,
           { "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0,
-            "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; meaning unknown",
+            "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; "
+            "meaning unknown",
             HFILL } },
         { &hf_short_mki,
           { "Key id (short MKI)", "facetime_rtp.short_mki", FT_UINT16, BASE_HEX, NULL, 0,
-            "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte key id "
-            "(published; checked on five datagrams)", HFILL } },
+            "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte "
+            "key id "
+            "(published; checked on five datagrams)",
+            HFILL } },
         { &hf_short_mki_roll,
           { "Roll", "facetime_rtp.short_mki.roll", FT_UINT16, BASE_DEC, NULL, 0xfff0,
             "Number of the sender's key: 1 when fresh (published, unverified)", HFILL } },
@@ -566,11 +594,14 @@ proto_register_facetime_rtp(void)
             "How often the key was ratcheted on (published, unverified)", HFILL } },
         { &hf_rollover,
           { "Roll-over counter", "facetime_rtp.rollover", FT_UINT32, BASE_DEC, NULL, 0,
-            "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call of 2026 "
-            "(published, unverified)", HFILL } },
+            "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call "
+            "of 2026 "
+            "(published, unverified)",
+            HFILL } },
         { &hf_auth_tag,
           { "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0,
-            "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)", HFILL } },
+            "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)",
+            HFILL } },
 
         { &hf_audio_ecn,
           { "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800,
@@ -579,8 +610,8 @@ proto_register_facetime_rtp(void)
           { "Video feedback", "facetime_rtp.audio.has_video", FT_BOOLEAN, 16, NULL, 0x0400,
             "Feedback on the video received follows (inferred)", HFILL } },
         { &hf_audio_connection,
-          { "Connection statistics", "facetime_rtp.audio.has_connection", FT_BOOLEAN, 16, NULL, 0x0200,
-            "Statistics of the links in use follow (inferred)", HFILL } },
+          { "Connection statistics", "facetime_rtp.audio.has_connection", FT_BOOLEAN, 16, NULL,
+            0x0200, "Statistics of the links in use follow (inferred)", HFILL } },
         { &hf_audio_timing,
           { "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100,
             "Queuing delay, send time and one-way delay follow", HFILL } },
@@ -597,8 +628,8 @@ proto_register_facetime_rtp(void)
           { "Burst loss", "facetime_rtp.audio.burst_loss", FT_UINT16, BASE_DEC, NULL, 0xf000,
             "Audio packets lost in a row (inferred)", HFILL } },
         { &hf_audio_received_packets,
-          { "Packets received", "facetime_rtp.audio.received_packets", FT_UINT16, BASE_DEC, NULL, 0x0fff,
-            "Audio packets received so far, modulo 4096 (inferred)", HFILL } },
+          { "Packets received", "facetime_rtp.audio.received_packets", FT_UINT16, BASE_DEC, NULL,
+            0x0fff, "Audio packets received so far, modulo 4096 (inferred)", HFILL } },
         { &hf_audio_queuing_delay,
           { "Queuing delay", "facetime_rtp.audio.queuing_delay", FT_UINT16, BASE_DEC, NULL, 0,
             "Delay in queues as the sender estimates it (inferred)", HFILL } },
@@ -609,18 +640,19 @@ proto_register_facetime_rtp(void)
           { "One-way delay", "facetime_rtp.audio.one_way_delay", FT_UINT16, BASE_DEC, NULL, 0,
             "Delay of the other direction as its receiver estimates it (inferred)", HFILL } },
         { &hf_audio_video_burst_loss,
-          { "Video burst loss", "facetime_rtp.audio.video.burst_loss", FT_UINT16, BASE_DEC, NULL, 0xf000,
-            "Video packets lost in a row (inferred)", HFILL } },
+          { "Video burst loss", "facetime_rtp.audio.video.burst_loss", FT_UINT16, BASE_DEC, NULL,
+            0xf000, "Video packets lost in a row (inferred)", HFILL } },
         { &hf_audio_video_frame_size,
-          { "Video frame size", "facetime_rtp.audio.video.frame_size", FT_UINT16, BASE_DEC, NULL, 0x0fc0,
-            "Size of the video frame received, unit unknown (inferred)", HFILL } },
+          { "Video frame size", "facetime_rtp.audio.video.frame_size", FT_UINT16, BASE_DEC, NULL,
+            0x0fc0, "Size of the video frame received, unit unknown (inferred)", HFILL } },
         { &hf_audio_video_loss,
           { "Video loss", "facetime_rtp.audio.video.loss", FT_UINT16, BASE_DEC, NULL, 0x003f,
             "Video packets lost (inferred)", HFILL } },
         { &hf_audio_bandwidth,
           { "Bandwidth estimate", "facetime_rtp.audio.bandwidth", FT_UINT16, BASE_CUSTOM,
             CF_FUNC(format_bit_rate), 0,
-            "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, unverified)",
+            "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, "
+            "unverified)",
             HFILL } },
         { &hf_audio_ect,
           { "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0,
@@ -632,8 +664,8 @@ proto_register_facetime_rtp(void)
           { "Connection", "facetime_rtp.audio.connection.index", FT_UINT8, BASE_DEC, NULL, 0,
             "Which connection the statistics are of (inferred)", HFILL } },
         { &hf_audio_connection_secondary,
-          { "Secondary only", "facetime_rtp.audio.connection.secondary", FT_UINT8, BASE_DEC, NULL, 0,
-            "Packets that came over the secondary connection only (inferred)", HFILL } },
+          { "Secondary only", "facetime_rtp.audio.connection.secondary", FT_UINT8, BASE_DEC, NULL,
+            0, "Packets that came over the secondary connection only (inferred)", HFILL } },
         { &hf_audio_connection_primary,
           { "Primary", "facetime_rtp.audio.connection.primary", FT_UINT8, BASE_DEC, NULL, 0,
             "Packets that came over the primary connection (inferred)", HFILL } },
@@ -652,8 +684,10 @@ proto_register_facetime_rtp(void)
             "The picture is mirrored (inferred)", HFILL } },
         { &hf_video_orientation,
           { "Orientation", "facetime_rtp.video.orientation", FT_UINT16, BASE_DEC, NULL, 0x0300,
-            "Orientation of the device (name from others' clients, inferred); what its values mean is not "
-            "known", HFILL } },
+            "Orientation of the device (name from others' clients, inferred); what its values mean "
+            "is not "
+            "known",
+            HFILL } },
         { &hf_video_ltr,
           { "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0,
             "Bits about long-term reference frames (inferred)", HFILL } },
@@ -680,11 +714,13 @@ proto_register_facetime_rtp(void)
             "Number of the video frame, one more for each frame", HFILL } },
         { &hf_video_probe,
           { "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0,
-            "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)", HFILL } },
+            "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)",
+            HFILL } },
 
         { &hf_fec_index,
           { "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0,
-            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen", HFILL } },
+            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen",
+            HFILL } },
         { &hf_fec_parity,
           { "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0,
             "The packet repairs others; else it is a source packet", HFILL } },
@@ -693,7 +729,8 @@ proto_register_facetime_rtp(void)
             "0x13 in every packet seen, meaning unknown", HFILL } },
         { &hf_fec_length,
           { "Length", "facetime_rtp.fec.length", FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK,
-            "Payload length of a source packet; in a parity packet the longest of its list", HFILL } },
+            "Payload length of a source packet; in a parity packet the longest of its list",
+            HFILL } },
         { &hf_fec_count,
           { "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0,
             "How many source packets the parity packet covers", HFILL } },
@@ -704,7 +741,8 @@ proto_register_facetime_rtp(void)
     static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec, &ett_mki };
     static ei_register_info ei[] = {
         { &ei_short_header,
-          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header", EXPFILL } },
+          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header",
+            EXPFILL } },
         { &ei_bad_extension,
           { "facetime_rtp.bad_extension_length", PI_MALFORMED, PI_ERROR,
             "Header extension is longer than the packet", EXPFILL } },
@@ -715,9 +753,11 @@ proto_register_facetime_rtp(void)
           { "facetime_rtp.bytes_left", PI_PROTOCOL, PI_NOTE,
             "Header extension is longer than the fields it announces", EXPFILL } },
         { &ei_cut_short,
-          { "facetime_rtp.cut_short", PI_UNDECODED, PI_NOTE, "Header cut short by the capture", EXPFILL } },
+          { "facetime_rtp.cut_short", PI_UNDECODED, PI_NOTE, "Header cut short by the capture",
+            EXPFILL } },
         { &ei_unknown_version,
-          { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form", EXPFILL } },
+          { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form",
+            EXPFILL } },
         { &ei_no_key_id,
           { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
             "No key id at the end of a form that is known", EXPFILL } },
@@ -736,10 +776,11 @@ proto_register_facetime_rtp(void)
           { "facetime_rtp.stream_mismatch", PI_PROTOCOL, PI_WARN,
             "Stream id doesn't match the SSRC", EXPFILL } },
         { &ei_retransmitted,
-          { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay", EXPFILL } },
-        { &ei_ratchet_changed,
-          { "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT, "The sender goes on with another key",
+          { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay",
             EXPFILL } },
+        { &ei_ratchet_changed,
+          { "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT,
+            "The sender goes on with another key", EXPFILL } },
     };
 
     proto_facetime_rtp = proto_register_protocol("FaceTime RTP", "FaceTime RTP", "facetime_rtp");

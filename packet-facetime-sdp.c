@@ -1,13 +1,14 @@
 /* packet-facetime-sdp.c
- * The SDP of FaceTime's SIP: the lines that are Apple's, one row each (docs/protocol.md, 8). Stock SDP shows the rest.
+ * The SDP of FaceTime's SIP: the lines that are Apple's, one row each (docs/protocol.md, 8).
+ * Stock SDP shows the rest.
  *
  *   v=0
  *   o=GKVoiceChatService 0 0 IN IP4 198.51.100.7
- *   b=AS:2000:2000                                             answer's and largest bandwidth, kbit/s
- *   a=FLS;VRA:0;LTR;CABAC;AR:4/3,3/4;XR;                       features of payload type 126
- *   a=X_FLS:123 FLS;VRA:0;...                                  the same of another one
- *   m=audio 16402 RTP/AVP 104 106                              numbers of Apple's, no a=rtpmap
- *   a=rtpID:1911967383                                         the SSRC
+ *   b=AS:2000:2000                                           answer's and largest bandwidth, kbit/s
+ *   a=FLS;VRA:0;LTR;CABAC;AR:4/3,3/4;XR;                     features of payload type 126
+ *   a=X_FLS:123 FLS;VRA:0;...                                the same of another one
+ *   m=audio 16402 RTP/AVP 104 106                            numbers of Apple's, no a=rtpmap
+ *   a=rtpID:1911967383                                       the SSRC
  *   a=fmtp:AAC SamplesPerBlock 480
  *   a=imageattr:123 send [x=640,y=480,fps=30] recv [x=320,y=240,fps=15,i=1]
  *
@@ -122,15 +123,16 @@ static const char *const odd_texts[ODD_COUNT] = {
 
 typedef struct sdp_line sdp_line_t;
 struct sdp_line {
-    const char *prefix; /* the line begins with it; without ':' or '=' at its end it is all of the name */
+    /* the line begins with it; without ':' or '=' at its end it is all of the name */
+    const char *prefix;
     void (*decode)(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line);
     int *hf[3]; /* fields of the values, in order */
 };
 
-/* Stock SDP shows the text, and feeds the taps of VoIP Calls, but must not set RTP up: it would do so for
- * the address of the c= line, which lies behind NAT or relay, without the names of Apple's payload types,
- * and as not encrypted. It sets up on a frame's first visit only, so it is told that this is a later one.
- * Real media is set up when it's seen. */
+/* Stock SDP shows the text, and feeds the taps of VoIP Calls, but must not set RTP up: it would
+ * do so for the address of the c= line, which lies behind NAT or relay, without the names of
+ * Apple's payload types, and as not encrypted. It sets up on a frame's first visit only, so it
+ * is told that this is a later one. Real media is set up when it's seen. */
 static void
 call_stock_sdp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
@@ -145,8 +147,8 @@ static void
 add_odd(sdp_t *sdp, unsigned odd)
 {
     sdp->odd |= 1u << odd;
-    expert_add_info_format(sdp->pinfo, sdp->line_item, &ei_facetime_sdp_apple_way, "Apple's way: %s",
-                           odd_texts[odd]);
+    expert_add_info_format(sdp->pinfo, sdp->line_item, &ei_facetime_sdp_apple_way,
+                           "Apple's way: %s", odd_texts[odd]);
 }
 
 static void
@@ -183,8 +185,9 @@ add_payload_type(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 static proto_item *
 add_text(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 {
-    return proto_tree_add_string(tree, hf, sdp->tvb, value.offset, value.length,
-                                 ft_text_keep(sdp->pinfo->pool, value.text, (size_t)value.length, SDP_MAX_LENGTH));
+    return proto_tree_add_string(
+        tree, hf, sdp->tvb, value.offset, value.length,
+        ft_text_keep(sdp->pinfo->pool, value.text, (size_t)value.length, SDP_MAX_LENGTH));
 }
 
 static void
@@ -257,8 +260,8 @@ decode_rtcp_ports(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
 }
 
 /* clang-format off */
-/* Feature lists: "key" or "key:value", with ';' between. What a key means is known from names in later
- * builds or inferred; AS, MS, CR, PR and CF are open. */
+/* Feature lists: "key" or "key:value", with ';' between. What a key means is known from names in
+ * later builds or inferred; AS, MS, CR, PR and CF are open. */
 static const struct {
     const char *key;
     const char *meaning;
@@ -325,8 +328,8 @@ decode_x_features(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
         add_bad_value(sdp, tree, value);
 }
 
-/* "15:320:240:320:240:15": frames a second, width and height to send, then width, height and frames a second
- * to receive (order inferred). */
+/* "15:320:240:320:240:15": frames a second, width and height to send, then width, height and
+ * frames a second to receive (order inferred). */
 static void
 add_imagesize_rules(sdp_t *sdp, proto_tree *tree, piece_t rules)
 {
@@ -359,7 +362,8 @@ add_fmtp_parameter(sdp_t *sdp, proto_tree *tree, piece_t parameter)
     if (piece_is(name, "sbr"))
         proto_tree_add_boolean(tree, hf_facetime_sdp_sbr, sdp->tvb, name.offset, name.length, 1);
     else if (piece_is(name, "sec"))
-        proto_tree_add_boolean(tree, hf_facetime_sdp_secondary, sdp->tvb, name.offset, name.length, 1);
+        proto_tree_add_boolean(tree, hf_facetime_sdp_secondary, sdp->tvb, name.offset, name.length,
+                               1);
     else if (piece_is(name, "block") || piece_is(name, "SamplesPerBlock"))
         add_number(sdp, tree, hf_facetime_sdp_block, piece_trim(value));
     else if (piece_is(name, "imagesize"))
@@ -373,7 +377,8 @@ decode_fmtp(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line)
     uint64_t number;
 
     if (piece_number(format, 127, &number)) {
-        proto_tree_add_uint(tree, *line->hf[0], sdp->tvb, format.offset, format.length, (uint32_t)number);
+        proto_tree_add_uint(tree, *line->hf[0], sdp->tvb, format.offset, format.length,
+                            (uint32_t)number);
         if (sdp->fmtp_seen[number / 64] >> number % 64 & 1)
             add_odd(sdp, ODD_REPEATED_FMTP);
         sdp->fmtp_seen[number / 64] |= UINT64_C(1) << number % 64;
@@ -387,8 +392,8 @@ decode_fmtp(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line)
         add_fmtp_parameter(sdp, tree, piece_trim(piece_split(&value, ';')));
 }
 
-/* RFC 6236: a number, or "[smallest:step:largest]", "[smallest:largest]", "[one,another]". A frame rate may
- * have decimals, which are left to the text. */
+/* RFC 6236: a number, or "[smallest:step:largest]", "[smallest:largest]", "[one,another]". A
+ * frame rate may have decimals, which are left to the text. */
 static void
 add_image_value(sdp_t *sdp, proto_tree *tree, int hf, piece_t value)
 {
@@ -425,8 +430,8 @@ add_preference(sdp_t *sdp, proto_tree *tree, piece_t value)
     if (value.length == 0 || *end != '\0' || !(number >= 0 && number <= 1))
         add_bad_value(sdp, tree, value);
     else
-        proto_tree_add_float(tree, hf_facetime_sdp_imageattr_preference, sdp->tvb, value.offset, value.length,
-                             (float)number);
+        proto_tree_add_float(tree, hf_facetime_sdp_imageattr_preference, sdp->tvb, value.offset,
+                             value.length, (float)number);
 }
 
 /* "x=320" of a set; keys that aren't known stand in the set's text. */
@@ -489,8 +494,8 @@ add_image_set(sdp_t *sdp, proto_tree *tree, piece_t set, unsigned direction)
     piece_t inner = piece_head(piece_skip(set, 1), set.length - 2);
 
     if (direction)
-        proto_item_set_generated(proto_tree_add_uint(set_tree, hf_facetime_sdp_imageattr_direction, sdp->tvb,
-                                                     set.offset, 0, direction));
+        proto_item_set_generated(proto_tree_add_uint(set_tree, hf_facetime_sdp_imageattr_direction,
+                                                     sdp->tvb, set.offset, 0, direction));
     while (inner.length > 0)
         add_image_key(sdp, set_tree, split_set(&inner));
 }
@@ -529,7 +534,8 @@ decode_imageattr(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *
     }
 }
 
-/* One payload type of an m= line. True if it's a dynamic one that only FaceTime's table can name. */
+/* One payload type of an m= line. True if it's a dynamic one that only FaceTime's table can
+ * name. */
 static bool
 add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *media)
 {
@@ -544,17 +550,19 @@ add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *medi
     }
     codec = sdp_media_codec(media, (uint8_t)number);
     mapped = media && media->rtpmap[number].name;
-    proto_tree_add_uint(tree, hf_facetime_sdp_media_payload_type, sdp->tvb, format.offset, format.length,
-                        (uint32_t)number);
+    proto_tree_add_uint(tree, hf_facetime_sdp_media_payload_type, sdp->tvb, format.offset,
+                        format.length, (uint32_t)number);
     if (codec) {
-        item = proto_tree_add_string_format_value(tree, hf_facetime_sdp_media_codec, sdp->tvb, format.offset,
-                                                  format.length, codec->name, "%s, %u Hz", codec->name,
-                                                  codec->clock_rate);
+        item = proto_tree_add_string_format_value(tree, hf_facetime_sdp_media_codec, sdp->tvb,
+                                                  format.offset, format.length, codec->name,
+                                                  "%s, %u Hz", codec->name, codec->clock_rate);
         proto_item_set_generated(item);
-        proto_item_append_text(item, "%s", mapped ? " (a=rtpmap)"
-                               : codec->inferred  ? " (FaceTime's use of the number, inferred; no a=rtpmap)"
-                               : number >= 96     ? " (FaceTime's use of the number; no a=rtpmap)"
-                                                  : " (static payload type)");
+        proto_item_append_text(item, "%s",
+                               mapped ? " (a=rtpmap)"
+                               : codec->inferred
+                                   ? " (FaceTime's use of the number, inferred; no a=rtpmap)"
+                               : number >= 96 ? " (FaceTime's use of the number; no a=rtpmap)"
+                                              : " (static payload type)");
     }
     return number >= 96 && !mapped;
 }
@@ -563,7 +571,8 @@ add_format(sdp_t *sdp, proto_tree *tree, piece_t format, const sdp_media_t *medi
 static void
 decode_media(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line _U_)
 {
-    const sdp_media_t *media = sdp->media_shown < sdp->media_count ? sdp->media[sdp->media_shown] : NULL;
+    const sdp_media_t *media =
+        sdp->media_shown < sdp->media_count ? sdp->media[sdp->media_shown] : NULL;
     bool unmapped = false;
 
     sdp->media_shown++;
@@ -590,7 +599,8 @@ static const sdp_line_t sdp_lines[] = {
     { "a=X_FLS:",              decode_x_features, { &hf_facetime_sdp_features_payload_type } },
     { "a=DMBR",                decode_flag,       { &hf_facetime_sdp_dmbr } },
     { "a=CAP",                 decode_flag,       { &hf_facetime_sdp_cap } },
-    { "a=hwi:",                decode_numbers,    { &hf_facetime_sdp_hwi_cpu, &hf_facetime_sdp_hwi_cores,
+    { "a=hwi:",                decode_numbers,    { &hf_facetime_sdp_hwi_cpu,
+      &hf_facetime_sdp_hwi_cores,
                                                     &hf_facetime_sdp_hwi_mhz } },
     { "a=multipoint:",         decode_yes_no,     { &hf_facetime_sdp_multipoint } },
     { "a=iChatEncryption:",    decode_yes_no,     { &hf_facetime_sdp_ichat_encryption } },
@@ -671,7 +681,9 @@ dissect_facetime_sdp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool w
 {
     const int length = (int)tvb_captured_length(tvb);
     const char *text = (const char *)tvb_get_ptr(tvb, 0, length);
-    sdp_t sdp = { .pinfo = pinfo, .tvb = tvb, .text = { text, 0, sdp_bounded_length(text, length) } };
+    sdp_t sdp = { .pinfo = pinfo,
+                  .tvb = tvb,
+                  .text = { text, 0, sdp_bounded_length(text, length) } };
     proto_item *item;
 
     sdp.cut = text[sdp.text.length - 1] != '\n' && (!whole || sdp.text.length < length);
@@ -706,7 +718,8 @@ typedef struct {
 } sdp_object_t;
 
 static tap_packet_status
-export_sdp(void *tap_data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+export_sdp(void *tap_data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+           tap_flags_t flags _U_)
 {
     export_object_list_t *list = (export_object_list_t *)tap_data;
     const sdp_object_t *object = (const sdp_object_t *)tapped;
@@ -776,11 +789,15 @@ proto_register_facetime_sdp(void)
           { "Dynamic maximal bit rate", "facetime_sdp.dmbr", FT_BOOLEAN, BASE_NONE, NULL, 0,
             "a=DMBR: the sender allows the maximal bit rate to change", HFILL } },
         { &hf_facetime_sdp_cap,
-          { "Content may change, aspect is kept", "facetime_sdp.cap", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=CAP: the sender allows the content to change with its aspect ratio preserved", HFILL } },
+          { "Content may change, aspect is kept", "facetime_sdp.cap", FT_BOOLEAN, BASE_NONE, NULL,
+            0,
+            "a=CAP: the sender allows the content to change with its aspect ratio preserved",
+                HFILL } },
         { &hf_facetime_sdp_features_payload_type,
-          { "Features of payload type", "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
-            "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the one it "
+          { "Features of payload type", "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC,
+            NULL, 0,
+            "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the "
+            "one it "
             "names", HFILL } },
         { &hf_facetime_sdp_feature,
           { "Feature", "facetime_sdp.feature", FT_STRING, BASE_NONE, NULL, 0,
@@ -791,7 +808,8 @@ proto_register_facetime_sdp(void)
             "Payload type of an m= line", HFILL } },
         { &hf_facetime_sdp_media_codec,
           { "Codec", "facetime_sdp.media.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec of the payload type, from a=rtpmap, or FaceTime's use of the number where that line is "
+            "Codec of the payload type, from a=rtpmap, or FaceTime's use of the number where that "
+            "line is "
             "missing (of 20, 97, 98, 101, 107, 108, 111, 113 and 119 inferred)", HFILL } },
         { &hf_facetime_sdp_fmtp_payload_type,
           { "Format of payload type", "facetime_sdp.fmtp.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
@@ -810,9 +828,11 @@ proto_register_facetime_sdp(void)
             "sec of a=fmtp: a redundant or alternative audio payload only", HFILL } },
         { &hf_facetime_sdp_imagesize,
           { "Image size", "facetime_sdp.imagesize", FT_UINT32, BASE_DEC, NULL, 0,
-            "imagesize of a=fmtp: number of the rule for video that falls back; 0 in all samples", HFILL } },
+            "imagesize of a=fmtp: number of the rule for video that falls back; 0 in all "
+            "samples", HFILL } },
         { &hf_facetime_sdp_imagesize_send_fps,
-          { "Frames a second to send", "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC, NULL, 0,
+          { "Frames a second to send", "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC,
+            NULL, 0,
             "First value of the imagesize rules; the order of the values is inferred", HFILL } },
         { &hf_facetime_sdp_imagesize_send_width,
           { "Width to send", "facetime_sdp.imagesize.send_width", FT_UINT32, BASE_DEC, NULL, 0,
@@ -827,13 +847,16 @@ proto_register_facetime_sdp(void)
           { "Height to receive", "facetime_sdp.imagesize.recv_height", FT_UINT32, BASE_DEC, NULL, 0,
             "Fifth value of the imagesize rules; the order of the values is inferred", HFILL } },
         { &hf_facetime_sdp_imagesize_recv_fps,
-          { "Frames a second to receive", "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC, NULL, 0,
+          { "Frames a second to receive", "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC,
+            NULL, 0,
             "Last value of the imagesize rules; the order of the values is inferred", HFILL } },
         { &hf_facetime_sdp_imageattr_payload_type,
-          { "Image sizes of payload type", "facetime_sdp.imageattr.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
+          { "Image sizes of payload type", "facetime_sdp.imageattr.payload_type", FT_UINT8,
+            BASE_DEC, NULL, 0,
             "Payload type that a=imageattr (RFC 6236) speaks of", HFILL } },
         { &hf_facetime_sdp_imageattr_direction,
-          { "Direction", "facetime_sdp.imageattr.direction", FT_UINT8, BASE_DEC, VALS(direction_vals), 0,
+          { "Direction", "facetime_sdp.imageattr.direction", FT_UINT8, BASE_DEC,
+            VALS(direction_vals), 0,
             "Whether the sender of the SDP would send or receive this size", HFILL } },
         { &hf_facetime_sdp_imageattr_width,
           { "Width", "facetime_sdp.imageattr.width", FT_UINT32, BASE_DEC, NULL, 0,
@@ -847,7 +870,8 @@ proto_register_facetime_sdp(void)
           { "Frames a second", "facetime_sdp.imageattr.fps", FT_UINT32, BASE_DEC, NULL, 0,
             "fps of a set of a=imageattr, without decimals", HFILL } },
         { &hf_facetime_sdp_imageattr_interface,
-          { "Interface", "facetime_sdp.imageattr.interface", FT_UINT32, BASE_DEC, VALS(interface_vals), 0,
+          { "Interface", "facetime_sdp.imageattr.interface", FT_UINT32, BASE_DEC,
+            VALS(interface_vals), 0,
             "i of a set of a=imageattr: the network that the size is meant for; Wi-Fi where it's "
             "absent", HFILL } },
         { &hf_facetime_sdp_imageattr_preference,
@@ -864,12 +888,14 @@ proto_register_facetime_sdp(void)
             "Third value of a=hwi (iChat): clock in MHz, a guess", HFILL } },
         { &hf_facetime_sdp_multipoint,
           { "Multipoint", "facetime_sdp.multipoint", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=multipoint (iChat): the sender can take part in a call of more than two (inferred)", HFILL } },
+            "a=multipoint (iChat): the sender can take part in a call of more than two "
+            "(inferred)", HFILL } },
         { &hf_facetime_sdp_ichat_encryption,
           { "iChat encryption", "facetime_sdp.ichat_encryption", FT_BOOLEAN, BASE_NONE, NULL, 0,
             "a=iChatEncryption (iChat): media is encrypted (inferred)", HFILL } },
         { &hf_facetime_sdp_bandwidth_detection,
-          { "Bandwidth detection", "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL, 0,
+          { "Bandwidth detection", "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL,
+            0,
             "a=bandwidthDetection (iChat): the sender measures bandwidth (inferred)", HFILL } },
         { &hf_facetime_sdp_rtcp_audio_port,
           { "RTCP port of audio", "facetime_sdp.rtcp.audio_port", FT_UINT32, BASE_DEC, NULL, 0,
@@ -892,12 +918,14 @@ proto_register_facetime_sdp(void)
           { "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT,
             "Not as RFC 8866 has it, but Apple's way", EXPFILL } },
         { &ei_facetime_sdp_bad_value,
-          { "facetime_sdp.bad_value", PI_PROTOCOL, PI_WARN, "A value that can't be read", EXPFILL } },
+          { "facetime_sdp.bad_value", PI_PROTOCOL, PI_WARN, "A value that can't be read",
+            EXPFILL } },
         { &ei_facetime_sdp_too_long,
           { "facetime_sdp.too_long", PI_UNDECODED, PI_WARN,
             "SDP is too long to be shown to its end", EXPFILL } },
         { &ei_facetime_sdp_cut_line,
-          { "facetime_sdp.cut_line", PI_UNDECODED, PI_NOTE, "The text ends in this line", EXPFILL } },
+          { "facetime_sdp.cut_line", PI_UNDECODED, PI_NOTE, "The text ends in this line",
+            EXPFILL } },
     };
     static int *ett[] = {
         &ett_facetime_sdp,
@@ -908,10 +936,12 @@ proto_register_facetime_sdp(void)
     proto_facetime_sdp = proto_register_protocol("FaceTime SDP", "FaceTime SDP", "facetime_sdp");
     /* Export Objects names its menu entry and its option after a protocol: facetime-sdp. */
     sdp_export_tap = register_export_object(
-        proto_register_protocol_in_name_only("FaceTime SDP (export)", "FaceTime SDP", "facetime-sdp",
+        proto_register_protocol_in_name_only("FaceTime SDP (export)", "FaceTime SDP",
+            "facetime-sdp",
                                              proto_facetime_sdp, FT_PROTOCOL), export_sdp, NULL);
     proto_register_field_array(proto_facetime_sdp, hf, array_length(hf));
-    expert_register_field_array(expert_register_protocol(proto_facetime_sdp), sdp_ei, array_length(sdp_ei));
+    expert_register_field_array(expert_register_protocol(proto_facetime_sdp), sdp_ei,
+        array_length(sdp_ei));
     proto_register_subtree_array(ett, array_length(ett));
 }
 

@@ -1,5 +1,6 @@
 /* packet-facetime-sip.c
- * FaceTime's SIP (Apple's "Viceroy" stack): compressed bodies, key exchange messages (docs/protocol.md, 7 and 9)
+ * FaceTime's SIP (Apple's "Viceroy" stack): compressed bodies, key exchange messages
+ * (docs/protocol.md, 7 and 9)
  *
  * Copyright the FaceTime plugin authors
  *
@@ -18,14 +19,14 @@
  *   e: deflate                                                 the body is compressed, zlib or raw
  *   l: 791                                                     length as compressed
  *
- *   v=0                                                        after inflating: packet-facetime-sdp.c
+ *   v=0                                                      after inflating: packet-facetime-sdp.c
  *
  *   MESSAGE sip:user@192.0.2.1:16402 SIP/2.0                   key exchange
  *   SKESeq: 1;0                                                sequence ; fragment
  *   Content-Type: application/ske
  *
- * Stock SIP gets the header, stock SDP the text as inflated here, so a deflate bomb costs no more than the
- * cap. Both do the standard part.
+ * Stock SIP gets the header, stock SDP the text as inflated here, so a deflate bomb costs no
+ * more than the cap. Both do the standard part.
  */
 
 #include "ws-compat.h"
@@ -51,7 +52,8 @@
 #define SIP_MAX_VALUE       512     /* bytes of a header's value that are looked at */
 #define INFLATE_CAP_DEFAULT 64      /* KiB of inflated body that are kept */
 #define INFLATE_CAP_MAX     1024
-#define PROOF_LENGTH        512     /* bytes of SDP that may prove FaceTime: o= is the second line */
+/* bytes of SDP that may prove FaceTime: o= is the second line */
+#define PROOF_LENGTH        512
 /* clang-format on */
 
 void proto_register_facetime_sip(void);
@@ -104,7 +106,8 @@ static const value_string coding_vals[] = {
 
 /* clang-format off */
 enum {
-    VIA, TO, FROM, CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ, USER_AGENT, REASON, HEADER_COUNT
+    VIA, TO, FROM, CALL_ID, CSEQ, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, SKE_SEQ,
+        USER_AGENT, REASON, HEADER_COUNT
 };
 
 /* The headers that are looked at, with their compact names (RFC 3261 7.3.3). */
@@ -127,7 +130,8 @@ static const struct {
 /* clang-format on */
 
 typedef struct {
-    const char *value;  /* unfolded, trimmed, cut at SIP_MAX_VALUE; NULL where the header is absent */
+    /* unfolded, trimmed, cut at SIP_MAX_VALUE; NULL where the header is absent */
+    const char *value;
     int offset, length; /* of the header's line or lines */
     bool cut;           /* the capture ends in it */
 } sip_header_t;
@@ -237,7 +241,8 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
     }
 }
 
-/* "INVITE sip:... SIP/2.0" or "SIP/2.0 200 OK". Returns where the headers begin, 0 if it's neither. */
+/* "INVITE sip:... SIP/2.0" or "SIP/2.0 200 OK". Returns where the headers begin, 0 if it's
+ * neither. */
 static int
 parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
 {
@@ -251,7 +256,8 @@ parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
         return 0;
     if (tvb_strneql(tvb, 0, version, version_length) == 0) {
         code = (piece_t){ (const char *)tvb_get_ptr(tvb, version_length + 1, 3), 0, 3 };
-        if (tvb_get_uint8(tvb, version_length) != ' ' || !piece_number(code, 999, &status) || status < 100)
+        if (tvb_get_uint8(tvb, version_length) != ' ' || !piece_number(code, 999, &status) ||
+            status < 100)
             return 0;
         sip->status = (unsigned)status;
         return next;
@@ -341,8 +347,8 @@ parse_body(tvbuff_t *tvb, sip_message_t *sip)
         return;
     sent = tvb_reported_length_remaining(tvb, sip->body_offset);
     sip->body_length = tvb_captured_length_remaining(tvb, sip->body_offset);
-    if (content_length &&
-        piece_number((piece_t){ content_length, 0, (int)strlen(content_length) }, INT32_MAX, &said)) {
+    if (content_length && piece_number((piece_t){ content_length, 0, (int)strlen(content_length) },
+                                       INT32_MAX, &said)) {
         sip->trailing_length = MAX(sip->body_length - (int)said, 0);
         sip->body_length -= sip->trailing_length;
         sent = (int)said;
@@ -372,8 +378,8 @@ parse_sip(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
     return true;
 }
 
-/* The proof that a SIP message is FaceTime's: its user agent, its key exchange, or the name that SDP's o=
- * has. Other messages of the same dialog are known by their flow. */
+/* The proof that a SIP message is FaceTime's: its user agent, its key exchange, or the name that
+ * SDP's o= has. Other messages of the same dialog are known by their flow. */
 static bool
 prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -393,10 +399,11 @@ prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     if (!sip.compressed) {
         const int length = MIN(sip.body_length, PROOF_LENGTH);
 
-        return g_strstr_len((const char *)tvb_get_ptr(tvb, sip.body_offset, length), length, origin) != NULL;
+        return g_strstr_len((const char *)tvb_get_ptr(tvb, sip.body_offset, length), length,
+                            origin) != NULL;
     }
-    sdp_inflate(tvb_get_ptr(tvb, sip.body_offset, sip.body_length), (size_t)sip.body_length, PROOF_LENGTH,
-                &inflated);
+    sdp_inflate(tvb_get_ptr(tvb, sip.body_offset, sip.body_length), (size_t)sip.body_length,
+                PROOF_LENGTH, &inflated);
     proved = inflated.text && g_strstr_len(inflated.text, (gssize)inflated.length, origin) != NULL;
     sdp_inflate_free(&inflated);
     return proved;
@@ -413,8 +420,8 @@ typedef struct {
 static void
 add_coding(tvbuff_t *tvb, const sip_message_t *sip, proto_tree *tree, sdp_inflate_coding_t coding)
 {
-    proto_item *item =
-        proto_tree_add_uint(tree, hf_facetime_sip_coding, tvb, sip->body_offset, sip->body_length, coding);
+    proto_item *item = proto_tree_add_uint(tree, hf_facetime_sip_coding, tvb, sip->body_offset,
+                                           sip->body_length, coding);
 
     proto_item_set_generated(item);
 }
@@ -446,7 +453,8 @@ add_inflate_experts(packet_info *pinfo, proto_item *item, const sdp_inflate_resu
             result->consumed, sip->body_length, length);
         break;
     case SDP_INFLATE_NO_MEMORY:
-        expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_limit, "No memory to inflate the body");
+        expert_add_info_format(pinfo, item, &ei_facetime_sip_inflate_limit,
+                               "No memory to inflate the body");
         break;
     case SDP_INFLATE_DONE:
         if (result->consumed < (size_t)sip->body_length)
@@ -459,23 +467,27 @@ add_inflate_experts(packet_info *pinfo, proto_item *item, const sdp_inflate_resu
 static body_t
 plain_body(tvbuff_t *tvb, const sip_message_t *sip)
 {
-    return (body_t){ tvb_new_subset_length(tvb, sip->body_offset, sip->body_length), !sip->body_cut, true };
+    return (body_t){ tvb_new_subset_length(tvb, sip->body_offset, sip->body_length), !sip->body_cut,
+                     true };
 }
 
 /* True where nothing came out of what the header calls compressed because it's text. */
 static bool
 is_plain_text(const sdp_inflate_result_t *result, const uint8_t *data, const sip_message_t *sip)
 {
-    if (result->end != SDP_INFLATE_CORRUPT || result->coding != SDP_INFLATE_RAW || result->length > 0)
+    if (result->end != SDP_INFLATE_CORRUPT || result->coding != SDP_INFLATE_RAW ||
+        result->length > 0)
         return false;
     if (sip->body_kind == BODY_SDP)
         return sip->body_length > 2 && memcmp(data, "v=", 2) == 0;
     return g_ascii_isprint(data[0]);
 }
 
-/* The body inflated. A body that isn't compressed although the header says so is taken as it stands. */
+/* The body inflated. A body that isn't compressed although the header says so is taken as it
+ * stands. */
 static body_t
-inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item, const sip_message_t *sip)
+inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *item,
+             const sip_message_t *sip)
 {
     const uint8_t *data = tvb_get_ptr(tvb, sip->body_offset, sip->body_length);
     const size_t cap = (size_t)CLAMP(pref_inflate_cap, 1, INFLATE_CAP_MAX) * 1024;
@@ -499,7 +511,8 @@ inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *it
     if (result.length > 0) {
         text = (uint8_t *)wmem_memdup(pinfo->pool, result.text, result.length);
         body.tvb = tvb_new_child_real_data(tvb, text, (unsigned)result.length, (int)result.length);
-        add_new_data_source(pinfo, body.tvb, sip->body_kind == BODY_SDP ? "Inflated SDP" : "Inflated body");
+        add_new_data_source(pinfo, body.tvb,
+                            sip->body_kind == BODY_SDP ? "Inflated SDP" : "Inflated body");
         body.whole = result.end == SDP_INFLATE_DONE;
         body.trusted = body.whole || result.end == SDP_INFLATE_TRUNCATED;
     }
@@ -521,7 +534,8 @@ add_ske_sequence(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_
     fragment = piece_trim(fragment);
     if (!piece_number(sequence, UINT64_MAX, &sequence_number) ||
         !piece_number(fragment, UINT32_MAX, &fragment_number)) {
-        proto_tree_add_expert(tree, pinfo, &ei_facetime_sip_bad_skeseq, tvb, header->offset, header->length);
+        proto_tree_add_expert(tree, pinfo, &ei_facetime_sip_bad_skeseq, tvb, header->offset,
+                              header->length);
         return;
     }
     proto_tree_add_uint64(tree, hf_facetime_sip_ske_sequence, tvb, header->offset, header->length,
@@ -540,7 +554,8 @@ add_reason(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
 
     if (!header->value)
         return;
-    proto_tree_add_string(tree, hf_facetime_sip_reason, tvb, header->offset, header->length, header->value);
+    proto_tree_add_string(tree, hf_facetime_sip_reason, tvb, header->offset, header->length,
+                          header->value);
     cause = strstr(header->value, "cause=");
     if (!cause)
         return;
@@ -566,12 +581,13 @@ add_viceroy(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
 static proto_item *
 add_body_text(packet_info *pinfo, tvbuff_t *body, proto_tree *tree, int hf, int length)
 {
-    return proto_tree_add_string(tree, hf, body, 0, length,
-                          ft_text_keep(pinfo->pool, tvb_get_ptr(body, 0, length), (size_t)length, SDP_MAX_LENGTH));
+    return proto_tree_add_string(
+        tree, hf, body, 0, length,
+        ft_text_keep(pinfo->pool, tvb_get_ptr(body, 0, length), (size_t)length, SDP_MAX_LENGTH));
 }
 
-/* iChat AV (to 2012), FaceTime's ancestor: Viceroy 1.x that isn't of the GameKit flavour. Published, and so in the INVITE of
- * 2010. */
+/* iChat AV (to 2012), FaceTime's ancestor: Viceroy 1.x that isn't of the GameKit flavour.
+ * Published, and so in the INVITE of 2010. */
 static bool
 is_ichat_agent(const sip_header_t *agent)
 {
@@ -588,7 +604,8 @@ is_ichat_sdp(tvbuff_t *text, const sip_header_t *agent)
 
     if (agent->value && strstr(agent->value, "/GK"))
         return false;
-    return length > 0 && g_strstr_len((const char *)tvb_get_ptr(text, 0, length), length, "\na=iChatEncryption:");
+    return length > 0 &&
+           g_strstr_len((const char *)tvb_get_ptr(text, 0, length), length, "\na=iChatEncryption:");
 }
 
 static void
@@ -621,7 +638,8 @@ parameter(wmem_allocator_t *pool, const char *value, const char *name, const cha
 {
     const char *found = strstr(value, name);
 
-    return found ? wmem_strndup(pool, found + strlen(name), strcspn(found + strlen(name), ends)) : "";
+    return found ? wmem_strndup(pool, found + strlen(name), strcspn(found + strlen(name), ends))
+                 : "";
 }
 
 /* "1021" <sip:user@192.0.2.1:16402>;tag=527520767: "527520767" */
@@ -650,7 +668,8 @@ message_to_learn(packet_info *pinfo, const sip_message_t *sip)
                      .call_id = whole_value(&sip->header[CALL_ID]),
                      .from_tag = tag_of(pinfo->pool, &sip->header[FROM]),
                      .to_tag = tag_of(pinfo->pool, &sip->header[TO]),
-                     .via_branch = parameter(pinfo->pool, whole_value(&sip->header[VIA]), ";branch=", "; ,"),
+                     .via_branch =
+                         parameter(pinfo->pool, whole_value(&sip->header[VIA]), ";branch=", "; ,"),
                      .cseq = sip->cseq,
                      .has_cseq = sip->has_cseq,
                      .sdp = sdp_presence(sip),
@@ -667,9 +686,10 @@ add_header_experts(packet_info *pinfo, proto_item *item, tvbuff_t *tvb, const si
     else if (sip->body_offset < 0)
         expert_add_info(pinfo, item, &ei_facetime_sip_no_header_end);
     else if (sip->body_cut)
-        expert_add_info_format(pinfo, item, &ei_facetime_sip_content_length,
-                               "Content-Length says %s, but the datagram ends after %d bytes of body",
-                               sip->header[CONTENT_LENGTH].value, sip->body_length);
+        expert_add_info_format(
+            pinfo, item, &ei_facetime_sip_content_length,
+            "Content-Length says %s, but the datagram ends after %d bytes of body",
+            sip->header[CONTENT_LENGTH].value, sip->body_length);
     if (sip->compressed && !sip->header[CONTENT_ENCODING].value)
         expert_add_info(pinfo, item, &ei_facetime_sip_unlabelled_compression);
 }
@@ -681,15 +701,16 @@ add_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_mess
 
     if (sip->trailing_length == 0)
         return;
-    item = proto_tree_add_item(tree, hf_facetime_sip_trailing_bytes, tvb, sip->body_offset + sip->body_length,
-                               sip->trailing_length, ENC_NA);
-    expert_add_info_format(pinfo, item, &ei_facetime_sip_trailing, "Content-Length says %d; %d bytes follow",
-                           sip->body_length, sip->trailing_length);
+    item = proto_tree_add_item(tree, hf_facetime_sip_trailing_bytes, tvb,
+                               sip->body_offset + sip->body_length, sip->trailing_length, ENC_NA);
+    expert_add_info_format(pinfo, item, &ei_facetime_sip_trailing,
+                           "Content-Length says %d; %d bytes follow", sip->body_length,
+                           sip->trailing_length);
 }
 
 static void
-dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *sip_tree, proto_item *item,
-             const sip_message_t *sip, const ft_sip *learnt)
+dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *sip_tree,
+             proto_item *item, const sip_message_t *sip, const ft_sip *learnt)
 {
     body_t body;
 
@@ -719,7 +740,8 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *si
 static tvbuff_t *
 message_for_stock(tvbuff_t *tvb, const sip_message_t *sip)
 {
-    const bool header_only = sip->compressed || sip->body_kind == BODY_SDP || sip->body_kind == BODY_SKE;
+    const bool header_only =
+        sip->compressed || sip->body_kind == BODY_SDP || sip->body_kind == BODY_SKE;
 
     return header_only ? tvb_new_subset_length(tvb, 0, sip->body_offset) : tvb;
 }
@@ -770,7 +792,8 @@ register_sip_fields(void)
             "facetime_sip.inflate_cap", HFILL } },
         { &hf_facetime_sip_ske_sequence,
           { "SKE sequence", "facetime_sip.ske.sequence", FT_UINT64, BASE_DEC, NULL, 0,
-            "Key exchange (SimpleKeyExchange): number of the message, the first value of SKESeq", HFILL } },
+            "Key exchange (SimpleKeyExchange): number of the message, the first value of SKESeq",
+                HFILL } },
         { &hf_facetime_sip_ske_fragment,
           { "SKE fragment", "facetime_sip.ske.fragment", FT_UINT32, BASE_DEC, NULL, 0,
             "Key exchange (SimpleKeyExchange): fragment of the message, the second value of "
@@ -827,14 +850,17 @@ register_experts(void)
           { "facetime_sip.no_header_end", PI_PROTOCOL, PI_WARN,
             "The header doesn't end with an empty line", EXPFILL } },
         { &ei_facetime_sip_cut,
-          { "facetime_sip.cut", PI_UNDECODED, PI_NOTE, "Not all of the message was captured", EXPFILL } },
+          { "facetime_sip.cut", PI_UNDECODED, PI_NOTE, "Not all of the message was captured",
+            EXPFILL } },
         { &ei_facetime_sip_trailing,
           { "facetime_sip.trailing", PI_PROTOCOL, PI_NOTE,
             "Bytes follow the body as long as Content-Length says it is", EXPFILL } },
         { &ei_facetime_sip_bad_skeseq,
-          { "facetime_sip.bad_skeseq", PI_PROTOCOL, PI_WARN, "SKESeq isn't sequence;fragment", EXPFILL } },
+          { "facetime_sip.bad_skeseq", PI_PROTOCOL, PI_WARN, "SKESeq isn't sequence;fragment",
+            EXPFILL } },
     };
-    expert_register_field_array(expert_register_protocol(proto_facetime_sip), sip_ei, array_length(sip_ei));
+    expert_register_field_array(expert_register_protocol(proto_facetime_sip), sip_ei,
+        array_length(sip_ei));
 }
 
 /* clang-format on */
@@ -847,16 +873,18 @@ proto_register_facetime_sip(void)
     };
     module_t *module;
 
-    proto_facetime_sip = proto_register_protocol("FaceTime SIP (Viceroy)", "FaceTime SIP", "facetime_sip");
+    proto_facetime_sip =
+        proto_register_protocol("FaceTime SIP (Viceroy)", "FaceTime SIP", "facetime_sip");
     register_sip_fields();
     register_experts();
     proto_register_subtree_array(ett, array_length(ett));
     register_dissector("facetime_sip", dissect_facetime_sip, proto_facetime_sip);
 
     module = prefs_register_protocol(proto_facetime_sip, NULL);
-    prefs_register_uint_preference(module, "inflate_cap", "Inflate at most (KiB)",
-                                   "A compressed SIP body is inflated up to this many KiB, from 1 to 1024",
-                                   10, &pref_inflate_cap);
+    prefs_register_uint_preference(
+        module, "inflate_cap", "Inflate at most (KiB)",
+        "A compressed SIP body is inflated up to this many KiB, from 1 to 1024", 10,
+        &pref_inflate_cap);
 }
 
 void

@@ -1,9 +1,10 @@
 /* packet-facetime.c
- * The front door of the FaceTime plugin: tells what a datagram is, decides whether it is FaceTime's, hands it to the
- * dissectors that know its parts, and puts one `facetime` line on it.
+ * The front door of the FaceTime plugin: tells what a datagram is, decides whether it is
+ * FaceTime's, hands it to the dissectors that know its parts, and puts one `facetime` line on
+ * it.
  *
- * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime sends; docs/protocol.md, 2
- * and 12; wire/shape.c):
+ * One UDP port carries everything, so the first bytes decide (RFC 7983 extended to what FaceTime
+ * sends; docs/protocol.md, 2 and 12; wire/shape.c):
  *
  *              +-------------------------------------------------------------------+
  *    00 .. 3f  | 16 bytes beginning 0000000[12]           SNATMAP (in its flow:    |
@@ -23,9 +24,10 @@
  *              | version 1                                QUIC long header         |
  *              +-------------------------------------------------------------------+
  *
- * A port is never enough: 16384-32767 is other vendors' media range. A 5-tuple is claimed when a message proves itself
- * (calls/evidence.h), or when an end of it is already known as a FaceTime device. The claim makes this dissector the
- * conversation's own, so that stock STUN, RTP and QUIC can't take the flow back.
+ * A port is never enough: 16384-32767 is other vendors' media range. A 5-tuple is claimed when a
+ * message proves itself (calls/evidence.h), or when an end of it is already known as a FaceTime
+ * device. The claim makes this dissector the conversation's own, so that stock STUN, RTP and
+ * QUIC can't take the flow back.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -69,7 +71,8 @@ void proto_reg_handoff_facetime(void);
 #endif
 
 static int proto_facetime = -1;
-static int proto_facetime_parts = -1;   /* in name only: the doors that are no layer of the packet */
+/* in name only: the doors that are no layer of the packet */
+static int proto_facetime_parts = -1;
 static int proto_facetime_by_port = -1; /* the one of these that stands in the table of ports */
 
 static expert_field ei_nesting = EI_INIT;
@@ -80,38 +83,43 @@ static dissector_handle_t by_port_handle, newcomer_handle;
 static const heur_dtbl_entry_t *udp_switch;
 static range_t *port_range;
 
-/* What each shape presets, who takes it, and which stock dissector stands in where the user disabled that part. */
+/* What each shape presets, who takes it, and which stock dissector stands in where the user
+ * disabled that part. */
 static struct {
     const char        *handle_name, *stock_name;
     ft_kind            kind;
     ft_generation      generation;  /* that the shape alone tells */
     dissector_handle_t handle, stock;
 } shapes[FT_SHAPE_COUNT] = {
-    [FT_SHAPE_NONE]        = { "data",             "data",     FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_SNATMAP]     = { "snatmap",          "data",     FT_KIND_SNATMAP,    FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_COMMNAT]     = { "commnat",          "data",     FT_KIND_COMMNAT,    FT_LEGACY,             NULL, NULL },
-    [FT_SHAPE_STUN]        = { "gkstun",           "stun-udp", FT_KIND_STUN,       FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_QUICKRELAY]  = { "quickrelay",       "data",     FT_KIND_QUICKRELAY, FT_MODERN,             NULL, NULL },
-    [FT_SHAPE_CHANNELDATA] = { "gkstun",           "stun-udp", FT_KIND_TURN,       FT_LEGACY,             NULL, NULL },
-    [FT_SHAPE_SIP]         = { "facetime_sip",     "sip",      FT_KIND_SIP,        FT_LEGACY,             NULL, NULL },
-    [FT_SHAPE_CONTROL]     = { "facetime_control", "data",     FT_KIND_CONTROL,    FT_MODERN,             NULL, NULL },
-    [FT_SHAPE_RTP]         = { "facetime_rtp",     "rtp",      FT_KIND_RTP,        FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_RTCP]        = { "facetime_rtcp",    "rtcp",     FT_KIND_RTCP,       FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_BASEBAND]    = { "baseband",         "data",     FT_KIND_BASEBAND,   FT_MODERN,             NULL, NULL },
-    [FT_SHAPE_QUIC]        = { "quic",             "data",     FT_KIND_QUIC,       FT_MODERN,             NULL, NULL },
-    [FT_SHAPE_GAMEKIT]     = { "gamekit",          "data",     FT_KIND_GAMEKIT,    FT_GENERATION_UNKNOWN, NULL, NULL },
-    [FT_SHAPE_DTLS]        = { "dtls",             "data",     FT_KIND_DATA,       FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_NONE] = { "data", "data", FT_KIND_DATA, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_SNATMAP] = { "snatmap", "data", FT_KIND_SNATMAP, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_COMMNAT] = { "commnat", "data", FT_KIND_COMMNAT, FT_LEGACY, NULL, NULL },
+    [FT_SHAPE_STUN] = { "gkstun", "stun-udp", FT_KIND_STUN, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_QUICKRELAY] = { "quickrelay", "data", FT_KIND_QUICKRELAY, FT_MODERN, NULL, NULL },
+    [FT_SHAPE_CHANNELDATA] = { "gkstun", "stun-udp", FT_KIND_TURN, FT_LEGACY, NULL, NULL },
+    [FT_SHAPE_SIP] = { "facetime_sip", "sip", FT_KIND_SIP, FT_LEGACY, NULL, NULL },
+    [FT_SHAPE_CONTROL] = { "facetime_control", "data", FT_KIND_CONTROL, FT_MODERN, NULL, NULL },
+    [FT_SHAPE_RTP] = { "facetime_rtp", "rtp", FT_KIND_RTP, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_RTCP] = { "facetime_rtcp", "rtcp", FT_KIND_RTCP, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_BASEBAND] = { "baseband", "data", FT_KIND_BASEBAND, FT_MODERN, NULL, NULL },
+    [FT_SHAPE_QUIC] = { "quic", "data", FT_KIND_QUIC, FT_MODERN, NULL, NULL },
+    [FT_SHAPE_GAMEKIT] = { "gamekit", "data", FT_KIND_GAMEKIT, FT_GENERATION_UNKNOWN, NULL, NULL },
+    [FT_SHAPE_DTLS] = { "dtls", "data", FT_KIND_DATA, FT_GENERATION_UNKNOWN, NULL, NULL },
 };
 
 /* ---- whether it is FaceTime's ---- */
 
-/* An end already known as a FaceTime device vouches for what FaceTime sends between such ends; one that is only known to
- * have tested its NAT doesn't for what others send as well. */
+/* An end already known as a FaceTime device vouches for what FaceTime sends between such ends;
+ * one that is only known to have tested its NAT doesn't for what others send as well. */
 static bool
 device_vouches(ft_shape shape, const packet_info *pinfo)
 {
     switch (shape) {
-    case FT_SHAPE_SNATMAP: case FT_SHAPE_COMMNAT: case FT_SHAPE_STUN: case FT_SHAPE_SIP: case FT_SHAPE_CONTROL:
+    case FT_SHAPE_SNATMAP:
+    case FT_SHAPE_COMMNAT:
+    case FT_SHAPE_STUN:
+    case FT_SHAPE_SIP:
+    case FT_SHAPE_CONTROL:
         return ft_device_of(pinfo) >= FT_DEVICE_TESTED_NAT;
     case FT_SHAPE_CHANNELDATA: case FT_SHAPE_RTP: case FT_SHAPE_RTCP:
         return ft_device_of(pinfo) == FT_DEVICE_IN_CALL;
@@ -141,14 +149,16 @@ facetime_is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_generatio
 static bool
 is_game_flow(const ft_packet *packet)
 {
-    return packet->flow && packet->flow->gamekit_frame && packet->flow->gamekit_frame <= packet->frame;
+    return packet->flow && packet->flow->gamekit_frame &&
+           packet->flow->gamekit_frame <= packet->frame;
 }
 
 /* A client's Initial packet begins a connection to the relay, and so perhaps a call. */
 static void
 note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
 {
-    if ((tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0 || ft_relay_direction(pinfo) != FT_UPLINK || !packet->leg)
+    if ((tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0 || ft_relay_direction(pinfo) != FT_UPLINK ||
+        !packet->leg)
         return;
     packet->starts = packet->renews = true;
     if (ft_learning(pinfo))
@@ -156,13 +166,15 @@ note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
 }
 
 static void
-dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet, bool shown)
+dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                ft_packet *packet, bool shown)
 {
     if (shown)
         tree = NULL;
     if (shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN)
         shape = FT_SHAPE_NONE;
-    packet->kind = shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
+    packet->kind =
+        shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
     if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
         packet->generation = shapes[shape].generation;
     if (shape == FT_SHAPE_QUIC) {
@@ -180,8 +192,9 @@ dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *t
     }
 }
 
-/* The source address of the ICMP error itself; tvb: the payload of the UDP datagram that it quotes, found in the frame
- * behind the quote's IP header, ICMP's eight bytes and the error's own IP header without options. AT_NONE elsewhere. */
+/* The source address of the ICMP error itself; tvb: the payload of the UDP datagram that it
+ * quotes, found in the frame behind the quote's IP header, ICMP's eight bytes and the error's
+ * own IP header without options. AT_NONE elsewhere. */
 static address
 icmp_sender(tvbuff_t *tvb, const packet_info *pinfo)
 {
@@ -192,15 +205,17 @@ icmp_sender(tvbuff_t *tvb, const packet_info *pinfo)
 
     if (start < 0 || tvb_captured_length_remaining(frame, start) < ip)
         return sender;
-    if (ip == 20 && tvb_get_uint8(frame, start) == 0x45 && tvb_get_uint8(frame, start + 9) == IP_PROTO_ICMP)
+    if (ip == 20 && tvb_get_uint8(frame, start) == 0x45 &&
+        tvb_get_uint8(frame, start + 9) == IP_PROTO_ICMP)
         set_address_tvb(&sender, AT_IPv4, 4, frame, start + 12);
-    else if (ip == 40 && tvb_get_uint8(frame, start) >> 4 == 6 && tvb_get_uint8(frame, start + 6) == IP_PROTO_ICMPV6)
+    else if (ip == 40 && tvb_get_uint8(frame, start) >> 4 == 6 &&
+             tvb_get_uint8(frame, start + 6) == IP_PROTO_ICMPV6)
         set_address_tvb(&sender, AT_IPv6, 16, frame, start + 8);
     return sender;
 }
 
-/* The device itself says that its port is closed: the error comes from the address that the quoted packet went to, and
- * that end is the call's device. */
+/* The device itself says that its port is closed: the error comes from the address that the
+ * quoted packet went to, and that end is the call's device. */
 static bool
 is_own_port(const packet_info *pinfo, const ft_packet *packet, const address *sender)
 {
@@ -209,7 +224,8 @@ is_own_port(const packet_info *pinfo, const ft_packet *packet, const address *se
 
     if (!addresses_equal(sender, &destination.addr))
         return false;
-    return client ? ft_endpoint_equal(client, &destination) : ft_call_is_device(packet->call, &destination.addr);
+    return client ? ft_endpoint_equal(client, &destination)
+                  : ft_call_is_device(packet->call, &destination.addr);
 }
 
 /* How a modern call hangs up: the socket that its media ran through is closed. */
@@ -222,15 +238,18 @@ note_closed_socket(packet_info *pinfo, const ft_packet *packet)
     const bool had_media = is_other_end ? !nstime_is_zero(&packet->flow->direct.media_time)
                                         : call->media_leg == &packet->flow->direct;
 
-    ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP of the device itself: its port %s is closed",
+    ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0,
+                 "ICMP of the device itself: its port %s is closed",
                  ft_endpoint_str(pinfo->pool, &destination));
     if (call->generation != FT_MODERN || !had_media || call->end_frame)
         return;
     call->other_end_closed = is_other_end;
-    ft_call_end(pinfo, call, is_other_end ? "socket closed by the other device" : "socket closed by the device");
+    ft_call_end(pinfo, call,
+                is_other_end ? "socket closed by the other device" : "socket closed by the device");
 }
 
-/* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its bytes. */
+/* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its
+ * bytes. */
 void
 facetime_note_icmp(packet_info *pinfo, ft_packet *packet, const address *sender)
 {
@@ -276,7 +295,8 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
 }
 
 static void
-dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_packet *packet, bool shown)
+dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                    ft_packet *packet, bool shown)
 {
     proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
@@ -298,8 +318,8 @@ int
 facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
                  ft_generation generation, ft_path path, bool shown)
 {
-    /* Without a flow it was let in on the first pass because of the bound on flows, or not at all: stock STUN, say, got the
-     * conversation from a later packet. */
+    /* Without a flow it was let in on the first pass because of the bound on flows, or not at
+     * all: stock STUN, say, got the conversation from a later packet. */
     if (!flow && !ft_learning(pinfo) && !facetime_limit_was_met(pinfo))
         return 0;
 
@@ -355,8 +375,8 @@ static int
 admit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found)
 {
     return facetime_dissect(found->shape, tvb, pinfo, tree,
-                            ft_flow_claim(pinfo, found->shape, found->generation, true), found->generation,
-                            FT_PATH_DIRECT, false);
+                            ft_flow_claim(pinfo, found->shape, found->generation, true),
+                            found->generation, FT_PATH_DIRECT, false);
 }
 
 static bool
@@ -377,7 +397,9 @@ dissect_facetime_by_port(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, vo
 
     if (facetime_was_asked(pinfo)) /* both ports are in the table */
         return 0;
-    return proves_itself(tvb, pinfo, &found) ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) : 0;
+    return proves_itself(tvb, pinfo, &found)
+               ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found)
+               : 0;
 }
 
 static int
@@ -391,7 +413,8 @@ admit_if_proven(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     newcomer found;
 
-    return proves_itself(tvb, pinfo, &found) && call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) != 0;
+    return proves_itself(tvb, pinfo, &found) &&
+           call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) != 0;
 }
 
 /* Whether the user left FaceTime and its heuristic on. */
@@ -401,8 +424,9 @@ is_udp_door_open(void)
     return udp_switch->enabled && proto_is_protocol_enabled(udp_switch->protocol);
 }
 
-/* Stands in UDP's list under no protocol: Wireshark notes a layer for each other heuristic, and takes it off again where
- * that refuses, which is most of what asking costs (480 instructions). It is switched by its namesake below. */
+/* Stands in UDP's list under no protocol: Wireshark notes a layer for each other heuristic, and
+ * takes it off again where that refuses, which is most of what asking costs (480 instructions).
+ * It is switched by its namesake below. */
 static ws_bool
 dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
@@ -421,15 +445,18 @@ static int
 dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
     ft_flow *flow = ft_flow_find(pinfo);
-    newcomer found = { shape_of(tvb, flow ? flow->generation : FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+    newcomer found = { shape_of(tvb, flow ? flow->generation : FT_GENERATION_UNKNOWN),
+                       FT_GENERATION_UNKNOWN };
 
     note_asked(pinfo);
     if (flow) {
         if (found.shape == FT_SHAPE_NONE)
             found.shape = shape_of_damaged(tvb, flow);
-        if ((found.shape == FT_SHAPE_CHANNELDATA || found.shape == FT_SHAPE_CONTROL) && ft_quic_known(flow, pinfo, tvb))
+        if ((found.shape == FT_SHAPE_CHANNELDATA || found.shape == FT_SHAPE_CONTROL) &&
+            ft_quic_known(flow, pinfo, tvb))
             found.shape = FT_SHAPE_QUIC;
-        return facetime_dissect(found.shape, tvb, pinfo, tree, flow, flow->generation, FT_PATH_DIRECT, false);
+        return facetime_dissect(found.shape, tvb, pinfo, tree, flow, flow->generation,
+                                FT_PATH_DIRECT, false);
     }
     if (found.shape == FT_SHAPE_NONE || pinfo->flags.in_error_pkt)
         return 0;
@@ -438,7 +465,8 @@ dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
     return admit(tvb, pinfo, tree, &found);
 }
 
-/* The preference "show the peer's address": what follows, and the columns, see who is behind the channel. */
+/* The preference "show the peer's address": what follows, and the columns, see who is behind the
+ * channel. */
 static void
 rename_relay(packet_info *pinfo, const ft_packet *packet)
 {
@@ -455,7 +483,8 @@ rename_relay(packet_info *pinfo, const ft_packet *packet)
     }
 }
 
-/* The payload of ChannelData or a DATA attribute. Here a record is in hand already: the outer message's. */
+/* The payload of ChannelData or a DATA attribute. Here a record is in hand already: the outer
+ * message's. */
 static int
 dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
@@ -477,7 +506,8 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     return (int)tvb_captured_length(tvb);
 }
 
-/* What stock STUN finds in a channel or a DATA attribute while the front door has the message in hand. */
+/* What stock STUN finds in a channel or a DATA attribute while the front door has the message in
+ * hand. */
 static ws_bool
 dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
@@ -491,7 +521,8 @@ dissect_turn(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_
     const ft_generation generation = flow ? flow->generation : FT_GENERATION_UNKNOWN;
 
     tvb = turn_without_padding(tvb);
-    return facetime_dissect(shape_of(tvb, generation), tvb, pinfo, tree, flow, generation, FT_PATH_DIRECT, false);
+    return facetime_dissect(shape_of(tvb, generation), tvb, pinfo, tree, flow, generation,
+                            FT_PATH_DIRECT, false);
 }
 
 static int
@@ -504,7 +535,8 @@ dissect_facetime_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
 
 /* ---- registration ---- */
 
-/* The ports have a handle of their own: what is there by Decode As is the user's word, and needs no proof. */
+/* The ports have a handle of their own: what is there by Decode As is the user's word, and needs
+ * no proof. */
 static void
 apply_ports(void)
 {
@@ -524,30 +556,41 @@ register_preferences(void)
     module_t *module = prefs_register_protocol(proto_facetime, apply_ports);
 
     range_convert_str(wmem_epan_scope(), &port_range, DEFAULT_PORTS, UINT16_MAX);
-    prefs_register_range_preference(module, "udp.port", "UDP ports",
-        "Ports to look at first; elsewhere FaceTime is found by its content", &port_range, UINT16_MAX);
-    prefs_register_bool_preference(module, "media_without_signalling", "Accept media without signalling",
-        "Claim RTP that no signalling announced (the capture started in mid-call) where both ends use ports 16393-16403 "
-        "and the packets agree with each other", &ft_accept_bare_media);
+    prefs_register_range_preference(
+        module, "udp.port", "UDP ports",
+        "Ports to look at first; elsewhere FaceTime is found by its content", &port_range,
+        UINT16_MAX);
+    prefs_register_bool_preference(module, "media_without_signalling",
+                                   "Accept media without signalling",
+                                   "Claim RTP that no signalling announced (the capture started in "
+                                   "mid-call) where both ends use ports 16393-16403 "
+                                   "and the packets agree with each other",
+                                   &ft_accept_bare_media);
     prefs_register_uint_preference(module, "media_gap", "Media gap (milliseconds)",
         "Silence of a sender that makes the event media_gap", 10, &ft_media_gap_ms);
-    prefs_register_bool_preference(module, "show_peer", "Show the peer's address in relayed packets",
-        "Columns, RTP streams and conversations of relayed packets show who is behind the relay's channel, where its "
-        "bind was captured, instead of the relay", &show_peer);
+    prefs_register_bool_preference(module, "show_peer",
+                                   "Show the peer's address in relayed packets",
+                                   "Columns, RTP streams and conversations of relayed packets show "
+                                   "who is behind the relay's channel, where its "
+                                   "bind was captured, instead of the relay",
+                                   &show_peer);
 }
 
 void
 proto_register_facetime(void)
 {
     static ei_register_info ei[] = {
-        { &ei_nesting, { "facetime.nesting", PI_MALFORMED, PI_WARN, "ChannelData nested too deeply", EXPFILL } },
+        { &ei_nesting,
+          { "facetime.nesting", PI_MALFORMED, PI_WARN, "ChannelData nested too deeply", EXPFILL } },
     };
 
     proto_facetime = proto_register_protocol("FaceTime", "FaceTime", "facetime");
-    proto_facetime_parts = proto_register_protocol_in_name_only("FaceTime in other protocols", "FaceTime (inner)",
-                                                                "facetime.inner", proto_facetime, FT_PROTOCOL);
-    proto_facetime_by_port = proto_register_protocol_in_name_only("FaceTime, where it proves itself", "FaceTime (port)",
-                                                                  "facetime.port", proto_facetime, FT_PROTOCOL);
+    proto_facetime_parts =
+        proto_register_protocol_in_name_only("FaceTime in other protocols", "FaceTime (inner)",
+                                             "facetime.inner", proto_facetime, FT_PROTOCOL);
+    proto_facetime_by_port =
+        proto_register_protocol_in_name_only("FaceTime, where it proves itself", "FaceTime (port)",
+                                             "facetime.port", proto_facetime, FT_PROTOCOL);
     expert_module_t *experts = expert_register_protocol(proto_facetime);
     facetime_register_line(proto_facetime, experts);
     expert_register_field_array(experts, ei, array_length(ei));
@@ -583,7 +626,8 @@ void
 proto_reg_handoff_facetime(void)
 {
     for (unsigned shape = 0; shape < FT_SHAPE_COUNT; shape++) {
-        shapes[shape].handle = find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
+        shapes[shape].handle =
+            find_dissector_add_dependency(shapes[shape].handle_name, proto_facetime);
         shapes[shape].stock = find_dissector(shapes[shape].stock_name);
     }
     ft_evidence_register(FT_SHAPE_QUIC, quic_proves);
@@ -592,10 +636,11 @@ proto_reg_handoff_facetime(void)
 
     ft_telephony_init();
 
-    heur_dissector_add("facetime", dissect_nothing, "FaceTime over UDP", "facetime_udp", proto_facetime, HEURISTIC_ENABLE);
-    udp_switch = find_heur_dissector_by_unique_short_name("facetime_udp");
-    heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP (door)", "facetime_udp_door", -1,
-                       HEURISTIC_ENABLE);
-    heur_dissector_add("stun", dissect_facetime_heur_stun, "FaceTime in a TURN channel", "facetime_stun",
+    heur_dissector_add("facetime", dissect_nothing, "FaceTime over UDP", "facetime_udp",
                        proto_facetime, HEURISTIC_ENABLE);
+    udp_switch = find_heur_dissector_by_unique_short_name("facetime_udp");
+    heur_dissector_add("udp", dissect_facetime_heur_udp, "FaceTime over UDP (door)",
+                       "facetime_udp_door", -1, HEURISTIC_ENABLE);
+    heur_dissector_add("stun", dissect_facetime_heur_stun, "FaceTime in a TURN channel",
+                       "facetime_stun", proto_facetime, HEURISTIC_ENABLE);
 }

@@ -1,6 +1,6 @@
 /* packet-facetime.h
- * For packet-facetime.c (the front door), packet-facetime-late.c (the back door) and packet-facetime-line.c (the line that
- * either puts on a packet) alone.
+ * For packet-facetime.c (the front door), packet-facetime-late.c (the back door) and
+ * packet-facetime-line.c (the line that either puts on a packet) alone.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,11 +23,13 @@ typedef struct {
 /* Whether a datagram of this shape is FaceTime's: it proves itself, or a device vouches. */
 bool facetime_is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 
-/* One datagram with its record and its line. shown: stock has shown the content already, so it is only learnt from. */
-int facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, ft_flow *flow,
-                     ft_generation generation, ft_path path, bool shown);
+/* One datagram with its record and its line. shown: stock has shown the content already, so it
+ * is only learnt from. */
+int facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                     ft_flow *flow, ft_generation generation, ft_path path, bool shown);
 
-/* A datagram that an ICMP error of this sender quotes: it was sent once already, so nothing is learnt from its bytes. */
+/* A datagram that an ICMP error of this sender quotes: it was sent once already, so nothing is
+ * learnt from its bytes. */
 void facetime_note_icmp(packet_info *pinfo, ft_packet *packet, const address *sender);
 
 /* Whether the front door was asked about this datagram; forgotten with the frame. */
@@ -40,7 +42,8 @@ void facetime_forget_asked(void);
 bool facetime_limit_was_met(const packet_info *pinfo);
 
 /* The end of a packet's dissection: its line, and the tap. */
-void facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const ft_packet *packet);
+void facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line,
+                          const ft_packet *packet);
 
 /* When facetime is registered: fields, events, the tap. */
 void facetime_register_line(int proto, expert_module_t *experts);

@@ -1,6 +1,7 @@
 /* packet-gamekit.c
- * GameKit and Multipeer Connectivity: games and file transfers set their way up with FaceTime's own ICE, on the same
- * ports, and then speak this. Such a session is no FaceTime call (docs/protocol.md, 22.7).
+ * GameKit and Multipeer Connectivity: games and file transfers set their way up with FaceTime's
+ * own ICE, on the same ports, and then speak this. Such a session is no FaceTime call
+ * (docs/protocol.md, 22.7).
  *
  *    0     1      2      4         6       8       12      16
  *   +-----+------+------+---------+-------+-------+-------+------
@@ -9,9 +10,10 @@
  *                 of the           CRC-16/ARC of the whole, computed with its own field zero
  *                 whole
  *
- * Type 1: hello, 2: description of the database, 5: data. Published, and seen in a Multipeer Connectivity session of
- * 2022: the checksum of 3 of 3 data messages fits. That hello and database messages carry a zero there is seen in the
- * same session; that zero means "none" is inferred. The same may travel inside of DTLS on the 5-tuple: that is stock's.
+ * Type 1: hello, 2: description of the database, 5: data. Published, and seen in a Multipeer
+ * Connectivity session of 2022: the checksum of 3 of 3 data messages fits. That hello and
+ * database messages carry a zero there is seen in the same session; that zero means "none" is
+ * inferred. The same may travel inside of DTLS on the 5-tuple: that is stock's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -55,7 +57,8 @@ static const value_string types[] = {
     { 0, NULL }
 };
 
-/* What of the message is there, by its own size and by the datagram's; at least a header, where it is asked for. */
+/* What of the message is there, by its own size and by the datagram's; at least a header, where
+ * it is asked for. */
 static unsigned
 size_of(tvbuff_t *tvb)
 {
@@ -67,7 +70,8 @@ is_whole(tvbuff_t *tvb)
 {
     const unsigned size = size_of(tvb);
 
-    return size >= HEADER_LENGTH && size == tvb_reported_length(tvb) && size == tvb_captured_length(tvb);
+    return size >= HEADER_LENGTH && size == tvb_reported_length(tvb) &&
+           size == tvb_captured_length(tvb);
 }
 
 /* Of a whole message. */
@@ -95,8 +99,8 @@ show_crc(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         proto_tree_add_checksum(tree, tvb, CRC_OFFSET, hf_crc, hf_crc_status, &ei_crc, pinfo,
                                 is_there ? crc_of(tvb) : 0, ENC_BIG_ENDIAN, flags);
     else
-        proto_tree_add_checksum(tree, tvb, CRC_OFFSET, hf_crc, hf_crc_status, &ei_crc, pinfo, 0, ENC_BIG_ENDIAN,
-                                PROTO_CHECKSUM_NO_FLAGS);
+        proto_tree_add_checksum(tree, tvb, CRC_OFFSET, hf_crc, hf_crc_status, &ei_crc, pinfo, 0,
+                                ENC_BIG_ENDIAN, PROTO_CHECKSUM_NO_FLAGS);
 }
 
 /* Behind the header: the body as far as the message says, and what the datagram has beyond. */
@@ -124,7 +128,8 @@ show_head(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         expert_add_info(pinfo, item, &ei_type);
     item = proto_tree_add_item(tree, hf_size, tvb, 2, 2, ENC_BIG_ENDIAN);
     if (size_of(tvb) != reported || reported < HEADER_LENGTH)
-        expert_add_info_format(pinfo, item, &ei_size, "Size %u, but the datagram has %u bytes, a header %u", size_of(tvb),
+        expert_add_info_format(pinfo, item, &ei_size,
+                               "Size %u, but the datagram has %u bytes, a header %u", size_of(tvb),
                                reported, HEADER_LENGTH);
     if (captured >= 6)
         proto_tree_add_item(tree, hf_channel, tvb, 4, 2, ENC_BIG_ENDIAN);
@@ -154,8 +159,8 @@ summarize(tvbuff_t *tvb, packet_info *pinfo)
     if (tvb_captured_length(tvb) < HEADER_LENGTH)
         col_add_fstr(pinfo->cinfo, COL_INFO, "GameKit %s, header cut short", type);
     else
-        col_add_fstr(pinfo->cinfo, COL_INFO, "GameKit %s, channel %u, %08X to %08X", type, tvb_get_ntohs(tvb, 4),
-                     tvb_get_ntohl(tvb, 8), tvb_get_ntohl(tvb, 12));
+        col_add_fstr(pinfo->cinfo, COL_INFO, "GameKit %s, channel %u, %08X to %08X", type,
+                     tvb_get_ntohs(tvb, 4), tvb_get_ntohl(tvb, 8), tvb_get_ntohl(tvb, 12));
 }
 
 /* A message that is what it says: known type, exact size. Its checksum may be damaged. */
@@ -185,13 +190,15 @@ dissect_gamekit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
     return (int)tvb_captured_length(tvb);
 }
 
-/* Where no ICE was captured: a checksum that fits, in a message of exact size between two ends that differ. One datagram
- * of random bytes in 2^46 does; a hello, which has none, proves nothing. */
+/* Where no ICE was captured: a checksum that fits, in a message of exact size between two ends
+ * that differ. One datagram of random bytes in 2^46 does; a hello, which has none, proves
+ * nothing. */
 static bool
 proves_gamekit(tvbuff_t *tvb, packet_info *pinfo _U_, ft_generation *generation _U_)
 {
-    return is_sound(tvb) && is_whole(tvb) && tvb_get_uint8(tvb, 0) == MARK && tvb_get_ntohs(tvb, CRC_OFFSET) != 0 &&
-           tvb_get_ntohs(tvb, CRC_OFFSET) == crc_of(tvb) && tvb_get_ntohl(tvb, 8) != 0 && tvb_get_ntohl(tvb, 12) != 0 &&
+    return is_sound(tvb) && is_whole(tvb) && tvb_get_uint8(tvb, 0) == MARK &&
+           tvb_get_ntohs(tvb, CRC_OFFSET) != 0 && tvb_get_ntohs(tvb, CRC_OFFSET) == crc_of(tvb) &&
+           tvb_get_ntohl(tvb, 8) != 0 && tvb_get_ntohl(tvb, 12) != 0 &&
            tvb_get_ntohl(tvb, 8) != tvb_get_ntohl(tvb, 12);
 }
 
@@ -200,30 +207,52 @@ proto_register_gamekit(void)
 {
     static hf_register_info hf[] = {
         { &hf_mark, { "Mark", "gamekit.mark", FT_UINT8, BASE_HEX, NULL, 0, "C1", HFILL } },
-        { &hf_type, { "Type", "gamekit.type", FT_UINT8, BASE_DEC, VALS(types), 0,
+        { &hf_type,
+          { "Type", "gamekit.type", FT_UINT8, BASE_DEC, VALS(types), 0,
             "Hello, description of the database, or data; the names are published", HFILL } },
-        { &hf_size, { "Size", "gamekit.size", FT_UINT16, BASE_DEC, NULL, 0, "Of the whole message, in bytes", HFILL } },
-        { &hf_channel, { "Channel", "gamekit.channel", FT_UINT16, BASE_DEC, NULL, 0,
+        { &hf_size,
+          { "Size", "gamekit.size", FT_UINT16, BASE_DEC, NULL, 0, "Of the whole message, in bytes",
+            HFILL } },
+        { &hf_channel,
+          { "Channel", "gamekit.channel", FT_UINT16, BASE_DEC, NULL, 0,
             "Channel of the session (published; 0 and 3 were seen)", HFILL } },
-        { &hf_crc, { "CRC", "gamekit.crc", FT_UINT16, BASE_HEX, NULL, 0,
-            "CRC-16/ARC of the message, computed with this field zero; that zero means none is inferred", HFILL } },
-        { &hf_crc_status, { "CRC status", "gamekit.crc.status", FT_UINT8, BASE_NONE, VALS(proto_checksum_vals), 0,
+        { &hf_crc,
+          { "CRC", "gamekit.crc", FT_UINT16, BASE_HEX, NULL, 0,
+            "CRC-16/ARC of the message, computed with this field zero; that zero means none is "
+            "inferred",
+            HFILL } },
+        { &hf_crc_status,
+          { "CRC status", "gamekit.crc.status", FT_UINT8, BASE_NONE, VALS(proto_checksum_vals), 0,
             "Whether the checksum fits", HFILL } },
-        { &hf_from, { "From", "gamekit.from", FT_UINT32, BASE_HEX, NULL, 0, "Id of the sender in its session", HFILL } },
-        { &hf_to, { "To", "gamekit.to", FT_UINT32, BASE_HEX, NULL, 0, "Id of the addressee in its session", HFILL } },
-        { &hf_body, { "Body", "gamekit.body", FT_BYTES, BASE_NONE, NULL, 0,
+        { &hf_from,
+          { "From", "gamekit.from", FT_UINT32, BASE_HEX, NULL, 0, "Id of the sender in its session",
+            HFILL } },
+        { &hf_to,
+          { "To", "gamekit.to", FT_UINT32, BASE_HEX, NULL, 0, "Id of the addressee in its session",
+            HFILL } },
+        { &hf_body,
+          { "Body", "gamekit.body", FT_BYTES, BASE_NONE, NULL, 0,
             "Behind the header, as far as the message's size goes", HFILL } },
-        { &hf_rest, { "Rest", "gamekit.rest", FT_BYTES, BASE_NONE, NULL, 0,
+        { &hf_rest,
+          { "Rest", "gamekit.rest", FT_BYTES, BASE_NONE, NULL, 0,
             "Bytes that the message's size leaves unexplained", HFILL } },
     };
     static int *ett[] = { &ett_gamekit };
     static ei_register_info ei[] = {
-        { &ei_no_call, { "gamekit.no_call", PI_PROTOCOL, PI_CHAT,
-            "A game or a file transfer (GameKit, Multipeer Connectivity): no FaceTime call", EXPFILL } },
-        { &ei_type, { "gamekit.unknown_type", PI_UNDECODED, PI_NOTE, "Type of message that nobody knows", EXPFILL } },
-        { &ei_size, { "gamekit.bad_size", PI_PROTOCOL, PI_WARN, "The size isn't the datagram's", EXPFILL } },
-        { &ei_crc, { "gamekit.bad_crc", PI_CHECKSUM, PI_WARN, "The checksum doesn't fit", EXPFILL } },
-        { &ei_cut, { "gamekit.cut", PI_UNDECODED, PI_NOTE, "The capture has only the start of this message", EXPFILL } },
+        { &ei_no_call,
+          { "gamekit.no_call", PI_PROTOCOL, PI_CHAT,
+            "A game or a file transfer (GameKit, Multipeer Connectivity): no FaceTime call",
+            EXPFILL } },
+        { &ei_type,
+          { "gamekit.unknown_type", PI_UNDECODED, PI_NOTE, "Type of message that nobody knows",
+            EXPFILL } },
+        { &ei_size,
+          { "gamekit.bad_size", PI_PROTOCOL, PI_WARN, "The size isn't the datagram's", EXPFILL } },
+        { &ei_crc,
+          { "gamekit.bad_crc", PI_CHECKSUM, PI_WARN, "The checksum doesn't fit", EXPFILL } },
+        { &ei_cut,
+          { "gamekit.cut", PI_UNDECODED, PI_NOTE, "The capture has only the start of this message",
+            EXPFILL } },
     };
 
     proto_gamekit = proto_register_protocol("GameKit", "GameKit", "gamekit");

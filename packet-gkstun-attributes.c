@@ -1,5 +1,6 @@
 /* packet-gkstun-attributes.c
- * Apple's attributes in STUN (docs/protocol.md, 5.3 to 5.5 and 19). Their rows stand in wire/stun_message.h.
+ * Apple's attributes in STUN (docs/protocol.md, 5.3 to 5.5 and 19). Their rows stand in
+ * wire/stun_message.h.
  *
  * USERNAME of legacy: 20 bytes, two halves; the answer has them swapped
  *
@@ -16,11 +17,11 @@
  *   | version | n4:4, n6:4 | n4 IPv4, each | n6 IPv6         | candidates, 16 bytes each
  *   +---------+------------+ byte-reversed +-----------------+------------------------
  *
- *    0                  1          5               9           11     12      13                 14     16
- *   +------------------+----------+---------------+-----------+------+-------+------------------+------+
- *   | protocol:4 type:4| call id  | candidate id  | priority  | rank | flags | flags:4 index:4  | port |
- *   +------------------+----------+---------------+-----------+------+-------+------------------+------+
- *                        LE         as in USERNAME  LE                         index of address   LE
+ * 0                  1          5               9          11     12      13                14     16
+ *+------------------+----------+---------------+----------+------+-------+-----------------+------+
+ *| protocol:4 type:4| call id  | candidate id  | priority | rank | flags | flags:4 index:4 | port |
+ *+------------------+----------+---------------+----------+------+-------+-----------------+------+
+ *                    LE         as in USERNAME  LE                        index of address  LE
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -106,15 +107,16 @@ static const value_string gkstun_candidate_types[] = {
     { 0, NULL }
 };
 
-static value_string gkstun_att_type_vals[ATT_COUNT + 1];    /* Apple's rows; filled in when registered */
+/* Apple's rows; filled in when registered */
+static value_string gkstun_att_type_vals[ATT_COUNT + 1];
 
 /* clang-format on */
 
-static attribute_decoder show_username, show_plain_address, show_xor_address, show_protocol, show_seconds, show_qos,
-    show_radio, show_nomination, show_link_id, show_candidates;
+static attribute_decoder show_username, show_plain_address, show_xor_address, show_protocol,
+    show_seconds, show_qos, show_radio, show_nomination, show_link_id, show_candidates;
 
-
-#define ATTRIBUTE_SHOWN(id, number, shortest, longest, owner, name, show, field, learn) { show, field },
+#define ATTRIBUTE_SHOWN(id, number, shortest, longest, owner, name, show, field, learn) \
+    { show, field },
 static const struct {
     attribute_decoder *show;
     const int         *field;
@@ -127,8 +129,8 @@ show_raw(const attribute_view *view)
     const stun_attribute *attribute = view->attribute;
 
     if (attribute->available > 0)
-        stun_show_field(view, stun_is_apple(attribute) ? &hf_gkstun_att_value : STOCK(VALUE), 0, attribute->available,
-                   ENC_NA);
+        stun_show_field(view, stun_is_apple(attribute) ? &hf_gkstun_att_value : STOCK(VALUE), 0,
+                        attribute->available, ENC_NA);
 }
 
 static void
@@ -155,8 +157,8 @@ show_address(const attribute_view *view, bool is_xored)
     stun_show_field(view, STOCK(FAMILY), 1, 1, ENC_BIG_ENDIAN);
     if (is_xored)
         stun_show_field(view, STOCK(XOR_PORT), 2, 2, ENC_NA);
-    proto_item *port =
-        stock_add_uint(view->tree, STOCK(PORT), message->tvb, view->attribute->offset + 2, 2, endpoint.port);
+    proto_item *port = stock_add_uint(view->tree, STOCK(PORT), message->tvb,
+                                      view->attribute->offset + 2, 2, endpoint.port);
     if (is_xored)
         proto_item_set_generated(port);
     stun_show_ip(view, is_xored, &endpoint);
@@ -226,14 +228,17 @@ show_username(const attribute_view *view)
     if (!view->tree)
         return;
     stun_show_field(view, STOCK(USERNAME_OPAQUE), 0, STUN_USERNAME, ENC_NA);
-    proto_item *item = proto_tree_add_protocol_format(view->tree, proto_gkstun, message->tvb, offset,
-                                                      STUN_USERNAME, "Candidate ids: %s", ids);
+    proto_item *item = proto_tree_add_protocol_format(
+        view->tree, proto_gkstun, message->tvb, offset, STUN_USERNAME, "Candidate ids: %s", ids);
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_username);
-    proto_tree_add_item(tree, hf_gkstun_username_destination, message->tvb, offset, 8, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_gkstun_username_destination, message->tvb, offset, 8,
+                        ENC_BIG_ENDIAN);
     proto_tree_add_item(tree, hf_gkstun_username_destination_tag, message->tvb, offset + 8, 2,
                         ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_gkstun_username_source, message->tvb, offset + 10, 8, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_gkstun_username_source_tag, message->tvb, offset + 18, 2, ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_gkstun_username_source, message->tvb, offset + 10, 8,
+                        ENC_BIG_ENDIAN);
+    proto_tree_add_item(tree, hf_gkstun_username_source_tag, message->tvb, offset + 18, 2,
+                        ENC_BIG_ENDIAN);
     proto_item_append_text(view->tree, ": %s", ids);
 }
 
@@ -273,21 +278,23 @@ show_radio(const attribute_view *view)
     const uint32_t value = stun_value_of(view);
 
     if (view->message->generation == FT_LEGACY) {
-        proto_tree_add_uint_format_value(view->tree, hf_gkstun_radio, view->message->tvb, view->attribute->offset, 4,
-                                         value, "%u", value);
+        proto_tree_add_uint_format_value(view->tree, hf_gkstun_radio, view->message->tvb,
+                                         view->attribute->offset, 4, value, "%u", value);
         proto_item_append_text(view->tree, ": %u", value);
         return;
     }
     stun_show_field(view, &hf_gkstun_radio, 0, 4, ENC_BIG_ENDIAN);
-    proto_item_append_text(view->tree, ": %s (%u)", val_to_str_const(value, ft_radio_vals, "unknown"), value);
+    proto_item_append_text(view->tree, ": %s (%u)",
+                           val_to_str_const(value, ft_radio_vals, "unknown"), value);
 }
 
 static void
 show_nomination(const attribute_view *view)
 {
-    static const int *const flags[] = { &hf_gkstun_nomination_derived, &hf_gkstun_nomination_primary,
-                                        &hf_gkstun_nomination_replace_only, &hf_gkstun_nomination_bit_11,
-                                        &hf_gkstun_nomination_other };
+    static const int *const flags[] = { &hf_gkstun_nomination_derived,
+                                        &hf_gkstun_nomination_primary,
+                                        &hf_gkstun_nomination_replace_only,
+                                        &hf_gkstun_nomination_bit_11, &hf_gkstun_nomination_other };
 
     stun_show_field(view, &hf_gkstun_nomination, 0, 4, ENC_BIG_ENDIAN);
     stun_show_field(view, &hf_gkstun_nomination_count, 3, 1, ENC_BIG_ENDIAN);
@@ -321,15 +328,16 @@ bad_candidates(const attribute_view *view, proto_item *item, const char *text)
     /* Of a list that is cut, not to be complete is no fault of its own. */
     if (view->attribute->available < view->attribute->length)
         return;
-    expert_add_info_format(view->message->pinfo, item, &ei_gkstun_candidates_bad, "Candidate list: %s", text);
+    expert_add_info_format(view->message->pinfo, item, &ei_gkstun_candidates_bad,
+                           "Candidate list: %s", text);
 }
 
 static void
 show_rest_of_list(const attribute_view *view, uint32_t offset, const candidate_list *list)
 {
     if (offset < list->end)
-        proto_tree_add_item(view->tree, hf_gkstun_att_value, view->message->tvb, offset, list->end - offset,
-                            ENC_NA);
+        proto_tree_add_item(view->tree, hf_gkstun_att_value, view->message->tvb, offset,
+                            list->end - offset, ENC_NA);
 }
 
 /* The two address lists. False where their counts promise more than there is. */
@@ -342,13 +350,15 @@ show_candidate_addresses(const attribute_view *view, candidate_list *list)
 
     list->ipv4_count = MIN(ipv4_count, (list->end - list->ipv4) / 4);
     list->ipv6 = list->ipv4 + 4 * list->ipv4_count;
-    list->ipv6_count = list->ipv4_count == ipv4_count ? MIN(ipv6_count, (list->end - list->ipv6) / 16) : 0;
+    list->ipv6_count =
+        list->ipv4_count == ipv4_count ? MIN(ipv6_count, (list->end - list->ipv6) / 16) : 0;
     list->entries = list->ipv6 + 16 * list->ipv6_count;
     for (unsigned i = 0; i < list->ipv4_count; i++)
         proto_tree_add_item(view->tree, hf_gkstun_candidates_ipv4, tvb, list->ipv4 + 4 * i, 4,
                             ENC_LITTLE_ENDIAN);
     for (unsigned i = 0; i < list->ipv6_count; i++)
-        proto_tree_add_item(view->tree, hf_gkstun_candidates_ipv6, tvb, list->ipv6 + 16 * i, 16, ENC_NA);
+        proto_tree_add_item(view->tree, hf_gkstun_candidates_ipv6, tvb, list->ipv6 + 16 * i, 16,
+                            ENC_NA);
     return list->ipv4_count == ipv4_count && list->ipv6_count == ipv6_count;
 }
 
@@ -361,7 +371,9 @@ candidate_address(tvbuff_t *tvb, uint32_t offset, const candidate_list *list, bo
 
     *is_ipv6 = where & 0x10;
     if (*is_ipv6)
-        return number - list->ipv6_index < list->ipv6_count ? list->ipv6 + 16 * (number - list->ipv6_index) : 0;
+        return number - list->ipv6_index < list->ipv6_count
+                   ? list->ipv6 + 16 * (number - list->ipv6_index)
+                   : 0;
     return number < list->ipv4_count ? list->ipv4 + 4 * number : 0;
 }
 
@@ -377,7 +389,8 @@ show_candidate_address(const attribute_view *view, proto_tree *tree, uint32_t at
     if (at == 0)
         return "no address";
     if (is_ipv6) {
-        proto_item_set_generated(proto_tree_add_item(tree, hf_gkstun_candidate_ipv6, tvb, at, 16, ENC_NA));
+        proto_item_set_generated(
+            proto_tree_add_item(tree, hf_gkstun_candidate_ipv6, tvb, at, 16, ENC_NA));
         return tvb_ip6_to_str(pool, tvb, at);
     }
     ipv4 = GUINT32_SWAP_LE_BE(tvb_get_ipv4(tvb, at));
@@ -392,8 +405,8 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
     tvbuff_t *tvb = view->message->tvb;
     bool is_ipv6;
     const uint32_t at = candidate_address(tvb, offset, list, &is_ipv6);
-    proto_tree *tree = proto_tree_add_subtree(view->tree, tvb, offset, CANDIDATE_LENGTH, ett_gkstun_candidate,
-                                              NULL, "Candidate");
+    proto_tree *tree = proto_tree_add_subtree(view->tree, tvb, offset, CANDIDATE_LENGTH,
+                                              ett_gkstun_candidate, NULL, "Candidate");
 
     if (at == 0)
         bad_candidates(view, tree, "no address has a candidate's index");
@@ -414,14 +427,16 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
     proto_tree_add_item(tree, hf_gkstun_candidate_index, tvb, offset + 13, 1, ENC_NA);
     const char *host = show_candidate_address(view, tree, at, is_ipv6);
     proto_tree_add_item(tree, hf_gkstun_candidate_port, tvb, offset + 14, 2, ENC_LITTLE_ENDIAN);
-    proto_item_append_text(tree, " %08X: %s %s port %u, priority %u", tvb_get_ntohl(tvb, offset + 5),
+    proto_item_append_text(tree, " %08X: %s %s port %u, priority %u",
+                           tvb_get_ntohl(tvb, offset + 5),
                            val_to_str_const(tvb_get_uint8(tvb, offset) & 15, gkstun_candidate_types,
                                             "of unknown type"),
                            host, tvb_get_letohs(tvb, offset + 14), tvb_get_letohs(tvb, offset + 9));
 }
 
-/* Indexes count within their family, as those of a GameKit session of 2022 do: 4 bits are too few for 15 addresses of
- * each. Where those of the IPv6 candidates only make sense as going on from the IPv4 ones, they are taken so. */
+/* Indexes count within their family, as those of a GameKit session of 2022 do: 4 bits are too
+ * few for 15 addresses of each. Where those of the IPv6 candidates only make sense as going on
+ * from the IPv4 ones, they are taken so. */
 static unsigned
 first_ipv6_index(tvbuff_t *tvb, const candidate_list *list, unsigned count)
 {
@@ -452,7 +467,8 @@ show_candidates(const attribute_view *view)
         return;
     }
 
-    const unsigned whole = (list.end - list.entries) / CANDIDATE_LENGTH, count = MIN(whole, MAX_CANDIDATES);
+    const unsigned whole = (list.end - list.entries) / CANDIDATE_LENGTH,
+                   count = MIN(whole, MAX_CANDIDATES);
     list.ipv6_index = first_ipv6_index(view->message->tvb, &list, count);
     for (unsigned i = 0; i < count; i++)
         show_candidate(view, list.entries + i * CANDIDATE_LENGTH, &list);
@@ -483,12 +499,12 @@ add_apple_attribute(const stun_message *message, const stun_attribute *attribute
 {
     const uint32_t offset = attribute->offset - ATTRIBUTE_HEADER;
     const uint32_t length = ATTRIBUTE_HEADER + attribute->available + attribute->padding;
-    proto_item *item =
-        proto_tree_add_protocol_format(tree, proto_gkstun, message->tvb, offset, length, "%s", name);
+    proto_item *item = proto_tree_add_protocol_format(tree, proto_gkstun, message->tvb, offset,
+                                                      length, "%s", name);
     proto_tree *subtree = proto_item_add_subtree(item, ett_gkstun_attribute);
 
-    proto_tree_add_uint_format_value(subtree, hf_gkstun_att_type, message->tvb, offset, 2, attribute->type,
-                                     "%s (0x%04x)", name, attribute->type);
+    proto_tree_add_uint_format_value(subtree, hf_gkstun_att_type, message->tvb, offset, 2,
+                                     attribute->type, "%s (0x%04x)", name, attribute->type);
     proto_tree_add_item(subtree, hf_gkstun_att_length, message->tvb, offset + 2, 2, ENC_BIG_ENDIAN);
     stock_add_hidden_uint(subtree, STOCK(ATTRIBUTE), message->tvb, offset, attribute->type);
     stock_add_hidden_uint(subtree, STOCK(ATT_TYPE), message->tvb, offset, attribute->type);
@@ -504,8 +520,10 @@ is_decodable(const attribute_view *view)
     const stun_attribute *attribute = view->attribute;
 
     if (attribute->available < attribute->length) {
-        const bool is_lie = !message->is_cut || attribute->offset + attribute->length > message->claimed_end;
-        expert_add_info_format(message->pinfo, view->tree, is_lie ? &ei_gkstun_truncated : &ei_gkstun_cut,
+        const bool is_lie =
+            !message->is_cut || attribute->offset + attribute->length > message->claimed_end;
+        expert_add_info_format(message->pinfo, view->tree,
+                               is_lie ? &ei_gkstun_truncated : &ei_gkstun_cut,
                                "Attribute of %u bytes, of which %u are there", attribute->length,
                                attribute->available);
         return false;
@@ -515,8 +533,9 @@ is_decodable(const attribute_view *view)
         return false;
     }
     if (!attribute->fits)
-        expert_add_info_format(message->pinfo, view->tree, &ei_gkstun_bad_length, "%s is never %u bytes long",
-                               attribute_name(message, attribute), attribute->length);
+        expert_add_info_format(message->pinfo, view->tree, &ei_gkstun_bad_length,
+                               "%s is never %u bytes long", attribute_name(message, attribute),
+                               attribute->length);
     return attribute->fits;
 }
 
@@ -532,7 +551,9 @@ static void
 show_attribute(const stun_message *message, const stun_attribute *attribute, proto_tree *tree)
 {
     const char *name = attribute_name(message, attribute);
-    attribute_view view = { message, attribute, attribute->row ? shown[attribute->row - attribute_rows].field : NULL, NULL };
+    attribute_view view = { message, attribute,
+                            attribute->row ? shown[attribute->row - attribute_rows].field : NULL,
+                            NULL };
 
     if (tree)
         view.tree = stun_is_apple(attribute) ? add_apple_attribute(message, attribute, tree, name)
@@ -542,15 +563,18 @@ show_attribute(const stun_message *message, const stun_attribute *attribute, pro
     else
         show_raw(&view);
     if (attribute->padding > 0)
-        stock_add_uint(view.tree, STOCK(PADDING), message->tvb, attribute->offset + attribute->length,
-                 attribute->padding, attribute->padding);
+        stock_add_uint(view.tree, STOCK(PADDING), message->tvb,
+                       attribute->offset + attribute->length, attribute->padding,
+                       attribute->padding);
 }
 
-/* What the columns, or expert infos on sound messages, tell of: all else needs no work without a tree. */
-#define LOUD (BIT(MAPPED_ADDRESS) | BIT(RESPONSE_ADDRESS) | BIT(SOURCE_ADDRESS) | BIT(CHANGED_ADDRESS) | \
-              BIT(REFLECTED_FROM) | BIT(DESTINATION_ADDRESS) | BIT(ALTERNATE_SERVER) | BIT(XOR_PEER_ADDRESS) | \
-              BIT(XOR_RELAYED_ADDRESS) | BIT(XOR_MAPPED_ADDRESS) | BIT(USERNAME) | BIT(ERROR_CODE) | \
-              BIT(USE_CANDIDATE) | BIT(CANDIDATES))
+/* What the columns, or expert infos on sound messages, tell of: all else needs no work without a
+ * tree. */
+#define LOUD \
+    (BIT(MAPPED_ADDRESS) | BIT(RESPONSE_ADDRESS) | BIT(SOURCE_ADDRESS) | BIT(CHANGED_ADDRESS) | \
+     BIT(REFLECTED_FROM) | BIT(DESTINATION_ADDRESS) | BIT(ALTERNATE_SERVER) | \
+     BIT(XOR_PEER_ADDRESS) | BIT(XOR_RELAYED_ADDRESS) | BIT(XOR_MAPPED_ADDRESS) | BIT(USERNAME) | \
+     BIT(ERROR_CODE) | BIT(USE_CANDIDATE) | BIT(CANDIDATES))
 
 static bool
 is_quiet(const stun_attribute *attribute)
@@ -566,18 +590,22 @@ gkstun_show_attributes(const stun_message *message, proto_tree *tree, bool apple
     uint32_t offset = STUN_HEADER;
     stun_attribute attribute;
 
-    if (!tree && !message->damaged && !message->has_unknown && !message->has_misfit && (message->seen & LOUD) == 0)
+    if (!tree && !message->damaged && !message->has_unknown && !message->has_misfit &&
+        (message->seen & LOUD) == 0)
         return;
     while (stun_next_attribute(message, &offset, &attribute)) {
         if (!tree && is_quiet(&attribute))
             continue;
-        if (!apple_only || stun_is_apple(&attribute) || stun_is_binary_username(message->tvb, &attribute))
+        if (!apple_only || stun_is_apple(&attribute) ||
+            stun_is_binary_username(message->tvb, &attribute))
             show_attribute(message, &attribute, tree);
     }
     if (offset < message->end) {
-        proto_item *item = stock_add_field(tree, STOCK(VALUE), message, offset, message->end - offset, ENC_NA);
-        expert_add_info_format(message->pinfo, item, message->is_cut ? &ei_gkstun_cut : &ei_gkstun_truncated,
-                               "Attribute header of 4 bytes, of which %u are there", message->end - offset);
+        proto_item *item =
+            stock_add_field(tree, STOCK(VALUE), message, offset, message->end - offset, ENC_NA);
+        expert_add_info_format(
+            message->pinfo, item, message->is_cut ? &ei_gkstun_cut : &ei_gkstun_truncated,
+            "Attribute header of 4 bytes, of which %u are there", message->end - offset);
     }
 }
 
@@ -594,7 +622,8 @@ name_attributes(void)
         if (row->owner == STANDARD)
             continue;
         if (last && last->value == row->type) {
-            last->strptr = wmem_strdup_printf(wmem_epan_scope(), "%s / %s", last->strptr, row->name);
+            last->strptr =
+                wmem_strdup_printf(wmem_epan_scope(), "%s / %s", last->strptr, row->name);
             continue;
         }
         last = next++;
@@ -616,11 +645,14 @@ static hf_register_info hf[] = {
         "Bytes of an attribute of Apple's that could not be decoded", HFILL } },
     { &hf_gkstun_username_destination,
       { "Destination Candidate", "gkstun.username.destination", FT_UINT64, BASE_HEX, NULL, 0,
-        "Candidate id of who is asked (in an answer: who asked): high word, then low word, which is 0 for a "
-        "plain candidate and the other side's high word for a derived (peer-reflexive) one", HFILL } },
+        "Candidate id of who is asked (in an answer: who asked): high word, then low word, which "
+        "is 0 for a "
+        "plain candidate and the other side's high word for a derived (peer-reflexive) one",
+            HFILL } },
     { &hf_gkstun_username_destination_tag,
       { "Destination Tag", "gkstun.username.destination_tag", FT_UINT16, BASE_DEC, NULL, 0,
-        "Last two bytes of the destination's half; their meaning is unknown, they aren't compared", HFILL } },
+        "Last two bytes of the destination's half; their meaning is unknown, they aren't "
+        "compared", HFILL } },
     { &hf_gkstun_username_source,
       { "Source Candidate", "gkstun.username.source", FT_UINT64, BASE_HEX, NULL, 0,
         "Candidate id of the sender: high word, then low word", HFILL } },
@@ -629,22 +661,26 @@ static hf_register_info hf[] = {
         "Last two bytes of the source's half; their meaning is unknown", HFILL } },
     { &hf_gkstun_protocol,
       { "Candidate Protocol", "gkstun.protocol", FT_UINT32, BASE_DEC, NULL, 0xfffffeff,
-        "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 was observed in GameKit, so "
+        "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 "
+        "was observed in GameKit, so "
         "the value is no mark of FaceTime", HFILL } },
     { &hf_gkstun_derived,
       { "Derived", "gkstun.derived", FT_BOOLEAN, 32, TFS(&tfs_yes_no), 0x00000100,
-        "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester should "
+        "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester "
+        "should "
         "make a derived local one", HFILL } },
     { &hf_gkstun_unknown_8002,
       { "Unknown 8002", "gkstun.unknown_8002", FT_BYTES, BASE_NONE, NULL, 0,
         "0x8002, which only the report of 2015 has seen; its meaning is unknown", HFILL } },
     { &hf_gkstun_ice_version,
       { "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0,
-        "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination counts, 1010 "
+        "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination "
+        "counts, 1010 "
         "is the last known, observed in GameKit: no mark of FaceTime", HFILL } },
     { &hf_gkstun_timestamp,
       { "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
-        "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it", HFILL } },
+        "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it",
+            HFILL } },
     { &hf_gkstun_delay,
       { "Processing Delay", "gkstun.delay", FT_UINT32, BASE_DEC, NULL, 0,
         "How long the responder held the request, in 1/65536 s", HFILL } },
@@ -653,7 +689,8 @@ static hf_register_info hf[] = {
         "0x8006 is there: the sender's cellular interface supports QoS (after 2015)", HFILL } },
     { &hf_gkstun_radio,
       { "Radio Access Technology", "gkstun.radio", FT_UINT32, BASE_DEC, VALS(ft_radio_vals), 0,
-        "Kind of the sender's interface. The names are of the modern generation, inferred from calls over Wi-Fi (0) "
+        "Kind of the sender's interface. The names are of the modern generation, inferred from "
+        "calls over Wi-Fi (0) "
         "and cellular (5); what legacy devices mean by the numbers is not known", HFILL } },
     { &hf_gkstun_nomination,
       { "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0,
@@ -662,13 +699,15 @@ static hf_register_info hf[] = {
       { "Nomination Count", "gkstun.nomination.count", FT_UINT8, BASE_DEC, NULL, 0,
         "How many times the controlling side has nominated (bits 0 to 7)", HFILL } },
     { &hf_gkstun_nomination_derived,
-      { "Derived or Duplicate", "gkstun.nomination.derived", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000100,
+      { "Derived or Duplicate", "gkstun.nomination.derived", FT_BOOLEAN, 32, TFS(&tfs_set_notset),
+        0x00000100,
         "The nominated pair is of a derived candidate, or a duplicate", HFILL } },
     { &hf_gkstun_nomination_primary,
       { "Primary", "gkstun.nomination.primary", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000200,
         "The pair is to be the primary connection (ICE version 1010 on)", HFILL } },
     { &hf_gkstun_nomination_replace_only,
-      { "Replace Only", "gkstun.nomination.replace_only", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000400,
+      { "Replace Only", "gkstun.nomination.replace_only", FT_BOOLEAN, 32, TFS(&tfs_set_notset),
+        0x00000400,
         "The pair only replaces another one (ICE version 1010 on)", HFILL } },
     { &hf_gkstun_nomination_bit_11,
       { "Bit 11", "gkstun.nomination.bit_11", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000800,
@@ -678,7 +717,8 @@ static hf_register_info hf[] = {
         "Bits 12 on, of unknown meaning", HFILL } },
     { &hf_gkstun_link_id,
       { "Link ID", "gkstun.link_id", FT_GUID, BASE_NONE, NULL, 0,
-        "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair", HFILL } },
+        "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair",
+            HFILL } },
     { &hf_gkstun_candidates_version,
       { "List Version", "gkstun.candidates.version", FT_UINT16, BASE_DEC, NULL, 0,
         "Version of the candidate list (Apple's iLCVersion)", HFILL } },
@@ -699,7 +739,8 @@ static hf_register_info hf[] = {
         "Type of the candidate; Apple's own ones beside those of RFC 8445", HFILL } },
     { &hf_gkstun_candidate_protocol,
       { "Protocol", "gkstun.candidate.protocol", FT_UINT8, BASE_DEC, NULL, 0xf0,
-        "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit", HFILL } },
+        "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit",
+            HFILL } },
     { &hf_gkstun_candidate_call_id,
       { "Call ID", "gkstun.candidate.call_id", FT_UINT32, BASE_HEX, NULL, 0,
         "Apple's number of the call, little-endian on the wire", HFILL } },
@@ -708,7 +749,8 @@ static hf_register_info hf[] = {
         "High word of the candidate's id in USERNAME", HFILL } },
     { &hf_gkstun_candidate_priority,
       { "Priority", "gkstun.candidate.priority", FT_UINT16, BASE_DEC, NULL, 0,
-        "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6", HFILL } },
+        "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6",
+            HFILL } },
     { &hf_gkstun_candidate_rank,
       { "Rank", "gkstun.candidate.rank", FT_UINT8, BASE_DEC, NULL, 0,
         "Apple's name; what it ranks is unknown", HFILL } },
@@ -732,7 +774,8 @@ static hf_register_info hf[] = {
         "The index counts IPv6 addresses", HFILL } },
     { &hf_gkstun_candidate_index,
       { "Address Index", "gkstun.candidate.index", FT_UINT8, BASE_DEC, NULL, 0x0f,
-        "Which address of the list is the candidate's, from 0; within its family, as observed in GameKit", HFILL } },
+        "Which address of the list is the candidate's, from 0; within its family, as observed in "
+        "GameKit", HFILL } },
     { &hf_gkstun_candidate_ipv4,
       { "IPv4 Address", "gkstun.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
         "The candidate's address, found by its index", HFILL } },
@@ -744,24 +787,31 @@ static hf_register_info hf[] = {
         "The candidate's UDP port, little-endian on the wire", HFILL } },
     { &hf_gkstun_ske,
       { "Key Exchange", "gkstun.ske", FT_BYTES, BASE_NONE, NULL, 0,
-        "A message of Apple's SimpleKeyExchange, in place of SIP MESSAGEs (later than 2015)", HFILL } },
+        "A message of Apple's SimpleKeyExchange, in place of SIP MESSAGEs (later than 2015)",
+            HFILL } },
     { &hf_gkstun_link_flags,
       { "Link Flags", "gkstun.link_flags", FT_UINT32, BASE_HEX, NULL, 0,
-        "0x8023 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular", HFILL } },
+        "0x8023 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular",
+            HFILL } },
     { &hf_gkstun_data_so,
       { "Data SO Mask", "gkstun.data_so", FT_UINT32, BASE_HEX, NULL, 0,
-        "0x8024 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular", HFILL } },
+        "0x8024 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular",
+            HFILL } },
 };
 
 static ei_register_info ei[] = {
     { &ei_gkstun_bad_length,
-      { "gkstun.bad_length", PI_PROTOCOL, PI_WARN, "Attribute of a length that is never sent", EXPFILL } },
+      { "gkstun.bad_length", PI_PROTOCOL, PI_WARN, "Attribute of a length that is never sent",
+        EXPFILL } },
     { &ei_gkstun_bad_value,
-      { "gkstun.bad_value", PI_PROTOCOL, PI_WARN, "Attribute of a value that is never sent", EXPFILL } },
+      { "gkstun.bad_value", PI_PROTOCOL, PI_WARN, "Attribute of a value that is never sent",
+        EXPFILL } },
     { &ei_gkstun_unknown_attribute,
-      { "gkstun.unknown_attribute", PI_UNDECODED, PI_NOTE, "Attribute of unknown meaning", EXPFILL } },
+      { "gkstun.unknown_attribute", PI_UNDECODED, PI_NOTE, "Attribute of unknown meaning",
+        EXPFILL } },
     { &ei_gkstun_candidates_bad,
-      { "gkstun.candidates_bad", PI_PROTOCOL, PI_WARN, "Candidate list unlike its counts", EXPFILL } },
+      { "gkstun.candidates_bad", PI_PROTOCOL, PI_WARN, "Candidate list unlike its counts",
+        EXPFILL } },
 };
 /* clang-format on */
 

@@ -9,19 +9,21 @@
  *   | type | length | 2112A442 | transaction id | attributes
  *   +------+--------+----------+----------------+------------
  *
- *   legacy: the transaction id begins with the method (u16), the top bits of its bytes 0, 4 and 8 are clear
+ *   legacy: the transaction id begins with the method (u16), the top bits of its bytes 0, 4 and 8
+ *           are clear
  *
  *   attribute:  type u16 | length u16 | value, padded to 4
  *
- * Apple's attributes wear numbers that belong to others (IETF, Microsoft), so what they are follows from
- * number and length: the table in wire/stun_message.h; packet-gkstun-attributes.c shows them. Legacy (2010-2016)
- * sends 8001-800A, modern (2019 on) 8007, 8008 of 16 bytes, 8023, 8024.
+ * Apple's attributes wear numbers that belong to others (IETF, Microsoft), so what they are
+ * follows from number and length: the table in wire/stun_message.h; packet-gkstun-attributes.c
+ * shows them. Legacy (2010-2016) sends 8001-800A, modern (2019 on) 8007, 8008 of 16 bytes, 8023,
+ * 8024.
  *
- * ChannelData (RFC 8656): channel u16 | length u16 | payload, which goes back through the front door
+ * ChannelData (RFC 8656): channel u16 | length u16 | payload, which passes the front door again
  *
- * Evidence: the 2015 report names what a legacy call sends (8001, 8002, 8003, 8004, 8005, 8009, USERNAME of
- * 20 bytes); layouts of legacy are derived from what is public of later builds; modern ones are counted in 96
- * messages of 2023.
+ * Evidence: the 2015 report names what a legacy call sends (8001, 8002, 8003, 8004, 8005, 8009,
+ * USERNAME of 20 bytes); layouts of legacy are derived from what is public of later builds; modern
+ * ones are counted in 96 messages of 2023.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -92,20 +94,21 @@ static const value_string gkstun_classes[] = {
 
 /* clang-format on */
 
-/* The numbers 4000-7FFF, and a length that fits: to the byte, or (not over UDP, but stock allows it) padded
- * to 4. */
+/* The numbers 4000-7FFF, and a length that fits: to the byte, or (not over UDP, but stock allows
+ * it) padded to 4. */
 static bool
 is_channel_data(tvbuff_t *tvb)
 {
     if (tvb_captured_length(tvb) < STUN_CHANNEL_HEADER || tvb_get_uint8(tvb, 0) >> 6 != 1)
         return false;
 
-    const uint32_t end = STUN_CHANNEL_HEADER + tvb_get_ntohs(tvb, 2), reported = tvb_reported_length(tvb);
+    const uint32_t end = STUN_CHANNEL_HEADER + tvb_get_ntohs(tvb, 2),
+                   reported = tvb_reported_length(tvb);
     return end == reported || WS_ROUNDUP_4(end) == reported;
 }
 
-/* ChannelData has no mark of its own: what it carries must be proof. Of a legacy call: in modern flows, whose relay has a
- * channel of its own, a packet that begins so is QUIC's. */
+/* ChannelData has no mark of its own: what it carries must be proof. Of a legacy call: in modern
+ * flows, whose relay has a channel of its own, a packet that begins so is QUIC's. */
 static bool
 proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -122,12 +125,14 @@ proves_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation
 
 /* ---- round trip times ---- */
 
-/* When the transmission that is answered was sent: the stamp tells which, or there was only one. NULL: not known. */
+/* When the transmission that is answered was sent: the stamp tells which, or there was only one.
+ * NULL: not known. */
 static const nstime_t *
 sent_time(const stun_message *message, const ft_exchange *exchange)
 {
     const uint32_t frame = ft_frame_id(message->pinfo);
-    const ft_sent *sent = message->facts.has_timestamp ? ft_exchange_sent(exchange, message->facts.timestamp) : NULL;
+    const ft_sent *sent =
+        message->facts.has_timestamp ? ft_exchange_sent(exchange, message->facts.timestamp) : NULL;
 
     if (sent)
         return sent->frame < frame ? &sent->time : NULL;
@@ -137,11 +142,11 @@ sent_time(const stun_message *message, const ft_exchange *exchange)
     return &exchange->request_time;
 }
 
-/* Apple's client has RTT = now - 8004 - 8005, by its own NTP clock. The capture's clock is another one (9
- * seconds apart in the cellular capture of 2023, though that was made on the phone), so "now - 8004" is taken
- * as the time between the frames of the answer and of the request that carried the echoed 8004: exact where
- * the capture was made at the requester. The echoed timestamp tells which of several transmissions was
- * answered. */
+/* Apple's client has RTT = now - 8004 - 8005, by its own NTP clock. The capture's clock is
+ * another one (9 seconds apart in the cellular capture of 2023, though that was made on the
+ * phone), so "now - 8004" is taken as the time between the frames of the answer and of the
+ * request that carried the echoed 8004: exact where the capture was made at the requester. The
+ * echoed timestamp tells which of several transmissions was answered. */
 static bool
 round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *rtt)
 {
@@ -185,7 +190,8 @@ check_message_length(const stun_message *message, proto_item *item)
 
     if (message->claimed_end > reported)
         expert_add_info_format(pinfo, item, &ei_gkstun_truncated,
-                               "Message of %u bytes, of which %u are there", message->claimed_end, reported);
+                               "Message of %u bytes, of which %u are there", message->claimed_end,
+                               reported);
     else if (message->claimed_end > message->end)
         expert_add_info(pinfo, item, &ei_gkstun_cut);
     if (message->has_cookie && message->claimed_end % 4 != 0)
@@ -196,22 +202,26 @@ static void
 show_header(const stun_message *message, proto_tree *tree)
 {
     const char *method = val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
-    const char *message_class = val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
+    const char *message_class =
+        val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
 
-    col_add_lstr(message->pinfo->cinfo, COL_INFO, method, " ", message_class, COL_ADD_LSTR_TERMINATOR);
-    check_message_length(message, tree ? stock_show_header(message, tree, method, message_class) : NULL);
+    col_add_lstr(message->pinfo->cinfo, COL_INFO, method, " ", message_class,
+                 COL_ADD_LSTR_TERMINATOR);
+    check_message_length(message,
+                         tree ? stock_show_header(message, tree, method, message_class) : NULL);
 }
 
 static void
 show_txid_method(const stun_message *message, proto_tree *tree)
 {
     if (tree && stun_txid_tells_method(message))
-        proto_item_set_generated(proto_tree_add_uint(tree, hf_gkstun_txid_method, message->tvb, STUN_TXID_OFFSET,
-                                                     2, message->facts.method));
+        proto_item_set_generated(proto_tree_add_uint(tree, hf_gkstun_txid_method, message->tvb,
+                                                     STUN_TXID_OFFSET, 2, message->facts.method));
 }
 
 static void
-show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *exchange, bool is_repeat)
+show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *exchange,
+              bool is_repeat)
 {
     const bool is_request = message->facts.message_class == STUN_REQUEST;
 
@@ -231,7 +241,8 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
     nstime_delta(&elapsed, &now, &exchange->request_time);
     stock_add_frame(tree, STOCK(RESPONSE_TO), message->tvb, exchange->request_frame);
     if (*STOCK(TIME) > 0)
-        proto_item_set_generated(proto_tree_add_time(tree, *STOCK(TIME), message->tvb, 0, 0, &elapsed));
+        proto_item_set_generated(
+            proto_tree_add_time(tree, *STOCK(TIME), message->tvb, 0, 0, &elapsed));
 }
 
 static void
@@ -240,7 +251,8 @@ show_round_trip(const stun_message *message, proto_tree *tree, const ft_exchange
     nstime_t rtt;
 
     if (tree && round_trip(message, exchange, &rtt))
-        proto_item_set_generated(proto_tree_add_time(tree, hf_gkstun_rtt, message->tvb, 0, 0, &rtt));
+        proto_item_set_generated(
+            proto_tree_add_time(tree, hf_gkstun_rtt, message->tvb, 0, 0, &rtt));
 }
 
 /* Bytes behind the message's end. */
@@ -251,18 +263,20 @@ show_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t end)
 
     if (end >= reported)
         return;
-    proto_item *item = captured > end
-                           ? proto_tree_add_item(tree, hf_gkstun_trailing, tvb, end, captured - end, ENC_NA)
-                           : proto_tree_get_parent(tree);
-    expert_add_info_format(pinfo, item, &ei_gkstun_trailing, "%u bytes behind the end of the message",
-                           reported - end);
+    proto_item *item = captured > end ? proto_tree_add_item(tree, hf_gkstun_trailing, tvb, end,
+                                                            captured - end, ENC_NA)
+                                      : proto_tree_get_parent(tree);
+    expert_add_info_format(pinfo, item, &ei_gkstun_trailing,
+                           "%u bytes behind the end of the message", reported - end);
 }
 
 /* Our display: stock's layer and fields, Apple's attributes under Apple's names. */
 static void
-show_message(const stun_message *message, proto_tree *root, const ft_exchange *exchange, bool is_repeat)
+show_message(const stun_message *message, proto_tree *root, const ft_exchange *exchange,
+             bool is_repeat)
 {
-    proto_item *item = root ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
+    proto_item *item =
+        root ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     col_set_str(message->pinfo->cinfo, COL_PROTOCOL, "STUN");
@@ -271,7 +285,8 @@ show_message(const stun_message *message, proto_tree *root, const ft_exchange *e
     show_header(message, tree);
     show_txid_method(message, tree);
     if (message->end > STUN_HEADER) {
-        item = tree ? stock_add_field(tree, STOCK(ATTRIBUTES), message, STUN_HEADER, message->end - STUN_HEADER, ENC_NA)
+        item = tree ? stock_add_field(tree, STOCK(ATTRIBUTES), message, STUN_HEADER,
+                                      message->end - STUN_HEADER, ENC_NA)
                     : NULL;
         gkstun_show_attributes(message, proto_item_add_subtree(item, ett_gkstun_attributes), false);
     }
@@ -292,9 +307,9 @@ show_beside_stock(const stun_message *message, proto_tree *root, const ft_exchan
     gkstun_show_attributes(message, tree, true);
 }
 
-/* Stock STUN shows what it shows rightly: messages without damage and without attributes of Apple's (where
- * the user wants it so, with them). Data goes to the front door rather than to stock's heuristics, and method
- * numbers above FF are none of stock's. */
+/* Stock STUN shows what it shows rightly: messages without damage and without attributes of
+ * Apple's (where the user wants it so, with them). Data goes to the front door rather than to
+ * stock's heuristics, and method numbers above FF are none of stock's. */
 static bool
 is_for_stock(const stun_message *message, const ft_exchange *exchange)
 {
@@ -308,16 +323,17 @@ is_for_stock(const stun_message *message, const ft_exchange *exchange)
 static bool
 show_by_stock(const stun_message *message, proto_tree *root)
 {
-    return ft_call_dissector(message->has_cookie ? stun_udp_handle : classicstun_handle, message->tvb, message->pinfo,
-                             root) > 0;
+    return ft_call_dissector(message->has_cookie ? stun_udp_handle : classicstun_handle,
+                             message->tvb, message->pinfo, root) > 0;
 }
 
 /* ---- dissecting ---- */
 
-/* What ChannelData or DATA carries: link messages can't be told from RTP by their bytes alone, so that a DATA
- * attribute holds one must be found here. */
+/* What ChannelData or DATA carries: link messages can't be told from RTP by their bytes alone,
+ * so that a DATA attribute holds one must be found here. */
 static void
-dissect_content(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root, bool is_data_attribute)
+dissect_content(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root,
+                bool is_data_attribute)
 {
     const bool is_link = is_data_attribute && stun_is_link_message(tvb);
 
@@ -326,7 +342,8 @@ dissect_content(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree
         call_data_dissector(tvb, pinfo, root);
 }
 
-/* A Data indication without a peer's address stays on the direct path: only link messages are sent so. */
+/* A Data indication without a peer's address stays on the direct path: only link messages are
+ * sent so. */
 static void
 note_packet(const stun_message *message, ft_packet *packet)
 {
@@ -348,8 +365,9 @@ note_packet(const stun_message *message, ft_packet *packet)
     }
 }
 
-/* The exchange of a request or an answer. USE-CANDIDATE comes with the transaction id of an earlier check:
- * such a request is no retransmission, and the timestamp that an answer echoes tells which of both it answers. */
+/* The exchange of a request or an answer. USE-CANDIDATE comes with the transaction id of an
+ * earlier check: such a request is no retransmission, and the timestamp that an answer echoes
+ * tells which of both it answers. */
 static const ft_exchange *
 find_exchange(const stun_message *message, const ft_packet *packet, bool *is_repeat)
 {
@@ -360,12 +378,13 @@ find_exchange(const stun_message *message, const ft_packet *packet, bool *is_rep
         return NULL;
     if (facts->message_class != STUN_REQUEST)
         return facts->has_timestamp
-                   ? ft_exchange_echo(message->pinfo, FT_EXCHANGE_STUN, facts->txid, STUN_TXID, facts->timestamp,
-                                      is_repeat)
-                   : ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, STUN_TXID, is_repeat);
+                   ? ft_exchange_echo(message->pinfo, FT_EXCHANGE_STUN, facts->txid, STUN_TXID,
+                                      facts->timestamp, is_repeat)
+                   : ft_exchange_response(message->pinfo, FT_EXCHANGE_STUN, facts->txid, STUN_TXID,
+                                          is_repeat);
 
-    const ft_exchange *exchange = ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid, STUN_TXID,
-                                                      facts->use_candidate, is_repeat);
+    const ft_exchange *exchange = ft_exchange_request(message->pinfo, FT_EXCHANGE_STUN, facts->txid,
+                                                      STUN_TXID, facts->use_candidate, is_repeat);
     if (facts->has_timestamp)
         ft_exchange_stamp(message->pinfo, exchange, facts->timestamp);
     if (packet->seen_before)
@@ -385,7 +404,8 @@ dissect_gkstun_fragment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root)
     col_set_str(pinfo->cinfo, COL_PROTOCOL, "STUN");
     col_set_str(pinfo->cinfo, COL_INFO, "Incomplete message");
     expert_add_info_format(pinfo, item, captured < reported ? &ei_gkstun_cut : &ei_gkstun_truncated,
-                           "Message header of %u bytes, of which %u are there", STUN_HEADER, captured);
+                           "Message header of %u bytes, of which %u are there", STUN_HEADER,
+                           captured);
     stock_add_uint(tree, STOCK(TYPE), tvb, 0, 2, tvb_get_ntohs(tvb, 0));
     stock_add_uint(tree, STOCK(LENGTH), tvb, 2, 2, tvb_get_ntohs(tvb, 2));
     if (captured > 4)
@@ -418,12 +438,14 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     return tvb_captured_length(tvb);
 }
 
-/* The header's tree, as stock shows it, and what follows the payload: nothing (legacy), or padding to 4. */
+/* The header's tree, as stock shows it, and what follows the payload: nothing (legacy), or
+ * padding to 4. */
 static void
 show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t end)
 {
     const uint32_t reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
-    proto_item *item = root ? proto_tree_add_item(root, proto_stun, tvb, 0, STUN_CHANNEL_HEADER, ENC_NA) : NULL;
+    proto_item *item =
+        root ? proto_tree_add_item(root, proto_stun, tvb, 0, STUN_CHANNEL_HEADER, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     proto_item_append_text(item, ", TURN ChannelData Message");
@@ -431,8 +453,8 @@ show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t 
     item = stock_add_uint(tree, STOCK(LENGTH), tvb, 2, 2, tvb_get_ntohs(tvb, 2));
     if (end > reported)
         expert_add_info_format(pinfo, item, &ei_gkstun_truncated,
-                               "Payload of %u bytes, of which %u are there", end - STUN_CHANNEL_HEADER,
-                               reported - STUN_CHANNEL_HEADER);
+                               "Payload of %u bytes, of which %u are there",
+                               end - STUN_CHANNEL_HEADER, reported - STUN_CHANNEL_HEADER);
     else if (end > captured)
         expert_add_info(pinfo, item, &ei_gkstun_cut);
     else if (reported > end && reported <= WS_ROUNDUP_4(end) && captured > end)
@@ -457,7 +479,8 @@ dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet
     packet->leg = packet->flow ? ft_leg_find(pinfo, packet->flow, channel) : NULL;
     ft_channel_used(pinfo, packet->leg);
     if (length > 0)
-        dissect_content(tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, length), pinfo, packet, root, false);
+        dissect_content(tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, length), pinfo, packet,
+                        root, false);
     return tvb_captured_length(tvb);
 }
 
@@ -480,11 +503,14 @@ dissect_gkstun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _
 static hf_register_info hf[] = {
     { &hf_gkstun_rtt,
       { "Round Trip Time", "gkstun.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-        "From the request that carried the echoed timestamp (0x8004) to this answer, both by the capture's "
-        "clock, less the responder's delay (0x8005). It is the network's where the capture was made at the "
+        "From the request that carried the echoed timestamp (0x8004) to this answer, both by the "
+        "capture's "
+        "clock, less the responder's delay (0x8005). It is the network's where the capture was "
+        "made at the "
         "requester", HFILL } },
     { &hf_gkstun_txid_method,
-      { "Method in Transaction ID", "gkstun.txid.method", FT_UINT16, BASE_HEX, VALS(gkstun_methods), 0,
+      { "Method in Transaction ID", "gkstun.txid.method", FT_UINT16, BASE_HEX,
+        VALS(gkstun_methods), 0,
         "Legacy FaceTime's transaction ids begin with the method", HFILL } },
     { &hf_gkstun_padding,
       { "Padding", "gkstun.padding", FT_BYTES, BASE_NONE, NULL, 0,
@@ -498,7 +524,8 @@ static ei_register_info ei[] = {
     { &ei_gkstun_truncated,
       { "gkstun.truncated", PI_PROTOCOL, PI_ERROR, "Length beyond the end of the data", EXPFILL } },
     { &ei_gkstun_cut,
-      { "gkstun.cut", PI_UNDECODED, PI_NOTE, "The rest of the message was not captured", EXPFILL } },
+      { "gkstun.cut", PI_UNDECODED, PI_NOTE, "The rest of the message was not captured",
+        EXPFILL } },
     { &ei_gkstun_trailing,
       { "gkstun.trailing", PI_PROTOCOL, PI_WARN, "Bytes behind the end of the message", EXPFILL } },
     { &ei_gkstun_unpadded,

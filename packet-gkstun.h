@@ -1,6 +1,6 @@
 /* packet-gkstun.h
- * For packet-gkstun.c alone: the attributes of a message, standard ones as stock shows them, Apple's under Apple's names
- * (packet-gkstun-attributes.c).
+ * For packet-gkstun.c alone: the attributes of a message, standard ones as stock shows them,
+ * Apple's under Apple's names (packet-gkstun-attributes.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,8 @@
 
 #include <epan/expert.h>
 
-/* What both files tell of a message: more is told than the datagram has, or than the capture kept. */
+/* What both files tell of a message: more is told than the datagram has, or than the capture
+ * kept. */
 extern expert_field ei_gkstun_truncated, ei_gkstun_cut;
 
 /* apple_only: beside stock's tree, that has the others. */

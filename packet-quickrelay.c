@@ -1,6 +1,7 @@
 /* packet-quickrelay.c
- * QuickRelay: the header that today's relays (2019 on) and devices put on everything but QUIC. On the wire it
- * stands in TURN ChannelData (RFC 8656) of one channel, number 0x6000 (docs/protocol.md, 14, 15, 22.2 and 22.3).
+ * QuickRelay: the header that today's relays (2019 on) and devices put on everything but QUIC.
+ * On the wire it stands in TURN ChannelData (RFC 8656) of one channel, number 0x6000
+ * (docs/protocol.md, 14, 15, 22.2 and 22.3).
  *
  *    0       2       4    5    6
  *   +-------+-------+----+----+------------------------------------+--------------------+
@@ -10,24 +11,26 @@
  *
  * The optional fields stand in one fixed order, that of RELAY_FIELDS in wire/relay_header.h:
  *
- *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 | priority 1 |
- *   probe group 2 | session version 1 | packet length 2 | counter 2 or stats 12 | link 2 |
+ *   attr 2 | stream 2 | n 1, n secondary streams 2 each | participant 8 | base layer stream 2 |
+ *   priority 1 | probe group 2 | session version 1 | packet length 2 | counter 2 or stats 12 |
+ *   link 2 |
  *   n 1, n secondary links 2 each | session state 1 | transition streams 2 each
  *
  *   stats:  echoed counter 2 | clock 2 | hold 2 | received 2 | sent 2 | bandwidth 2
  *
- * With the packet length, a datagram holds more packets (2026). Each has a head of its own, and a length where
- * yet another one follows:
+ * With the packet length, a datagram holds more packets (2026). Each has a head of its own, and
+ * a length where yet another one follows:
  *
- *   full:     f1 f2 and optional fields, with the same participant | priority 1 or none | length 2 or none
- *   stream:   stream 2                                             | priority 1 or none | length 2 or none
- *   count:    n 1 (below 10 hex), n secondary streams 2 each       | priority 1 or none | length 2 or none
+ *   full:    f1 f2 and optional fields, with the same participant | priority 1 | length 2
+ *   stream:  stream 2                                             |  or none   | or none
+ *   count:   n 1 (below 10 hex), n secondary streams 2 each       |            |
  *
- * Nothing in a head says which of these it has: what makes the rest of the datagram parse to its end, with
- * bodies that show themselves to be whole, decides.
+ * Nothing in a head says which of these it has: what makes the rest of the datagram parse to its
+ * end, with bodies that show themselves to be whole, decides.
  *
- * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What has been
- * published of 2026 alone carries the expert info quickrelay.unverified; chains were checked on one real datagram.
+ * Evidence: all 5797 packets of three captures of 2023 parse to their body with this table. What
+ * has been published of 2026 alone carries the expert info quickrelay.unverified; chains were
+ * checked on one real datagram.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -91,7 +94,8 @@ static int hf_quickrelay_body = -1;
 static int hf_quickrelay_trailing = -1;
 
 /* clang-format off */
-#define FLAG_HF(byte, mask, NAME, name, label, blurb) static int hf_quickrelay_flags##byte##_##name = -1;
+#define FLAG_HF(byte, mask, NAME, name, label, blurb) static int \
+    hf_quickrelay_flags##byte##_##name = -1;
 RELAY_FLAGS1(FLAG_HF)
 RELAY_FLAGS2(FLAG_HF)
 #define ATTR_HF(mask, name, label, blurb) static int hf_quickrelay_attr_##name = -1;
@@ -129,19 +133,24 @@ static int *const attr_bits[] = { RELAY_ATTRS(ATTR_POINTER) NULL };
 
 static const value_string bandwidth_vals[] = { { 65535, "no estimate" }, { 0, NULL } };
 
-typedef void (*field_decoder)(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
-                              relay_field_id id);
+typedef void (*field_decoder)(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                              const relay_header *header, relay_field_id id);
 
+static void show_number(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                        relay_field_id);
+static void show_list(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                      relay_field_id);
+static void show_attr(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                      relay_field_id);
+static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                       relay_field_id);
+static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                      relay_field_id);
+static void show_transition(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
+                            relay_field_id);
 
-static void show_number(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-static void show_list(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-static void show_attr(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-static void show_transition(tvbuff_t *, packet_info *, proto_tree *, const relay_header *, relay_field_id);
-
-
-#define FIELD_SHOWN(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, unverified) \
+#define FIELD_SHOWN(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
+                    unverified) \
     { hf, show, unverified },
 static const struct {
     int *hf;
@@ -173,19 +182,21 @@ show_link_id(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int hf, int of
 }
 
 static void
-show_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header, relay_field_id id)
+show_link(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
+          relay_field_id id)
 {
     show_link_id(tvb, pinfo, tree, *relay_fields[id].hf, header->offset[id]);
 }
 
 static void
-show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header, relay_field_id id)
+show_list(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
+          relay_field_id id)
 {
     const int offset = header->offset[id];
     const bool are_links = id == FIELD_LINKS;
-    proto_item *item =
-        proto_tree_add_item(tree, are_links ? hf_quickrelay_secondary_links : hf_quickrelay_secondary_streams,
-                            tvb, offset, 1, ENC_NA);
+    proto_item *item = proto_tree_add_item(
+        tree, are_links ? hf_quickrelay_secondary_links : hf_quickrelay_secondary_streams, tvb,
+        offset, 1, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_list);
 
     proto_item_set_len(item, header->length[id]);
@@ -209,17 +220,19 @@ static void
 show_attr(tvbuff_t *tvb, packet_info *pinfo _U_, proto_tree *tree, const relay_header *header,
           relay_field_id id)
 {
-    proto_tree_add_bitmask(tree, tvb, header->offset[id], hf_quickrelay_attr, ett_quickrelay_attr, attr_bits,
-                           ENC_BIG_ENDIAN);
+    proto_tree_add_bitmask(tree, tvb, header->offset[id], hf_quickrelay_attr, ett_quickrelay_attr,
+                           attr_bits, ENC_BIG_ENDIAN);
 }
 
-/* The report names the device's packet that it answers: from there to here, less what the relay held it
- * for, is the round trip; where frame times can be believed, as judged by the media up to here. */
+/* The report names the device's packet that it answers: from there to here, less what the relay
+ * held it for, is the round trip; where frame times can be believed, as judged by the media up
+ * to here. */
 static void
 show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
 {
-    const ft_relay_sent *sent =
-        ft_relay_direction(pinfo) == FT_UPLINK ? NULL : ft_relay_counted(pinfo, tvb_get_ntohs(tvb, offset));
+    const ft_relay_sent *sent = ft_relay_direction(pinfo) == FT_UPLINK
+                                    ? NULL
+                                    : ft_relay_counted(pinfo, tvb_get_ntohs(tvb, offset));
     const unsigned hold = tvb_get_ntohs(tvb, offset + 4);
     const nstime_t held = { hold / 1000, (int)(hold % 1000) * 1000000 };
     nstime_t round_trip;
@@ -237,11 +250,14 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
 }
 
 static void
-show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header, relay_field_id id)
+show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
+           relay_field_id id)
 {
-    static int *const numbers[] = { &hf_quickrelay_stats_echoed_counter, &hf_quickrelay_stats_clock,
-                                    &hf_quickrelay_stats_hold,           &hf_quickrelay_stats_received,
-                                    &hf_quickrelay_stats_sent,           &hf_quickrelay_stats_bandwidth };
+    static int *const numbers[] = {
+        &hf_quickrelay_stats_echoed_counter, &hf_quickrelay_stats_clock,
+        &hf_quickrelay_stats_hold,           &hf_quickrelay_stats_received,
+        &hf_quickrelay_stats_sent,           &hf_quickrelay_stats_bandwidth
+    };
     const int offset = header->offset[id];
     proto_item *item =
         proto_tree_add_item(tree, hf_quickrelay_stats, tvb, offset, header->length[id], ENC_NA);
@@ -270,7 +286,8 @@ static void
 check_bits(packet_info *pinfo, proto_item *item, const relay_header *header)
 {
     if (header->flags & FLAG_UNKNOWN)
-        expert_add_info_format(pinfo, item, &ei_quickrelay_unknown_bit, "Unknown flag 0x10 of flags 1");
+        expert_add_info_format(pinfo, item, &ei_quickrelay_unknown_bit,
+                               "Unknown flag 0x10 of flags 1");
     if (header->attributes & ~KNOWN_ATTRS)
         expert_add_info_format(pinfo, item, &ei_quickrelay_unknown_bit, "Unknown attributes 0x%04x",
                                header->attributes & ~KNOWN_ATTRS);
@@ -279,10 +296,10 @@ check_bits(packet_info *pinfo, proto_item *item, const relay_header *header)
 static void
 show_flags(proto_tree *tree, tvbuff_t *tvb, int offset)
 {
-    proto_tree_add_bitmask(tree, tvb, offset, hf_quickrelay_flags1, ett_quickrelay_flags1, flags1_bits,
-                           ENC_BIG_ENDIAN);
-    proto_tree_add_bitmask(tree, tvb, offset + 1, hf_quickrelay_flags2, ett_quickrelay_flags2, flags2_bits,
-                           ENC_BIG_ENDIAN);
+    proto_tree_add_bitmask(tree, tvb, offset, hf_quickrelay_flags1, ett_quickrelay_flags1,
+                           flags1_bits, ENC_BIG_ENDIAN);
+    proto_tree_add_bitmask(tree, tvb, offset + 1, hf_quickrelay_flags2, ett_quickrelay_flags2,
+                           flags2_bits, ENC_BIG_ENDIAN);
 }
 
 static proto_tree *
@@ -303,8 +320,8 @@ show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_hea
 
 /* ---- bodies ---- */
 
-/* What the dissectors of bodies are told of the header. The participant of a datagram's first packet is that of the
- * others too. */
+/* What the dissectors of bodies are told of the header. The participant of a datagram's first
+ * packet is that of the others too. */
 static ft_relay_header
 told_of(tvbuff_t *tvb, const relay_header *header, const relay_header *first)
 {
@@ -323,8 +340,8 @@ told_of(tvbuff_t *tvb, const relay_header *header, const relay_header *first)
     return told;
 }
 
-/* The fields of the protobuf by number, with the length that the cipher gives them (5 of 5). The ciphertext
- * has 16 bytes in all of these, but other messages may have others: 0 is any. */
+/* The fields of the protobuf by number, with the length that the cipher gives them (5 of 5). The
+ * ciphertext has 16 bytes in all of these, but other messages may have others: 0 is any. */
 static const struct {
     int *hf;
     int length;
@@ -336,20 +353,23 @@ static const struct {
 
 /* One field, which must not come twice. */
 static void
-show_hbh_field(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, unsigned number, int offset, int length,
-               unsigned *seen)
+show_hbh_field(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, unsigned number, int offset,
+               int length, unsigned *seen)
 {
-    proto_item *item = proto_tree_add_item(tree, *hbh_fields[number].hf, body, offset, length, ENC_NA);
+    proto_item *item =
+        proto_tree_add_item(tree, *hbh_fields[number].hf, body, offset, length, ENC_NA);
 
     if (*seen & 1U << number)
         expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u comes again", number);
     else if (hbh_fields[number].length && length != hbh_fields[number].length)
-        expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u of %d bytes: %d are expected",
-                               number, length, hbh_fields[number].length);
+        expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh,
+                               "Field %u of %d bytes: %d are expected", number, length,
+                               hbh_fields[number].length);
     *seen |= 1U << number;
 }
 
-/* The relay's body for the link between device and relay alone: a protobuf of three byte strings. */
+/* The relay's body for the link between device and relay alone: a protobuf of three byte
+ * strings. */
 static void
 dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 {
@@ -365,7 +385,8 @@ dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
         const int length = offset + 1 < end ? tvb_get_uint8(body, offset + 1) : end;
         if ((key & 7) != 2 || key >> 3 == 0 || key >> 3 >= G_N_ELEMENTS(hbh_fields) ||
             length > end - offset - 2) {
-            proto_tree_add_item(subtree, hf_quickrelay_hbh_unknown, body, offset, end - offset, ENC_NA);
+            proto_tree_add_item(subtree, hf_quickrelay_hbh_unknown, body, offset, end - offset,
+                                ENC_NA);
             expert_add_info(pinfo, item, &ei_quickrelay_bad_hbh);
             return;
         }
@@ -374,7 +395,8 @@ dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
     }
     for (unsigned number = 1; number < G_N_ELEMENTS(hbh_fields); number++) {
         if (!(seen & 1U << number))
-            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u is missing", number);
+            expert_add_info_format(pinfo, item, &ei_quickrelay_bad_hbh, "Field %u is missing",
+                                   number);
     }
 }
 
@@ -391,8 +413,8 @@ show_unparsed(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const relay_
 }
 
 /* clang-format off */
-/* One row a kind of body: what it makes the packet, whose it is, and what the Info column says where it's
- * ours. */
+/* One row a kind of body: what it makes the packet, whose it is, and what the Info column says
+ * where it's ours. */
 static const struct {
     ft_kind             kind;
     dissector_handle_t *handle;
@@ -407,7 +429,8 @@ static const struct {
 };
 /* clang-format on */
 
-/* root: where the body's own protocol goes; tree: ours. first: the header of the datagram's first packet. */
+/* root: where the body's own protocol goes; tree: ours. first: the header of the datagram's
+ * first packet. */
 static void
 dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
              const relay_header *header, const relay_header *first, int length)
@@ -476,7 +499,8 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     if (header->offset[FIELD_STATS])
         ft_mark_judge_clock(pinfo);
     if (header->offset[FIELD_PARTICIPANT])
-        ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT, tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
+        ft_clue_bytes(pinfo, FT_CLUE_PARTICIPANT,
+                      tvb_get_ptr(tvb, header->offset[FIELD_PARTICIPANT], 8), 8);
 }
 
 static void
@@ -485,11 +509,13 @@ summarize(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     const int stats = header->offset[FIELD_STATS];
 
     if (stats)
-        col_add_fstr(pinfo->cinfo, COL_INFO, "Report on counter %u: held %u ms, received %u, sent %u",
-                     tvb_get_ntohs(tvb, stats), tvb_get_ntohs(tvb, stats + 4), tvb_get_ntohs(tvb, stats + 6),
-                     tvb_get_ntohs(tvb, stats + 8));
+        col_add_fstr(pinfo->cinfo, COL_INFO,
+                     "Report on counter %u: held %u ms, received %u, sent %u",
+                     tvb_get_ntohs(tvb, stats), tvb_get_ntohs(tvb, stats + 4),
+                     tvb_get_ntohs(tvb, stats + 6), tvb_get_ntohs(tvb, stats + 8));
     else if (header->offset[FIELD_COUNTER])
-        col_add_fstr(pinfo->cinfo, COL_INFO, "Counter %u", relay_value_of(tvb, header, FIELD_COUNTER));
+        col_add_fstr(pinfo->cinfo, COL_INFO, "Counter %u",
+                     relay_value_of(tvb, header, FIELD_COUNTER));
     else
         col_set_str(pinfo->cinfo, COL_INFO, "Empty");
 }
@@ -539,7 +565,8 @@ show_index(proto_tree *tree, tvbuff_t *tvb, const chain_packet *packet, unsigned
 
 /* The head of a further packet. */
 static proto_tree *
-show_chained(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const chain_packet *packet, unsigned index)
+show_chained(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const chain_packet *packet,
+             unsigned index)
 {
     const relay_header *header = &packet->header;
     proto_item *item = proto_tree_add_item(tree, hf_quickrelay_chained, tvb, packet->start,
@@ -563,20 +590,21 @@ show_rest(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_chain
         return;
 
     const bool is_long = chain->count == FT_MAX_CHAIN;
-    proto_item *item =
-        proto_tree_add_item(tree, hf_quickrelay_undecided, tvb, chain->rest, end - chain->rest, ENC_NA);
+    proto_item *item = proto_tree_add_item(tree, hf_quickrelay_undecided, tvb, chain->rest,
+                                           end - chain->rest, ENC_NA);
     if (is_long)
         expert_add_info_format(pinfo, item, &ei_quickrelay_long_chain,
-                               "More than %u packets in a datagram: the rest is not taken apart", FT_MAX_CHAIN);
+                               "More than %u packets in a datagram: the rest is not taken apart",
+                               FT_MAX_CHAIN);
     else
         expert_add_info(pinfo, item, &ei_quickrelay_broken_chain);
 }
 
-/* A datagram whose first header tells the length of its packet. Whatever stock does with Info, what a packet says
- * there stays. */
+/* A datagram whose first header tells the length of its packet. Whatever stock does with Info,
+ * what a packet says there stays. */
 static void
-dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree, const relay_header *first,
-              int end)
+dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
+              const relay_header *first, int end)
 {
     const ft_packet *known = ft_packet_get(pinfo);
     chain_summary summary = { .kind = known ? known->kind : FT_KIND_DATA };
@@ -584,7 +612,8 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
 
     relay_parse_chain(tvb, first, end, &chain);
     if (chain.count == 0) {
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Packet length %d, but %d bytes are left",
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                               "Packet length %d, but %d bytes are left",
                                relay_length_told(tvb, first, end), end - first->end);
         col_set_str(pinfo->cinfo, COL_INFO, "Broken chain");
     }
@@ -600,7 +629,8 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
         }
         dissect_body(tvb, pinfo, root, own, &packet->header, first, packet->length);
         if (chain.count > 1)
-            ft_record_chained(pinfo, i, (uint32_t)(packet->header.end + packet->length - packet->start));
+            ft_record_chained(pinfo, i,
+                              (uint32_t)(packet->header.end + packet->length - packet->start));
         summarize_packet(pinfo, i, &summary);
     }
     if (chain.count > 0)
@@ -618,8 +648,9 @@ check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const int there = tvb_reported_length(tvb);
 
     if (told != there)
-        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "Length %d, but %d bytes are there",
-                               told - RELAY_CHANNEL_HEADER, there - RELAY_CHANNEL_HEADER);
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                               "Length %d, but %d bytes are there", told - RELAY_CHANNEL_HEADER,
+                               there - RELAY_CHANNEL_HEADER);
     if (told < there)
         proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, told, there - told, ENC_NA);
 }
@@ -632,7 +663,8 @@ tell_missing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_he
     col_set_str(pinfo->cinfo, COL_INFO, "Header cut short");
     if (tvb_reported_length_remaining(tvb, header->end) >= header->missing)
         tvb_ensure_bytes_exist(tvb, header->end, header->missing);
-    expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length, "The header runs past the packet's end");
+    expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
+                           "The header runs past the packet's end");
     if (tvb_captured_length_remaining(tvb, header->end) > 0)
         proto_tree_add_item(tree, hf_quickrelay_trailing, tvb, header->end, -1, ENC_NA);
 }
@@ -669,7 +701,8 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
 
     const int end = relay_packet_end(tvb);
     const ft_relay_open open = relay_open_part(tvb);
-    const bool is_whole = relay_parse_header(tvb, end, open.bits ? ft_relay_reading(pinfo, &open) : 0, &header);
+    const bool is_whole =
+        relay_parse_header(tvb, end, open.bits ? ft_relay_reading(pinfo, &open) : 0, &header);
     if (open.bits && header.is_borne_out)
         ft_relay_reading_seen(pinfo, &open, header.reading);
     learn(tvb, pinfo, &header);
@@ -714,7 +747,8 @@ proto_register_quickrelay(void)
         RELAY_ATTRS(ATTR_INFO)
         { &hf_quickrelay_channel,
           { "Channel", "quickrelay.channel", FT_UINT16, BASE_HEX, NULL, 0,
-            "TURN channel number that the relay gave this session; 0x6000 in every capture", HFILL } },
+            "TURN channel number that the relay gave this session; 0x6000 in every capture",
+                HFILL } },
         { &hf_quickrelay_length,
           { "Length", "quickrelay.length", FT_UINT16, BASE_DEC, NULL, 0,
             "Bytes behind this field: header and body", HFILL } },
@@ -738,7 +772,8 @@ proto_register_quickrelay(void)
             "Id of a further stream that this packet may serve (inferred)", HFILL } },
         { &hf_quickrelay_participant,
           { "Participant", "quickrelay.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a "
+            "Pseudonym of the other side on this session: addressee of an uplink packet, sender "
+            "of a "
             "downlink one", HFILL } },
         { &hf_quickrelay_base_stream,
           { "Base layer stream", "quickrelay.base_stream", FT_UINT16, BASE_HEX, NULL, 0,
@@ -751,10 +786,12 @@ proto_register_quickrelay(void)
             "Group of packets that probe the bandwidth together (meaning inferred)", HFILL } },
         { &hf_quickrelay_session_version,
           { "Session version", "quickrelay.session_version", FT_UINT8, BASE_DEC, NULL, 0,
-            "Version of the session info that the relay holds: it never falls within a session", HFILL } },
+            "Version of the session info that the relay holds: it never falls within a session",
+                HFILL } },
         { &hf_quickrelay_packet_length,
           { "Packet length", "quickrelay.packet_length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes of this packet's body, others being chained behind it (published; checked on one datagram)",
+            "Bytes of this packet's body, others being chained behind it (published; checked on "
+            "one datagram)",
             HFILL } },
         { &hf_quickrelay_counter,
           { "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0,
@@ -788,8 +825,10 @@ proto_register_quickrelay(void)
             "The device's packet whose counter this report echoes", HFILL } },
         { &hf_quickrelay_stats_rtt,
           { "Round trip", "quickrelay.stats.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the packet echoed to this report, less the relay's hold time. Only where frame times can be "
-            "believed, by the media so far: captures made on a phone stamp packets in batches", HFILL } },
+            "From the packet echoed to this report, less the relay's hold time. Only where frame "
+            "times can be "
+            "believed, by the media so far: captures made on a phone stamp packets in batches",
+                HFILL } },
         { &hf_quickrelay_link,
           { "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0,
             "Id of the relay link: where an uplink packet goes to, or a downlink packet comes "
@@ -811,7 +850,8 @@ proto_register_quickrelay(void)
             "A further packet in the same datagram (published; checked on one datagram)", HFILL } },
         { &hf_quickrelay_chain,
           { "Packet of the datagram", "quickrelay.chain", FT_UINT8, BASE_DEC, NULL, 0,
-            "Number of this packet in its datagram, from 0; where a datagram has several", HFILL } },
+            "Number of this packet in its datagram, from 0; where a datagram has several",
+                HFILL } },
         { &hf_quickrelay_undecided,
           { "Not taken apart", "quickrelay.undecided", FT_BYTES, BASE_NONE, NULL, 0,
             "What of a datagram of several packets can't be told apart", HFILL } },
@@ -823,7 +863,8 @@ proto_register_quickrelay(void)
             "Id of a stream behind the header; unverified", HFILL } },
         { &hf_quickrelay_hbh,
           { "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0,
-            "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each precedes "
+            "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each "
+            "precedes "
             "a relay's retransmission", HFILL } },
         { &hf_quickrelay_hbh_iv,
           { "IV", "quickrelay.hbh.iv", FT_BYTES, BASE_NONE, NULL, 0,
@@ -850,28 +891,34 @@ proto_register_quickrelay(void)
     };
     static ei_register_info ei[] = {
         { &ei_quickrelay_bad_length,
-          { "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, "A length or count doesn't fit the packet",
+          { "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, "A length or count doesn't fit the "
+              "packet",
             EXPFILL } },
         { &ei_quickrelay_bad_hbh,
-          { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop messages are",
+          { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop "
+                                                          "messages are",
             EXPFILL } },
         { &ei_quickrelay_unverified,
-          { "quickrelay.unverified", PI_UNDECODED, PI_NOTE, "Unverified form: no capture has shown it yet",
+          { "quickrelay.unverified", PI_UNDECODED, PI_NOTE, "Unverified form: no capture has "
+              "shown it yet",
             EXPFILL } },
         { &ei_quickrelay_unknown_bit,
           { "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit", EXPFILL } },
         { &ei_quickrelay_unparsed_body,
-          { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is known",
+          { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is "
+              "known",
             EXPFILL } },
         { &ei_quickrelay_broken_chain,
           { "quickrelay.broken_chain", PI_PROTOCOL, PI_WARN,
             "The datagram's further packets can't be taken apart", EXPFILL } },
         { &ei_quickrelay_long_chain,
-          { "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, "More packets in a datagram than are taken apart",
+          { "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, "More packets in a datagram than are "
+              "taken apart",
             EXPFILL } },
     };
 
-    proto_quickrelay = proto_register_protocol("FaceTime QuickRelay Header", "QuickRelay", "quickrelay");
+    proto_quickrelay = proto_register_protocol("FaceTime QuickRelay Header", "QuickRelay",
+        "quickrelay");
     proto_register_field_array(proto_quickrelay, hf, array_length(hf));
     proto_register_subtree_array(ett, array_length(ett));
     expert_register_field_array(expert_register_protocol(proto_quickrelay), ei, array_length(ei));
@@ -879,7 +926,8 @@ proto_register_quickrelay(void)
 
     module_t *module = prefs_register_protocol(proto_quickrelay, NULL);
     prefs_register_uint_preference(module, "channel", "Relay channel number (hex)",
-                                   "TURN channel that carries the QuickRelay header. The relay gives the "
+                                   "TURN channel that carries the QuickRelay header. The relay "
+                                   "gives the "
                                    "number; only 6000 has been seen",
                                    16, &ft_relay_channel);
 }

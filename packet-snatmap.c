@@ -1,8 +1,9 @@
 /* packet-snatmap.c
- * SNATMAP: what a device asks Apple's servers about its NAT before a call, in 16 bytes over UDP (docs/protocol.md, 3).
- * CommNAT is its sibling (packet-commnat.c).
+ * SNATMAP: what a device asks Apple's servers about its NAT before a call, in 16 bytes over UDP
+ * (docs/protocol.md, 3). CommNAT is its sibling (packet-commnat.c).
  *
- * SNATMAP, "what is my public address?" (legacy: UDP 16402 to 16384-16387, iChat AV to 5678; modern: to 3480)
+ * SNATMAP, "what is my public address?" (legacy: UDP 16402 to 16384-16387, iChat AV to 5678;
+ * modern: to 3480)
  *
  *    0       4       8               12      14      16
  *   +-------+-------+---------------+-------+-------+
@@ -11,7 +12,8 @@
  *    1 = request      the device's own, plain
  *    2 = response     the mapped one, every bit inverted
  *
- * libprotoident's rule attests length and types for 2011; the one exchange in the cellular capture of July
+ * libprotoident's rule attests length and types for 2011; the one exchange in the cellular
+ * capture of July
  * 2023 shows the layout, and STUN confirms its mapped address there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -77,8 +79,8 @@ snatmap_generation(uint32_t server_port)
     return server_port >= 3478 && server_port <= 3497 ? FT_MODERN : FT_LEGACY;
 }
 
-/* A request brings the device's own port, in clear. A response goes to such a port or, seen outside of the
- * NAT, to the very address that it tells. */
+/* A request brings the device's own port, in clear. A response goes to such a port or, seen
+ * outside of the NAT, to the very address that it tells. */
 static bool
 proves_snatmap(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
@@ -114,8 +116,8 @@ note_snatmap_packet(packet_info *pinfo, uint32_t type)
         packet->generation = snatmap_generation(server_port);
 }
 
-/* Both the device's own end and its mapped one are FaceTime's: a capture at the other end shows the mapped
- * one. */
+/* Both the device's own end and its mapped one are FaceTime's: a capture at the other end shows
+ * the mapped one. */
 static void
 learn_snatmap(packet_info *pinfo, const ipv4_port *mapped)
 {
@@ -138,7 +140,8 @@ link_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, bool is_reques
     bool repeated;
 
     if (is_request)
-        exchange = ft_exchange_request(pinfo, FT_EXCHANGE_SNATMAP, id, sizeof nonce, false, &repeated);
+        exchange =
+            ft_exchange_request(pinfo, FT_EXCHANGE_SNATMAP, id, sizeof nonce, false, &repeated);
     else
         exchange = ft_exchange_response(pinfo, FT_EXCHANGE_SNATMAP, id, sizeof nonce, &repeated);
     if (!is_request)
@@ -151,8 +154,8 @@ static void
 dissect_snatmap_nonce(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     uint32_t nonce;
-    proto_item *item = proto_tree_add_item_ret_uint(tree, hf_snatmap_nonce, tvb, 4, 4, ENC_BIG_ENDIAN,
-                                                    &nonce);
+    proto_item *item =
+        proto_tree_add_item_ret_uint(tree, hf_snatmap_nonce, tvb, 4, 4, ENC_BIG_ENDIAN, &nonce);
 
     if ((nonce & 0x80000000U) && (nonce & 0x80U))
         expert_add_info(pinfo, item, &ei_snatmap_nonce);
@@ -182,8 +185,10 @@ dissect_snatmap_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uin
     proto_tree_add_item(tree, hf_snatmap_unused, tvb, 14, 2, ENC_NA);
     learn_snatmap(pinfo, is_request ? NULL : &clear);
     link_snatmap(tvb, pinfo, tree, is_request);
-    proto_item_append_text(tree, is_request ? ", request from %s" : ", response: mapped to %s", text);
-    col_add_fstr(pinfo->cinfo, COL_INFO, is_request ? "Request from %s" : "Response: mapped to %s", text);
+    proto_item_append_text(tree, is_request ? ", request from %s" : ", response: mapped to %s",
+                           text);
+    col_add_fstr(pinfo->cinfo, COL_INFO, is_request ? "Request from %s" : "Response: mapped to %s",
+                 text);
 }
 
 /* Any length; the bytes after the 16th, if any, are not ours. Returns the bytes used. */
@@ -200,7 +205,8 @@ dissect_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
     proto_tree *tree = proto_item_add_subtree(item, ett_snatmap);
     nat_check_length(tvb, pinfo, item, &ei_snatmap_length, &ei_snatmap_cut);
     if (nat_has(tvb, 0, 4)) {
-        item = proto_tree_add_item_ret_uint(tree, hf_snatmap_type, tvb, 0, 4, ENC_BIG_ENDIAN, &type);
+        item =
+            proto_tree_add_item_ret_uint(tree, hf_snatmap_type, tvb, 0, 4, ENC_BIG_ENDIAN, &type);
         if (!try_val_to_str(type, snatmap_types))
             expert_add_info(pinfo, item, &ei_snatmap_type);
     }
@@ -210,7 +216,8 @@ dissect_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
     if (used == NAT_MESSAGE_LENGTH && try_val_to_str(type, snatmap_types)) {
         dissect_snatmap_message(tvb, pinfo, tree, type);
     } else {
-        col_set_str(pinfo->cinfo, COL_INFO, used < NAT_MESSAGE_LENGTH ? "Incomplete message" : "Unknown message");
+        col_set_str(pinfo->cinfo, COL_INFO,
+                    used < NAT_MESSAGE_LENGTH ? "Incomplete message" : "Unknown message");
         nat_show_rest(tvb, tree, hf_snatmap_raw);
     }
     return used;
@@ -232,23 +239,26 @@ register_snatmap(void)
             "Random and echoed by the response. Later builds clear one top bit of it", HFILL } },
         { &hf_snatmap_ipv4,
           { "IPv4 address", "snatmap.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "The device's own address in a request, its public one in a response (inversion undone)",
+            "The device's own address in a request, its public one in a response (inversion "
+            "undone)",
             HFILL } },
         { &hf_snatmap_port,
           { "Port", "snatmap.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "The device's own UDP port in a request, its public one in a response (inversion undone)",
+            "The device's own UDP port in a request, its public one in a response (inversion "
+            "undone)",
             HFILL } },
         { &hf_snatmap_raw,
           { "Address and port on the wire", "snatmap.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Plain in a request; in a response every bit is inverted, presumably so that no NAT rewrites it",
+            "Plain in a request; in a response every bit is inverted, presumably so that no NAT "
+            "rewrites it",
             HFILL } },
         { &hf_snatmap_unused,
           { "Unused", "snatmap.unused", FT_BYTES, BASE_NONE, NULL, 0,
             "Whatever the sender's memory held, echoed by the server (inferred)", HFILL } },
         { &hf_snatmap_response_in,
           { "Response in", "snatmap.response_in", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
-            "The response to this request is in this frame", HFILL } },
+            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0, "The response to this request is in this frame",
+            HFILL } },
         { &hf_snatmap_response_to,
           { "Response to", "snatmap.response_to", FT_FRAMENUM, BASE_NONE,
             FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
@@ -259,13 +269,16 @@ register_snatmap(void)
     };
     static ei_register_info ei[] = {
         { &ei_snatmap_length,
-          { "snatmap.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long", EXPFILL } },
+          { "snatmap.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long",
+            EXPFILL } },
         { &ei_snatmap_cut,
-          { "snatmap.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message", EXPFILL } },
+          { "snatmap.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
+            EXPFILL } },
         { &ei_snatmap_type,
           { "snatmap.bad_type", PI_PROTOCOL, PI_WARN, "Neither request nor response", EXPFILL } },
         { &ei_snatmap_nonce,
-          { "snatmap.bad_nonce", PI_PROTOCOL, PI_NOTE, "Nonce has its top bit set at both ends", EXPFILL } },
+          { "snatmap.bad_nonce", PI_PROTOCOL, PI_NOTE, "Nonce has its top bit set at both ends",
+            EXPFILL } },
         { &ei_snatmap_address,
           { "snatmap.bad_address", PI_PROTOCOL, PI_NOTE, "No host has this address", EXPFILL } },
     };

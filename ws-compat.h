@@ -1,5 +1,6 @@
 /* ws-compat.h
- * All API drift between Wireshark 4.0, 4.2, 4.4, 4.6 and what 5.0 announces, as far as the plugin meets it. Nothing else in the tree tests a version.
+ * All API drift between Wireshark 4.0, 4.2, 4.4, 4.6 and what 5.0 announces, as far as the
+ * plugin meets it. Nothing else in the tree tests a version.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,8 +14,8 @@
     (WIRESHARK_VERSION_MAJOR > (major) || \
      (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
 
-/* Heuristic dissectors return it and boolean preferences point at it: gboolean is four bytes in 4.0,
- * where a plain bool preference would be written past its end. */
+/* Heuristic dissectors return it and boolean preferences point at it: gboolean is four bytes in
+ * 4.0, where a plain bool preference would be written past its end. */
 #if WS_AT_LEAST(4, 4)
 typedef bool ws_bool;
 #else
@@ -28,8 +29,9 @@ typedef gboolean ws_bool;
 #define uint32_to_str_buf   guint32_to_str_buf
 #endif
 
-/* Searches: 5.0 tells with a bool whether anything was found, and puts where behind a pointer. Both return as before: the
- * offset, -1 if there is none; the length of a line, of all that is left where no end of a line comes. */
+/* Searches: 5.0 tells with a bool whether anything was found, and puts where behind a pointer.
+ * Both return as before: the offset, -1 if there is none; the length of a line, of all that is
+ * left where no end of a line comes. */
 #if WS_AT_LEAST(5, 0)
 #include <epan/tvbuff.h>
 
@@ -38,7 +40,9 @@ ws_find_uint8(tvbuff_t *tvb, int offset, int length, uint8_t needle)
 {
     unsigned found;
 
-    return tvb_find_uint8_length(tvb, (unsigned)offset, (unsigned)length, needle, &found) ? (int)found : -1;
+    return tvb_find_uint8_length(tvb, (unsigned)offset, (unsigned)length, needle, &found)
+               ? (int)found
+               : -1;
 }
 
 static inline int
@@ -68,7 +72,8 @@ ws_find_line_end(tvbuff_t *tvb, int offset, int *next)
 #define UNS(units) (units)
 #endif
 
-/* What starts a -z statistic: since 4.6 it says whether it could, before it ended the program where it could not. */
+/* What starts a -z statistic: since 4.6 it says whether it could, before it ended the program
+ * where it could not. */
 #if WS_AT_LEAST(4, 6)
 typedef bool ws_stat_start;
 #define WS_STAT_STARTED     return true
@@ -97,8 +102,9 @@ typedef void ws_stat_start;
 #define WS_GROUP_TELEPHONY REGISTER_STAT_GROUP_TELEPHONY
 #endif
 
-/* Flow graphs: epan/sequence_analysis.h is in no package, so its structures stand here as far as the plugin goes into
- * them, for the versions they were tried on. Items come from Wireshark, which knows their size. */
+/* Flow graphs: epan/sequence_analysis.h is in no package, so its structures stand here as far as
+ * the plugin goes into them, for the versions they were tried on. Items come from Wireshark,
+ * which knows their size. */
 #if WIRESHARK_VERSION_MAJOR == 4 && \
     (WIRESHARK_VERSION_MINOR == 0 || WIRESHARK_VERSION_MINOR == 4 || WIRESHARK_VERSION_MINOR == 6)
 #include <epan/tap.h>
@@ -125,7 +131,8 @@ typedef struct {
 } ws_sequence_info;
 
 WS_DLL_PUBLIC void register_seq_analysis(const char *name, const char *ui_name, const int proto_id,
-                                         const char *tap_listener, unsigned tap_flags, tap_packet_cb tap_func);
+                                         const char *tap_listener, unsigned tap_flags,
+                                         tap_packet_cb tap_func);
 WS_DLL_PUBLIC ws_sequence_item *sequence_analysis_create_sai_with_addresses(packet_info *pinfo,
                                                                             ws_sequence_info *info);
 WS_DLL_PUBLIC void sequence_analysis_use_color_filter(packet_info *pinfo, ws_sequence_item *item);
@@ -140,9 +147,11 @@ WS_DLL_PUBLIC void sequence_analysis_use_color_filter(packet_info *pinfo, ws_seq
 
 /* Dynamic payload types: 4.4 wants the number of channels. */
 #if WS_AT_LEAST(4, 4)
-#define ws_rtp_dyn_payload_insert(table, type, name, rate) rtp_dyn_payload_insert(table, type, name, rate, 1)
+#define ws_rtp_dyn_payload_insert(table, type, name, rate) \
+    rtp_dyn_payload_insert(table, type, name, rate, 1)
 #else
-#define ws_rtp_dyn_payload_insert(table, type, name, rate) rtp_dyn_payload_insert(table, type, name, rate)
+#define ws_rtp_dyn_payload_insert(table, type, name, rate) \
+    rtp_dyn_payload_insert(table, type, name, rate)
 #endif
 
 /* The submenu separator in the name of a stats tree. */

@@ -1,6 +1,7 @@
 /* bench/seed.c
- * For measuring only (LD_PRELOAD): GLib's random numbers are constant, which the seed of Wireshark's hash tables is made of
- * at each start (wmem_init_hashing in 4.0, 4.4 and 4.6), so that two runs walk the same chains.
+ * For measuring only (LD_PRELOAD): GLib's random numbers are constant, which the seed of
+ * Wireshark's hash tables is made of at each start (wmem_init_hashing in 4.0, 4.4 and 4.6), so
+ * that two runs walk the same chains.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

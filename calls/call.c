@@ -1,11 +1,13 @@
 /* calls/call.c
- * Call objects: begun, put on packets and their ways, merged, ended, counted. Which call a packet is of is decided
- * elsewhere (calls/resolve.c).
+ * Call objects: begun, put on packets and their ways, merged, ended, counted. Which call a
+ * packet is of is decided elsewhere (calls/resolve.c).
  *
- *    begins    a packet that no call fits (ft_call_new); packets before it that belong to it are adopted
- *    grows     packets and legs are put into it; merged with another that is found to be the same: the elder stays
- *    ends      by a word of SIP, STUN or the relay, or by silence; what comes after may be its tail
- *    is none   GameKit's sessions and ICE alone keep their object, and aren't listed
+ *    begins   a packet that no call fits (ft_call_new); packets before it that belong to it are
+ *             adopted
+ *    grows    packets and legs are put into it; merged with another that is found to be the same:
+ *             the elder stays
+ *    ends     by a word of SIP, STUN or the relay, or by silence; what comes after may be its tail
+ *    is none  GameKit's sessions and ICE alone keep their object, and aren't listed
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,7 +18,8 @@
 #include "calls/silence.h"
 
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
-#define PREPARATION_S    120    /* NAT tests and HTTP checks this long before a call are tied to it */
+/* NAT tests and HTTP checks this long before a call are tied to it */
+#define PREPARATION_S    120
 
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
 typedef struct {
@@ -60,7 +63,8 @@ reset(void)
 void
 ft_call_init(void)
 {
-    hosts = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
+    hosts =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
     register_init_routine(reset);
 }
 
@@ -143,8 +147,9 @@ host_of(packet_info *pinfo, const address *device)
 static void
 tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *last)
 {
-    ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s", call->number,
-                 val_to_str_const(packet->kind, ft_kind_vals, "packet"), ft_endpoint_str(pinfo->pool, &call->local));
+    ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s",
+                 call->number, val_to_str_const(packet->kind, ft_kind_vals, "packet"),
+                 ft_endpoint_str(pinfo->pool, &call->local));
     if (last && last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
         ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S)
         call->may_restart = (ft_call *)last;
@@ -202,7 +207,8 @@ ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
     if (!packet || !packet->flow || !packet->leg || !ft_learning(pinfo))
         return;
 
-    const ft_call *of_leg = ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
+    const ft_call *of_leg =
+        ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
     ft_frame *frame = ft_frame_get(pinfo);
     packet->call = call;
     if (of_leg == call) {
@@ -214,7 +220,8 @@ ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
         put_leg(pinfo, packet, call);
         if (frame)
             frame->call = NULL;
-        packet->call = (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
+        packet->call =
+            (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame);
     } else {
         ft_frame_make(pinfo)->call = call;
     }
@@ -255,8 +262,10 @@ ft_call_add_quic_stream(ft_call *call, const ft_quic_stream *stream)
 static void
 merge_quic_streams(ft_call *elder, const ft_call *younger)
 {
-    for (unsigned i = 0; younger->quic_streams && i < wmem_array_get_count(younger->quic_streams); i++) {
-        const ft_quic_stream *from = (const ft_quic_stream *)wmem_array_index(younger->quic_streams, i);
+    for (unsigned i = 0; younger->quic_streams && i < wmem_array_get_count(younger->quic_streams);
+         i++) {
+        const ft_quic_stream *from =
+            (const ft_quic_stream *)wmem_array_index(younger->quic_streams, i);
         ft_quic_stream *to = ft_call_quic_stream(elder, from->path, from->outgoing);
         if (!to) {
             ft_call_add_quic_stream(elder, from);
@@ -291,7 +300,8 @@ merge_media_counts(ft_call *elder, const ft_call *younger)
 static void
 merge_identity(ft_call *elder, const ft_call *younger)
 {
-    for (unsigned i = 0; i < younger->tie_breaker_count && elder->tie_breaker_count < FT_MAX_AGENTS; i++)
+    for (unsigned i = 0; i < younger->tie_breaker_count && elder->tie_breaker_count < FT_MAX_AGENTS;
+         i++)
         elder->tie_breakers[elder->tie_breaker_count++] = younger->tie_breakers[i];
     elder->dialogs += younger->dialogs;
     elder->keys += younger->keys;
@@ -315,8 +325,10 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
     move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS, FT_LIMIT_EVENTS);
-    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL, FT_LIMIT_STREAMS_PER_CALL);
-    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL, FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL,
+             FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL,
+             FT_LIMIT_STREAMS_PER_CALL);
     move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL, FT_LIMIT_SDPS_PER_CALL);
     merge_media_counts(elder, younger);
     merge_identity(elder, younger);
@@ -375,8 +387,9 @@ ft_call_is_ichat(packet_info *pinfo)
 bool
 ft_call_of_calls_alone(const ft_packet *packet)
 {
-    return packet->kind == FT_KIND_SIP || packet->kind == FT_KIND_LINK || packet->kind == FT_KIND_CONTROL ||
-           packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUIC;
+    return packet->kind == FT_KIND_SIP || packet->kind == FT_KIND_LINK ||
+           packet->kind == FT_KIND_CONTROL || packet->kind == FT_KIND_QUICKRELAY ||
+           packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUIC;
 }
 
 bool
@@ -385,7 +398,8 @@ ft_call_strange(const ft_packet *packet, const ft_call *session)
     if (!session->no_call_from)
         return false;
     return ft_call_of_calls_alone(packet) ||
-           ((packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP) && !packet->flow->gamekit_frame);
+           ((packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP) &&
+            !packet->flow->gamekit_frame);
 }
 
 static unsigned
@@ -502,7 +516,8 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     }
     host *known = host_of(pinfo, device);
     ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
-    packet->call = running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;
+    packet->call =
+        running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;
     if (packet->call) {
         if (!tie_preparation(pinfo, ft_frame_make(pinfo), packet->call))
             packet->call = NULL;
@@ -530,12 +545,14 @@ tell_restart(packet_info *pinfo, ft_call *call)
     if (!last || call->remote_rank < FT_REMOTE_BOUND)
         return;
     call->may_restart = NULL;
-    if (!ft_endpoint_equal(&last->remote, &call->remote) && !addresses_equal(&last->remote.addr, &call->remote.addr))
+    if (!ft_endpoint_equal(&last->remote, &call->remote) &&
+        !addresses_equal(&last->remote.addr, &call->remote.addr))
         return;
     call->restart_of = (ft_call *)last;
     ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
                  "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
-                 ft_seconds(&last->end_time, &call->first_time), last->number, ft_frame_number(last->end_frame));
+                 ft_seconds(&last->end_time, &call->first_time), last->number,
+                 ft_frame_number(last->end_frame));
 }
 
 /* What comes from any other end than the device's shows that the other side is alive. */

@@ -9,7 +9,8 @@
 #include "calls/event.h"
 #include "calls/model.h"
 
-/* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this frame. */
+/* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this
+ * frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);
 
 /* The call that a way of packets was put into by this frame, or NULL. Doesn't follow merges. */
@@ -18,14 +19,16 @@ ft_call *ft_call_of_leg(const ft_leg *leg, uint32_t frame);
 /* A call found to be part of another as of this frame is shown under the other's number. */
 const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
 
-/* True where nothing joins the call any more without a clue of its own: it was closed, or fell silent. */
+/* True where nothing joins the call any more without a clue of its own: it was closed, or fell
+ * silent. */
 bool ft_call_is_over(const packet_info *pinfo, const ft_call *call);
 
-/* A new call that begins with the packet in hand; last: the one before on this device, or NULL. First pass.
- * NULL over FT_MAX_CALLS. */
+/* A new call that begins with the packet in hand; last: the one before on this device, or NULL.
+ * First pass. NULL over FT_MAX_CALLS. */
 ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last);
 
-/* Puts the packet in hand into the call, and where `with_leg` its way too, from this frame on. First pass. */
+/* Puts the packet in hand into the call, and where `with_leg` its way too, from this frame on.
+ * First pass. */
 void ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg);
 
 /* Two calls are one: the younger goes up into the elder, which is returned. First pass. */
@@ -37,38 +40,44 @@ void ft_call_close(ft_call *call);
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 
-/* A packet of Apple's servers around a call (NAT tests, HTTP check): tied to the device's running call, else to its next
- * one. Later passes find what the first one made. Call it before events are added. */
+/* A packet of Apple's servers around a call (NAT tests, HTTP check): tied to the device's
+ * running call, else to its next one. Later passes find what the first one made. Call it before
+ * events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
 /* A call has begun, or goes on, at this device: what was kept for it is its own now. First pass. */
 void ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device);
 
-/* The call that ft_call_prepare() tied the packet to, or NULL. *known_from: the frame that told it; where that comes
- * later, this is a link forward, so only later passes have it. */
+/* The call that ft_call_prepare() tied the packet to, or NULL. *known_from: the frame that told
+ * it; where that comes later, this is a link forward, so only later passes have it. */
 const ft_call *ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from);
 
 /* The call's far end, if nothing better named it before. First pass. */
 void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 
-/* Media inside QUIC of one path and direction, or NULL; and a new one, at most one of each. First pass. */
+/* Media inside QUIC of one path and direction, or NULL; and a new one, at most one of each.
+ * First pass. */
 ft_quic_stream *ft_call_quic_stream(const ft_call *call, ft_path path, bool outgoing);
 void ft_call_add_quic_stream(ft_call *call, const ft_quic_stream *stream);
 
-/* Counts the packet in its call and closes its book-keeping: the front door's last step on the first pass. */
+/* Counts the packet in its call and closes its book-keeping: the front door's last step on the
+ * first pass. */
 void ft_call_count(packet_info *pinfo);
 
-/* The session of this number turns out to be no call (a GameKit session): its packets have no number from this frame on.
- * First pass. */
+/* The session of this number turns out to be no call (a GameKit session): its packets have no
+ * number from this frame on. First pass. */
 void ft_call_is_none(packet_info *pinfo, ft_call *call);
 
-/* The call's latest time, as its device has it: the other end's clock, if that is in the file too, may be another. */
+/* The call's latest time, as its device has it: the other end's clock, if that is in the file
+ * too, may be another. */
 const nstime_t *ft_call_last_time(const ft_call *call);
 
-/* How many places of its way the call was seen at: 2 where more of its datagrams were seen twice than chance repeats. */
+/* How many places of its way the call was seen at: 2 where more of its datagrams were seen twice
+ * than chance repeats. */
 unsigned ft_call_points(const ft_call *call);
 
-/* The SIP message in hand is iChat AV's, and so is its call from this frame on. First pass (else a no-op). */
+/* The SIP message in hand is iChat AV's, and so is its call from this frame on. First pass (else
+ * a no-op). */
 void ft_call_is_ichat(packet_info *pinfo);
 
 /* True where it is no call as of this frame. call may be NULL. */
@@ -85,18 +94,21 @@ ft_call_ichat(const ft_call *call, uint32_t frame)
     return call && call->ichat_frame && call->ichat_frame <= frame;
 }
 
-/* Whether a list of calls has it: neither where only connectivity checks were seen, nor where it is known to be none. */
+/* Whether a list of calls has it: neither where only connectivity checks were seen, nor where it
+ * is known to be none. */
 static inline bool
 ft_call_listed(const ft_call *call)
 {
     return call->seen && !call->no_call_from;
 }
 
-/* What only calls have (SIP, link and control messages, the modern relay), whatever its 5-tuple carried before. */
+/* What only calls have (SIP, link and control messages, the modern relay), whatever its 5-tuple
+ * carried before. */
 bool ft_call_of_calls_alone(const ft_packet *packet);
 
-/* True for a packet that a GameKit session doesn't take in, though it comes from the same socket: what only calls have,
- * and media on a 5-tuple without GameKit messages. False for a session that may be a call. */
+/* True for a packet that a GameKit session doesn't take in, though it comes from the same
+ * socket: what only calls have, and media on a 5-tuple without GameKit messages. False for a
+ * session that may be a call. */
 bool ft_call_strange(const ft_packet *packet, const ft_call *session);
 
 /* Goes up with each change of what decides which call a packet is of. */

@@ -1,13 +1,14 @@
 /* calls/channel.c
- * Whether a relay's channel carries anything at a moment, from what was asked, answered and sent on it: the state
- * machine that calls/channel.h draws, one cell a transition.
+ * Whether a relay's channel carries anything at a moment, from what was asked, answered and sent
+ * on it: the state machine that calls/channel.h draws, one cell a transition.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/channel.h"
 
-/* Downlink data proves a bind whose answer wasn't captured (or comes late). A refused channel that the relay sends on
- * was bound all the same. A bind of a channel that is being released is a new life. */
+/* Downlink data proves a bind whose answer wasn't captured (or comes late). A refused channel
+ * that the relay sends on was bound all the same. A bind of a channel that is being released is
+ * a new life. */
 static const ft_channel_state next_state[FT_CHANNEL_STATES][FT_CHANNEL_INPUTS] = {
 #define U FT_CHANNEL_UNSEEN
 #define A FT_CHANNEL_ASKED

@@ -7,8 +7,8 @@
  *        +---------> REFUSED                          asked to   |          |
  *                                                     release    v          |
  *    UNSEEN (no bind captured)  ---------------------------> RELEASING      |
- *                                                                | answered, or the time of its retransmissions is over,
- *                                                                v or the channel's allocation is another one now
+ *                                                                |  answered, or retransmitted for
+ *                                                                v  too long, or bound by another
  *                                                             RELEASED
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -33,7 +33,8 @@ typedef enum {
     FT_CHANNEL_DATA_UP,         /* from the device */
     FT_CHANNEL_DATA_DOWN,       /* from the relay */
     FT_CHANNEL_RELEASE_ASKED,
-    FT_CHANNEL_RELEASE_DONE,    /* answered, or its retransmissions' time is over, or another allocation took the number */
+    /* answered, or its retransmissions' time is over, or another allocation took the number */
+    FT_CHANNEL_RELEASE_DONE,
     FT_CHANNEL_INPUTS
 } ft_channel_input;
 

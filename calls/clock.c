@@ -1,6 +1,6 @@
 /* calls/clock.c
- * Whether frame times may be believed, from how far capture time follows a sender's media time (RTP's timestamps): the
- * table in calls/clock.h.
+ * Whether frame times may be believed, from how far capture time follows a sender's media time
+ * (RTP's timestamps): the table in calls/clock.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,7 +26,8 @@ learn_batch(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
         clock->batched += before >= FT_BATCH_US ? media : run->still;
 }
 
-/* A network's stall is made up for by packets that then come fast; a clock that was set stays set. */
+/* A network's stall is made up for by packets that then come fast; a clock that was set stays
+ * set. */
 static void
 learn_leap(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
 {

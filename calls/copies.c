@@ -1,9 +1,11 @@
 /* calls/copies.c
- * Whether a datagram is one that the capture has already, from its bytes, its IP id and the time between:
+ * Whether a datagram is one that the capture has already, from its bytes, its IP id and the time
+ * between:
  *
  *    hash of the bytes -> the slot with the latest such datagram -> same way, or translated: a copy
  *
- * One slot a hash, so it costs the same whatever a file holds; what is pushed out is only not told.
+ * One slot a hash, so it costs the same whatever a file holds; what is pushed out is only not
+ * told.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,9 +16,11 @@
 #include "calls/resolve.h"
 #include <epan/ipproto.h>
 
-#define AT_ONCE_S     0.002 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
+/* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
+#define AT_ONCE_S     0.002
 #define COPY_S        0.05  /* copies with the same IP id */
-#define TWIN_S        60    /* a flow without a copy for so long is a flow of its own again: ports are used anew */
+/* a flow without a copy for so long is a flow of its own again: ports are used anew */
+#define TWIN_S        60
 #define SLOTS         4096  /* latest datagrams that are remembered, by their hash */
 #define COMPARED      64    /* first bytes that are compared */
 
@@ -55,7 +59,8 @@ datagram_slot_of(const datagram *now)
     return &(*table)[now->hash % SLOTS];
 }
 
-/* Of the IPv4 header without options in front of UDP's; 0 elsewhere (IPv6, fragments put together). */
+/* Of the IPv4 header without options in front of UDP's; 0 elsewhere (IPv6, fragments put
+ * together). */
 static uint16_t
 ip_id_of(tvbuff_t *tvb, const packet_info *pinfo)
 {
@@ -63,12 +68,14 @@ ip_id_of(tvbuff_t *tvb, const packet_info *pinfo)
     const int ip = tvb_raw_offset(tvb) - 8 - 20;
 
     if (pinfo->src.type != AT_IPv4 || ip < 0 || tvb_get_uint8(frame, ip) != 0x45 ||
-        tvb_get_uint8(frame, ip + 9) != IP_PROTO_UDP || tvb_memeql(frame, ip + 12, (const uint8_t *)pinfo->src.data, 4))
+        tvb_get_uint8(frame, ip + 9) != IP_PROTO_UDP ||
+        tvb_memeql(frame, ip + 12, (const uint8_t *)pinfo->src.data, 4))
         return 0;
     return tvb_get_ntohs(frame, ip + 4);
 }
 
-/* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a slot: what is told must not. */
+/* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a
+ * slot: what is told must not. */
 static unsigned
 hash_of(const uint8_t *bytes, unsigned length)
 {
@@ -83,7 +90,8 @@ hash_of(const uint8_t *bytes, unsigned length)
     return (unsigned)hash;
 }
 
-/* RTP by its first byte, or in ChannelData or a relay's header behind that; neither is exact, nor need it be. */
+/* RTP by its first byte, or in ChannelData or a relay's header behind that; neither is exact,
+ * nor need it be. */
 static bool
 is_media_bytes(const uint8_t *bytes)
 {
@@ -114,14 +122,16 @@ is_same_way(const datagram *one, const datagram *other)
     return one->flow == other->flow && ft_endpoint_equal(&one->source, &other->source);
 }
 
-/* Inside and outside of a NAT; a device that sends the same over two networks has two addresses of one kind. */
+/* Inside and outside of a NAT; a device that sends the same over two networks has two addresses
+ * of one kind. */
 static bool
 is_nat_pair(const ft_endpoint *one, const ft_endpoint *other)
 {
     return ft_is_private(&one->addr) != ft_is_private(&other->addr);
 }
 
-/* A NAT leaves one end as it is, 464XLAT changes the family of both, a router between VLANs neither end. */
+/* A NAT leaves one end as it is, 464XLAT changes the family of both, a router between VLANs
+ * neither end. */
 static bool
 is_translated(const datagram *one, const datagram *other)
 {
@@ -149,7 +159,10 @@ is_copy(const datagram *now, const datagram *before)
     if ((now->ip_id || before->ip_id) && now->source.addr.type == before->source.addr.type &&
         now->ip_id != before->ip_id)
         return false;
-    if (is_same_way(now, before)) /* without an IP id, only where nothing of the flow came between: clocks may be batched */
+    if (is_same_way(
+            now,
+            before)) /* without an IP id,
+                only where nothing of the flow came between: clocks may be batched */
         return has_ids ? passed <= COPY_S || now->flow->ids_differ
                        : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
     return passed <= (has_ids ? COPY_S : AT_ONCE_S) && is_translated(now, before);
@@ -162,7 +175,8 @@ remember(const datagram *now)
 
     *slot = *now;
     slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
-    slot->destination = ft_endpoint_equal(&now->destination, &now->flow->b) ? now->flow->b : now->flow->a;
+    slot->destination =
+        ft_endpoint_equal(&now->destination, &now->flow->b) ? now->flow->b : now->flow->a;
 }
 
 static void

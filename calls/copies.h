@@ -1,11 +1,13 @@
 /* calls/copies.h
- * Seen more than once: a mirror port, both sides of a NAT, 464XLAT bring the same datagram again within milliseconds.
- * One of both is learnt from; the other one is shown and left at that (ft_packet.seen_before): it is no retransmission,
- * no second path, no second stream.
+ * Seen more than once: a mirror port, both sides of a NAT, 464XLAT bring the same datagram again
+ * within milliseconds. One of both is learnt from; the other one is shown and left at that
+ * (ft_packet.seen_before): it is no retransmission, no second path, no second stream.
  *
- *    same ends, same bytes, at once              the later one is the copy
- *    same ends, same bytes, same IP id           the later one is the copy, however late: two captures, two clocks
- *    one end (or family) other, same bytes       the flow that came first is the call's, the other one its twin
+ *    same ends, same bytes, at once         the later one is the copy
+ *    same ends, same bytes, same IP id      the later one is the copy, however late: two captures,
+ *                                           two clocks
+ *    one end (or family) other, same bytes  the flow that came first is the call's, the other one
+ *                                           its twin
  *
  * A retransmission has another IP id, and comes after a retransmission's time.
  *
@@ -16,8 +18,8 @@
 
 #include "calls/flow.h"
 
-/* Judges the packet in hand, once its flow is known: sets seen_before, and flow to that of the first copy. Later passes
- * find what the first one found. */
+/* Judges the packet in hand, once its flow is known: sets seen_before, and flow to that of the
+ * first copy. Later passes find what the first one found. */
 void ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo);
 
 /* Once, when the front door is registered. */

@@ -1,8 +1,10 @@
 /* calls/dialog.c
  * What SIP says of a call, from each message of its dialog:
  *
- *    message -> dialog (Call-ID; else the way) -> verdict (calls/transaction.c) -> call: invited, ringing, answered, ended
- *                                             \-> BYE, last word: settled at the capture's end (ft_dialog_hindsight)
+ *    message -> dialog (Call-ID; else the way) -> verdict (calls/transaction.c) -> call: invited,
+ *               ringing, answered, ended
+ *                                             \-> BYE, last word: settled at the capture's end
+ *                                                 (ft_dialog_hindsight)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +16,8 @@
 #include "calls/resolve.h"
 #include "calls/reveal.h"
 
-#define BYE_ANSWER_S    4   /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
+/* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
+#define BYE_ANSWER_S    4
 #define RINGING_STATUS  180
 #define FINAL_STATUS    200 /* and above */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
@@ -26,8 +29,8 @@ typedef struct {
     ft_path   path;
 } moment;
 
-/* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and where both sides of a
- * relay are in the capture, one BYE is seen twice. */
+/* A BYE as seen on one 5-tuple. Both ends may hang up at once, each with a BYE of its own; and
+ * where both sides of a relay are in the capture, one BYE is seen twice. */
 typedef struct sip_bye {
     uint32_t  sender;           /* hash of the tag in From: a stranger's text isn't kept */
     uint32_t  cseq, via;
@@ -72,7 +75,8 @@ void
 ft_dialog_init(void)
 {
     dialogs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_str_hash, g_str_equal);
-    latest_at = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    latest_at =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset);
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
@@ -115,7 +119,8 @@ hash_of(const char *text)
     return *text ? MAX(g_str_hash(text), 1) : 0;
 }
 
-/* The dialog's call, with the packet and its flow in it; NULL over a bound. This alone decides which call it is. */
+/* The dialog's call, with the packet and its flow in it; NULL over a bound. This alone decides
+ * which call it is. */
 static ft_call *
 call_of_dialog(packet_info *pinfo, sip_dialog *dialog, bool is_invite)
 {
@@ -126,7 +131,8 @@ call_of_dialog(packet_info *pinfo, sip_dialog *dialog, bool is_invite)
     return dialog->call ? call_as_of(dialog, ft_frame_id(pinfo)) : NULL;
 }
 
-/* What a message without Call-ID has to do with: its channel, or its direct path. NULL where there is no memory of it. */
+/* What a message without Call-ID has to do with: its channel, or its direct path. NULL where
+ * there is no memory of it. */
 static const void *
 way_of(const ft_packet *packet)
 {
@@ -147,7 +153,8 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
         return NULL;
     }
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
-    if (!call_of_dialog(pinfo, dialog, strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag))
+    if (!call_of_dialog(pinfo, dialog,
+                        strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag))
         return NULL;
     dialog_total++;
     dialog->first_frame = ft_frame_id(pinfo);
@@ -156,8 +163,8 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
     return dialog;
 }
 
-/* The latest dialog on the way, while it is of the call that the way is in. Once its call is over, an INVITE is of
- * another. */
+/* The latest dialog on the way, while it is of the call that the way is in. Once its call is
+ * over, an INVITE is of another. */
 static sip_dialog *
 dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
@@ -177,7 +184,8 @@ static sip_dialog *
 dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
     const void *way = way_of(ft_packet_get(pinfo));
-    sip_dialog *dialog = *sip->call_id ? (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id) : NULL;
+    sip_dialog *dialog =
+        *sip->call_id ? (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id) : NULL;
 
     if (!dialog)
         dialog = dialog_of_way(pinfo, sip, message);
@@ -247,12 +255,14 @@ learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
     bye->copies++;
     bye->last = this_moment(pinfo);
     if (bye->first_frame != ft_frame_id(pinfo))
-        ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame, "BYE of frame %u sent again (copy %u)",
-                     ft_frame_number(bye->first_frame), bye->copies);
+        ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame,
+                     "BYE of frame %u sent again (copy %u)", ft_frame_number(bye->first_frame),
+                     bye->copies);
 }
 
 static void
-learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip_message *message)
+learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
+                 const ft_sip_message *message)
 {
     bool is_answer = message->has_method && message->method == FT_SIP_BYE;
 
@@ -275,7 +285,8 @@ sender_of(packet_info *pinfo)
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_endpoint source = ft_source(pinfo);
 
-    if (packet->flow && packet->flow->server && packet->leg && ft_endpoint_equal(packet->flow->server, &source))
+    if (packet->flow && packet->flow->server && packet->leg &&
+        ft_endpoint_equal(packet->flow->server, &source))
         return packet->leg->peer;
     return source;
 }
@@ -294,10 +305,11 @@ learn_remote(packet_info *pinfo, ft_call *call)
         ft_call_remote(call, &source, FT_REMOTE_SIGNALLED);
 }
 
-/* Who offers media: the first INVITE that has SDP, or who answers one that has none. What would change a call isn't asked:
- * who began may be the other end. */
+/* Who offers media: the first INVITE that has SDP, or who answers one that has none. What would
+ * change a call isn't asked: who began may be the other end. */
 static void
-learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const ft_sip_message *message)
+learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
+            const ft_sip_message *message)
 {
     const bool is_answer = ft_sip_answers_invite(&dialog->transactions, message);
 
@@ -310,12 +322,13 @@ learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call, const f
     }
 }
 
-/* A call that ended when an INVITE was refused goes on: another INVITE of its dialog follows, or another of the ends that
- * the INVITE reached answers it. */
+/* A call that ended when an INVITE was refused goes on: another INVITE of its dialog follows, or
+ * another of the ends that the INVITE reached answers it. */
 static void
 reopen(ft_call *call)
 {
-    if (call->outcome == FT_OUTCOME_NONE || call->outcome == FT_OUTCOME_HUNG_UP || call->state != FT_CALL_ENDED)
+    if (call->outcome == FT_OUTCOME_NONE || call->outcome == FT_OUTCOME_HUNG_UP ||
+        call->state != FT_CALL_ENDED)
         return;
     call->state = FT_CALL_RINGING;
     call->outcome = FT_OUTCOME_NONE;
@@ -334,7 +347,8 @@ tell_invite(packet_info *pinfo, ft_call *call, ft_sip_verdict verdict)
     }
     reopen(call);
     if (call->invite_frame) {
-        ft_event_add(pinfo, FT_EVENT_INVITE, call->invite_frame, "INVITE once more for call %u", call->number);
+        ft_event_add(pinfo, FT_EVENT_INVITE, call->invite_frame, "INVITE once more for call %u",
+                     call->number);
         return;
     }
     call->invite_frame = ft_frame_id(pinfo);
@@ -350,7 +364,8 @@ tell_answered(packet_info *pinfo, ft_call *call)
     reopen(call);
     call->answer_frame = ft_frame_id(pinfo);
     call->state = MAX(call->state, FT_CALL_ANSWERED);
-    ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered", call->number);
+    ft_event_add(pinfo, FT_EVENT_CALL_ANSWERED, call->invite_frame, "Call %u answered",
+                 call->number);
 }
 
 /* Once a call is answered, only a BYE ends it. */
@@ -372,7 +387,8 @@ refusal_text(wmem_allocator_t *scope, unsigned status)
 static const char *
 bye_text(wmem_allocator_t *scope, const ft_sip *sip)
 {
-    return wmem_strdup_printf(scope, "BYE%s%s", sip->reason ? ", " : "", sip->reason ? sip->reason : "");
+    return wmem_strdup_printf(scope, "BYE%s%s", sip->reason ? ", " : "",
+                              sip->reason ? sip->reason : "");
 }
 
 static void
@@ -383,7 +399,8 @@ remember_last_word(packet_info *pinfo, sip_dialog *dialog, unsigned status)
 }
 
 static void
-act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip, ft_sip_verdict verdict)
+act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
+    ft_sip_verdict verdict)
 {
     switch (verdict) {
     case FT_SIP_SAYS_INVITE:
@@ -411,7 +428,8 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip, ft
         end_call(pinfo, call, FT_OUTCOME_BUSY, refusal_text(pinfo->pool, sip->status));
         break;
     case FT_SIP_SAYS_CANCELLED:
-        end_call(pinfo, call, FT_OUTCOME_CANCELLED, dialog->last_word.frame ? "CANCEL" : refusal_text(pinfo->pool, sip->status));
+        end_call(pinfo, call, FT_OUTCOME_CANCELLED,
+                 dialog->last_word.frame ? "CANCEL" : refusal_text(pinfo->pool, sip->status));
         break;
     case FT_SIP_SAYS_FAILED:
         end_call(pinfo, call, FT_OUTCOME_FAILED, refusal_text(pinfo->pool, sip->status));
@@ -435,20 +453,22 @@ judge_byes(const sip_dialog *dialog)
             !goes_on_for(&bye->last.time, BYE_ANSWER_S))
             continue;
         bye->judged = true;
-        ft_event_add_at(bye->last.frame, &bye->last.time, call_as_of(dialog, UINT32_MAX), bye->last.path,
-                        FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
-                        bye->copies, bye->copies == 1 ? "" : "s");
+        ft_event_add_at(bye->last.frame, &bye->last.time, call_as_of(dialog, UINT32_MAX),
+                        bye->last.path, FT_EVENT_BYE_UNANSWERED, bye->first_frame,
+                        "%u BYE%s and no answer", bye->copies, bye->copies == 1 ? "" : "s");
     }
 }
 
-/* A CANCEL that nothing crossed has ended the call; and so has an answer that asked for the INVITE again, in vain. */
+/* A CANCEL that nothing crossed has ended the call; and so has an answer that asked for the
+ * INVITE again, in vain. */
 static void
 judge_last_word(const sip_dialog *dialog)
 {
     const ft_sip_verdict verdict = ft_sip_last_word(&dialog->transactions);
     ft_call *call = call_as_of(dialog, UINT32_MAX);
 
-    if (verdict == FT_SIP_SAYS_NOTHING || !dialog->last_word.frame || call->state == FT_CALL_ENDED || call->was_answered)
+    if (verdict == FT_SIP_SAYS_NOTHING || !dialog->last_word.frame ||
+        call->state == FT_CALL_ENDED || call->was_answered)
         return;
     if (verdict == FT_SIP_SAYS_FAILED && !goes_on_for(&dialog->last_word.time, INVITE_REPEAT_S))
         return;
@@ -456,9 +476,11 @@ judge_last_word(const sip_dialog *dialog)
     call->outcome = verdict == FT_SIP_SAYS_FAILED ? FT_OUTCOME_FAILED : FT_OUTCOME_CANCELLED;
     call->end_frame = dialog->last_word.frame->id;
     call->end_time = dialog->last_word.time;
-    call->end_reason = verdict == FT_SIP_SAYS_FAILED ? refusal_text(wmem_file_scope(), dialog->last_status) : "CANCEL";
-    ft_event_add_at(dialog->last_word.frame, &call->end_time, call, dialog->last_word.path, FT_EVENT_CALL_ENDED, 0,
-                    "Call %u ends: %s", call->number, call->end_reason);
+    call->end_reason = verdict == FT_SIP_SAYS_FAILED
+                           ? refusal_text(wmem_file_scope(), dialog->last_status)
+                           : "CANCEL";
+    ft_event_add_at(dialog->last_word.frame, &call->end_time, call, dialog->last_word.path,
+                    FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s", call->number, call->end_reason);
 }
 
 void
@@ -472,8 +494,11 @@ ft_dialog_hindsight(void)
 
 /* ---- response times ---- */
 
-static const struct { const char *method; ft_sip_wait wait; } waits[] = {
-    { "INVITE", FT_SIP_ANSWERED }, { "BYE", FT_SIP_BYE_ANSWERED }, { "MESSAGE", FT_SIP_MESSAGE_ANSWERED },
+static const struct { const char *method; ft_sip_wait wait;
+} waits[] = {
+    { "INVITE", FT_SIP_ANSWERED },
+    { "BYE", FT_SIP_BYE_ANSWERED },
+    { "MESSAGE", FT_SIP_MESSAGE_ANSWERED },
 };
 
 static ft_sip_wait
@@ -521,8 +546,11 @@ end_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
     bool is_repeat;
 
     wait_id(sip, wait, id);
-    const ft_exchange *exchange = ft_exchange_response(pinfo, FT_EXCHANGE_SIP, id, sizeof id, &is_repeat);
-    if (exchange && exchange == exchange->first) /* a request that is sent again after its answer is no new one */
+    const ft_exchange *exchange =
+        ft_exchange_response(pinfo, FT_EXCHANGE_SIP, id, sizeof id, &is_repeat);
+    if (exchange &&
+        exchange ==
+            exchange->first) /* a request that is sent again after its answer is no new one */
         ft_exchange_answered(pinfo, FT_EXCHANGE_SIP, wait, exchange);
 }
 
@@ -550,8 +578,12 @@ time_message(packet_info *pinfo, const ft_sip *sip)
 static ft_sip_method
 method_of(const char *name)
 {
-    static const struct { const char *name; ft_sip_method method; } methods[] = {
-        { "INVITE", FT_SIP_INVITE }, { "ACK", FT_SIP_ACK }, { "CANCEL", FT_SIP_CANCEL }, { "BYE", FT_SIP_BYE },
+    static const struct { const char *name; ft_sip_method method;
+    } methods[] = {
+        { "INVITE", FT_SIP_INVITE },
+        { "ACK", FT_SIP_ACK },
+        { "CANCEL", FT_SIP_CANCEL },
+        { "BYE", FT_SIP_BYE },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
@@ -571,7 +603,8 @@ message_of(const ft_sip *sip)
     };
 }
 
-/* Where the dialog begins in this packet, media that came before was of a call that was answered before. */
+/* Where the dialog begins in this packet, media that came before was of a call that was answered
+ * before. */
 static bool
 is_in_call(const packet_info *pinfo, const sip_dialog *dialog, const ft_call *call)
 {

@@ -1,7 +1,8 @@
 /* calls/event.c
  * What is told of a packet, and in which call's story:
  *
- *    ft_event_add -> due by its row, room in the call? -> on the frame (shown there), in the call's list (reports)
+ *    ft_event_add -> due by its row, room in the call? -> on the frame (shown there), in the
+ *                    call's list (reports)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -93,8 +94,8 @@ text_of(ft_call *call, ft_event_id id, const char *format, va_list arguments)
 }
 
 static ft_event *
-record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_event_id id, uint32_t other_frame,
-       const char *format, va_list arguments)
+record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_event_id id,
+       uint32_t other_frame, const char *format, va_list arguments)
 {
     if (!has_room(call, id))
         return NULL;
@@ -127,10 +128,12 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     if (!packet || pinfo->fd->visited || packet->seen_before || !is_due(packet, id))
         return NULL;
     va_start(arguments, format);
-    ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id, other_frame, format, arguments);
+    ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id,
+                             other_frame, format, arguments);
     va_end(arguments);
     if (!event)
-        ft_limit_met(pinfo, rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS);
+        ft_limit_met(pinfo,
+                     rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS);
     if (event)
         event->part = packet->part;
     return event;

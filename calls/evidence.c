@@ -1,7 +1,9 @@
 /* calls/evidence.c
- * Whether bytes prove FaceTime: each protocol's proof by shape, and witnesses for what proves in number only:
+ * Whether bytes prove FaceTime: each protocol's proof by shape, and witnesses for what proves in
+ * number only:
  *
- *    direction -> witness -> tokens seen of late; the same one often enough, without a long silence between: agreed
+ *    direction -> witness -> tokens seen of late; the same one often enough, without a long
+ *                 silence between: agreed
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,13 +33,15 @@ direction_equal(const void *a, const void *b)
 {
     const direction_key *x = (const direction_key *)a, *y = (const direction_key *)b;
 
-    return ft_endpoint_equal(&x->source, &y->source) && ft_endpoint_equal(&x->destination, &y->destination);
+    return ft_endpoint_equal(&x->source, &y->source) &&
+           ft_endpoint_equal(&x->destination, &y->destination);
 }
 
 void
 ft_evidence_init(void)
 {
-    witnesses = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), direction_hash, direction_equal);
+    witnesses = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), direction_hash,
+                                       direction_equal);
 }
 
 void

@@ -1,8 +1,9 @@
 /* calls/exchange.c
  * Which request an answer belongs to, and how long it took, from ids that both carry:
  *
- *    kind, id (and ends) -> exchange -> exchange ...    a request joins the open one or opens the next;
- *                                                       an answer goes to the first without one, or whose stamp it echoes
+ *    kind, id (and ends) -> exchange -> exchange ...  a request joins the open one or opens the
+ *                                                     next; an answer goes to the first without
+ *                                                     one, or to the one whose stamp it echoes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +13,8 @@
 #define MAX_ID 32
 
 typedef struct {
-    const void      *scope;     /* the leg or flow: pointers are one to one with them; NULL for CommNAT and SIP */
+    /* the leg or flow: pointers are one to one with them; NULL for CommNAT and SIP */
+    const void      *scope;
     ft_exchange_kind kind;
     unsigned         id_length;
     uint8_t          id[MAX_ID];
@@ -98,8 +100,8 @@ request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
     return found;
 }
 
-/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens one (or, over
- * a bound, is what the later passes take it for). */
+/* First pass: a repeat joins the exchange that still waits for its answer, anything else opens
+ * one (or, over a bound, is what the later passes take it for). */
 static ft_exchange *
 learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, bool fresh)
 {
@@ -124,8 +126,8 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
 }
 
 const ft_exchange *
-ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
-                    bool fresh, bool *is_retransmission)
+ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id,
+                    unsigned id_length, bool fresh, bool *is_retransmission)
 {
     const exchange_key key = make_key(pinfo, kind, id, id_length);
     ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
@@ -206,8 +208,8 @@ find_response(packet_info *pinfo, const exchange_key *key, const uint32_t *stamp
 }
 
 const ft_exchange *
-ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
-                     bool *is_repeat)
+ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id,
+                     unsigned id_length, bool *is_repeat)
 {
     const exchange_key key = make_key(pinfo, kind, id, id_length);
 
@@ -215,8 +217,8 @@ ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *i
 }
 
 const ft_exchange *
-ft_exchange_echo(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length, uint32_t stamp,
-                 bool *is_repeat)
+ft_exchange_echo(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
+                 uint32_t stamp, bool *is_repeat)
 {
     const exchange_key key = make_key(pinfo, kind, id, id_length);
 
@@ -262,7 +264,8 @@ ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stam
 }
 
 void
-ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const nstime_t *took)
+ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what,
+                 const nstime_t *took)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
@@ -271,7 +274,8 @@ ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what,
 }
 
 void
-ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned what, const ft_exchange *exchange)
+ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned what,
+                     const ft_exchange *exchange)
 {
     if (!exchange || exchange->response_frame != ft_frame_id(pinfo))
         return;

@@ -5,7 +5,8 @@
  *               ChannelData             content
  *                 content
  *
- * Wireshark writes what the tap tells as a packet: the IP and UDP headers made here, then the content.
+ * Wireshark writes what the tap tells as a packet: the IP and UDP headers made here, then the
+ * content.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,17 +26,20 @@
 #define HOP_LIMIT   64
 #define FAR_PORT    16402   /* that FaceTime's devices use */
 
-#define MOST_FAR_ENDS 254   /* without an address: as many as 192.0.2.0/24 has; the maps are of these and of 5-tuples */
+/* without an address: as many as 192.0.2.0/24 has; the maps are of these and of 5-tuples */
+#define MOST_FAR_ENDS 254
 
 static int export_tap = -1;
-static wmem_map_t *far_ends;    /* who is behind the relay, as 8 bytes -> number of the documentation address */
+/* who is behind the relay, as 8 bytes -> number of the documentation address */
+static wmem_map_t *far_ends;
 static wmem_map_t *flow_ends;   /* number of the 5-tuple -> that of its documentation address */
 static wmem_map_t *flow_owners; /* number of the 5-tuple -> the first who was named on it */
 static unsigned far_end_total;
 
 /* ---- far ends without an address ---- */
 
-/* 192.0.2.1 to .254, 2001:db8::1 to ::fe, in the order of their coming; .255 stands for all that come later. */
+/* 192.0.2.1 to .254, 2001:db8::1 to ::fe, in the order of their coming; .255 stands for all that
+ * come later. */
 static unsigned
 new_number(void)
 {
@@ -59,13 +63,14 @@ number_of_flow(const ft_flow *flow)
     return number;
 }
 
-/* Who is named first on a 5-tuple is who its other packets are with, whether they name anybody or not: a call of two.
- * who 0: nobody is named. */
+/* Who is named first on a 5-tuple is who its other packets are with, whether they name anybody
+ * or not: a call of two. who 0: nobody is named. */
 static unsigned
 number_of(const ft_flow *flow, uint64_t who)
 {
     void *flow_key = GUINT_TO_POINTER(flow ? flow->number : 0);
-    const unsigned number_here = number_of_flow(flow), known = GPOINTER_TO_UINT(wmem_map_lookup(far_ends, &who));
+    const unsigned number_here = number_of_flow(flow),
+                   known = GPOINTER_TO_UINT(wmem_map_lookup(far_ends, &who));
 
     if (!who || known)
         return who ? known : number_here;
@@ -87,7 +92,8 @@ documentation_end(packet_info *pinfo, address_type type, unsigned number)
 {
     static const uint8_t prefix4[4] = { 192, 0, 2 }, prefix6[16] = { 0x20, 0x01, 0x0d, 0xb8 };
     const int length = type == AT_IPv6 ? 16 : 4;
-    uint8_t *bytes = (uint8_t *)wmem_memdup(pinfo->pool, type == AT_IPv6 ? prefix6 : prefix4, (size_t)length);
+    uint8_t *bytes =
+        (uint8_t *)wmem_memdup(pinfo->pool, type == AT_IPv6 ? prefix6 : prefix4, (size_t)length);
     ft_endpoint end = { ADDRESS_INIT_NONE, FAR_PORT };
 
     bytes[length - 1] = (uint8_t)number;
@@ -175,7 +181,8 @@ tell(packet_info *pinfo, const ft_endpoint *source, const ft_endpoint *destinati
         return;
 
     exp_pdu_data_t *told = wmem_new0(pinfo->pool, exp_pdu_data_t);
-    uint8_t *ip = (uint8_t *)wmem_alloc0(pinfo->pool, ip_length + UDP_LENGTH), *udp = ip + ip_length;
+    uint8_t *ip = (uint8_t *)wmem_alloc0(pinfo->pool, ip_length + UDP_LENGTH),
+            *udp = ip + ip_length;
     if (is_ipv6)
         put_ipv6(ip, &source->addr, &destination->addr, udp_length);
     else
@@ -199,7 +206,8 @@ tell(packet_info *pinfo, const ft_endpoint *source, const ft_endpoint *destinati
 static bool
 is_wanted(const packet_info *pinfo, const ft_packet *packet)
 {
-    return have_tap_listener(export_tap) && packet && !pinfo->flags.in_error_pkt && pinfo->ptype == PT_UDP;
+    return have_tap_listener(export_tap) && packet && !pinfo->flags.in_error_pkt &&
+           pinfo->ptype == PT_UDP;
 }
 
 static bool
@@ -210,15 +218,18 @@ is_uplink(const packet_info *pinfo, const ft_packet *packet)
     return ft_relay_direction(pinfo) != FT_DOWNLINK;
 }
 
-/* A peer of another IP version than the device's (the relay translates) can't stand in one packet with it. */
+/* A peer of another IP version than the device's (the relay translates) can't stand in one
+ * packet with it. */
 static void
-tell_relayed(packet_info *pinfo, const ft_packet *packet, const ft_endpoint *named, uint64_t who, tvbuff_t *tvb)
+tell_relayed(packet_info *pinfo, const ft_packet *packet, const ft_endpoint *named, uint64_t who,
+             tvbuff_t *tvb)
 {
     const bool uplink = is_uplink(pinfo, packet);
     const ft_endpoint device = uplink ? ft_source(pinfo) : ft_destination(pinfo);
-    const ft_endpoint far = named && named->addr.type == device.addr.type
-                                ? *named
-                                : documentation_end(pinfo, device.addr.type, number_of(packet->flow, who));
+    const ft_endpoint far =
+        named && named->addr.type == device.addr.type
+            ? *named
+            : documentation_end(pinfo, device.addr.type, number_of(packet->flow, who));
 
     tell(pinfo, uplink ? &device : &far, uplink ? &far : &device, tvb);
 }
@@ -229,12 +240,14 @@ ft_export_inner(packet_info *pinfo, const ft_packet *packet, tvbuff_t *tvb)
     if (!is_wanted(pinfo, packet) || packet->path != FT_PATH_RELAY)
         return;
 
-    const ft_endpoint *named = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
+    const ft_endpoint *named =
+        packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
     tell_relayed(pinfo, packet, named, 0, tvb);
 }
 
 void
-ft_export_body(packet_info *pinfo, const ft_packet *packet, const ft_relay_header *header, tvbuff_t *tvb)
+ft_export_body(packet_info *pinfo, const ft_packet *packet, const ft_relay_header *header,
+               tvbuff_t *tvb)
 {
     if (is_wanted(pinfo, packet))
         tell_relayed(pinfo, packet, NULL, who_of(pinfo, header), tvb);
@@ -256,7 +269,10 @@ void
 ft_export_init(void)
 {
     export_tap = register_export_pdu_tap_with_encap(EXPORT_NAME, WTAP_ENCAP_RAW_IP);
-    far_ends = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_int64_hash, g_int64_equal);
-    flow_ends = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    flow_owners = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    far_ends =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_int64_hash, g_int64_equal);
+    flow_ends =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    flow_owners =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
 }

@@ -1,6 +1,6 @@
 /* calls/flow.c
- * Which 5-tuples are FaceTime's, which ways lead through them, which ends are devices: by whom a proof was met, who was
- * bound, who tested a NAT.
+ * Which 5-tuples are FaceTime's, which ways lead through them, which ends are devices: by whom a
+ * proof was met, who was bound, who tested a NAT.
  *
  *    flow (5-tuple, VLAN) -+- leg 0: direct          claimed once, from a frame on
  *                          +- leg of a channel ...   each of one bind, from its frame on
@@ -38,8 +38,9 @@ flow_equal(const void *one, const void *other)
     const flow_key *x = (const flow_key *)one;
     const flow_key *y = (const flow_key *)other;
 
-    return x->is_tcp == y->is_tcp && ((ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
-                                      (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a)));
+    return x->is_tcp == y->is_tcp &&
+           ((ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
+            (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a)));
 }
 
 static void
@@ -56,21 +57,24 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     tcp_door = over_tcp;
     ft_network_init();
     flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
-    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash, ft_endpoint_match);
+    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash,
+                                     ft_endpoint_match);
 }
 
-/* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in that very network, or who
- * sent last, as an answer comes after its question. */
+/* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
+ * that very network, or who sent last, as an answer comes after its question. */
 static bool
 is_likelier(const ft_flow *flow, const ft_flow *than, ft_heading heading, uint32_t network)
 {
-    const bool same = flow->network[!heading] == network, other_same = than && than->network[!heading] == network;
+    const bool same = flow->network[!heading] == network,
+               other_same = than && than->network[!heading] == network;
 
     return !than || (same != other_same ? same : flow->last_datagram > than->last_datagram);
 }
 
-/* Of the flows with one 5-tuple, the one in the packet's network. The two directions may have tags of their own (or only one
- * of them a tag), so a direction that hasn't been seen yet takes one that comes. What ICMP quotes bears no number. */
+/* Of the flows with one 5-tuple, the one in the packet's network. The two directions may have
+ * tags of their own (or only one of them a tag), so a direction that hasn't been seen yet takes
+ * one that comes. What ICMP quotes bears no number. */
 static ft_flow *
 in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
 {
@@ -81,7 +85,8 @@ in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
         const ft_heading heading = ft_flow_heading(flow, pinfo);
         if (heading == FT_ASTRAY || flow->network[heading] == network)
             return flow;
-        if (flow->network[heading] == FT_NETWORK_UNKNOWN && is_likelier(flow, open, heading, network))
+        if (flow->network[heading] == FT_NETWORK_UNKNOWN &&
+            is_likelier(flow, open, heading, network))
             open = flow;
     }
     if (open && may_adopt)
@@ -109,19 +114,19 @@ ft_flow_find(const packet_info *pinfo)
     return flow && flow->claimed_from <= ft_frame_id(pinfo) ? flow : NULL;
 }
 
-/* From this frame on, UDP (or TCP) asks the front door first for this exact 5-tuple. A frame number above zero outranks
- * what stock STUN, RTP or QUIC set on the same conversation. */
+/* From this frame on, UDP (or TCP) asks the front door first for this exact 5-tuple. A frame
+ * number above zero outranks what stock STUN, RTP or QUIC set on the same conversation. */
 static void
 set_conversation_dissector(packet_info *pinfo, uint32_t from)
 {
     const bool is_tcp = pinfo->ptype == PT_TCP;
     const conversation_type type = is_tcp ? CONVERSATION_TCP : CONVERSATION_UDP;
-    conversation_t *conversation =
-        find_conversation(pinfo->num, &pinfo->src, &pinfo->dst, type, pinfo->srcport, pinfo->destport, 0);
+    conversation_t *conversation = find_conversation(pinfo->num, &pinfo->src, &pinfo->dst, type,
+                                                     pinfo->srcport, pinfo->destport, 0);
 
     if (!conversation || (conversation->options & (NO_ADDR2 | NO_PORT2)))
-        conversation =
-            conversation_new(pinfo->num, &pinfo->src, &pinfo->dst, type, pinfo->srcport, pinfo->destport, 0);
+        conversation = conversation_new(pinfo->num, &pinfo->src, &pinfo->dst, type, pinfo->srcport,
+                                        pinfo->destport, 0);
     conversation_set_dissector_from_frame_number(conversation, from, is_tcp ? tcp_door : udp_door);
 }
 
@@ -224,11 +229,13 @@ ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
     return flow->server && is_destination(pinfo, flow->server);
 }
 
-/* Legs of all channels stand in one array in frame order; there are few, and the newest is wanted most. */
+/* Legs of all channels stand in one array in frame order; there are few, and the newest is
+ * wanted most. */
 void
 ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *from, ft_endpoint *to)
 {
-    const ft_endpoint *peer = packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
+    const ft_endpoint *peer =
+        packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
     const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
 
     *from = ft_source(pinfo);
@@ -291,7 +298,8 @@ ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
 {
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (leg->channel == 0 && leg->first_frame <= ft_frame_id(pinfo) && ft_endpoint_equal(&leg->peer, peer))
+        if (leg->channel == 0 && leg->first_frame <= ft_frame_id(pinfo) &&
+            ft_endpoint_equal(&leg->peer, peer))
             return leg;
     }
     return ft_learning(pinfo) ? add_leg(pinfo, flow, 0, peer) : NULL;
@@ -366,7 +374,8 @@ state_of(const packet_info *pinfo, const ft_endpoint *endpoint)
         return FT_DEVICE_UNKNOWN;
     if (holds(pinfo, known->call_frame, &known->call_time))
         return FT_DEVICE_IN_CALL;
-    return holds(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT : FT_DEVICE_UNKNOWN;
+    return holds(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT
+                                                                  : FT_DEVICE_UNKNOWN;
 }
 
 ft_device_state

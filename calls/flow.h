@@ -1,10 +1,10 @@
 /* calls/flow.h
- * Flows: the UDP 5-tuples that FaceTime owns, on what evidence and from which frame on. Legs: the ways content
- * takes inside a flow: the direct one, one for each TURN channel, one for each peer of Send and Data indications.
- * Devices: endpoints known as FaceTime's.
+ * Flows: the UDP 5-tuples that FaceTime owns, on what evidence and from which frame on. Legs:
+ * the ways content takes inside a flow: the direct one, one for each TURN channel, one for each
+ * peer of Send and Data indications. Devices: endpoints known as FaceTime's.
  *
- * Everything is made on the first pass and looked up "as of" a frame number, so a second pass sees at frame N what
- * the first pass saw there.
+ * Everything is made on the first pass and looked up "as of" a frame number, so a second pass
+ * sees at frame N what the first pass saw there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,15 +34,18 @@ typedef struct ft_leg {
     ft_channel_state state;         /* of a channel; for the first pass alone */
     uint32_t        release_frame;  /* of the request that asks to release it, 0 before */
     nstime_t        release_time;
-    bool            renewed;        /* a new connection to the relay began since its last RTP packet */
+    /* a new connection to the relay began since its last RTP packet */
+    bool            renewed;
     bool            ready;          /* relay_ready was told */
     nstime_t        media_time;     /* of its last RTP packet */
-    uint16_t        channel;        /* 0 for the direct way, and for a peer reached by indications */
+    /* 0 for the direct way, and for a peer reached by indications */
+    uint16_t        channel;
     ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
     uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
     uint64_t        told;           /* events by id, that a row tells once a way */
-    uint32_t        media_config;   /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
+    /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
+    uint32_t        media_config;
 } ft_leg;
 
 typedef struct ft_flow {
@@ -56,14 +59,19 @@ typedef struct ft_flow {
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
-    struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2]; /* by direction (calls/resolve.c) */
+    /* by direction (calls/resolve.c) */
+    struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2];
     uint32_t      network[2];       /* of each heading (calls/network.h) */
-    struct ft_flow *elsewhere;      /* the same 5-tuple in another network: other devices, with the same private addresses */
-    struct ft_flow *twin;           /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
+    /* the same 5-tuple in another network: other devices, with the same private addresses */
+    struct ft_flow *elsewhere;
+    /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
+    struct ft_flow *twin;
     uint32_t      last_datagram;    /* id of its latest frame */
     uint16_t      last_ip_id;       /* of that; 0 where it has none */
-    bool          two_clocks;       /* whole datagrams came again long after: two captures in one file */
-    bool          ids_differ;       /* its senders number their packets: the same number and bytes are the same packet */
+    /* whole datagrams came again long after: two captures in one file */
+    bool          two_clocks;
+    /* its senders number their packets: the same number and bytes are the same packet */
+    bool          ids_differ;
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
@@ -75,13 +83,16 @@ ft_heading ft_flow_heading(const ft_flow *flow, const packet_info *pinfo);
 /* The flow of the packet's 5-tuple as known before this frame; NULL if it has no claim yet. */
 ft_flow *ft_flow_find(const packet_info *pinfo);
 
-/* Claims the 5-tuple for the front door (first pass; later passes find what it made), UDP's or TCP's as pinfo->ptype
- * says. shape: of the packet in hand. from_here: UDP itself gave us the packet, so the claim holds from this frame on;
- * where another dissector had it, from the next: anything else differs between passes. Returns NULL where FT_MAX_FLOWS
- * is reached: the packet is decoded, and forgotten. */
-ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool from_here);
+/* Claims the 5-tuple for the front door (first pass; later passes find what it made), UDP's or
+ * TCP's as pinfo->ptype says. shape: of the packet in hand. from_here: UDP itself gave us the
+ * packet, so the claim holds from this frame on; where another dissector had it, from the next:
+ * anything else differs between passes. Returns NULL where FT_MAX_FLOWS is reached: the packet
+ * is decoded, and forgotten. */
+ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation,
+                       bool from_here);
 
-/* The network that an end of the flow sends in; FT_NETWORK_UNKNOWN while it hasn't, and the other direction doesn't tell. */
+/* The network that an end of the flow sends in; FT_NETWORK_UNKNOWN while it hasn't, and the
+ * other direction doesn't tell. */
 uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
@@ -90,30 +101,36 @@ void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
 /* The device's end of a relayed flow; NULL while the relay's end isn't known. */
 const ft_endpoint *ft_flow_client(const ft_flow *flow);
 
-/* True when the packet runs from the device to the relay (uplink). False too where the relay isn't known. */
+/* True when the packet runs from the device to the relay (uplink). False too where the relay
+ * isn't known. */
 bool ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo);
 
-/* Between whom the packet in hand runs: the far end behind the relay in place of the relay, where it is known. The addresses
- * live as long as the packet, or the file. */
-void ft_flow_ends(const packet_info *pinfo, const struct ft_packet *packet, ft_endpoint *from, ft_endpoint *to);
+/* Between whom the packet in hand runs: the far end behind the relay in place of the relay,
+ * where it is known. The addresses live as long as the packet, or the file. */
+void ft_flow_ends(const packet_info *pinfo, const struct ft_packet *packet, ft_endpoint *from,
+                  ft_endpoint *to);
 
-/* The leg of a channel as of this frame. On the first pass it is made where there is none (no bind seen: its peer is unknown). */
+/* The leg of a channel as of this frame. On the first pass it is made where there is none (no
+ * bind seen: its peer is unknown). */
 ft_leg *ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel);
 
-/* A new leg for a channel, from this frame on, or from the next where a bind (which has a peer) makes it. First pass.
- * NULL over FT_MAX_LEGS_PER_FLOW. */
+/* A new leg for a channel, from this frame on, or from the next where a bind (which has a peer)
+ * makes it. First pass. NULL over FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *peer);
 
-/* The leg of what Send and Data indications carry to or from a peer, as of this frame: it has no channel, and no set-up.
- * On the first pass it is made where there is none. NULL over FT_MAX_LEGS_PER_FLOW. */
+/* The leg of what Send and Data indications carry to or from a peer, as of this frame: it has no
+ * channel, and no set-up. On the first pass it is made where there is none. NULL over
+ * FT_MAX_LEGS_PER_FLOW. */
 ft_leg *ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer);
 
-/* Who is behind the relay that the packet runs through; NULL elsewhere, AT_NONE where that isn't known. */
+/* Who is behind the relay that the packet runs through; NULL elsewhere, AT_NONE where that isn't
+ * known. */
 const ft_endpoint *ft_peer_of(const ft_packet *packet);
 
-/* Devices, and what they vouch for: one that is in a call (a check, an allocation, a relay's packet) for all that FaceTime
- * sends, one that only tested its NAT for what is FaceTime's by its form. Either vouches for FT_DEVICE_VOUCHES_S after it
- * was last heard of so: tomorrow its port may be a browser's. First pass: a claim is remembered, not a device. */
+/* Devices, and what they vouch for: one that is in a call (a check, an allocation, a relay's
+ * packet) for all that FaceTime sends, one that only tested its NAT for what is FaceTime's by
+ * its form. Either vouches for FT_DEVICE_VOUCHES_S after it was last heard of so: tomorrow its
+ * port may be a browser's. First pass: a claim is remembered, not a device. */
 #define FT_DEVICE_VOUCHES_S 300
 typedef enum { FT_DEVICE_UNKNOWN, FT_DEVICE_TESTED_NAT, FT_DEVICE_IN_CALL } ft_device_state;
 

@@ -142,7 +142,8 @@ ft_frame_id(const packet_info *pinfo)
     return pinfo->num + (before ? before->dropped : 0);
 }
 
-/* An id whose number went on to a later packet is a dropped one's: the next entry's packets begin above it. */
+/* An id whose number went on to a later packet is a dropped one's: the next entry's packets
+ * begin above it. */
 uint32_t
 ft_frame_number(uint32_t id)
 {
@@ -151,8 +152,10 @@ ft_frame_number(uint32_t id)
 
     const drop *before = drop_before(id, true);
     const uint32_t number = id - (before ? before->dropped : 0);
-    const unsigned next = before ? (unsigned)(before - (const drop *)wmem_array_get_raw(drops)) + 1 : 0;
-    const drop *after = next < wmem_array_get_count(drops) ? (const drop *)wmem_array_index(drops, next) : NULL;
+    const unsigned next =
+        before ? (unsigned)(before - (const drop *)wmem_array_get_raw(drops)) + 1 : 0;
+    const drop *after =
+        next < wmem_array_get_count(drops) ? (const drop *)wmem_array_index(drops, next) : NULL;
     return after && number >= after->number ? 0 : number;
 }
 
@@ -187,7 +190,8 @@ ft_frame_shown_packet(packet_info *pinfo)
 unsigned
 ft_frame_next_part(packet_info *pinfo)
 {
-    const unsigned part = GPOINTER_TO_UINT(p_get_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY));
+    const unsigned part =
+        GPOINTER_TO_UINT(p_get_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY));
 
     p_set_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY, GUINT_TO_POINTER(part + 1));
     return part;

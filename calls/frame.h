@@ -1,10 +1,12 @@
 /* calls/frame.h
- * Frames: a number of our own for each, and what is remembered of the few that have something to tell.
+ * Frames: a number of our own for each, and what is remembered of the few that have something to
+ * tell.
  *
- * Wireshark's frame numbers repeat while a read filter (-R) drops packets: the next packet bears the number again.
- * An id here is the number plus the packets dropped so far, so ids never repeat and stand in the order of the file;
- * without a read filter they are the numbers. All memory ("as of", links) is kept by id, and only what a user sees
- * is a number. A dropped packet is known by the next one that bears its number.
+ * Wireshark's frame numbers repeat while a read filter (-R) drops packets: the next packet bears
+ * the number again. An id here is the number plus the packets dropped so far, so ids never
+ * repeat and stand in the order of the file; without a read filter they are the numbers. All
+ * memory ("as of", links) is kept by id, and only what a user sees is a number. A dropped packet
+ * is known by the next one that bears its number.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,13 +24,16 @@ typedef struct ft_frame {
     uint32_t         id;
     struct ft_event *events;        /* in the order of recording; NULL if none */
     struct ft_call  *call;          /* of a packet that isn't in its leg's call; else NULL */
-    struct ft_call  *prepared;      /* the call that a packet of Apple's servers went before, or NULL */
+    /* the call that a packet of Apple's servers went before, or NULL */
+    struct ft_call  *prepared;
     uint32_t         prepared_from; /* id of the frame that told it */
     uint32_t         seen_before;   /* id of the frame that was this datagram's first copy, or 0 */
     bool             is_copy;       /* nothing was learnt from it */
-    bool             at_other_end;  /* media, as the call's other end sees it: nothing was learnt from it either */
+    /* media, as the call's other end sees it: nothing was learnt from it either */
+    bool             at_other_end;
     struct ft_flow  *flow;          /* of a copy: the 5-tuple that is learnt from */
-    uint32_t         lost_before;   /* RTP packets of its stream missing before this one, as known here */
+    /* RTP packets of its stream missing before this one, as known here */
+    uint32_t         lost_before;
 } ft_frame;
 
 /* Must see each frame once at least, on the first pass, so that dropped ones are known. Cheap. */
@@ -41,7 +46,8 @@ uint32_t ft_frame_id(const packet_info *pinfo);
 uint32_t ft_frame_number(uint32_t id);
 
 /* The link to a frame as a generated item; none where it is 0 or was dropped. */
-proto_item *ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, int length, uint32_t id);
+proto_item *ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, int length,
+                          uint32_t id);
 
 /* Seconds from the capture's first frame to a time of ft_now(); before it, negative. */
 double ft_since_start(const nstime_t *time);
@@ -55,12 +61,13 @@ ft_frame *ft_frame_get(packet_info *pinfo);
 /* The same, made where there is none (first pass only: NULL else). */
 ft_frame *ft_frame_make(packet_info *pinfo);
 
-/* The record of a packet that is shown, for who asks after its dissection: as long as pinfo is the packet's. NULL where
- * none was set. */
+/* The record of a packet that is shown, for who asks after its dissection: as long as pinfo is
+ * the packet's. NULL where none was set. */
 void ft_frame_show_packet(packet_info *pinfo, struct ft_packet *packet);
 const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
 
-/* How many datagrams of the frame were counted before this one: a TCP segment, a tunnel or an ICMP error holds several. */
+/* How many datagrams of the frame were counted before this one: a TCP segment, a tunnel or an
+ * ICMP error holds several. */
 unsigned ft_frame_next_part(packet_info *pinfo);
 
 /* Once, when the front door is registered; proto: whose per-frame data it is. */

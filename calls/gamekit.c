@@ -1,6 +1,7 @@
 /* calls/gamekit.c
- * That a session is a game or a file transfer and no call, from its messages: what ICE alone made a call is listed no
- * more; one in which calls' own messages were seen stays (docs/protocol.md, 22.7).
+ * That a session is a game or a file transfer and no call, from its messages: what ICE alone
+ * made a call is listed no more; one in which calls' own messages were seen stays
+ * (docs/protocol.md, 22.7).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

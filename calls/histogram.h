@@ -1,6 +1,7 @@
 /* calls/histogram.h
- * How values are spread, in bounded memory: each of the first 128 has a bin of its own, above there are 64 bins an octave, so
- * what is read back is off by less than 0.4 %. Pure C, no Wireshark in it; tests: test_clock.c.
+ * How values are spread, in bounded memory: each of the first 128 has a bin of its own, above
+ * there are 64 bins an octave, so what is read back is off by less than 0.4 %. Pure C, no
+ * Wireshark in it; tests: test_clock.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FT_HISTOGRAM_OCTAVES 15                     /* above the exact part; values from 2^22 on fall into the last bin */
+/* above the exact part; values from 2^22 on fall into the last bin */
+#define FT_HISTOGRAM_OCTAVES 15
 #define FT_HISTOGRAM_FEWEST  8
 #define FT_HISTOGRAM_BINS    (128 + 64 * FT_HISTOGRAM_OCTAVES)
 
@@ -78,9 +80,10 @@ ft_histogram_add(ft_histogram *histogram, uint32_t value, ft_grow grow)
     histogram->total++;
     if (place == histogram->used || histogram->entries[place].bin != bin) {
         if (histogram->used == histogram->room) {
-            histogram->room = (uint16_t)(histogram->room ? 2 * histogram->room : FT_HISTOGRAM_FEWEST);
-            histogram->entries =
-                (ft_histogram_entry *)grow(histogram->entries, histogram->room * sizeof *histogram->entries);
+            histogram->room =
+                (uint16_t)(histogram->room ? 2 * histogram->room : FT_HISTOGRAM_FEWEST);
+            histogram->entries = (ft_histogram_entry *)grow(
+                histogram->entries, histogram->room * sizeof *histogram->entries);
         }
         entry = &histogram->entries[place];
         memmove(entry + 1, entry, (histogram->used - place) * sizeof *entry);
@@ -105,7 +108,8 @@ ft_histogram_copy(const ft_histogram *histogram, ft_grow grow)
     return copy;
 }
 
-/* The value that this share (0 to 1) of all values is not above; 0 of none. The median of an even number is the lower. */
+/* The value that this share (0 to 1) of all values is not above; 0 of none. The median of an
+ * even number is the lower. */
 static inline uint32_t
 ft_histogram_at(const ft_histogram *histogram, double share)
 {

@@ -72,7 +72,8 @@ by_address(const ft_trial *trial)
 
     if (trial->starts && trial->elsewhere)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (equal && trial->only && (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))
+    if (equal && trial->only &&
+        (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))
         return (ft_judgement){ FT_SAME, FT_WEAK };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }

@@ -1,9 +1,11 @@
 /* calls/judge.h
- * Which call is it? The one place that decides, and its table. Pure: no Wireshark, no memory, no clock.
+ * Which call is it? The one place that decides, and its table. Pure: no Wireshark, no memory, no
+ * clock.
  *
- * A packet brings clues (its Call-ID, a tie-breaker, a key ...). For each call that may be meant, calls/resolve.c fills
- * in a trial: which clues are the call's own, which contradict it, and how the call stands. The judge says whether the
- * packet is of that call, of another one, or that nothing tells, and how strong the reason is.
+ * A packet brings clues (its Call-ID, a tie-breaker, a key ...). For each call that may be
+ * meant, calls/resolve.c fills in a trial: which clues are the call's own, which contradict it,
+ * and how the call stands. The judge says whether the packet is of that call, of another one, or
+ * that nothing tells, and how strong the reason is.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,24 +21,25 @@ typedef enum { FT_NOTHING, FT_WEAK, FT_LEG, FT_STRONG, FT_DECIDES } ft_strength;
 #define FT_FOREVER UINT32_MAX
 
 /* One row a clue, in order of rank among equals:
- * X(enumerator, strength, whether another value is another call, seconds that a value holds, what it is) */
+ * X(enumerator, strength, whether another value is another call, seconds that a value holds,
+ * what it is) */
 #define FT_CLUES(X) \
-    X(FT_CLUE_REQUEST,        FT_DECIDES, false, FT_FOREVER, "the request that this answers or repeats") \
-    X(FT_CLUE_CALL_ID,        FT_DECIDES, true,  FT_FOREVER, "Call-ID of the SIP dialog") \
-    X(FT_CLUE_TIE_BREAKER,    FT_DECIDES, true,  FT_FOREVER, "tie-breaker of an ICE agent") \
-    X(FT_CLUE_LINK_MESSAGE,   FT_DECIDES, false, FT_FOREVER, "HMAC of a link message") \
-    X(FT_CLUE_KEY,            FT_DECIDES, true,  FT_FOREVER, "key id of a media sender") \
-    X(FT_CLUE_RESERVATION,    FT_STRONG,  true,  FT_FOREVER, "reservation token of an allocation") \
-    X(FT_CLUE_RELAYED,        FT_STRONG,  false, 600,        "relayed address of an allocation without a token") \
-    X(FT_CLUE_CANDIDATE_CALL, FT_STRONG,  false, FT_FOREVER, "call id in a candidate list") \
-    X(FT_CLUE_CANDIDATE,      FT_STRONG,  false, FT_FOREVER, "candidate id in a USERNAME") \
-    X(FT_CLUE_LINK_ID,        FT_STRONG,  false, FT_FOREVER, "link id in a check") \
-    X(FT_CLUE_PARTICIPANT,    FT_STRONG,  false, FT_FOREVER, "participant in a relay header") \
-    X(FT_CLUE_SSRC,           FT_STRONG,  false, 30,         "SSRC whose sequence goes on, or that SDP announced") \
-    X(FT_CLUE_OFFER,          FT_WEAK,    false, 120,        "address that the call's signalling offered") \
-    X(FT_CLUE_DEVICE,         FT_WEAK,    false, 120,        "address and port of a device") \
-    X(FT_CLUE_PEER,           FT_WEAK,    false, 120,        "public address and port of a far end") \
-    X(FT_CLUE_HOST,           FT_WEAK,    false, 120,        "address of a device, whatever the port")
+    X(FT_CLUE_REQUEST, FT_DECIDES, false, FT_FOREVER, "the request that this answers or repeats") \
+    X(FT_CLUE_CALL_ID, FT_DECIDES, true, FT_FOREVER, "Call-ID of the SIP dialog") \
+    X(FT_CLUE_TIE_BREAKER, FT_DECIDES, true, FT_FOREVER, "tie-breaker of an ICE agent") \
+    X(FT_CLUE_LINK_MESSAGE, FT_DECIDES, false, FT_FOREVER, "HMAC of a link message") \
+    X(FT_CLUE_KEY, FT_DECIDES, true, FT_FOREVER, "key id of a media sender") \
+    X(FT_CLUE_RESERVATION, FT_STRONG, true, FT_FOREVER, "reservation token of an allocation") \
+    X(FT_CLUE_RELAYED, FT_STRONG, false, 600, "relayed address of an allocation without a token") \
+    X(FT_CLUE_CANDIDATE_CALL, FT_STRONG, false, FT_FOREVER, "call id in a candidate list") \
+    X(FT_CLUE_CANDIDATE, FT_STRONG, false, FT_FOREVER, "candidate id in a USERNAME") \
+    X(FT_CLUE_LINK_ID, FT_STRONG, false, FT_FOREVER, "link id in a check") \
+    X(FT_CLUE_PARTICIPANT, FT_STRONG, false, FT_FOREVER, "participant in a relay header") \
+    X(FT_CLUE_SSRC, FT_STRONG, false, 30, "SSRC whose sequence goes on, or that SDP announced") \
+    X(FT_CLUE_OFFER, FT_WEAK, false, 120, "address that the call's signalling offered") \
+    X(FT_CLUE_DEVICE, FT_WEAK, false, 120, "address and port of a device") \
+    X(FT_CLUE_PEER, FT_WEAK, false, 120, "public address and port of a far end") \
+    X(FT_CLUE_HOST, FT_WEAK, false, 120, "address of a device, whatever the port")
 
 #define FT_CLUE_ENUM(id, strength, excludes, life, what) id,
 typedef enum { FT_CLUES(FT_CLUE_ENUM) FT_CLUE_COUNT } ft_clue;
@@ -54,7 +57,8 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
 
 /* A call without a packet for so long is over for whatever starts afresh. */
 #define FT_QUIET_END_S 120
-/* What can begin a call joins one by addresses alone only where the other side was heard so lately. */
+/* What can begin a call joins one by addresses alone only where the other side was heard so
+ * lately. */
 #define FT_ALIVE_S 10
 
 /* What comes so lately after a call's end, without a clue, is its tail. */
@@ -63,7 +67,8 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
 /* How one call stands towards the packet in hand. */
 typedef struct {
     uint32_t equal;     /* FT_CLUE_BIT() of each clue that is the call's own */
-    uint32_t different; /* of each whose value in this call is another, where there can be one only */
+    /* of each whose value in this call is another, where there can be one only */
+    uint32_t different;
     bool on_leg;        /* the packet's way was this call's until now */
     bool starts;        /* the packet is of the kind that a call begins with */
     bool elsewhere;     /* it goes to another far end than the one that the call has */

@@ -59,7 +59,9 @@ add(const packet_info *pinfo, ft_call *call, const call_key *fresh)
 void
 ft_key_call_id(packet_info *pinfo, ft_call *call, const char *call_id)
 {
-    const call_key fresh = { .call_id = call_id, .from_frame = ft_frame_id(pinfo), .kind = FT_KEY_CALL_ID };
+    const call_key fresh = { .call_id = call_id,
+                             .from_frame = ft_frame_id(pinfo),
+                             .kind = FT_KEY_CALL_ID };
 
     if (ft_learning(pinfo))
         add(pinfo, call, &fresh);
@@ -91,7 +93,8 @@ void
 ft_key_tie_breakers(packet_info *pinfo, ft_call *call)
 {
     if (call->tie_breaker_count == FT_MAX_AGENTS)
-        add_pair(pinfo, call, FT_KEY_TIE_BREAKERS, call->tie_breakers[0].value, call->tie_breakers[1].value);
+        add_pair(pinfo, call, FT_KEY_TIE_BREAKERS, call->tie_breakers[0].value,
+                 call->tie_breakers[1].value);
 }
 
 void
@@ -126,9 +129,10 @@ text_of(call_key *key)
 {
     if (!key->text) {
         const uint8_t *data = key->call_id ? (const uint8_t *)key->call_id : key->bytes;
-        char *hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256, data,
-                                                 key->call_id ? strlen(key->call_id) : sizeof key->bytes);
-        key->text = wmem_strdup_printf(wmem_file_scope(), "%s:%.*s", key_names[key->kind], HASH_DIGITS, hash);
+        char *hash = g_compute_checksum_for_data(
+            G_CHECKSUM_SHA256, data, key->call_id ? strlen(key->call_id) : sizeof key->bytes);
+        key->text = wmem_strdup_printf(wmem_file_scope(), "%s:%.*s", key_names[key->kind],
+                                       HASH_DIGITS, hash);
         g_free(hash);
     }
     return key->text;
@@ -137,7 +141,8 @@ text_of(call_key *key)
 static int
 compare(call_key *one, call_key *other)
 {
-    return one->kind != other->kind ? (int)one->kind - (int)other->kind : strcmp(text_of(one), text_of(other));
+    return one->kind != other->kind ? (int)one->kind - (int)other->kind
+                                    : strcmp(text_of(one), text_of(other));
 }
 
 /* They stand in the order of frames. */

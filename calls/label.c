@@ -61,17 +61,20 @@ first_media_label(packet_info *pinfo, const char *text)
                               after(from, " from the device") ? "out" : "in");
 }
 
-/* What an event says better than its packet does: "First audio out", "Check, nominated"; else NULL. */
+/* What an event says better than its packet does: "First audio out", "Check, nominated"; else
+ * NULL. */
 static const char *
 label_of_event(packet_info *pinfo, const ft_event *event, const char *label, bool of_media)
 {
     if (event->id == FT_EVENT_NOMINATED)
         return wmem_strdup_printf(pinfo->pool, "%s, nominated", label);
     if (event->id == FT_EVENT_MEDIA_GAP)
-        return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label, nstime_to_sec(&event->length));
+        return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label,
+                                  nstime_to_sec(&event->length));
     if (!of_media)
         return NULL;
-    return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text) : event_labels[event->id];
+    return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text)
+                                             : event_labels[event->id];
 }
 
 /* What happens once before what a flood repeats. */
@@ -80,7 +83,8 @@ ft_label_by_events(packet_info *pinfo, const ft_packet *packet, const char *labe
 {
     const char *counted = NULL;
 
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event;
+         event = ft_event_next(event)) {
         const char *better = label_of_event(pinfo, event, label, of_media);
         if (better && ft_event_often(event->id) != FT_COUNTED)
             return better;

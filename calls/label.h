@@ -1,5 +1,6 @@
 /* calls/label.h
- * What stands over a packet's arrow in a flow graph, in words: "Allocate", "Check, nominated", "First audio out".
+ * What stands over a packet's arrow in a flow graph, in words: "Allocate", "Check, nominated",
+ * "First audio out".
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,8 +12,9 @@
 /* Of a STUN or TURN message: "Check answered"; NULL where it has no name here. */
 const char *ft_label_of_stun(unsigned method, unsigned message_class);
 
-/* The label of the packet's message, or what its events say better. Media's own label gives way to more of them. Lives as
- * long as pinfo->pool, or label. */
-const char *ft_label_by_events(packet_info *pinfo, const ft_packet *packet, const char *label, bool of_media);
+/* The label of the packet's message, or what its events say better. Media's own label gives way
+ * to more of them. Lives as long as pinfo->pool, or label. */
+const char *ft_label_by_events(packet_info *pinfo, const ft_packet *packet, const char *label,
+                               bool of_media);
 
 #endif

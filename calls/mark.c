@@ -1,9 +1,12 @@
 /* calls/mark.c
- * What a frame shows of its call's quality, and whether frame times may be believed where it was captured.
+ * What a frame shows of its call's quality, and whether frame times may be believed where it was
+ * captured.
  *
- *    address of a device -> its capture clock (calls/clock.h): what calls/quality.c taught it so far
+ *    address of a device -> its capture clock (calls/clock.h): what calls/quality.c taught it so
+ *                           far
  *    a packet's two ends -> good where one of them has a clock, and no clock of theirs is bad
- *    the frame           -> what was so when it was first read: a clock's later verdict changes no earlier frame
+ *    the frame  -> what was so when it was first read: a clock's later verdict changes no earlier
+ *               frame
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,14 +43,16 @@ void
 ft_mark_init(void)
 {
     proto = proto_get_id_by_filter_name("facetime");
-    clocks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
+    clocks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash,
+                                    address_key_equal);
     register_init_routine(reset);
 }
 
 const ft_mark *
 ft_mark_get(const packet_info *pinfo)
 {
-    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto, MARK_KEY);
+    return (const ft_mark *)p_get_proto_data(wmem_file_scope(), (packet_info *)pinfo, proto,
+                                             MARK_KEY);
 }
 
 static ft_mark *

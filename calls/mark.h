@@ -1,6 +1,7 @@
 /* calls/mark.h
- * What a packet by itself shows of its call's quality: round trip, freeze, a picture that lacks packets; kept with the
- * frame, so that each pass shows what the first one knew. And the capture clocks that decide which times are believed.
+ * What a packet by itself shows of its call's quality: round trip, freeze, a picture that lacks
+ * packets; kept with the frame, so that each pass shows what the first one knew. And the capture
+ * clocks that decide which times are believed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,8 +18,8 @@ typedef struct {
     bool    clock_is_good;      /* the capture clock could be believed, as judged up to here */
 } ft_mark;
 
-/* A round trip measured by the capture clock: of a check (its answer is in hand), of RTCP. Kept with the frame where the
- * clock can be believed so far. First pass. */
+/* A round trip measured by the capture clock: of a check (its answer is in hand), of RTCP. Kept
+ * with the frame where the clock can be believed so far. First pass. */
 void ft_mark_rtt(packet_info *pinfo, int64_t microseconds);
 
 /* A round trip that the packet's own stamps tell: no capture clock is asked. First pass. */
@@ -31,12 +32,13 @@ void ft_mark_incomplete(packet_info *pinfo);
 /* What the frame in hand shows, or NULL. */
 const ft_mark *ft_mark_get(const packet_info *pinfo);
 
-/* Whether frame times may be compared at this packet, by the media up to here: judged on the first pass, once the packet's
- * addresses are known; then asked for on every pass. */
+/* Whether frame times may be compared at this packet, by the media up to here: judged on the
+ * first pass, once the packet's addresses are known; then asked for on every pass. */
 void ft_mark_judge_clock(packet_info *pinfo);
 bool ft_mark_clock_is_good(const packet_info *pinfo);
 
-/* The capture clock of the device at this address; make: a new one where there is none. NULL over FT_MAX_DEVICES. */
+/* The capture clock of the device at this address; make: a new one where there is none. NULL
+ * over FT_MAX_DEVICES. */
 ft_clock *ft_clock_at(packet_info *pinfo, const address *device, bool make);
 
 /* Once, when the front door is registered. */

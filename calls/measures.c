@@ -1,6 +1,6 @@
 /* calls/measures.c
- * One value more in a histogram, while there is room for histograms. The median, percentiles and their like come out of
- * the bins (calls/histogram.h), so no single value is kept.
+ * One value more in a histogram, while there is room for histograms. The median, percentiles and
+ * their like come out of the bins (calls/histogram.h), so no single value is kept.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

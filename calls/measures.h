@@ -1,5 +1,6 @@
 /* calls/measures.h
- * How good a stream was: the types, and what their values count in. docs/quality.md defines each value.
+ * How good a stream was: the types, and what their values count in. docs/quality.md defines each
+ * value.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +28,8 @@ typedef struct {
     uint16_t  packets_in_frame, frame_sequence;
     bool      has_stamps;       /* audio of one-to-one calls: 1/1024 s */
     uint16_t  sent_stamp, echoed_stamp;
-    uint16_t  received;         /* with the stamps: audio packets that the sender has received, modulo 4096 */
+    /* with the stamps: audio packets that the sender has received, modulo 4096 */
+    uint16_t  received;
     uint8_t   burst_loss;
     uint16_t  queuing_delay;    /* as reported, unit not known */
     bool      has_bandwidth;
@@ -44,7 +46,8 @@ typedef struct {
     uint32_t on_path[2];        /* packets: relay, direct */
 } ft_second;
 
-#define FT_OPEN_PICTURES 32     /* newest pictures that late packets may still complete: a relay sends again what was lost */
+/* newest pictures that late packets may still complete: a relay sends again what was lost */
+#define FT_OPEN_PICTURES 32
 #define FT_SECOND_RTTS   64     /* round trips of the second in hand that its median is taken of */
 #define FT_STREAM_DSCPS  8      /* different DSCP values of a stream that are kept */
 
@@ -59,7 +62,8 @@ typedef struct {
 
 typedef struct {
     uint32_t frame;             /* of the first packet after it */
-    int64_t  at;                /* media time of that packet, microseconds since the stream's first */
+    /* media time of that packet, microseconds since the stream's first */
+    int64_t  at;
     int64_t  length;
 } ft_pause;
 
@@ -98,16 +102,19 @@ typedef struct ft_quality {
     double       jitter, jitter_sum, jitter_most;
     uint32_t     jitters;
     /* pictures */
-    ft_picture  *open;              /* FT_OPEN_PICTURES of them, in order of timestamps; NULL before the first */
+    /* FT_OPEN_PICTURES of them, in order of timestamps; NULL before the first */
+    ft_picture  *open;
     unsigned     open_count;
     uint32_t     pictures;          /* begun */
     uint32_t     with_info, complete; /* of those that are no more open */
     uint32_t     sequence_base, sequence_highest, sequence_seen, sequence_missing;
-    bool         has_shown;         /* shown: media time of the newest picture that could be shown, of those settled */
+    /* shown: media time of the newest picture that could be shown, of those settled */
+    bool         has_shown;
     int64_t      shown;
     int64_t      first_picture, last_picture;
     ft_histogram *intervals;        /* 0.1 ms; between pictures that could be shown */
-    ft_pause    *pauses;            /* that may be freezes: final judgement is by the final median */
+    /* that may be freezes: final judgement is by the final median */
+    ft_pause    *pauses;
     uint32_t     pause_count, pause_room;
     /* round trips that the sender of this stream sees */
     ft_histogram *stamps;           /* 1/1024 s */
@@ -127,8 +134,8 @@ typedef struct ft_quality {
     uint32_t     rtt_second;        /* row that these belong to */
 } ft_quality;
 
-/* Adds to a histogram, which is made with its first value; over FT_MAX_HISTOGRAMS none is. pinfo: NULL for a copy that is
- * only looked at, whose histograms are there. */
+/* Adds to a histogram, which is made with its first value; over FT_MAX_HISTOGRAMS none is.
+ * pinfo: NULL for a copy that is only looked at, whose histograms are there. */
 void ft_measure(packet_info *pinfo, ft_histogram **histogram, uint32_t value);
 
 /* Once, when the front door is registered. */

@@ -1,9 +1,12 @@
 /* calls/media.c
- * Who sends what over which way, from RTP: senders (SSRC, direction), their codec, losses, copies, way.
+ * Who sends what over which way, from RTP: senders (SSRC, direction), their codec, losses,
+ * copies, way.
  *
- *    RTP packet -> stream (call, SSRC, direction) -> sequence (calls/sequence.h): next, late, copy, restart
+ *    RTP packet -> stream (call, SSRC, direction) -> sequence (calls/sequence.h): next, late,
+ *                  copy, restart
  *               -> leg: first media, path switch, the same over both
- *               -> payload type: SDP of the call as of the frame, else the table below (grades in docs/protocol.md, 10)
+ *               -> payload type: SDP of the call as of the frame, else the table below (grades in
+ *                  docs/protocol.md, 10)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,13 +18,15 @@
 #include "calls/resolve.h"
 #include "calls/silence.h"
 
-#define WAY_IN_USE_MS   1000    /* a way with media this recently is still in use: alternating ways aren't switches */
+/* a way with media this recently is still in use: alternating ways aren't switches */
+#define WAY_IN_USE_MS   1000
 #define ONE_WAY_MS      5000    /* media for so long, and none from the other side */
 
 ws_bool ft_accept_bare_media = TRUE;
 
-/* Payload types that FaceTime uses without an rtpmap line. Static ones are those of RFC 3551; others' codecs stand in
- * SDP (a=rtpmap in some calls, a=fmtp), or are inferred: from later builds' tables, from clocks and timestamp steps. */
+/* Payload types that FaceTime uses without an rtpmap line. Static ones are those of RFC 3551;
+ * others' codecs stand in SDP (a=rtpmap in some calls, a=fmtp), or are inferred: from later
+ * builds' tables, from clocks and timestamp steps. */
 static const ft_codec known_codecs[] = {
     {   0, "PCMU",      8000, false },
     {   8, "PCMA",      8000, false },
@@ -138,8 +143,9 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
         return;
     if (wmem_array_get_count(packet->call->sdps) >= FT_MAX_SDPS_PER_CALL ||
         codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS) {
-        ft_limit_met(pinfo, codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS ? FT_LIMIT_SDP_CODECS
-                                                                                     : FT_LIMIT_SDPS_PER_CALL);
+        ft_limit_met(pinfo, codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS
+                                ? FT_LIMIT_SDP_CODECS
+                                : FT_LIMIT_SDPS_PER_CALL);
         return;
     }
     codec_total += codecs_in(media, count);
@@ -163,7 +169,8 @@ static const ft_sdp_record *
 sdp_as_of(const ft_call *call, uint32_t frame, unsigned *left)
 {
     while (*left > 0) {
-        const ft_sdp_record *record = *(const ft_sdp_record **)wmem_array_index(call->sdps, --*left);
+        const ft_sdp_record *record =
+            *(const ft_sdp_record **)wmem_array_index(call->sdps, --*left);
         if (record->frame < frame)
             return record;
     }
@@ -174,7 +181,8 @@ static const ft_codec *
 codec_in_sdp(const ft_sdp_record *record, uint8_t payload_type)
 {
     for (unsigned i = 0; i < record->count; i++) {
-        const ft_codec *codec = find_codec(record->media[i].codecs, record->media[i].codec_count, payload_type);
+        const ft_codec *codec =
+            find_codec(record->media[i].codecs, record->media[i].codec_count, payload_type);
         if (codec)
             return codec;
     }
@@ -216,8 +224,8 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type, ft_frame_id(pinfo),
-                         setup_frame);
+    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN,
+                         payload_type, ft_frame_id(pinfo), setup_frame);
 }
 
 uint32_t
@@ -278,11 +286,13 @@ is_device(const ft_call *call, const address *end)
 bool
 ft_call_is_device(const ft_call *call, const address *end)
 {
-    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) || is_device(call, end);
+    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) ||
+           is_device(call, end);
 }
 
-/* Whether the device sends this packet of the direct path. Its first address tells; where neither end has that, the
- * device moved or is seen from outside a NAT: a stream keeps its direction. */
+/* Whether the device sends this packet of the direct path. Its first address tells; where
+ * neither end has that, the device moved or is seen from outside a NAT: a stream keeps its
+ * direction. */
 static bool
 is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
 {
@@ -303,7 +313,8 @@ is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
     const bool known_in = find_stream(call, ssrc, false) != NULL;
     if (known_out != known_in)
         return known_out;
-    if (addresses_equal(&pinfo->src, &call->remote.addr) != addresses_equal(&pinfo->dst, &call->remote.addr))
+    if (addresses_equal(&pinfo->src, &call->remote.addr) !=
+        addresses_equal(&pinfo->dst, &call->remote.addr))
         return addresses_equal(&pinfo->dst, &call->remote.addr);
     return is_device(call, &pinfo->src) || !is_device(call, &pinfo->dst);
 }
@@ -326,8 +337,8 @@ observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
     return (ft_observation){ destination, source, false };
 }
 
-/* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then it is who media is sent
- * to. */
+/* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then
+ * it is who media is sent to. */
 static void
 meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream)
 {
@@ -356,8 +367,10 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
 
     if (stream)
         return stream;
-    if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL || stream_total >= FT_MAX_STREAMS) {
-        ft_limit_met(pinfo, stream_total >= FT_MAX_STREAMS ? FT_LIMIT_STREAMS : FT_LIMIT_STREAMS_PER_CALL);
+    if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL ||
+        stream_total >= FT_MAX_STREAMS) {
+        ft_limit_met(pinfo,
+                     stream_total >= FT_MAX_STREAMS ? FT_LIMIT_STREAMS : FT_LIMIT_STREAMS_PER_CALL);
         return NULL;
     }
     stream_total++;
@@ -382,7 +395,8 @@ is_relayed(const ft_leg *leg)
     return leg && (leg != &leg->flow->direct || leg->flow->server);
 }
 
-/* The number of a way among the stream's; those beyond the last that is told apart share its number. */
+/* The number of a way among the stream's; those beyond the last that is told apart share its
+ * number. */
 static uint8_t
 way_of(ft_stream *stream, ft_leg *leg)
 {
@@ -397,13 +411,15 @@ way_of(ft_stream *stream, ft_leg *leg)
 
 /* A copy that took another way than the packet it repeats; the same way twice tells nothing. */
 static void
-watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8_t way, ft_sequence_mark *mark)
+watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8_t way,
+           ft_sequence_mark *mark)
 {
     if (mark->way == way && !mark->on_several)
         return;
     ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, mark->frame,
                  "RTP sequence number %u was already sent %s in frame %u", sequence,
-                 is_relayed(stream->ways[mark->way]) ? "over the relay" : "directly", ft_frame_number(mark->frame));
+                 is_relayed(stream->ways[mark->way]) ? "over the relay" : "directly",
+                 ft_frame_number(mark->frame));
     *mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, true };
 }
 
@@ -423,7 +439,8 @@ tell_missing(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *to
 static bool
 count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
 {
-    const ft_sequence_packet told = ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
+    const ft_sequence_packet told =
+        ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
     const uint8_t way = way_of(stream, packet->leg);
     const nstime_t now = ft_now(pinfo);
 
@@ -449,8 +466,9 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
 
 #define SIGHTINGS 2048  /* media packets that are remembered of the other end: seconds of it */
 
-/* Both ends of a call in one file: what one device sends, the other one gets, and each stream goes both ways. The device
- * that was seen first is the call's; what the other one sends and gets is seen there again, and teaches nothing. */
+/* Both ends of a call in one file: what one device sends, the other one gets, and each stream
+ * goes both ways. The device that was seen first is the call's; what the other one sends and
+ * gets is seen there again, and teaches nothing. */
 static bool
 is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen)
 {
@@ -460,7 +478,8 @@ is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen
         return addresses_equal(here, &call->other_end.addr);
     if (!view || !view->by || addresses_equal(&view->by->device.addr, here))
         return false;
-    call->other_end = ft_endpoint_keep(addresses_equal(here, &call->local.addr) ? &view->by->device : &seen->device);
+    call->other_end = ft_endpoint_keep(addresses_equal(here, &call->local.addr) ? &view->by->device
+                                                                                : &seen->device);
     return addresses_equal(here, &call->other_end.addr);
 }
 
@@ -478,12 +497,14 @@ remember_sighting(ft_call *call, uint32_t ssrc, uint16_t sequence, uint32_t fram
     *sighting_of(call, ssrc, sequence) = (ft_sighting){ frame, ssrc, sequence };
 }
 
-/* Of a packet at the other end: its frame at the call's device, where that came first and not long ago. */
+/* Of a packet at the other end: its frame at the call's device, where that came first and not
+ * long ago. */
 static void
 note_other_end(packet_info *pinfo, ft_packet *packet, const ft_stream *stream, const ft_rtp *rtp)
 {
     ft_frame *frame = ft_frame_make(pinfo);
-    const ft_sequence_mark *first = stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
+    const ft_sequence_mark *first =
+        stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
 
     if (first)
         frame->seen_before = first->frame;
@@ -498,9 +519,11 @@ note_other_end(packet_info *pinfo, ft_packet *packet, const ft_stream *stream, c
 static void
 find_sighting(packet_info *pinfo, const ft_call *call, const ft_rtp *rtp)
 {
-    const ft_sighting *sighting = call->sightings ? sighting_of(call, rtp->ssrc, rtp->sequence) : NULL;
+    const ft_sighting *sighting =
+        call->sightings ? sighting_of(call, rtp->ssrc, rtp->sequence) : NULL;
 
-    if (sighting && sighting->frame && sighting->ssrc == rtp->ssrc && sighting->sequence == rtp->sequence)
+    if (sighting && sighting->frame && sighting->ssrc == rtp->ssrc &&
+        sighting->sequence == rtp->sequence)
         ft_frame_make(pinfo)->seen_before = sighting->frame;
 }
 
@@ -514,9 +537,11 @@ take_for_sighting(uint16_t sequence, const ft_sequence_mark *mark, void *user)
     remember_sighting(stream->call, stream->ssrc, sequence, mark->frame);
 }
 
-/* A stream that was seen at the other end alone so far: from now on it is what the call's device sees of it. */
+/* A stream that was seen at the other end alone so far: from now on it is what the call's device
+ * sees of it. */
 static void
-begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *rtp, const ft_observation *seen)
+begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *rtp,
+           const ft_observation *seen)
 {
     sighted what = { call, stream->ssrc };
 
@@ -533,15 +558,17 @@ begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *r
     set_first_packet(stream, rtp);
 }
 
-/* Two captures of one way, with clocks apart: what was sent is sent again; where they are far apart, the stream begins
- * anew. */
+/* Two captures of one way, with clocks apart: what was sent is sent again; where they are far
+ * apart, the stream begins anew. */
 static bool
 is_repeat(const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp)
 {
-    const ft_sequence_mark *first = stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
+    const ft_sequence_mark *first =
+        stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
 
     if (!stream || first)
-        return stream && packet->flow && packet->flow->two_clocks && stream->ways[first->way] == packet->leg;
+        return stream && packet->flow && packet->flow->two_clocks &&
+               stream->ways[first->way] == packet->leg;
     if (rtp->sequence == stream->first_sequence && rtp->digest == stream->first_digest)
         stream->is_repeated = true;
     return stream->is_repeated && (int32_t)(rtp->timestamp - stream->timestamp) < 0;
@@ -549,7 +576,8 @@ is_repeat(const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp)
 
 /* True for media as the call's other end sees it. */
 static bool
-watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
+watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
+                const ft_observation *seen)
 {
     ft_stream *view = find_stream(packet->call, rtp->ssrc, !seen->outgoing);
 
@@ -568,10 +596,11 @@ watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const 
 
 /* ---- senders: who they are ---- */
 
-/* The sender that is known by its key, or, while it shows none, by where its packets come from; in a legacy call, which
- * has one sender at each end, by the device's socket too. */
+/* The sender that is known by its key, or, while it shows none, by where its packets come from;
+ * in a legacy call, which has one sender at each end, by the device's socket too. */
 static bool
-is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
+is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp,
+          const ft_observation *seen)
 {
     if (sender->outgoing != seen->outgoing)
         return false;
@@ -614,9 +643,11 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     return sender;
 }
 
-/* Who sends the stream: as before, whatever address or key it has now. NULL over FT_MAX_STREAMS_PER_CALL. */
+/* Who sends the stream: as before, whatever address or key it has now. NULL over
+ * FT_MAX_STREAMS_PER_CALL. */
 static ft_sender *
-sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp, const ft_observation *seen)
+sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp,
+          const ft_observation *seen)
 {
     if (!stream->by) {
         stream->by = find_sender(packet, rtp, seen);
@@ -625,7 +656,8 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
         if (!stream->by)
             return NULL;
     }
-    if (rtp->key && !(stream->by->has_key && memcmp(stream->by->key, rtp->key, FT_KEY_LENGTH) == 0)) {
+    if (rtp->key &&
+        !(stream->by->has_key && memcmp(stream->by->key, rtp->key, FT_KEY_LENGTH) == 0)) {
         stream->by->has_key = true;
         memcpy(stream->by->key, rtp->key, FT_KEY_LENGTH);
     }
@@ -636,26 +668,31 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
 static const char *
 sender_name(packet_info *pinfo, const ft_observation *seen)
 {
-    return seen->sender.addr.type == AT_NONE ? "the peer" : ft_endpoint_str(pinfo->pool, &seen->sender);
+    return seen->sender.addr.type == AT_NONE ? "the peer"
+                                             : ft_endpoint_str(pinfo->pool, &seen->sender);
 }
 
 /* ---- senders: silence ---- */
 
 /* The first packet after a silence. What comes after the call's end ends none. */
 static void
-watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender, const ft_observation *seen)
+watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender,
+             const ft_observation *seen)
 {
     const nstime_t now = ft_now(pinfo);
 
-    if (sender->last_frame && !packet->call->end_frame && ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
-        ft_silence_tell(pinfo, sender, wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
+    if (sender->last_frame && !packet->call->end_frame &&
+        ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
+        ft_silence_tell(
+            pinfo, sender,
+            wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
     keep_latest(&sender->last_time, &now);
     keep_latest(&packet->call->device_time, &now);
     sender->last_frame = ft_frame_id(pinfo);
 }
 
-/* The first packet of one side that shows the other side silent: where it is told, if the silence lasts to the
- * capture's end. */
+/* The first packet of one side that shows the other side silent: where it is told, if the
+ * silence lasts to the capture's end. */
 static void
 watch_other_side(packet_info *pinfo, ft_call *call, bool other)
 {
@@ -694,12 +731,14 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
     return is_relayed(leg) ? "the relay" : "the direct path";
 }
 
-/* A modern device has a socket for each way: another port is another socket there, another address is another network. */
+/* A modern device has a socket for each way: another port is another socket there, another
+ * address is another network. */
 static bool
 has_moved(const ft_sender *sender, const ft_packet *packet, const ft_observation *seen)
 {
     return !addresses_equal(&sender->device.addr, &seen->device.addr) ||
-           (sender->device.port != seen->device.port && is_relayed(sender->leg) == is_relayed(packet->leg));
+           (sender->device.port != seen->device.port &&
+            is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
 /* Its length: from the last media on the way before. */
@@ -707,31 +746,34 @@ static void
 tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation *seen)
 {
     const nstime_t now = ft_now(pinfo);
-    ft_event *event = ft_event_add(pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
-                                   ft_endpoint_str(pinfo->pool, &seen->device),
-                                   ft_endpoint_str(pinfo->pool, &sender->device));
+    ft_event *event = ft_event_add(
+        pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
+        ft_endpoint_str(pinfo->pool, &seen->device), ft_endpoint_str(pinfo->pool, &sender->device));
 
     if (event)
         nstime_delta(&event->length, &now, &sender->leg_time);
 }
 
 static void
-tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet, const ft_stream *stream,
-            const ft_observation *seen)
+tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet,
+            const ft_stream *stream, const ft_observation *seen)
 {
     const char *from = way_name(pinfo->pool, sender->leg), *to = way_name(pinfo->pool, packet->leg);
     const ft_endpoint destination = ft_destination(pinfo);
 
     if (strcmp(from, to) == 0) /* of several */
-        to = wmem_strdup_printf(pinfo->pool, "another, to %s", ft_endpoint_str(pinfo->pool, &destination));
-    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame, "Media of %s moves from %s to %s%s",
-                 sender_name(pinfo, seen), from, to,
+        to = wmem_strdup_printf(pinfo->pool, "another, to %s",
+                                ft_endpoint_str(pinfo->pool, &destination));
+    ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame,
+                 "Media of %s moves from %s to %s%s", sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
-    if (sender->outgoing && (stream->way_count > 1 || sender->has_key) && has_moved(sender, packet, seen))
+    if (sender->outgoing && (stream->way_count > 1 || sender->has_key) &&
+        has_moved(sender, packet, seen))
         tell_handover(pinfo, sender, seen);
 }
 
-/* A packet that was met on another way of the same kind first is the same datagram, seen again (both sides of a NAT). */
+/* A packet that was met on another way of the same kind first is the same datagram, seen again
+ * (both sides of a NAT). */
 static bool
 moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
 {
@@ -739,7 +781,8 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
 }
 
 static void
-watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream, const ft_observation *seen, bool copy)
+watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream,
+             const ft_observation *seen, bool copy)
 {
     ft_sender *sender = stream->by;
     const nstime_t now = ft_now(pinfo);
@@ -778,7 +821,8 @@ tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const ft_
         return;
     call->media_told |= (uint8_t)bit;
     ft_event_add(pinfo, FT_EVENT_FIRST_MEDIA, 0, "First %s from the %s",
-                 rtp->medium == FT_MEDIUM_VIDEO ? "video" : "audio", seen->outgoing ? "device" : "peer");
+                 rtp->medium == FT_MEDIUM_VIDEO ? "video" : "audio",
+                 seen->outgoing ? "device" : "peer");
 }
 
 /* The capture must have shown that it sees the other side's packets at all. */
@@ -787,13 +831,16 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 {
     const nstime_t now = ft_now(pinfo);
 
-    if (call->one_way_told[sender->outgoing] || ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
-        ft_newest_sender(call, !sender->outgoing) || (sender->outgoing && nstime_is_zero(&call->heard_time)))
+    if (call->one_way_told[sender->outgoing] ||
+        ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
+        ft_newest_sender(call, !sender->outgoing) ||
+        (sender->outgoing && nstime_is_zero(&call->heard_time)))
         return;
     call->one_way_told[sender->outgoing] = true;
-    ft_event_add(pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %.1f s, none from the %s so far",
-                 sender->outgoing ? "device" : "peer", ft_milliseconds(&now, &sender->first_time) / 1000,
-                 sender->outgoing ? "peer" : "device");
+    ft_event_add(
+        pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %.1f s, none from the %s so far",
+        sender->outgoing ? "device" : "peer", ft_milliseconds(&now, &sender->first_time) / 1000,
+        sender->outgoing ? "peer" : "device");
 }
 
 /* Media of a sender that is known on its way needs no judging. */
@@ -802,7 +849,9 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
 {
     ft_call *call = ft_call_quick(pinfo);
 
-    if (call && call->media_leg == packet->leg && (find_stream(call, rtp->ssrc, true) || find_stream(call, rtp->ssrc, false)) && packet->clue_count == 0) {
+    if (call && call->media_leg == packet->leg &&
+        (find_stream(call, rtp->ssrc, true) || find_stream(call, rtp->ssrc, false)) &&
+        packet->clue_count == 0) {
         packet->call = call;
         return;
     }

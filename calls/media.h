@@ -8,19 +8,23 @@
 
 #include "calls/flow.h"
 
-/* One payload type as SDP gives it; name and rate from a=rtpmap, or from Apple's own table where the line is missing. */
+/* One payload type as SDP gives it; name and rate from a=rtpmap, or from Apple's own table where
+ * the line is missing. */
 typedef struct {
     uint8_t     payload_type;
-    const char *name;           /* fit to be shown (calls/text.h), at most FT_MAX_CODEC_NAME bytes */
+    /* fit to be shown (calls/text.h), at most FT_MAX_CODEC_NAME bytes */
+    const char *name;
     uint32_t    clock_rate;
-    bool        inferred;       /* of the table, where nothing in FaceTime's traffic ties the codec to the number */
+    /* of the table, where nothing in FaceTime's traffic ties the codec to the number */
+    bool        inferred;
 } ft_codec;
 
 #define FT_MAX_CODEC_NAME 32    /* bytes */
 
 struct ft_call;
 
-/* FaceTime's own payload type table (facts: legacy 7.4, modern 5.1): NULL where nobody knows the number. */
+/* FaceTime's own payload type table (facts: legacy 7.4, modern 5.1): NULL where nobody knows the
+ * number. */
 const ft_codec *ft_codec_known(ft_generation generation, uint8_t payload_type);
 
 /* "H264", "Opus (inferred)". Lives in scope, or as long as the codec. */
@@ -35,23 +39,26 @@ typedef struct {
     unsigned  codec_count;
 } ft_sdp_medium;
 
-/* The SDP of the SIP message in hand: remembered in the packet's call and leg (first pass only; copies what it keeps).
- * Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by stock/stock_rtp.c, for the addresses that
- * media is really seen between: SDP's own addresses lie behind NAT and relay. */
+/* The SDP of the SIP message in hand: remembered in the packet's call and leg (first pass only;
+ * copies what it keeps). Call it after ft_sip_learn(). Stock RTP and RTCP are set up later, by
+ * stock/stock_rtp.c, for the addresses that media is really seen between: SDP's own addresses
+ * lie behind NAT and relay. */
 void ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count);
 
-/* The codec of a payload type for the packet in hand: from its call's SDP, else the known table, else NULL.
- * *setup_frame (may be NULL): the SDP's frame, 0 where the table answered. */
+/* The codec of a payload type for the packet in hand: from its call's SDP, else the known table,
+ * else NULL. *setup_frame (may be NULL): the SDP's frame, 0 where the table answered. */
 const ft_codec *ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame);
 
 /* The same for any packet: of this call (may be NULL), generation and frame. */
-const ft_codec *ft_call_codec(const struct ft_call *call, ft_generation generation, uint8_t payload_type,
-                              uint32_t frame, uint32_t *setup_frame);
+const ft_codec *ft_call_codec(const struct ft_call *call, ft_generation generation,
+                              uint8_t payload_type, uint32_t frame, uint32_t *setup_frame);
 
-/* The frame of the newest SDP before this one that names any codec of the packet's call, 0 if none does. */
+/* The frame of the newest SDP before this one that names any codec of the packet's call, 0 if
+ * none does. */
 uint32_t ft_media_newest_sdp(packet_info *pinfo);
 
-/* All codecs that the packet's call knows (SDP first, then the table's rest), for stock RTP's dynamic payload types. */
+/* All codecs that the packet's call knows (SDP first, then the table's rest), for stock RTP's
+ * dynamic payload types. */
 typedef void (*ft_codec_visitor)(const ft_codec *codec, void *user);
 void ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user);
 
@@ -66,39 +73,46 @@ typedef struct {
     uint8_t        payload_type;
     bool           marker;
     ft_medium      medium;      /* of the payload type */
-    uint32_t       digest;      /* of timestamp and payload: two packets of one number with one digest are copies */
-    const uint8_t *key;         /* the first FT_KEY_LENGTH bytes of the sender's key id, NULL where it shows none */
+    /* of timestamp and payload: two packets of one number with one digest are copies */
+    uint32_t       digest;
+    /* the first FT_KEY_LENGTH bytes of the sender's key id, NULL where it shows none */
+    const uint8_t *key;
 } ft_rtp;
 
-/* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path, gaps, losses. First
- * pass only. */
+/* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path,
+ * gaps, losses. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
 /* The newest stream of the call with this SSRC, whichever way it goes; or NULL. */
 struct ft_stream *ft_media_stream(const struct ft_call *call, uint32_t ssrc);
 
-/* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss. First pass only. */
+/* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss.
+ * First pass only. */
 void ft_rtp_cut(packet_info *pinfo);
-/* Where a packet's media is seen, and who sends it. The addresses point into the packet or what the file keeps. */
+/* Where a packet's media is seen, and who sends it. The addresses point into the packet or what
+ * the file keeps. */
 typedef struct {
     ft_endpoint device;
     ft_endpoint sender;     /* AT_NONE where a relay doesn't name it */
     bool        outgoing;   /* the device sends it */
 } ft_observation;
 
-/* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far end. Opens its call where
- * there is none. False without one. First pass only. */
+/* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far
+ * end. Opens its call where there is none. False without one. First pass only. */
 bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
-/* An FEC parity packet, which repeats a source packet's sequence number: only tells the record its stream. */
+/* An FEC parity packet, which repeats a source packet's sequence number: only tells the record
+ * its stream. */
 void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
 
-/* The capture's end ends silences, too, where one side went on. When all packets were seen; again is harmless. */
+/* The capture's end ends silences, too, where one side went on. When all packets were seen;
+ * again is harmless. */
 void ft_media_hindsight(void);
 
 /* True for an address at which the call's device is, or was: it may have moved. */
 bool ft_call_is_device(const struct ft_call *call, const address *end);
 
-/* Whether media that no signalling announced may be claimed on its own evidence; a preference sets it. */
+/* Whether media that no signalling announced may be claimed on its own evidence; a preference
+ * sets it. */
 extern ws_bool ft_accept_bare_media;
 
 /* Once, when the front door is registered. */

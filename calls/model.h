@@ -1,5 +1,6 @@
 /* calls/model.h
- * What is remembered of a call: the types. Who writes what stands with each; calls/call.h has what is done with them.
+ * What is remembered of a call: the types. Who writes what stands with each; calls/call.h has
+ * what is done with them.
  *
  *    ft_call ---> streams ---> ft_stream   one SSRC in one direction       by, ways
  *            ---> senders ---> ft_sender   who sends, over all its SSRCs   leg: the way in use
@@ -13,26 +14,41 @@
 #include "calls/flow.h"
 #include "calls/sequence.h"
 
-/* What names the far end, the better the later: a channel may lead to the peer's NAT, an offer to its home network. */
-typedef enum { FT_REMOTE_UNKNOWN, FT_REMOTE_SENT_TO, FT_REMOTE_OFFERED, FT_REMOTE_BOUND, FT_REMOTE_SIGNALLED,
-               FT_REMOTE_CHECKED, FT_REMOTE_MET } ft_remote_rank;
+/* What names the far end, the better the later: a channel may lead to the peer's NAT, an offer
+ * to its home network. */
+typedef enum {
+    FT_REMOTE_UNKNOWN,
+    FT_REMOTE_SENT_TO,
+    FT_REMOTE_OFFERED,
+    FT_REMOTE_BOUND,
+    FT_REMOTE_SIGNALLED,
+    FT_REMOTE_CHECKED,
+    FT_REMOTE_MET
+} ft_remote_rank;
 
 /* Two ends of a call, each with an ICE agent. */
 #define FT_MAX_AGENTS 2
 
 typedef struct {
     uint64_t    value;
-    ft_endpoint sender;             /* as first seen: who is behind the channel, where it came through one */
+    /* as first seen: who is behind the channel, where it came through one */
+    ft_endpoint sender;
 } ft_tie_breaker;
 
 typedef enum { FT_CALL_SETUP, FT_CALL_RINGING, FT_CALL_ANSWERED, FT_CALL_ENDED } ft_call_state;
 
 /* How a call ended, where signalling says so. Only one that was hung up may have broken off. */
 typedef enum {
-    FT_OUTCOME_NONE, FT_OUTCOME_HUNG_UP, FT_OUTCOME_DECLINED, FT_OUTCOME_BUSY, FT_OUTCOME_CANCELLED, FT_OUTCOME_FAILED
+    FT_OUTCOME_NONE,
+    FT_OUTCOME_HUNG_UP,
+    FT_OUTCOME_DECLINED,
+    FT_OUTCOME_BUSY,
+    FT_OUTCOME_CANCELLED,
+    FT_OUTCOME_FAILED
 } ft_call_outcome;
 
-/* What was seen of a session beyond connectivity checks, which others set their ways up with, too. */
+/* What was seen of a session beyond connectivity checks, which others set their ways up with,
+ * too. */
 enum {
     FT_SEEN_SETUP = 1,  /* a relay: allocation, channel, QUIC connection */
     FT_SEEN_TALK = 2,   /* what only calls have: SIP, media, link and control messages */
@@ -43,27 +59,33 @@ enum {
 /* A packet at the call's other end. */
 typedef struct { uint32_t frame, ssrc; uint16_t sequence; } ft_sighting;
 
-/* One SSRC in one direction, over all ways: its direction survives a change of the device's address or the peer's. */
+/* One SSRC in one direction, over all ways: its direction survives a change of the device's
+ * address or the peer's. */
 typedef struct ft_stream {
     uint32_t    ssrc;
     uint64_t    payload_types[2];   /* a bit for each that was seen */
     bool        outgoing;           /* the device sends it */
-    bool        cut_since;          /* since its last packet, the capture kept media packets without their header */
-    bool        is_cut;             /* ... and numbers were missing then: how many were lost isn't known */
-    ft_endpoint sender;             /* as first seen: the datagram's source, or the peer behind the channel */
+    /* since its last packet, the capture kept media packets without their header */
+    bool        cut_since;
+    /* ... and numbers were missing then: how many were lost isn't known */
+    bool        is_cut;
+    /* as first seen: the datagram's source, or the peer behind the channel */
+    ft_endpoint sender;
     struct ft_sender *by;           /* NULL over FT_MAX_STREAMS_PER_CALL */
     uint32_t    first_frame, last_frame;
     nstime_t    first_time, last_time; /* of ft_now(): earliest and latest */
     uint16_t    first_sequence;
     uint32_t    first_digest;       /* of that packet; see ft_rtp */
     uint32_t    timestamp;          /* the newest */
-    bool        is_repeated;        /* its first packet came again, long after: another capture of the same way */
+    /* its first packet came again, long after: another capture of the same way */
+    bool        is_repeated;
     uint32_t    packets;            /* distinct RTP packets */
     uint32_t    copies;             /* packets sent again, on any path */
     ft_leg     *ways[FT_MAX_WAYS_PER_STREAM]; /* in order of use; later ones count as the last */
     unsigned    way_count;
     ft_sequence sequence;           /* losses, reordering */
-    struct ft_quality *quality;     /* how good it was (calls/quality.h), NULL before its first packet */
+    /* how good it was (calls/quality.h), NULL before its first packet */
+    struct ft_quality *quality;
 } ft_stream;
 
 /* Who sends media: known by its key, and by the SSRCs that it sends, whatever addresses it has. */
@@ -102,20 +124,26 @@ typedef struct ft_call {
     ft_generation generation;
     ft_call_state state;
     uint32_t      first_frame, last_frame;
-    nstime_t      first_time, last_time; /* earliest and latest; of ft_now(), as all times of a call */
-    ft_endpoint   local, remote;    /* the device that was seen first, and the far end; AT_NONE if unknown */
-    ft_endpoint   other_end;        /* the other device, where both ends of the call are in the file; else AT_NONE */
+    /* earliest and latest; of ft_now(), as all times of a call */
+    nstime_t      first_time, last_time;
+    /* the device that was seen first, and the far end; AT_NONE if unknown */
+    ft_endpoint   local, remote;
+    /* the other device, where both ends of the call are in the file; else AT_NONE */
+    ft_endpoint   other_end;
     ft_sighting  *sightings;        /* the latest media packets there; NULL before the first */
     bool          other_end_closed; /* that device closed its socket, and so ended the call */
-    nstime_t      device_time;      /* of the latest packet that the device sent, or media that it got */
+    /* of the latest packet that the device sent, or media that it got */
+    nstime_t      device_time;
     uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
     nstime_t      end_time;
     ft_endpoint   offerer;          /* who sent the SDP offer: not the caller's mark */
-    bool          was_answered;     /* in this file, or before it began: an INVITE would have changed the call */
+    /* in this file, or before it began: an INVITE would have changed the call */
+    bool          was_answered;
     ft_call_outcome outcome;
     const char   *end_reason;       /* NULL while it runs */
     unsigned      seen;             /* FT_SEEN_: 0 while there is only ICE */
-    uint32_t      no_call_from;     /* a GameKit message: known to be no call from this frame on; 0 while it may be one */
+    /* a GameKit message: known to be no call from this frame on; 0 while it may be one */
+    uint32_t      no_call_from;
     uint32_t      ichat_frame;      /* its SIP is iChat AV's, known from this frame on; else 0 */
     uint64_t      told;             /* events by id, that a row tells once or counts */
     const ft_leg *media_leg;        /* where its last RTP packet ran */
@@ -127,35 +155,44 @@ typedef struct ft_call {
     bool          one_way_told[2];  /* one_way_media of the far end, of the device */
     ft_silence    silence[2];       /* of the far end, of the device */
     bool          silence_judged;   /* at the capture's end */
-    const char   *mode;             /* modern: "multiway" or "one-to-one", as last seen; else NULL */
-    wmem_array_t *participants;     /* modern: of uint8_t[8], pseudonyms of who is at the far end; NULL if none */
-    wmem_array_t *links;            /* modern: of uint16_t, relay links that carried media; NULL if none */
+    /* modern: "multiway" or "one-to-one", as last seen; else NULL */
+    const char   *mode;
+    /* modern: of uint8_t[8], pseudonyms of who is at the far end; NULL if none */
+    wmem_array_t *participants;
+    /* modern: of uint16_t, relay links that carried media; NULL if none */
+    wmem_array_t *links;
     wmem_array_t *streams;          /* of ft_stream * */
     wmem_array_t *quic_streams;     /* of ft_quic_stream; NULL if none */
     wmem_array_t *senders;          /* of ft_sender * */
     wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */
     wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
     unsigned      dialogs;          /* SIP dialogs of this call */
-    bool          invites_again;    /* the INVITE was challenged or redirected: the next one is the same call's */
+    /* the INVITE was challenged or redirected: the next one is the same call's */
+    bool          invites_again;
     unsigned      tie_breaker_count;
     ft_tie_breaker tie_breakers[FT_MAX_AGENTS]; /* of the ICE agents that were seen */
     unsigned      keys;             /* key ids of media senders */
     wmem_array_t *key_list;         /* private to calls/key.c, as the next two; NULL if none */
     unsigned      keys_compared;    /* how many of them best_key is the best of */
     const char   *best_key;
-    unsigned      reservations;     /* devices that hold an allocation with a token, of the call's two */
+    /* devices that hold an allocation with a token, of the call's two */
+    unsigned      reservations;
     ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */
-    nstime_t      direct_time;      /* of the last media, or answered check, on the direct path; zero before */
+    /* of the last media, or answered check, on the direct path; zero before */
+    nstime_t      direct_time;
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     nstime_t      heard_time;       /* of the last packet that came from the other side */
     bool          relay_seen;       /* a packet through a modern relay */
-    struct ft_witness *witness;     /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
-    struct ft_call *may_restart;    /* broke off shortly before, on this device; between the same ends? not known yet */
+    /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
+    struct ft_witness *witness;
+    /* broke off shortly before, on this device; between the same ends? not known yet */
+    struct ft_call *may_restart;
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;
-    unsigned      merges;           /* of calls into calls into this one: how long the way to it may be */
+    /* of calls into calls into this one: how long the way to it may be */
+    unsigned      merges;
 } ft_call;
 
 #endif

@@ -10,7 +10,8 @@
 #define TUNNEL          0x80000000
 #define ONE_WAY         0x40000000  /* the other direction has another number */
 
-/* The number in front of the inner IP packet (bytes[ip]), whose length is given; 0 where there is none. */
+/* The number in front of the inner IP packet (bytes[ip]), whose length is given; 0 where there
+ * is none. */
 typedef uint32_t (*number_reader)(const uint8_t *bytes, unsigned ip, unsigned length);
 
 static unsigned
@@ -25,7 +26,8 @@ be32(const uint8_t *bytes)
     return (uint32_t)be16(bytes) << 16 | be16(bytes + 2);
 }
 
-/* The header has 8 bytes, 12 with a sequence number, and more with extensions, in words of 4 bytes. */
+/* The header has 8 bytes, 12 with a sequence number, and more with extensions, in words of 4
+ * bytes. */
 static uint32_t
 gtp_number(const uint8_t *bytes, unsigned ip, unsigned length)
 {
@@ -59,7 +61,9 @@ gre_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 static uint32_t
 pppoe_number(const uint8_t *bytes, unsigned ip, unsigned length)
 {
-    return ip >= 8 && be16(bytes + ip - 8) == 0x1100 && be16(bytes + ip - 4) == length + 2 ? be16(bytes + ip - 6) | 0x10000 : 0;
+    return ip >= 8 && be16(bytes + ip - 8) == 0x1100 && be16(bytes + ip - 4) == length + 2
+               ? be16(bytes + ip - 6) | 0x10000
+               : 0;
 }
 
 static uint32_t
@@ -88,9 +92,11 @@ ft_network_init(void)
         tunnels[i].id = proto_get_id_by_filter_name(tunnels[i].protocol);
 }
 
-/* Where the packet with pinfo's addresses begins in the frame, and how long it is; false where it isn't there in one piece. */
+/* Where the packet with pinfo's addresses begins in the frame, and how long it is; false where
+ * it isn't there in one piece. */
 static bool
-find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsigned *ip, unsigned *length)
+find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsigned *ip,
+        unsigned *length)
 {
     const bool is_v6 = pinfo->src.type == AT_IPv6;
     const unsigned size = is_v6 ? 16 : 4, at = is_v6 ? 8 : 12;
@@ -109,11 +115,14 @@ find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsig
 static uint32_t
 read_number(const packet_info *pinfo, number_reader read)
 {
-    tvbuff_t *frame = pinfo->data_src ? get_data_source_tvb((const struct data_source *)pinfo->data_src->data) : NULL;
+    tvbuff_t *frame = pinfo->data_src
+                          ? get_data_source_tvb((const struct data_source *)pinfo->data_src->data)
+                          : NULL;
     const unsigned captured = frame ? tvb_captured_length(frame) : 0;
     unsigned ip, length;
 
-    if (captured == 0 || (pinfo->src.type != AT_IPv4 && pinfo->src.type != AT_IPv6) || pinfo->dst.type != pinfo->src.type)
+    if (captured == 0 || (pinfo->src.type != AT_IPv4 && pinfo->src.type != AT_IPv6) ||
+        pinfo->dst.type != pinfo->src.type)
         return 0;
     const uint8_t *bytes = tvb_get_ptr(frame, 0, (int)captured);
     return find_ip(pinfo, bytes, captured, &ip, &length) ? read(bytes, ip, length) : 0;
@@ -123,13 +132,16 @@ read_number(const packet_info *pinfo, number_reader read)
 static G_GNUC_NO_INLINE uint32_t
 tunnel_of(const packet_info *pinfo)
 {
-    for (wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers); layer; layer = wmem_list_frame_prev(layer)) {
+    for (wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers); layer;
+         layer = wmem_list_frame_prev(layer)) {
         const int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
         for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
             if (tunnels[i].id != id)
                 continue;
             const uint32_t number = read_number(pinfo, tunnels[i].read);
-            return number ? TUNNEL | (tunnels[i].one_way ? ONE_WAY : 0) | (number & ~(TUNNEL | ONE_WAY)) : 0;
+            return number ? TUNNEL | (tunnels[i].one_way ? ONE_WAY : 0) |
+                                (number & ~(TUNNEL | ONE_WAY))
+                          : 0;
         }
     }
     return 0;

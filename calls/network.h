@@ -1,6 +1,7 @@
 /* calls/network.h
- * In which network a packet's addresses count: the same private address in another VLAN, tunnel or VPN is somebody else's.
- * Wireshark keeps the VLAN (pinfo->vlan_id); what tells tunnels apart stands in front of the inner packet:
+ * In which network a packet's addresses count: the same private address in another VLAN, tunnel
+ * or VPN is somebody else's. Wireshark keeps the VLAN (pinfo->vlan_id); what tells tunnels apart
+ * stands in front of the inner packet:
  *
  *    GTP-U    30 ff length(2) TEID(4)          | 4 bytes and extension headers |      inner IP
  *    VXLAN    08 ......       VNI(3) ..        | inner Ethernet                |      inner IP

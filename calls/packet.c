@@ -1,6 +1,7 @@
 /* calls/packet.c
- * The record of the packet in hand: one at a time, begun and ended by the front door; a message within a message finds the
- * record of the datagram. Ends (address and port) as keys and as text.
+ * The record of the packet in hand: one at a time, begun and ended by the front door; a message
+ * within a message finds the record of the datagram. Ends (address and port) as keys and as
+ * text.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

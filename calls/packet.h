@@ -1,6 +1,7 @@
 /* calls/packet.h
- * What is known about the packet in hand. The front door makes one record a frame, the dissectors it calls fill it in,
- * the front door shows it as the `facetime` line. It lives as long as the packet's dissection, on every pass.
+ * What is known about the packet in hand. The front door makes one record a frame, the
+ * dissectors it calls fill it in, the front door shows it as the `facetime` line. It lives as
+ * long as the packet's dissection, on every pass.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,7 +17,8 @@ struct ft_call;
 struct ft_packet;
 struct ft_stream;
 
-/* Which frame's record is in hand. Asked for many times a packet, so it doesn't go through pinfo's lists. */
+/* Which frame's record is in hand. Asked for many times a packet, so it doesn't go through
+ * pinfo's lists. */
 typedef struct {
     const packet_info *pinfo;
     struct ft_packet  *packet;
@@ -25,7 +27,8 @@ typedef struct {
 extern ft_packet_hand ft_hand;
 
 #define FT_NO_PAYLOAD_TYPE 0xff
-#define FT_PACKET_SSRCS    16   /* RTP packets of a datagram: no more are taken apart (FT_MAX_CHAIN) */
+/* RTP packets of a datagram: no more are taken apart (FT_MAX_CHAIN) */
+#define FT_PACKET_SSRCS    16
 
 #define FT_CLUE_LENGTH 16
 #define FT_MAX_CLUES_OF_PACKET 24
@@ -47,38 +50,50 @@ typedef struct {
 typedef struct ft_packet {
     uint32_t        frame;              /* id (calls/frame.h) */
     unsigned        part;               /* how many datagrams of the frame came before this one */
-    ft_kind         kind;               /* of the innermost content: the last dissector to set it wins */
+    /* of the innermost content: the last dissector to set it wins */
+    ft_kind         kind;
     ft_generation   generation;
     ft_path         path;
-    struct ft_flow *flow;               /* the 5-tuple; NULL where its memory is full (FT_MAX_FLOWS) or in an ICMP error */
-    struct ft_leg  *leg;                /* the way the innermost content takes: a relay channel or the direct path; or NULL */
-    ft_endpoint     peer;               /* behind the relay, as this message itself names it; else the leg's is shown */
+    /* the 5-tuple; NULL where its memory is full (FT_MAX_FLOWS) or in an ICMP error */
+    struct ft_flow *flow;
+    /* the way the innermost content takes: a relay channel or the direct path; or NULL */
+    struct ft_leg  *leg;
+    /* behind the relay, as this message itself names it; else the leg's is shown */
+    ft_endpoint     peer;
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
-    uint64_t        apple_attributes;   /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
-    uint8_t         payload_type;       /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
+    /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
+    uint64_t        apple_attributes;
+    /* RTP's, for kind rtp; FT_NO_PAYLOAD_TYPE where the header is cut */
+    uint8_t         payload_type;
     ft_quic_content quic;               /* for kind quic */
-    struct ft_stream *stream;           /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
+    /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
+    struct ft_stream *stream;
     uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     ft_answer       answer;
     const char     *label;              /* the message's name (calls/label.h), or NULL */
-    tvbuff_t       *datagram;           /* the UDP payload; NULL for what stock dissectors show alone */
+    /* the UDP payload; NULL for what stock dissectors show alone */
+    tvbuff_t       *datagram;
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */
     uint8_t         clue_count;
-    struct ft_call *told_call;          /* the call that its request, or its allocation, is of; or NULL */
+    /* the call that its request, or its allocation, is of; or NULL */
+    struct ft_call *told_call;
     ft_packet_clue  clues[FT_MAX_CLUES_OF_PACKET];
     bool            starts;             /* of the kind that a call begins with */
     bool            renews;             /* a new connection to the relay */
     bool            begins_no_call;     /* like the relay's errors */
-    bool            is_first_pass;      /* for taps: they are called when pinfo->fd->visited is set already */
-    bool            seen_before;        /* the same datagram was seen at another place: nothing is learnt from it */
+    /* for taps: they are called when pinfo->fd->visited is set already */
+    bool            is_first_pass;
+    /* the same datagram was seen at another place: nothing is learnt from it */
+    bool            seen_before;
     bool            ssrc_of_another;    /* RTP's SSRC was another call's before */
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
-    ft_packet_hand  outer;              /* what was in hand before: a frame may have datagrams within datagrams */
+    /* what was in hand before: a frame may have datagrams within datagrams */
+    ft_packet_hand  outer;
 } ft_packet;
 
 /* A bit for each attribute number from 0x8000 to 0x803f, where all of Apple's are. */
@@ -91,8 +106,8 @@ ft_packet_get(const packet_info *pinfo)
     return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
 }
 
-/* True on the one pass that builds state; false on later passes, inside a packet that an ICMP error quotes, and for a
- * datagram that was seen before. */
+/* True on the one pass that builds state; false on later passes, inside a packet that an ICMP
+ * error quotes, and for a datagram that was seen before. */
 static inline bool
 ft_learning(const packet_info *pinfo)
 {
@@ -111,13 +126,15 @@ ft_packet_media_count(const ft_packet *packet)
 /* Once, when the front door is registered. */
 void ft_packet_init(void);
 
-/* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on every way out (FINALLY). */
+/* A fresh record for this frame, in pinfo->pool. For the front door alone, which ends it on
+ * every way out (FINALLY). */
 ft_packet *ft_packet_begin(packet_info *pinfo);
 
 /* Ends the record: a later datagram in the same frame begins its own. */
 void ft_packet_end(const ft_packet *packet);
 
-/* A bound of calls/limits.h was met: the packet in hand, if it has a record, carries facetime.limit. */
+/* A bound of calls/limits.h was met: the packet in hand, if it has a record, carries
+ * facetime.limit. */
 void ft_limit_met(packet_info *pinfo, ft_limit limit);
 
 /* The same without a word at the packet: reports alone tell it. First pass. */
@@ -126,8 +143,10 @@ void ft_limit_note(const packet_info *pinfo, ft_limit limit);
 /* The frame in which the bound was first met in this file; 0 where it wasn't. */
 uint32_t ft_limit_frame(ft_limit limit);
 
-/* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut packet) is shown where it
- * happened and costs no more than that dissector's own part. Returns the bytes used, 0 where it refused. */
-int ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
+/* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut
+ * packet) is shown where it happened and costs no more than that dissector's own part. Returns
+ * the bytes used, 0 where it refused. */
+int ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo,
+                      proto_tree *tree);
 
 #endif

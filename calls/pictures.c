@@ -1,13 +1,16 @@
 /* calls/pictures.c
- * Video as pictures: the packets of one RTP timestamp are one. The newest FT_OPEN_PICTURES stay open for late packets:
+ * Video as pictures: the packets of one RTP timestamp are one. The newest FT_OPEN_PICTURES stay
+ * open for late packets:
  *
- *    packet -> its picture, opened in order of timestamps -> settled when it is the oldest of too many
+ *    packet -> its picture, opened in order of timestamps -> settled when it is the oldest of too
+ *              many
  *
  *    settled and could be shown (all announced packets came, or nobody announced any):
- *        the interval from the picture shown before goes into a histogram; a long one is a pause, that may be a freeze
+ *        the interval from the picture shown before goes into a histogram; a long one is a pause,
+ *        that may be a freeze
  *
- * Which pauses are freezes follows from the median interval, so it is judged last, for tables, and once as of now for the
- * packet that ends it.
+ * Which pauses are freezes follows from the median interval, so it is judged last, for tables,
+ * and once as of now for the packet that ends it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +20,8 @@
 #include "calls/mark.h"
 
 #define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
-#define PICTURE_LEAP    3000        /* picture numbers this far off are a new start, as for sequence numbers */
+/* picture numbers this far off are a new start, as for sequence numbers */
+#define PICTURE_LEAP    3000
 
 static unsigned pause_total;
 
@@ -53,7 +57,8 @@ count_number(ft_quality *quality, uint16_t number)
 
     if (quality->sequence_seen == 0 || step >= PICTURE_LEAP || step <= -PICTURE_LEAP) {
         if (quality->sequence_seen)
-            quality->sequence_missing += quality->sequence_highest - quality->sequence_base + 1 - quality->sequence_seen;
+            quality->sequence_missing +=
+                quality->sequence_highest - quality->sequence_base + 1 - quality->sequence_seen;
         quality->sequence_base = quality->sequence_highest = 0x10000u + number;
         quality->sequence_seen = 1;
         return;
@@ -118,8 +123,9 @@ median_interval(const ft_quality *quality)
     if (quality->intervals)
         known = ft_histogram_copy(quality->intervals, g_realloc);
     for (unsigned i = 1; i < quality->open_count; i++)
-        ft_histogram_add(&known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT),
-                         g_realloc);
+        ft_histogram_add(
+            &known, (uint32_t)((quality->open[i].time - quality->open[i - 1].time) / INTERVAL_UNIT),
+            g_realloc);
     const uint32_t median = ft_histogram_at(&known, 0.5);
     g_free(known.entries);
     return (int64_t)median * INTERVAL_UNIT;
@@ -147,7 +153,8 @@ find_picture(ft_quality *quality, int64_t ticks)
     return NULL;
 }
 
-/* A place for a new picture in the order of timestamps; NULL for one older than all that are open. */
+/* A place for a new picture in the order of timestamps; NULL for one older than all that are
+ * open. */
 static ft_picture *
 place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
 {
@@ -161,11 +168,13 @@ place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
         if (at == 0)
             return NULL;
         settle_picture(pinfo, quality, &quality->open[0]);
-        memmove(&quality->open[0], &quality->open[1], (FT_OPEN_PICTURES - 1) * sizeof quality->open[0]);
+        memmove(&quality->open[0], &quality->open[1],
+                (FT_OPEN_PICTURES - 1) * sizeof quality->open[0]);
         quality->open_count--;
         at--;
     }
-    memmove(&quality->open[at + 1], &quality->open[at], (quality->open_count - at) * sizeof quality->open[0]);
+    memmove(&quality->open[at + 1], &quality->open[at],
+            (quality->open_count - at) * sizeof quality->open[0]);
     quality->open_count++;
     return &quality->open[at];
 }
@@ -176,14 +185,17 @@ judge_picture_before(packet_info *pinfo, const ft_quality *quality)
 {
     const ft_picture *newest = quality->open_count ? &quality->open[quality->open_count - 1] : NULL;
 
-    if (newest && newest->has_info && !newest->has_marker && !newest->is_first && newest->counted < newest->announced)
+    if (newest && newest->has_info && !newest->has_marker && !newest->is_first &&
+        newest->counted < newest->announced)
         ft_mark_incomplete(pinfo);
 }
 
 static ft_picture *
-begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks,
+              int64_t media)
 {
-    const bool newest = quality->open_count == 0 || ticks > quality->open[quality->open_count - 1].ticks;
+    const bool newest =
+        quality->open_count == 0 || ticks > quality->open[quality->open_count - 1].ticks;
     const bool is_first = quality->pictures == 0;
 
     if (newest) {
@@ -193,7 +205,9 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
     ft_picture *picture = place_picture(pinfo, quality, ticks);
     if (!picture)
         return NULL;
-    *picture = (ft_picture){ .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first };
+    *picture = (ft_picture){
+        .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first
+    };
     if (quality->pictures++ == 0)
         quality->first_picture = quality->last_picture = media;
     quality->first_picture = MIN(quality->first_picture, media);
@@ -205,7 +219,8 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
 
 /* True where the packet begins a picture. */
 bool
-ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media)
+ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts,
+                 int64_t ticks, int64_t media)
 {
     ft_picture *picture = find_picture(quality, ticks);
     const bool begins = picture == NULL;
@@ -256,7 +271,9 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
     counts.complete = whole->complete;
     counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
     counts.missing = whole->sequence_missing +
-                     (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 - whole->sequence_seen : 0);
+                     (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 -
+                                                 whole->sequence_seen
+                                           : 0);
     counts.median = (int64_t)ft_histogram_at(&intervals, 0.5) * INTERVAL_UNIT;
     for (uint32_t i = 0; i < whole->pause_count; i++) {
         if (whole->pauses[i].length >= freeze_threshold(counts.median))
@@ -275,10 +292,14 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
         return counts;
     counts.mean = (double)(quality->pictures - 1) * SECOND_US / (double)length;
     /* Whole seconds: the last one isn't; seconds without a row had no picture. */
-    const uint32_t whole_rows = (uint32_t)(quality->highest_media / SECOND_US / quality->seconds_a_row);
+    const uint32_t whole_rows =
+        (uint32_t)(quality->highest_media / SECOND_US / quality->seconds_a_row);
     uint32_t rows = 0, least = UINT32_MAX;
-    for (uint32_t i = 0; i < quality->second_count && quality->seconds[i].number < whole_rows; i++, rows++)
+    for (uint32_t i = 0; i < quality->second_count && quality->seconds[i].number < whole_rows;
+         i++, rows++)
         least = MIN(least, quality->seconds[i].frames);
-    counts.least = whole_rows == 0 ? counts.mean : rows < whole_rows ? 0 : (double)least / quality->seconds_a_row;
+    counts.least = whole_rows == 0     ? counts.mean
+                   : rows < whole_rows ? 0
+                                       : (double)least / quality->seconds_a_row;
     return counts;
 }

@@ -1,5 +1,6 @@
 /* calls/pictures.h
- * The pictures of a video stream: how many, how many of them lacked packets, when nothing new could be shown.
+ * The pictures of a video stream: how many, how many of them lacked packets, when nothing new
+ * could be shown.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,8 +9,10 @@
 
 #include "calls/measures.h"
 
-/* A packet of video. ticks: its timestamp, extended; media: media time. True where it begins a picture. First pass. */
-bool ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, int64_t ticks, int64_t media);
+/* A packet of video. ticks: its timestamp, extended; media: media time. True where it begins a
+ * picture. First pass. */
+bool ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts,
+                      int64_t ticks, int64_t media);
 
 typedef struct {
     uint32_t seen, complete, incomplete, missing;

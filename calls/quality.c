@@ -1,11 +1,14 @@
 /* calls/quality.c
- * What each RTP packet of a stream says of its quality, one packet after the other (docs/quality.md):
+ * What each RTP packet of a stream says of its quality, one packet after the other
+ * (docs/quality.md):
  *
- *    timestamp                    -> media time; jitter, and the capture clock's run of it (calls/clock.h)
- *    sequence number, digest      -> losses, copies, the same datagram seen twice (calls/sequence.h)
- *    picture's number, marker     -> pictures, freezes (calls/pictures.c)
- *    stamps of both ends, RTCP    -> round trips, what the far end received
- *    each second of media time    -> a row of the series, folded by two when there are FT_MAX_SERIES of them
+ *    timestamp                  -> media time; jitter, and the capture clock's run of it
+ *                               (calls/clock.h)
+ *    sequence number, digest    -> losses, copies, the same datagram seen twice (calls/sequence.h)
+ *    picture's number, marker   -> pictures, freezes (calls/pictures.c)
+ *    stamps of both ends, RTCP  -> round trips, what the far end received
+ *    each second of media time  -> a row of the series, folded by two when there are FT_MAX_SERIES
+ *                               of them
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,13 +22,18 @@
 #include <epan/ipproto.h>
 #include <math.h>
 
-#define STAMP_HZ        1024        /* of the stamps in modern audio: counted, facts in docs/protocol.md */
+/* of the stamps in modern audio: counted, facts in docs/protocol.md */
+#define STAMP_HZ        1024
 #define STAMPS_KEPT     128         /* of one direction: at 20 ms a packet, 2.5 s */
-#define STAMP_MOST      (30 * STAMP_HZ) /* a round trip beyond is a stamp of another round of the counter */
+/* a round trip beyond is a stamp of another round of the counter */
+#define STAMP_MOST      (30 * STAMP_HZ)
 #define REPORTS_KEPT    32          /* sender reports that a receiver's block is looked for in */
-#define NEW_BASE_US     (60 * (int64_t)SECOND_US) /* media time that leaps so far off capture time: a new time base */
-#define RESTART_OFF_US  (5 * (int64_t)SECOND_US)  /* the same where sequence numbers began anew, too */
-#define SEEN_TWICE_US   250000      /* the same packet again on its way: the same datagram, seen twice */
+/* media time that leaps so far off capture time: a new time base */
+#define NEW_BASE_US     (60 * (int64_t)SECOND_US)
+/* the same where sequence numbers began anew, too */
+#define RESTART_OFF_US  (5 * (int64_t)SECOND_US)
+/* the same packet again on its way: the same datagram, seen twice */
+#define SEEN_TWICE_US   250000
 #define REPORT_MODULO   4096        /* the far end's count has 12 bits */
 
 typedef struct {
@@ -68,7 +76,8 @@ reset(void)
 void
 ft_quality_init(void)
 {
-    media_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    media_of_calls =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     ft_measures_init();
     ft_mark_init();
     ft_pictures_init();
@@ -106,7 +115,8 @@ new_base(ft_quality *quality, int64_t ticks, int64_t time)
     quality->base_time = time;
 }
 
-/* Media time of a packet; it goes on where the sender changes its rate, or begins with new timestamps. */
+/* Media time of a packet; it goes on where the sender changes its rate, or begins with new
+ * timestamps. */
 static int64_t
 pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_t now)
 {
@@ -121,7 +131,8 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
     if (quality->rate == 0)
         return now - quality->first_capture;
     const int64_t time = time_of(quality, ticks), off = time - quality->media - passed;
-    if (off > (restart ? RESTART_OFF_US : NEW_BASE_US) || off < -(restart ? RESTART_OFF_US : NEW_BASE_US)) {
+    if (off > (restart ? RESTART_OFF_US : NEW_BASE_US) ||
+        off < -(restart ? RESTART_OFF_US : NEW_BASE_US)) {
         new_base(quality, ticks, quality->highest_media + CLAMP(passed, 0, NEW_BASE_US));
         return quality->base_time;
     }
@@ -135,7 +146,8 @@ learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
 {
     const int64_t difference = capture - media;
 
-    if (difference > FT_LEAP_US || difference < -FT_LEAP_US) /* the clock was set, or all stood still */
+    if (difference > FT_LEAP_US ||
+        difference < -FT_LEAP_US) /* the clock was set, or all stood still */
         return;
     quality->jitter += (fabs((double)difference) / 1000 - quality->jitter) / 16;
     quality->jitter_sum += quality->jitter;
@@ -143,7 +155,8 @@ learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
     quality->jitters++;
 }
 
-/* From the packet before, in order of arrival; the clock's verdict goes by neighbours in order of sending. */
+/* From the packet before, in order of arrival; the clock's verdict goes by neighbours in order
+ * of sending. */
 static void
 compare_clocks(ft_quality *quality, const ft_sequence_packet *number, int64_t media, int64_t now)
 {
@@ -237,8 +250,8 @@ row_of(packet_info *pinfo, ft_quality *quality, uint32_t number)
     second_total++;
     if (quality->second_count == quality->second_room) {
         quality->second_room = quality->second_room ? quality->second_room * 2 : FEW;
-        quality->seconds = (ft_second *)wmem_realloc(wmem_file_scope(), quality->seconds,
-                                                     quality->second_room * sizeof *quality->seconds);
+        quality->seconds = (ft_second *)wmem_realloc(
+            wmem_file_scope(), quality->seconds, quality->second_room * sizeof *quality->seconds);
     }
     memmove(&quality->seconds[at + 1], &quality->seconds[at],
             (quality->second_count - at) * sizeof *quality->seconds);
@@ -270,8 +283,8 @@ take_back_loss(ft_quality *quality)
 }
 
 static void
-count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts, const ft_sequence_packet *number,
-             ft_path path)
+count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts,
+             const ft_sequence_packet *number, ft_path path)
 {
     row->packets++;
     row->bytes += facts->length;
@@ -308,13 +321,14 @@ keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
         quality->rtts[quality->rtt_count++] = ticks;
 }
 
-/* X sends (stamp s, echo e); what Y stamped e has echo e': X sees a round trip of s - e', in which both ends wait for their
- * next packet. An echo of 0 says that nothing came yet. */
+/* X sends (stamp s, echo e); what Y stamped e has echo e': X sees a round trip of s - e', in
+ * which both ends wait for their next packet. An echo of 0 says that nothing came yet. */
 static void
 learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, uint32_t row)
 {
     ft_call_media *media = quality->of_call;
-    const stamp *peer = facts->echoed_stamp ? find_stamp(media, !quality->outgoing, facts->echoed_stamp) : NULL;
+    const stamp *peer =
+        facts->echoed_stamp ? find_stamp(media, !quality->outgoing, facts->echoed_stamp) : NULL;
 
     if (peer && peer->echoed) {
         const uint16_t ticks = (uint16_t)(facts->sent_stamp - peer->echoed);
@@ -363,19 +377,22 @@ media_of(const ft_call *call)
     return media;
 }
 
-/* The stream that the device itself sends, of the call of the packet in hand; NULL if it isn't known. */
+/* The stream that the device itself sends, of the call of the packet in hand; NULL if it isn't
+ * known. */
 static ft_quality *
 own_stream(packet_info *pinfo, uint32_t ssrc, bool sent)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = packet && ft_learning(pinfo) ? (packet->call ? packet->call : ft_call_of_packet(pinfo)) : NULL;
+    const ft_call *call = packet && ft_learning(pinfo)
+                              ? (packet->call ? packet->call : ft_call_of_packet(pinfo))
+                              : NULL;
 
     for (unsigned i = call ? wmem_array_get_count(call->streams) : 0; i-- > 0;) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
         const uint16_t port = (uint16_t)(sent ? pinfo->srcport : pinfo->destport);
         const address *device = sent ? &pinfo->net_src : &pinfo->net_dst;
-        if (stream->ssrc == ssrc && stream->outgoing && stream->quality && stream->sender.port == port &&
-            addresses_equal(&stream->sender.addr, device))
+        if (stream->ssrc == ssrc && stream->outgoing && stream->quality &&
+            stream->sender.port == port && addresses_equal(&stream->sender.addr, device))
             return stream->quality;
     }
     return NULL;
@@ -389,7 +406,8 @@ ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp)
     if (!quality)
         return;
     ft_call_media *media = quality->of_call;
-    media->reports[media->report_count++ % REPORTS_KEPT] = (sender_report){ ntp, ft_microseconds(pinfo) };
+    media->reports[media->report_count++ % REPORTS_KEPT] =
+        (sender_report){ ntp, ft_microseconds(pinfo) };
 }
 
 /* RFC 3550, 6.4.1: measured whole only where the device that is seen sent the report. */
@@ -403,7 +421,8 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
         const sender_report *report = &media->reports[(media->report_count - 1 - i) % REPORTS_KEPT];
         if (report->ntp != lsr)
             continue;
-        const int64_t rtt = ft_microseconds(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
+        const int64_t rtt =
+            ft_microseconds(pinfo) - report->time - (int64_t)dlsr * SECOND_US / 65536;
         if (rtt >= 0 && rtt < NEW_BASE_US) {
             ft_measure(pinfo, &quality->rtcp, (uint32_t)(rtt / INTERVAL_UNIT));
             ft_mark_rtt(pinfo, rtt);
@@ -414,7 +433,8 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
 
 /* ---- one packet ---- */
 
-/* DSCP of the IP header before the datagram in hand, -1 where it can't be found (other lower layers). */
+/* DSCP of the IP header before the datagram in hand, -1 where it can't be found (other lower
+ * layers). */
 static int
 dscp_of(const packet_info *pinfo, const ft_packet *packet)
 {
@@ -427,7 +447,8 @@ dscp_of(const packet_info *pinfo, const ft_packet *packet)
     if (!tvb || end < header || pinfo->net_src.len > 16)
         return -1;
     const uint8_t *ip = tvb_get_ptr(tvb, end - header, header);
-    if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) || memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
+    if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) ||
+        memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
         return -1;
     return is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
 }
@@ -445,9 +466,9 @@ learn_dscp(const packet_info *pinfo, ft_quality *quality, const ft_packet *packe
         quality->dscp[quality->dscp_count++] = (int8_t)dscp;
 }
 
-/* What knows copies is given back once a stream was silent so long that none can come; where it knows them for the call's
- * other end in the same file, whose clock may be another, later. As streams come, a few of those that came before are looked
- * at in turn. */
+/* What knows copies is given back once a stream was silent so long that none can come; where it
+ * knows them for the call's other end in the same file, whose clock may be another, later. As
+ * streams come, a few of those that came before are looked at in turn. */
 #define COPY_KNOWN_S      120
 #define OTHER_END_KNOWN_S 3600
 #define LOOKED_AT         4
@@ -511,7 +532,8 @@ new_quality(packet_info *pinfo, ft_stream *stream, int64_t now)
     quality->outgoing = stream->outgoing;
     quality->clock = ft_clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
     quality->seconds_a_row = 1;
-    quality->first_capture = quality->last_capture = quality->least_capture = quality->most_capture = now;
+    quality->first_capture = quality->last_capture = quality->least_capture =
+        quality->most_capture = now;
     return quality;
 }
 
@@ -529,8 +551,8 @@ learn_path(const ft_packet *packet, ft_quality *quality)
 
 /* A distinct packet. */
 static void
-learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, const ft_media_facts *facts,
-             const ft_sequence_packet *number, int64_t now)
+learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet,
+             const ft_media_facts *facts, const ft_sequence_packet *number, int64_t now)
 {
     const int64_t media = pass_time(quality, facts, number->verdict == FT_SEQUENCE_RESTART, now);
 
@@ -551,8 +573,12 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, c
     if (second)
         count_second(quality, second, facts, number, packet->path);
     if (facts->medium == FT_MEDIUM_VIDEO &&
-        ft_picture_learn(pinfo, quality, facts, quality->timestamps.highest +
-                          (int32_t)(facts->rtp.timestamp - (uint32_t)quality->timestamps.highest), media) && second)
+        ft_picture_learn(
+            pinfo, quality, facts,
+            quality->timestamps.highest +
+                (int32_t)(facts->rtp.timestamp - (uint32_t)quality->timestamps.highest),
+            media) &&
+        second)
         second->frames++;
     if (facts->has_stamps) {
         learn_report(quality, facts);
@@ -560,8 +586,9 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet, c
     }
 }
 
-/* A mark's frame is the time in milliseconds here, its way a bit for each path. A copy on another path is the sender's; one
- * where the packet was already is, at once, the same datagram seen twice. */
+/* A mark's frame is the time in milliseconds here, its way a bit for each path. A copy on
+ * another path is the sender's; one where the packet was already is, at once, the same datagram
+ * seen twice. */
 static bool
 is_seen_twice(const ft_sequence_packet *number, ft_path path, int64_t now)
 {
@@ -579,7 +606,8 @@ void
 ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = packet && packet->seen_before && !pinfo->fd->visited ? ft_call_of_packet(pinfo) : NULL;
+    const ft_call *call =
+        packet && packet->seen_before && !pinfo->fd->visited ? ft_call_of_packet(pinfo) : NULL;
     const ft_stream *stream = call ? ft_media_stream(call, ssrc) : NULL;
 
     if (stream && stream->quality)
@@ -595,9 +623,11 @@ tell_setup(packet_info *pinfo, const ft_quality *quality, ft_medium medium, ft_p
     if (quality->packets > 0)
         return;
     if (medium == FT_MEDIUM_AUDIO)
-        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_AUDIO_OUT : FT_SETUP_FIRST_AUDIO_IN);
+        ft_setup_reached(pinfo,
+                         quality->outgoing ? FT_SETUP_FIRST_AUDIO_OUT : FT_SETUP_FIRST_AUDIO_IN);
     else if (medium == FT_MEDIUM_VIDEO)
-        ft_setup_reached(pinfo, quality->outgoing ? FT_SETUP_FIRST_VIDEO_OUT : FT_SETUP_FIRST_VIDEO_IN);
+        ft_setup_reached(pinfo,
+                         quality->outgoing ? FT_SETUP_FIRST_VIDEO_OUT : FT_SETUP_FIRST_VIDEO_IN);
 }
 
 void
@@ -617,7 +647,8 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         quality->of_call = media_of(packet->call);
     }
     quality->last_frame = packet->frame;
-    ft_sequence_packet number = ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest, ft_grow_of_file);
+    ft_sequence_packet number =
+        ft_sequence_add(&quality->sequence, facts->rtp.sequence, facts->digest, ft_grow_of_file);
     if (is_seen_twice(&number, packet->path, now)) {
         quality->seen_twice++;
         return;
@@ -630,7 +661,8 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         return;
     }
     if (number.verdict != FT_SEQUENCE_TWIN)
-        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000), .way = (uint8_t)(1u << packet->path) };
+        *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000),
+                                           .way = (uint8_t)(1u << packet->path) };
     learn_packet(pinfo, quality, packet, facts, &number, now);
 }
 

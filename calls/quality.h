@@ -1,6 +1,6 @@
 /* calls/quality.h
- * How good a stream was: what its packets say, gathered on the first pass, one packet after the other, for whoever draws a
- * table later. docs/quality.md defines each value.
+ * How good a stream was: what its packets say, gathered on the first pass, one packet after the
+ * other, for whoever draws a table later. docs/quality.md defines each value.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,14 +10,16 @@
 #include "calls/mark.h"
 #include "calls/pictures.h"
 
-/* The packet in hand is RTP that was seen before (packet->seen_before; nothing is done elsewhere): its stream counts it.
- * First pass. */
+/* The packet in hand is RTP that was seen before (packet->seen_before; nothing is done
+ * elsewhere): its stream counts it. First pass. */
 void ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc);
 
-/* Learns from one RTP packet of the packet in hand. First pass; call it once a packet, after ft_rtp_learn(). */
+/* Learns from one RTP packet of the packet in hand. First pass; call it once a packet, after
+ * ft_rtp_learn(). */
 void ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts);
 
-/* A sender report of the stream with this SSRC: its middle 32 bits of NTP time; and a report block about a stream. */
+/* A sender report of the stream with this SSRC: its middle 32 bits of NTP time; and a report
+ * block about a stream. */
 void ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp);
 void ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_t dlsr);
 

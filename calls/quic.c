@@ -1,7 +1,9 @@
 /* calls/quic.c
- * Whether QUIC short headers carry media, from connection ids of the shape in calls/quic.h that come back:
+ * Whether QUIC short headers carry media, from connection ids of the shape in calls/quic.h that
+ * come back:
  *
- *    direction of a flow -> ids: seen once (unsettled) -> back before other bytes: settled, its packets are media
+ *    direction of a flow -> ids: seen once (unsettled) -> back before other bytes: settled, its
+ *                           packets are media
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +15,8 @@
 #define ID_OFFSET    1
 #define ID_LENGTH    4
 #define ID_BIT       0x00800000u
-#define SHORTEST     22 /* flags, id, one byte of packet number, 16 of the tag that ends each QUIC packet */
+/* flags, id, one byte of packet number, 16 of the tag that ends each QUIC packet */
+#define SHORTEST     22
 #define TIMES        3  /* an id that came so often is a connection's */
 
 /* A connection id of the right shape, in one direction of a flow. */
@@ -42,7 +45,8 @@ reset(void)
 void
 ft_quic_init(void)
 {
-    quic_flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    quic_flows =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
     register_init_routine(reset);
 }
 
@@ -51,8 +55,8 @@ ft_quic_init(void)
 static bool
 has_shape(tvbuff_t *tvb, uint32_t *id)
 {
-    if (tvb_reported_length(tvb) < SHORTEST || tvb_captured_length(tvb) < ID_OFFSET + ID_LENGTH + 1 ||
-        tvb_get_uint8(tvb, 0) >> 6 != 1)
+    if (tvb_reported_length(tvb) < SHORTEST ||
+        tvb_captured_length(tvb) < ID_OFFSET + ID_LENGTH + 1 || tvb_get_uint8(tvb, 0) >> 6 != 1)
         return false;
     *id = tvb_get_ntohl(tvb, ID_OFFSET);
     return *id >> 28 <= 1 && (*id & ID_BIT);
@@ -114,7 +118,8 @@ keep_id(packet_info *pinfo, const ft_flow *flow, ft_heading heading, const quic_
     if (place)
         *place = *new_one;
     else
-        ft_limit_met(pinfo, id_total >= FT_MAX_QUIC_IDS ? FT_LIMIT_QUIC_IDS : FT_LIMIT_QUIC_IDS_PER_FLOW);
+        ft_limit_met(pinfo,
+                     id_total >= FT_MAX_QUIC_IDS ? FT_LIMIT_QUIC_IDS : FT_LIMIT_QUIC_IDS_PER_FLOW);
 }
 
 static void
@@ -162,8 +167,10 @@ count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
         stream->last_frame = packet->frame;
         return;
     }
-    ft_call_add_quic_stream(packet->call, &(ft_quic_stream){ packet->path, seen->outgoing, ft_endpoint_keep(&seen->sender),
-                                                packet->frame, packet->frame, 1, bytes });
+    ft_call_add_quic_stream(packet->call,
+                            &(ft_quic_stream){ packet->path, seen->outgoing,
+                                               ft_endpoint_keep(&seen->sender), packet->frame,
+                                               packet->frame, 1, bytes });
 }
 
 static void
@@ -194,7 +201,8 @@ ft_quic_media_learn(packet_info *pinfo, tvbuff_t *tvb)
     if (!known || !known->known_from || known->known_from > packet->frame)
         return;
     packet->quic = id >> 28 == 0 ? FT_QUIC_MEDIA : FT_QUIC_LINK;
-    packet->path = ft_relay_direction(pinfo) == FT_DIRECTION_UNKNOWN ? FT_PATH_DIRECT : FT_PATH_RELAY;
+    packet->path =
+        ft_relay_direction(pinfo) == FT_DIRECTION_UNKNOWN ? FT_PATH_DIRECT : FT_PATH_RELAY;
     if (packet->quic == FT_QUIC_MEDIA && ft_learning(pinfo))
         learn_media(pinfo, packet, tvb_reported_length(tvb));
 }

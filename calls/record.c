@@ -76,7 +76,8 @@ lean_reset(void *data)
 
 /* The first of two passes taps nothing: what is tapped is shown for the last time. */
 static tap_packet_status
-lean_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_, tap_flags_t flags _U_)
+lean_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_,
+            tap_flags_t flags _U_)
 {
     bool *seen = (bool *)data;
 
@@ -92,5 +93,6 @@ ft_lean_ask(void)
     static bool asked, seen;
 
     if (!asked)
-        asked = !register_tap_listener("facetime", &seen, NULL, TL_REQUIRES_NOTHING, lean_reset, lean_packet, NULL, NULL);
+        asked = !register_tap_listener("facetime", &seen, NULL, TL_REQUIRES_NOTHING, lean_reset,
+                                       lean_packet, NULL, NULL);
 }

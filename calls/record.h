@@ -1,6 +1,7 @@
 /* calls/record.h
- * What -z facetime,packets tells of the contents of a datagram: an RTP packet, a packet of the modern relay. Only made
- * while somebody wants it. Also whether stock's part of media may be left out.
+ * What -z facetime,packets tells of the contents of a datagram: an RTP packet, a packet of the
+ * modern relay. Only made while somebody wants it. Also whether stock's part of media may be
+ * left out.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -38,9 +39,10 @@ void ft_record_chained(packet_info *pinfo, unsigned index, uint32_t bytes);
 
 /* ---- reading lean: without stock RTP and RTCP ---- */
 
-/* Somebody wants no more than reports. Stock has its part all the same where it is seen: in a tree of fields (packets printed,
- * display filters), in columns, by listeners (RTP streams, expert infos); and where a second pass may follow, which would show
- * what stock learnt on the first. Before a file is read. */
+/* Somebody wants no more than reports. Stock has its part all the same where it is seen: in a
+ * tree of fields (packets printed, display filters), in columns, by listeners (RTP streams,
+ * expert infos); and where a second pass may follow, which would show what stock learnt on the
+ * first. Before a file is read. */
 void ft_lean_ask(void);
 
 extern bool ft_lean_on;

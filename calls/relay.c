@@ -14,11 +14,13 @@
 #include "calls/resolve.h"
 #include <epan/to_str.h>
 
-#define ECHO_WINDOW  1024 /* counters that a report is looked for in: reports come 0-101 ms after theirs */
+/* counters that a report is looked for in: reports come 0-101 ms after theirs */
+#define ECHO_WINDOW  1024
 #define LINK_CHOICES 64   /* announcements of one link id that are looked through */
 #define READING_WINDOW 64 /* changes of a 5-tuple that are looked through for one stream's */
 #define LINKS_IN_USE 4    /* links that media of one direction may alternate between */
-#define LINK_IDLE_S  2    /* media back on a link after so long has moved again; before, it alternates */
+/* media back on a link after so long has moved again; before, it alternates */
+#define LINK_IDLE_S  2
 
 unsigned ft_relay_channel = 0x6000;
 
@@ -179,8 +181,8 @@ seconds_since(const packet_info *pinfo, const nstime_t *then)
     return ft_seconds(then, &now);
 }
 
-/* How many elements of an array in frame order come before (or_at: or at) the frame. Elements begin with
- * the frame. */
+/* How many elements of an array in frame order come before (or_at: or at) the frame. Elements
+ * begin with the frame. */
 static unsigned
 count_before(wmem_array_t *array, uint32_t frame, bool or_at)
 {
@@ -242,8 +244,8 @@ find_reading(packet_info *pinfo, const relay_flow *flow, const ft_relay_open *op
 
     for (unsigned i = end; i-- > (end > READING_WINDOW ? end - READING_WINDOW : 0);) {
         const known_reading *known = (const known_reading *)wmem_array_index(flow->readings, i);
-        if (known->direction == direction && known->open.bits == open->bits && known->open.stream == open->stream &&
-            known->open.participant == open->participant)
+        if (known->direction == direction && known->open.bits == open->bits &&
+            known->open.stream == open->stream && known->open.participant == open->participant)
             return known;
     }
     return NULL;
@@ -264,8 +266,9 @@ ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned re
     reading_total++;
     if (!flow->readings)
         flow->readings = wmem_array_sized_new(wmem_file_scope(), sizeof(known_reading), FEW);
-    wmem_array_append_one(flow->readings,
-                          ((known_reading){ ft_frame_id(pinfo), ft_relay_direction(pinfo), *open, reading }));
+    wmem_array_append_one(
+        flow->readings,
+        ((known_reading){ ft_frame_id(pinfo), ft_relay_direction(pinfo), *open, reading }));
 }
 
 unsigned
@@ -278,8 +281,8 @@ ft_relay_reading(packet_info *pinfo, const ft_relay_open *open)
 
 /* ---- link ids ---- */
 
-/* The call that the packet's flow was in before this frame: what the frame itself tells comes too late for its
- * header. */
+/* The call that the packet's flow was in before this frame: what the frame itself tells comes
+ * too late for its header. */
 static const ft_call *
 call_before(packet_info *pinfo)
 {
@@ -290,8 +293,8 @@ call_before(packet_info *pinfo)
     return ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame - 1), packet->frame - 1);
 }
 
-/* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of another flow
- * in the call. */
+/* The newest announcement of the id before (or_here: or in) this frame: of this flow, else of
+ * another flow in the call. */
 static const known_link *
 find_link(packet_info *pinfo, uint16_t id, bool or_here)
 {
@@ -368,8 +371,9 @@ ft_relay_link_str(wmem_allocator_t *scope, const ft_relay_link *link)
     if (link->is_own)
         owner = "this device";
     else if (link->has_participant)
-        owner = wmem_strdup_printf(scope, "participant %s",
-                                   bytes_to_str(scope, link->participant, sizeof link->participant));
+        owner =
+            wmem_strdup_printf(scope, "participant %s",
+                               bytes_to_str(scope, link->participant, sizeof link->participant));
     return wmem_strdup_printf(scope, "%s, %s, %s", owner,
                               val_to_str_const(link->radio, ft_radio_vals, "unknown radio"),
                               link->is_ipv6 ? "IPv6" : "IPv4");
@@ -385,14 +389,16 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
     for (const control_message *m = newest; m; m = m->earlier)
         rounds++;
     if (rounds >= FT_MAX_REPEATS || control_total >= FT_MAX_CONTROL_MESSAGES) {
-        ft_limit_met(pinfo, control_total >= FT_MAX_CONTROL_MESSAGES ? FT_LIMIT_CONTROL_MESSAGES : FT_LIMIT_REPEATS);
+        ft_limit_met(pinfo, control_total >= FT_MAX_CONTROL_MESSAGES ? FT_LIMIT_CONTROL_MESSAGES
+                                                                     : FT_LIMIT_REPEATS);
         return;
     }
     control_total++;
 
     control_message *message = wmem_new(wmem_file_scope(), control_message);
     *message = (control_message){ ft_frame_id(pinfo), hash, newest };
-    wmem_map_insert(controls, newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key),
+    wmem_map_insert(controls,
+                    newest ? (const void *)key : wmem_memdup(wmem_file_scope(), key, sizeof *key),
                     message);
 }
 
@@ -414,8 +420,9 @@ ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, uns
 
 /* ---- keys ---- */
 
-/* A key id of 2026 begins with roll and ratchet, and names its sender's participant id; a ratchet is no other key
- * (published only). One of 2023 is the head of a random UUID, whose byte 6 is never zero. */
+/* A key id of 2026 begins with roll and ratchet, and names its sender's participant id; a
+ * ratchet is no other key (published only). One of 2023 is the head of a random UUID, whose byte
+ * 6 is never zero. */
 static short_key
 identity_of(const uint8_t *key_id)
 {
@@ -446,7 +453,8 @@ ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
         ft_limit_met(pinfo, FT_LIMIT_MKIS);
         return;
     }
-    wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
+    wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key),
+                    GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 uint32_t
@@ -474,8 +482,8 @@ modes_of(relay_flow *flow, const ft_call *call)
     return flow->modes;
 }
 
-/* The two directions of a call change one after the other: the first to change tells it, the other one
- * follows. */
+/* The two directions of a call change one after the other: the first to change tells it, the
+ * other one follows. */
 static void
 learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_mode mode)
 {
@@ -483,7 +491,8 @@ learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_m
     const call_mode before = modes->of_direction[direction];
 
     modes->of_direction[direction] = mode;
-    if (before == mode || (before == MODE_UNKNOWN && modes->mode != MODE_UNKNOWN) || modes->mode == mode)
+    if (before == mode || (before == MODE_UNKNOWN && modes->mode != MODE_UNKNOWN) ||
+        modes->mode == mode)
         return;
     if (modes->mode != MODE_UNKNOWN)
         ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0, "Call went from %s to %s", names[modes->mode],
@@ -528,8 +537,8 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 {
     used_link *entry = entry_of(flow->links[direction], id);
     const used_link *current = flow->current[direction];
-    const bool alternates =
-        entry->last_frame && entry->id == id && seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
+    const bool alternates = entry->last_frame && entry->id == id &&
+                            seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
 
     if (current && current->id != id && !alternates)
         tell_link_switch(pinfo, direction, current, id);
@@ -555,7 +564,8 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 
 /* For the reports: who is at the far end, and over which links. */
 static void
-name_far_end(packet_info *pinfo, ft_call *call, const call_modes *modes, const ft_relay_header *header)
+name_far_end(packet_info *pinfo, ft_call *call, const call_modes *modes,
+             const ft_relay_header *header)
 {
     call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
     if (header->has_participant)
@@ -573,7 +583,8 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
     if (!flow || header->has_link == header->has_stream)
         return;
 
-    /* A way of no call yet waits for what the body tells: the header's addresses alone would join it to the device's last. */
+    /* A way of no call yet waits for what the body tells: the header's addresses alone would
+     * join it to the device's last. */
     ft_call *call = ft_call_of_packet(pinfo) ? ft_call_resolve(pinfo, false) : NULL;
     if (call) {
         call_modes *modes = modes_of(flow, call);

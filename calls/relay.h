@@ -1,10 +1,11 @@
 /* calls/relay.h
- * What is remembered of today's relays: packet counters that their reports echo, link ids and who announced
- * them, control messages, the keys and participants that tell which flows are one call, and the call's mode.
+ * What is remembered of today's relays: packet counters that their reports echo, link ids and
+ * who announced them, control messages, the keys and participants that tell which flows are one
+ * call, and the call's mode.
  *
- * Everything is made on the first pass, by packets of a flow (of ft_packet_get), and looked up as of a frame;
- * without a flow, or over a bound of calls/limits.h, nothing is remembered. What the fields mean was counted in
- * the captures of 2023, except where a line says unverified.
+ * Everything is made on the first pass, by packets of a flow (of ft_packet_get), and looked up
+ * as of a frame; without a flow, or over a bound of calls/limits.h, nothing is remembered. What
+ * the fields mean was counted in the captures of 2023, except where a line says unverified.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,8 +14,9 @@
 
 #include "calls/call.h"
 
-/* The TURN channel number that relays speak their own header in: quickrelay's preference sets it. 0x6000
- * in all 5797 packets of the captures; the number is said to be handed out by the relay [unverified]. */
+/* The TURN channel number that relays speak their own header in: quickrelay's preference sets
+ * it. 0x6000 in all 5797 packets of the captures; the number is said to be handed out by the
+ * relay [unverified]. */
 extern unsigned ft_relay_channel;
 
 static inline bool
@@ -23,16 +25,16 @@ ft_is_relay_channel(uint16_t channel)
     return channel == ft_relay_channel;
 }
 
-/* Which way a packet between device and relay goes, as its ports tell: relays answer on 3478-3497, and on
- * no port of a device. Nothing else of a packet tells before its flow is known, and ports answer alike on
- * every pass. */
+/* Which way a packet between device and relay goes, as its ports tell: relays answer on
+ * 3478-3497, and on no port of a device. Nothing else of a packet tells before its flow is
+ * known, and ports answer alike on every pass. */
 typedef enum { FT_DIRECTION_UNKNOWN, FT_UPLINK, FT_DOWNLINK } ft_direction;
 
 ft_direction ft_relay_direction(const packet_info *pinfo);
 
-/* What the relay's header says of the body behind it: the data argument of calls to facetime_link,
- * facetime_control and facetime_rtp; NULL there for a body that came without such a header. It lives as
- * long as the call. */
+/* What the relay's header says of the body behind it: the data argument of calls to
+ * facetime_link, facetime_control and facetime_rtp; NULL there for a body that came without such
+ * a header. It lives as long as the call. */
 typedef struct {
     uint16_t attributes;
     bool     has_stream;
@@ -65,7 +67,8 @@ typedef struct {
 /* Remembers that the packet in hand carries this counter to the relay. */
 void ft_relay_count(packet_info *pinfo, uint16_t counter);
 
-/* The newest packet before this frame, of this flow, that carried the counter; NULL if none is known. */
+/* The newest packet before this frame, of this flow, that carried the counter; NULL if none is
+ * known. */
 const ft_relay_sent *ft_relay_counted(packet_info *pinfo, uint16_t counter);
 
 /* What tells a stream's headers apart before the bytes that their bits leave open. */
@@ -78,7 +81,8 @@ typedef struct {
 /* A body bore out how the open bits before it were read. First pass (else a no-op). */
 void ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned reading);
 
-/* How they were read last, before this frame, in this direction of the flow; 0 if that isn't known. */
+/* How they were read last, before this frame, in this direction of the flow; 0 if that isn't
+ * known. */
 unsigned ft_relay_reading(packet_info *pinfo, const ft_relay_open *open);
 
 /* A link as its owner announced it (link message, TLV 21). */
@@ -96,19 +100,21 @@ typedef struct ft_relay_link {
 /* Repeats of what is already known make no new record. */
 void ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link);
 
-/* As announced before this frame on this flow, else on another flow of the packet's call; NULL if unknown. */
+/* As announced before this frame on this flow, else on another flow of the packet's call; NULL
+ * if unknown. */
 const ft_relay_link *ft_relay_link_find(packet_info *pinfo, uint16_t id);
 
 /* "participant 959a7033b7526469, Wi-Fi, IPv4". Lives in scope. */
 const char *ft_relay_link_str(wmem_allocator_t *scope, const ft_relay_link *link);
 
-/* A control message: key id (8 bytes), counter, and a hash of its ciphertext, which tells a retransmission
- * from the message of another round of the 8-bit counter. Returns the frame of the first copy if that is
- * earlier, else 0. */
-uint32_t ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, unsigned hash);
+/* A control message: key id (8 bytes), counter, and a hash of its ciphertext, which tells a
+ * retransmission from the message of another round of the 8-bit counter. Returns the frame of
+ * the first copy if that is earlier, else 0. */
+uint32_t ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter,
+                          unsigned hash);
 
-/* An RTP packet's MKI (16 bytes): remembers its first frame, and is a clue to the call. First pass (else a
- * no-op). Cheap enough for each packet. */
+/* An RTP packet's MKI (16 bytes): remembers its first frame, and is a clue to the call. First
+ * pass (else a no-op). Cheap enough for each packet. */
 void ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki);
 
 /* A sender's key id (8 bytes, the first half of its MKI) as a clue to the call. First pass. */
@@ -117,9 +123,9 @@ void ft_relay_key(packet_info *pinfo, const uint8_t *key_id);
 /* The first RTP packet whose MKI begins with these 8 bytes; 0 if none came before this frame. */
 uint32_t ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id);
 
-/* An RTP packet in the relay channel: raises mode_changed when the call goes from multiway (media named by
- * stream ids) to one-to-one (media named by link ids) or back, and path_switch when one direction's media
- * moves to another link. First pass. */
+/* An RTP packet in the relay channel: raises mode_changed when the call goes from multiway
+ * (media named by stream ids) to one-to-one (media named by link ids) or back, and path_switch
+ * when one direction's media moves to another link. First pass. */
 void ft_relay_media(packet_info *pinfo, const ft_relay_header *header);
 
 /* Once, when the front door is registered. */

@@ -1,8 +1,8 @@
 /* calls/resolve.c
  *
  *    clues of the packet --+
- *    its way's call -------+--> the calls that may be meant --> the judge, one by one --> the strongest SAME,
- *    its ends' calls ------+                                                              else a new call
+ *    its way's call -------+--> the calls that may be meant --> the judge, one by one
+ *    its ends' calls ------+                                  --> the strongest SAME, or a new call
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +13,8 @@
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
 #define CALLS_OF_END   4    /* latest calls that an address is known of */
-#define KEY_QUIET_S    20   /* media of a way silent for so long: another key with another SSRC is another call's */
+/* media of a way silent for so long: another key with another SSRC is another call's */
+#define KEY_QUIET_S    20
 #define SEQUENCE_STEP  3000 /* RFC 3550 A.1, MAX_DROPOUT: beyond, a sequence doesn't go on */
 
 /* ---- what is known of each value ---- */
@@ -257,7 +258,8 @@ ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoin
         set_call_of_end(pinfo, what, end, call);
 }
 
-/* The packet's ends: the device whose packet it is, and the other one. The relay is nobody's far end. */
+/* The packet's ends: the device whose packet it is, and the other one. The relay is nobody's far
+ * end. */
 typedef struct {
     ft_endpoint device, other;
     bool        other_is_server;
@@ -269,8 +271,8 @@ is_server(const ft_flow *flow, const ft_endpoint *end)
     return flow->server && ft_endpoint_equal(flow->server, end);
 }
 
-/* On the direct path the device is the end that has a call already, else the one with a private address, which a far end
- * has only on the same network; else the sender. */
+/* On the direct path the device is the end that has a call already, else the one with a private
+ * address, which a far end has only on the same network; else the sender. */
 static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
@@ -285,7 +287,8 @@ static packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-    const bool from_server = is_server(packet->flow, &source), to_server = is_server(packet->flow, &destination);
+    const bool from_server = is_server(packet->flow, &source),
+               to_server = is_server(packet->flow, &destination);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
         return (packet_ends){ destination, source, from_server };
@@ -409,14 +412,16 @@ has_another_tie_breaker(const inquiry *q, const ft_call *call)
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
         return true;
     for (unsigned i = 0; i < call->tie_breaker_count; i++) {
-        if (sender.addr.type != AT_NONE && ft_endpoint_equal(&call->tie_breakers[i].sender, &sender))
+        if (sender.addr.type != AT_NONE &&
+            ft_endpoint_equal(&call->tie_breakers[i].sender, &sender))
             return true;
     }
     return false;
 }
 
-/* Another key where an SSRC goes on is a new key of the same call, and so is that of one more participant. It is another
- * call's where it comes with another SSRC on another way, or on a way whose media ended. */
+/* Another key where an SSRC goes on is a new key of the same call, and so is that of one more
+ * participant. It is another call's where it comes with another SSRC on another way, or on a way
+ * whose media ended. */
 static bool
 has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
 {
@@ -488,12 +493,14 @@ is_only(const inquiry *q, const ft_call *call)
     return true;
 }
 
-/* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting does. */
+/* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
+ * does. */
 static bool
 is_elsewhere(const inquiry *q, const ft_call *call)
 {
     return !q->ends.other_is_server && call->remote_rank > FT_REMOTE_BOUND &&
-           (call->answer_frame || call->media_leg) && !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+           (call->answer_frame || call->media_leg) &&
+           !addresses_equal(&q->ends.other.addr, &call->remote.addr);
 }
 
 static ft_judgement
@@ -515,12 +522,14 @@ try_call(const inquiry *q, const ft_call *call)
 
 /* ---- what follows ---- */
 
-/* A GameKit session is no call's part. Two whole calls are never one: each has a dialog, or two agents, or both senders' keys of its own. */
+/* A GameKit session is no call's part. Two whole calls are never one: each has a dialog, or two
+ * agents, or both senders' keys of its own. */
 static bool
 may_be_one(const ft_call *one, const ft_call *other)
 {
     return !one->no_call_from && !other->no_call_from && !(one->dialogs && other->dialogs) &&
-           one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS && (one->keys < 2 || other->keys < 2);
+           one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS &&
+           (one->keys < 2 || other->keys < 2);
 }
 
 static ft_call *
@@ -535,7 +544,8 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     return ft_call_merge(pinfo, one, other);
 }
 
-/* The packet is of `call` for a strong reason; its way was another's that nothing speaks against: they are one. */
+/* The packet is of `call` for a strong reason; its way was another's that nothing speaks
+ * against: they are one. */
 static ft_call *
 reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned best)
 {
@@ -586,7 +596,8 @@ keep_clues(const inquiry *q, ft_call *call)
             keep_tie_breaker(q, call, clue);
         call->keys += clue->what == FT_CLUE_KEY;
         if (clue->what == FT_CLUE_KEY || clue->what == FT_CLUE_PARTICIPANT)
-            ft_key_bytes(q->pinfo, call, clue->what == FT_CLUE_KEY ? FT_KEY_MKI : FT_KEY_PARTICIPANT, clue->bytes);
+            ft_key_bytes(q->pinfo, call,
+                         clue->what == FT_CLUE_KEY ? FT_KEY_MKI : FT_KEY_PARTICIPANT, clue->bytes);
         if (clue->what == FT_CLUE_RESERVATION && call->reservations < FT_MAX_AGENTS)
             call->reserved_by[call->reservations++] = ft_endpoint_keep(&q->ends.device);
         if (clue->what == FT_CLUE_CALL_ID) {
@@ -596,8 +607,8 @@ keep_clues(const inquiry *q, ft_call *call)
     }
 }
 
-/* Who sends here is here: both devices of a call on one network are known by their own addresses. One that is only sent to may
- * be anybody's namesake. */
+/* Who sends here is here: both devices of a call on one network are known by their own
+ * addresses. One that is only sent to may be anybody's namesake. */
 static void
 keep_ends(const inquiry *q, ft_call *call)
 {
@@ -606,7 +617,8 @@ keep_ends(const inquiry *q, ft_call *call)
     set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
     set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
-    if (!q->ends.other_is_server && q->packet->clue_count && ft_endpoint_equal(&source, &q->ends.other))
+    if (!q->ends.other_is_server && q->packet->clue_count &&
+        ft_endpoint_equal(&source, &q->ends.other))
         set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
     if (!q->ends.other_is_server)
         ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
@@ -621,8 +633,8 @@ call_before(const inquiry *q)
     return known ? ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
 }
 
-/* A packet that is of a call that is over leaves its way to the running one. Answers, and what goes by its allocation,
- * say nothing of their way. */
+/* A packet that is of a call that is over leaves its way to the running one. Answers, and what
+ * goes by its allocation, say nothing of their way. */
 static bool
 takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
 {
@@ -633,8 +645,8 @@ takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
     return !ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, q->of_leg);
 }
 
-/* Several running calls have the packet's addresses, so nothing tells. What begins a call begins one all the same, and so
- * does a clue that would have decided. */
+/* Several running calls have the packet's addresses, so nothing tells. What begins a call begins
+ * one all the same, and so does a clue that would have decided. */
 static bool
 is_ambiguous(const inquiry *q)
 {
@@ -646,11 +658,13 @@ is_ambiguous(const inquiry *q)
     }
 
     for (unsigned i = 0; i < q->count; i++)
-        running += !ft_call_is_over(q->pinfo, q->candidates[i]) && equal_ends(q, q->candidates[i]) != 0;
+        running +=
+            !ft_call_is_over(q->pinfo, q->candidates[i]) && equal_ends(q, q->candidates[i]) != 0;
     return running > 1 && !q->starts;
 }
 
-/* A 5-tuple that GameKit's messages came on before anything else: its checks are that session's, which has no number. */
+/* A 5-tuple that GameKit's messages came on before anything else: its checks are that session's,
+ * which has no number. */
 static bool
 is_of_unseen_game(const inquiry *q)
 {
@@ -665,7 +679,8 @@ judge_all(inquiry *q)
 
     for (unsigned i = 0; i < q->count; i++) {
         judged[i] = try_call(q, q->candidates[i]);
-        if (judged[i].verdict == FT_SAME && (best == MAX_CALLS_TRIED || judged[i].strength > judged[best].strength))
+        if (judged[i].verdict == FT_SAME &&
+            (best == MAX_CALLS_TRIED || judged[i].strength > judged[best].strength))
             best = i;
     }
     if (best == MAX_CALLS_TRIED) {
@@ -677,7 +692,8 @@ judge_all(inquiry *q)
         return fresh;
     }
     const ft_judgement verdict = judged[best];
-    ft_call *call = verdict.strength > FT_LEG ? reconcile(q, q->candidates[best], judged, best) : q->candidates[best];
+    ft_call *call = verdict.strength > FT_LEG ? reconcile(q, q->candidates[best], judged, best)
+                                              : q->candidates[best];
     q->of_leg = (ft_call *)ft_call_as_of(q->of_leg, q->packet->frame);
     ft_call_put(q->pinfo, call, takes_leg(q, call, verdict));
     return call;
@@ -712,9 +728,10 @@ ft_call *
 ft_call_quick(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    ft_call *call = packet && packet->leg ? (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame),
-                                                                     packet->frame)
-                                          : NULL;
+    ft_call *call =
+        packet && packet->leg
+            ? (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame)
+            : NULL;
 
     return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) ? call : NULL;
 }
@@ -734,15 +751,20 @@ ft_call_resolve(packet_info *pinfo, bool starts)
 
     const bool plain = packet->clue_count == 0 && !packet->told_call;
     ft_call *settled = plain ? settled_call(pinfo, packet) : NULL;
-    if (settled && !packet->renews && !ft_call_is_over(pinfo, settled) && !ft_call_strange(packet, settled))
+    if (settled && !packet->renews && !ft_call_is_over(pinfo, settled) &&
+        !ft_call_strange(packet, settled))
         return packet->call = settled;
 
     const unsigned changes_before = ft_call_changes;
     ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
     if (!of_leg && packet->leg->allocation)
         of_leg = packet->leg->allocation->call;
-    inquiry q = { .pinfo = pinfo, .packet = packet, .ends = ends_of(pinfo, packet), .now = ft_now(pinfo),
-                  .starts = starts, .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    inquiry q = { .pinfo = pinfo,
+                  .packet = packet,
+                  .ends = ends_of(pinfo, packet),
+                  .now = ft_now(pinfo),
+                  .starts = starts,
+                  .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
     find_candidates(&q);
     ft_call *call = judge_all(&q);
     if (call) {

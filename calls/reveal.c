@@ -1,6 +1,6 @@
 /* calls/reveal.c
- * What else a call shows: steps of its set-up with their moments, candidate pairs with their round trips, addresses and
- * where each stood first, SDP bodies. Kept by call, for tables.
+ * What else a call shows: steps of its set-up with their moments, candidate pairs with their
+ * round trips, addresses and where each stood first, SDP bodies. Kept by call, for tables.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,7 +40,8 @@ address_key_equal(const void *a, const void *b)
 {
     const address_key *x = (const address_key *)a, *y = (const address_key *)b;
 
-    return x->call == y->call && x->what == y->what && ft_endpoint_equal(&x->endpoint, &y->endpoint);
+    return x->call == y->call && x->what == y->what &&
+           ft_endpoint_equal(&x->endpoint, &y->endpoint);
 }
 
 static void
@@ -52,10 +53,12 @@ reset(void)
 void
 ft_reveal_init(void)
 {
-    reveals_of_calls = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    pairs_of_legs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    addresses =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash, address_key_equal);
+    reveals_of_calls =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    pairs_of_legs =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    addresses = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash,
+                                       address_key_equal);
     register_init_routine(reset);
 }
 
@@ -133,7 +136,8 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
     ft_reveals *known = reveals(packet->call);
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const bool outgoing = pair_is_outgoing(pinfo, packet);
-    const ft_endpoint *near_end = outgoing ? &source : &destination, *far_end = outgoing ? &destination : &source;
+    const ft_endpoint *near_end = outgoing ? &source : &destination,
+                      *far_end = outgoing ? &destination : &source;
 
     if (!known->pairs)
         known->pairs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_pair *), FEW);
@@ -186,7 +190,8 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
 }
 
 static void
-learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
+            const ft_exchange *exchange)
 {
     ft_pair *pair = pair_of(pinfo, packet, true);
 
@@ -197,7 +202,8 @@ learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, co
         pair->nominated |= stun->use_candidate;
         return;
     }
-    if (stun->message_class != STUN_SUCCESS || (exchange && exchange->response_frame != packet->frame))
+    if (stun->message_class != STUN_SUCCESS ||
+        (exchange && exchange->response_frame != packet->frame))
         return;
     pair->answered++;
     ft_setup_reached(pinfo, FT_SETUP_CHECK_ANSWERED);
@@ -231,7 +237,8 @@ void
 ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
 {
     const ft_packet *packet = learnable(pinfo);
-    ft_reveals *known = packet && packet->call && endpoint->addr.type != AT_NONE ? reveals(packet->call) : NULL;
+    ft_reveals *known =
+        packet && packet->call && endpoint->addr.type != AT_NONE ? reveals(packet->call) : NULL;
 
     if (!known)
         return;
@@ -243,7 +250,8 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
         return;
     }
     key.endpoint = ft_endpoint_keep(endpoint);
-    wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(1));
+    wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key),
+                    GUINT_TO_POINTER(1));
     if (!known->addresses)
         known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
     const ft_endpoint told = ft_destination(pinfo);
@@ -295,8 +303,10 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
     if (!known->sdps)
         known->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sdp_text), FEW);
     length = MIN(length, MAX_SDP_TEXT);
-    if (wmem_array_get_count(known->sdps) >= FT_MAX_SDPS_PER_CALL || sdp_total + length > FT_MAX_SDP_BYTES) {
-        ft_limit_met(pinfo, sdp_total + length > FT_MAX_SDP_BYTES ? FT_LIMIT_SDP_BYTES : FT_LIMIT_SDPS_PER_CALL);
+    if (wmem_array_get_count(known->sdps) >= FT_MAX_SDPS_PER_CALL ||
+        sdp_total + length > FT_MAX_SDP_BYTES) {
+        ft_limit_met(pinfo, sdp_total + length > FT_MAX_SDP_BYTES ? FT_LIMIT_SDP_BYTES
+                                                                  : FT_LIMIT_SDPS_PER_CALL);
         return;
     }
     sdp_total += (unsigned)length;
@@ -320,7 +330,8 @@ ft_reveal_learn(packet_info *pinfo)
             pair->media_packets += ft_packet_media_count(packet);
     }
     const uint32_t first = packet->call->first_frame;
-    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && !packet->call->relay_seen) {
+    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY &&
+        !packet->call->relay_seen) {
         packet->call->relay_seen = true;
         ft_setup_reached(pinfo, FT_SETUP_RELAY_READY);
     }
@@ -358,7 +369,8 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
         if (!known || ft_call_as_of(part, UINT32_MAX) != call)
             continue;
         for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
-            if (known->setup[step].frame && (!all->setup[step].frame || known->setup[step].frame < all->setup[step].frame))
+            if (known->setup[step].frame &&
+                (!all->setup[step].frame || known->setup[step].frame < all->setup[step].frame))
                 all->setup[step] = known->setup[step];
         }
         if (!all->checks)

@@ -1,6 +1,7 @@
 /* calls/reveal.h
- * What a call's packets reveal besides media: when each step of its set-up was reached, the candidate pairs that were tried,
- * addresses and where they stand, SDP bodies. Gathered on the first pass, for whoever draws a table later.
+ * What a call's packets reveal besides media: when each step of its set-up was reached, the
+ * candidate pairs that were tried, addresses and where they stand, SDP bodies. Gathered on the
+ * first pass, for whoever draws a table later.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,18 +14,19 @@
 
 /* X(enumerator, name in JSON, what it is) */
 #define FT_SETUP_STEPS(X) \
-    X(FT_SETUP_FIRST_PACKET,       "first_packet",       "first packet of the call") \
-    X(FT_SETUP_ALLOCATION,         "allocation",         "the relay is asked for an allocation") \
-    X(FT_SETUP_CHECK_ANSWERED,     "check_answered",     "first answered connectivity check") \
-    X(FT_SETUP_INVITE,             "invite",             "INVITE") \
-    X(FT_SETUP_RINGING,            "ringing",            "180 Ringing") \
-    X(FT_SETUP_ANSWERED,           "answered",           "200 to the INVITE") \
-    X(FT_SETUP_RELAY_READY,        "relay_ready",        "channel bind answered; modern: first packet through the relay") \
-    X(FT_SETUP_FIRST_AUDIO_OUT,    "first_audio_out",    "first audio that the device sends") \
-    X(FT_SETUP_FIRST_AUDIO_IN,     "first_audio_in",     "first audio that comes") \
-    X(FT_SETUP_FIRST_VIDEO_OUT,    "first_video_out",    "first video that the device sends") \
-    X(FT_SETUP_FIRST_VIDEO_IN,     "first_video_in",     "first video that comes") \
-    X(FT_SETUP_DIRECT_READY,       "direct_ready",       "first answered check on a direct pair") \
+    X(FT_SETUP_FIRST_PACKET, "first_packet", "first packet of the call") \
+    X(FT_SETUP_ALLOCATION, "allocation", "the relay is asked for an allocation") \
+    X(FT_SETUP_CHECK_ANSWERED, "check_answered", "first answered connectivity check") \
+    X(FT_SETUP_INVITE, "invite", "INVITE") \
+    X(FT_SETUP_RINGING, "ringing", "180 Ringing") \
+    X(FT_SETUP_ANSWERED, "answered", "200 to the INVITE") \
+    X(FT_SETUP_RELAY_READY, "relay_ready", \
+      "channel bind answered; modern: first packet through the relay") \
+    X(FT_SETUP_FIRST_AUDIO_OUT, "first_audio_out", "first audio that the device sends") \
+    X(FT_SETUP_FIRST_AUDIO_IN, "first_audio_in", "first audio that comes") \
+    X(FT_SETUP_FIRST_VIDEO_OUT, "first_video_out", "first video that the device sends") \
+    X(FT_SETUP_FIRST_VIDEO_IN, "first_video_in", "first video that comes") \
+    X(FT_SETUP_DIRECT_READY, "direct_ready", "first answered check on a direct pair") \
     X(FT_SETUP_FIRST_DIRECT_MEDIA, "first_direct_media", "first media on the direct path")
 
 #define FT_SETUP_ENUM(id, name, text) id,
@@ -45,7 +47,8 @@ typedef struct ft_pair {
     uint32_t      sent, answered;       /* checks */
     uint32_t      first_frame, last_frame;
     bool          has_rtt;
-    int64_t       rtt;                  /* least of the local end's checks, by the capture clock; microseconds */
+    /* least of the local end's checks, by the capture clock; microseconds */
+    int64_t       rtt;
     bool          nominated;
     uint32_t      media_packets;
 } ft_pair;
@@ -54,7 +57,8 @@ typedef struct {
     ft_endpoint address;    /* port 0: none */
     const char *what;
     uint32_t    frame;
-    ft_endpoint told;       /* whom the packet told it: the address may be its own, as seen from outside */
+    /* whom the packet told it: the address may be its own, as seen from outside */
+    ft_endpoint told;
     bool        relayed;    /* through the relay, where the far end sees the relay's address */
 } ft_revealed;
 
@@ -70,7 +74,8 @@ typedef struct ft_reveals {
     wmem_array_t *pairs;        /* of ft_pair * */
     wmem_array_t *addresses;    /* of ft_revealed */
     wmem_array_t *sdps;         /* of ft_sdp_text */
-    ft_histogram *checks;       /* round trips of the device's own checks, 0.1 ms, by the capture clock */
+    /* round trips of the device's own checks, 0.1 ms, by the capture clock */
+    ft_histogram *checks;
 } ft_reveals;
 
 /* The packet in hand reaches this step, in the call that it turns out to belong to. First pass. */

@@ -1,5 +1,6 @@
 /* calls/sequence.c
- * How many packets of a stream were sent, lost, late or doubled, from 16-bit numbers: the table in calls/sequence.h.
+ * How many packets of a stream were sent, lost, late or doubled, from 16-bit numbers: the table
+ * in calls/sequence.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -210,7 +211,8 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
     }
 }
 
-/* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap was a stray. */
+/* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap
+ * was a stray. */
 static void
 take_leap_back(ft_sequence *stream, uint16_t sequence)
 {
@@ -245,7 +247,8 @@ follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
     }
 }
 
-/* A number's first packet has the place of its number, its newest twin the one half a window on: a copy is either. */
+/* A number's first packet has the place of its number, its newest twin the one half a window on:
+ * a copy is either. */
 static uint8_t
 place_of(uint16_t sequence, bool twin)
 {
@@ -319,7 +322,8 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow
 
     const uint8_t place = place_of(sequence, packet.verdict == FT_SEQUENCE_TWIN);
     ft_sequence_slot *slot = slot_for(stream, place, grow);
-    *slot = (ft_sequence_slot){ .digest = digest, .sequence = sequence, .place = place, .used = true };
+    *slot =
+        (ft_sequence_slot){ .digest = digest, .sequence = sequence, .place = place, .used = true };
     packet.mark = &slot->mark;
     return packet;
 }
@@ -351,7 +355,8 @@ ft_sequence_count(const ft_sequence *stream)
 
     add_run(&counts, stream->run);
     if (!exists(&stream->run) && packets_of(&stream->candidate) > 1)
-        add_run(&counts, stream->candidate); /* all that there is of the stream, and its numbers agree */
+        /* all that there is of the stream, and its numbers agree */
+        add_run(&counts, stream->candidate);
     else
         counts.strays += packets_of(&stream->candidate);
     return counts;

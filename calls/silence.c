@@ -1,9 +1,11 @@
 /* calls/silence.c
- * A side of the call that has been silent for too long: the newest packet of any of its senders, against now.
+ * A side of the call that has been silent for too long: the newest packet of any of its senders,
+ * against now.
  *
- *    the other side goes on     where it began to be alone is kept (calls/media.c); told at the capture's end
- *    the side comes back        media_gap on its first packet
- *    the call ends              media_gap on the packet that ended it
+ *    the other side goes on  where it began to be alone is kept (calls/media.c); told at the
+ *                            capture's end
+ *    the side comes back     media_gap on its first packet
+ *    the call ends           media_gap on the packet that ended it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -46,7 +48,8 @@ ft_silence_text(packet_info *pinfo, const ft_call *call)
     if (!peer)
         return "";
     return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              ft_milliseconds(&now, &peer->last_time) / 1000, ft_frame_number(peer->last_frame));
+                              ft_milliseconds(&now, &peer->last_time) / 1000,
+                              ft_frame_number(peer->last_frame));
 }
 
 static void
@@ -61,15 +64,18 @@ ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
 {
     const nstime_t now = ft_now(pinfo);
 
-    set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame, "%s for %.1f s, since frame %u", what,
-                            ft_milliseconds(&now, &sender->last_time) / 1000, ft_frame_number(sender->last_frame)),
+    set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame,
+                            "%s for %.1f s, since frame %u", what,
+                            ft_milliseconds(&now, &sender->last_time) / 1000,
+                            ft_frame_number(sender->last_frame)),
                &sender->last_time, &now);
 }
 
 void
 ft_silence_ends(packet_info *pinfo, const ft_call *call)
 {
-    const ft_sender *peer = ft_silent_side(pinfo, call, false), *own = ft_silent_side(pinfo, call, true);
+    const ft_sender *peer = ft_silent_side(pinfo, call, false),
+                    *own = ft_silent_side(pinfo, call, true);
 
     if (peer)
         ft_silence_tell(pinfo, peer, "No media from the peer");
@@ -81,13 +87,15 @@ ft_silence_ends(packet_info *pinfo, const ft_call *call)
 void
 ft_silence_judge(ft_call *call, bool outgoing)
 {
-    const ft_sender *silent = ft_newest_sender(call, outgoing), *other = ft_newest_sender(call, !outgoing);
+    const ft_sender *silent = ft_newest_sender(call, outgoing),
+                    *other = ft_newest_sender(call, !outgoing);
     const ft_silence *silence = &call->silence[outgoing];
 
     if (!silent || !other || !silence->frame || silence->since_frame != silent->last_frame)
         return;
-    set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN, FT_EVENT_MEDIA_GAP,
-                               silent->last_frame, "No media from the %s for %.1f s to the end, since frame %u",
+    set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN,
+                               FT_EVENT_MEDIA_GAP, silent->last_frame,
+                               "No media from the %s for %.1f s to the end, since frame %u",
                                outgoing ? "device" : "peer",
                                ft_milliseconds(&other->last_time, &silent->last_time) / 1000,
                                ft_frame_number(silent->last_frame)),

@@ -14,8 +14,8 @@ const ft_sender *ft_newest_sender(const ft_call *call, bool outgoing);
 /* The side of the call that has been silent for too long at the packet in hand, else NULL. */
 const ft_sender *ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing);
 
-/* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for long, else "". Lives in
- * pinfo->pool. */
+/* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for
+ * long, else "". Lives in pinfo->pool. */
 const char *ft_silence_text(packet_info *pinfo, const ft_call *call);
 
 /* media_gap on the packet in hand: "<what> for 3.2 s, since frame 17". First pass. */
@@ -24,7 +24,8 @@ void ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *wh
 /* The call's end also ends a silence: media_gap on this packet. First pass. */
 void ft_silence_ends(packet_info *pinfo, const ft_call *call);
 
-/* The capture's end, too, where the other side went on: media_gap in hindsight, once a call and side. */
+/* The capture's end, too, where the other side went on: media_gap in hindsight, once a call and
+ * side. */
 void ft_silence_judge(ft_call *call, bool outgoing);
 
 /* Silence of a sender that makes media_gap, in milliseconds; a preference sets it. */

@@ -1,11 +1,13 @@
 /* calls/stun.c
- * What STUN and TURN tell: allocations and channels (their life: calls/channel.h), checks that get through or are lost,
- * nominations, the relay's errors.
+ * What STUN and TURN tell: allocations and channels (their life: calls/channel.h), checks that
+ * get through or are lost, nominations, the relay's errors.
  *
- *    Allocate, bind, Refresh 0     request -> asked, answer -> held or refused; a release closes a call without direct path
- *    checks between two ends       a pair's latest in a ring; an answer tells which got through, and which before it were lost
- *    USE-CANDIDATE                 the way that media will take
- *    error of the relay            told once, starts no call
+ *    Allocate, bind, Refresh 0  request -> asked, answer -> held or refused; a release closes a
+ *                               call without direct path
+ *    checks between two ends    a pair's latest in a ring; an answer tells which got through, and
+ *                               which before it were lost
+ *    USE-CANDIDATE              the way that media will take
+ *    error of the relay         told once, starts no call
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,9 +19,11 @@
 
 #define ALLOCATION_MISMATCH 437
 #define PARTICIPANT_GONE    601
-#define RELEASE_TIMEOUT_S   39.5 /* RFC 8489 6.2.1: a request that wasn't answered by then is given up */
+/* RFC 8489 6.2.1: a request that wasn't answered by then is given up */
+#define RELEASE_TIMEOUT_S   39.5
 #define DIRECT_ALIVE_S      10   /* a direct path with media so lately outlives the relay */
-#define CHECK_LOST_S        0.2  /* a check repeated meanwhile and unanswered for so long, and for twice the time of its
+#define CHECK_LOST_S \
+    0.2 /* a check repeated meanwhile and unanswered for so long, and for twice the time of its
                                    repetition, is lost, not under way */
 #define HOLE_WINDOW_S       30   /* a loss longer ago tells nothing of the NAT */
 
@@ -86,8 +90,9 @@ call_of_channels(const packet_info *pinfo, const ft_flow *flow)
     return newest;
 }
 
-/* A Refresh names none. It releases what the call that just ended had, else the only one there is. Of several, that of the
- * call which has been silent for longest is the likeliest, but that is no certainty: *certain says so. */
+/* A Refresh names none. It releases what the call that just ended had, else the only one there
+ * is. Of several, that of the call which has been silent for longest is the likeliest, but that
+ * is no certainty: *certain says so. */
 static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
@@ -103,7 +108,8 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         if (allocation->released || !call)
             continue;
         if (call->state == FT_CALL_ENDED) {
-            if (!ended || nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0)
+            if (!ended ||
+                nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0)
                 ended = allocation;
             continue;
         }
@@ -116,8 +122,8 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
 }
 
 static void
-learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
-                       bool is_retransmission)
+learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
+                       ft_exchange *exchange, bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
 
@@ -141,7 +147,9 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
         ft_event_add(pinfo, FT_EVENT_RESERVED_ALLOCATION, 0,
                      "Allocates the relay address %s that signalling reserved%s",
                      ft_endpoint_str(pinfo->pool, &stun->relayed),
-                     stun->has_lifetime ? wmem_strdup_printf(pinfo->pool, ", for %u s", stun->lifetime) : "");
+                     stun->has_lifetime
+                         ? wmem_strdup_printf(pinfo->pool, ", for %u s", stun->lifetime)
+                         : "");
 }
 
 /* ---- channels ---- */
@@ -157,12 +165,13 @@ newest_leg(const ft_flow *flow, uint16_t channel)
     return NULL;
 }
 
-/* A channel that is bound again to its peer stays what it is, unless it was released or refused, or there is another
- * allocation since. */
+/* A channel that is bound again to its peer stays what it is, unless it was released or refused,
+ * or there is another allocation since. */
 static bool
 is_kept(const ft_leg *leg, const ft_endpoint *peer, const ft_allocation *allocation)
 {
-    return leg->setup_frame && leg->allocation == allocation && ft_endpoint_equal(&leg->peer, peer) &&
+    return leg->setup_frame && leg->allocation == allocation &&
+           ft_endpoint_equal(&leg->peer, peer) &&
            (leg->state == FT_CHANNEL_ASKED || leg->state == FT_CHANNEL_BOUND);
 }
 
@@ -173,15 +182,18 @@ allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
     const ft_leg *leg = newest_leg(flow, stun->channel);
     ft_allocation *newest = newest_allocation(flow, true);
 
-    if (leg && leg->allocation && !leg->allocation->released && ft_endpoint_equal(&leg->peer, &stun->peer) &&
-        newest && ft_call_as_of(newest->call, UINT32_MAX) != ft_call_as_of(leg->allocation->call, UINT32_MAX) &&
+    if (leg && leg->allocation && !leg->allocation->released &&
+        ft_endpoint_equal(&leg->peer, &stun->peer) && newest &&
+        ft_call_as_of(newest->call, UINT32_MAX) !=
+            ft_call_as_of(leg->allocation->call, UINT32_MAX) &&
         leg->state == FT_CHANNEL_BOUND)
         return newest->released ? leg->allocation : newest;
     return newest;
 }
 
 static void
-bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, ft_allocation *allocation)
+bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+         ft_allocation *allocation)
 {
     ft_leg *leg = newest_leg(packet->flow, stun->channel);
 
@@ -214,7 +226,8 @@ close_without_path(const packet_info *pinfo, ft_call *call)
     const nstime_t now = ft_now(pinfo);
 
     if (call && !call->closed &&
-        (nstime_is_zero(&call->direct_time) || ft_seconds(&call->direct_time, &now) > DIRECT_ALIVE_S))
+        (nstime_is_zero(&call->direct_time) ||
+         ft_seconds(&call->direct_time, &now) > DIRECT_ALIVE_S))
         ft_call_close(call);
 }
 
@@ -259,8 +272,8 @@ release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_e
 }
 
 static void
-learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
-                   bool is_retransmission)
+learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
+                   ft_exchange *exchange, bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
     ft_allocation *allocation = allocation_of_bind(packet->flow, stun);
@@ -276,7 +289,8 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, f
     if (exchange)
         exchange->call = call;
     if (is_retransmission)
-        ft_event_add(pinfo, FT_EVENT_CHANNEL_BIND_RETRANSMITTED, exchange ? exchange->request_frame : 0,
+        ft_event_add(pinfo, FT_EVENT_CHANNEL_BIND_RETRANSMITTED,
+                     exchange ? exchange->request_frame : 0,
                      "Bind of channel 0x%04x to %s sent again", stun->channel,
                      ft_endpoint_str(pinfo->pool, &stun->peer));
     else if (releases && stun->channel)
@@ -300,13 +314,13 @@ learn_bind_answer(packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
     if (!success || leg->ready)
         return;
     leg->ready = true;
-    ft_event_add(pinfo, FT_EVENT_RELAY_READY, leg->setup_frame, "Channel 0x%04x to %s is bound", leg->channel,
-                 ft_endpoint_str(pinfo->pool, &leg->peer));
+    ft_event_add(pinfo, FT_EVENT_RELAY_READY, leg->setup_frame, "Channel 0x%04x to %s is bound",
+                 leg->channel, ft_endpoint_str(pinfo->pool, &leg->peer));
 }
 
 static void
-learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
-                      bool is_retransmission)
+learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
+                      ft_exchange *exchange, bool is_retransmission)
 {
     const ft_endpoint server = ft_destination(pinfo);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
@@ -341,7 +355,8 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation)
 }
 
 static void
-learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
+                  const ft_exchange *exchange)
 {
     const ft_endpoint server = ft_source(pinfo);
 
@@ -360,11 +375,13 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, co
         finish_release(packet->flow, exchange->allocation);
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)
         ft_event_add(pinfo, FT_EVENT_ALLOCATION_MISMATCH, exchange ? exchange->request_frame : 0,
-                     "The relay %s has no such allocation (437)", ft_endpoint_str(pinfo->pool, &server));
+                     "The relay %s has no such allocation (437)",
+                     ft_endpoint_str(pinfo->pool, &server));
 }
 
 static void
-learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, bool is_retransmission)
+learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+           bool is_retransmission)
 {
     if (stun->message_class != STUN_REQUEST) {
         if (stun->message_class != STUN_INDICATION)
@@ -384,8 +401,8 @@ learn_turn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchan
     }
 }
 
-/* Neither end of this flow asked for an allocation in the capture: the relay is the end with a server's port, or the
- * one without a device's. */
+/* Neither end of this flow asked for an allocation in the capture: the relay is the end with a
+ * server's port, or the one without a device's. */
 static void
 guess_server(packet_info *pinfo, ft_flow *flow)
 {
@@ -419,7 +436,8 @@ time_out_release(const packet_info *pinfo, ft_leg *leg)
 {
     const nstime_t now = ft_now(pinfo);
 
-    if (leg->state == FT_CHANNEL_RELEASING && ft_seconds(&leg->release_time, &now) > RELEASE_TIMEOUT_S)
+    if (leg->state == FT_CHANNEL_RELEASING &&
+        ft_seconds(&leg->release_time, &now) > RELEASE_TIMEOUT_S)
         ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
 }
 
@@ -427,7 +445,8 @@ time_out_release(const packet_info *pinfo, ft_leg *leg)
 static void
 judge_modern_relay(packet_info *pinfo, const ft_packet *packet)
 {
-    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && packet->call && !packet->leg->ready) {
+    if (packet->generation == FT_MODERN && packet->path == FT_PATH_RELAY && packet->call &&
+        !packet->leg->ready) {
         packet->leg->ready = true;
         ft_event_add(pinfo, FT_EVENT_RELAY_READY, 0, "First packet in the relay's channel");
     }
@@ -450,8 +469,8 @@ ft_channel_judge(packet_info *pinfo)
     switch (ft_channel_step(&leg->state, uplink ? FT_CHANNEL_DATA_UP : FT_CHANNEL_DATA_DOWN)) {
     case FT_CHANNEL_EARLY:
         ft_event_add(pinfo, FT_EVENT_EARLY_CHANNEL_DATA, leg->setup_frame,
-                     "Channel 0x%04x is used before the answer to its bind in frame %u", leg->channel,
-                     ft_frame_number(leg->setup_frame));
+                     "Channel 0x%04x is used before the answer to its bind in frame %u",
+                     leg->channel, ft_frame_number(leg->setup_frame));
         break;
     case FT_CHANNEL_USED_AFTER:
         ft_event_add(pinfo, FT_EVENT_RELEASED_CHANNEL_USED, leg->release_frame,
@@ -489,7 +508,8 @@ static wmem_map_t *pairs; /* ft_leg -> check_pair */
 void
 ft_stun_init(void)
 {
-    pairs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    pairs =
+        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
 }
 
 static check_pair *
@@ -517,7 +537,8 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
         if (check->frame && check->from_a == from_a && check->repeated == 0)
             check->repeated = ft_seconds(&check->time, &now);
     }
-    pair->sent[pair->count++ % SENT_CHECKS] = (sent_check){ exchange, from_a, false, 0, ft_frame_id(pinfo), now };
+    pair->sent[pair->count++ % SENT_CHECKS] =
+        (sent_check){ exchange, from_a, false, 0, ft_frame_id(pinfo), now };
 }
 
 /* The transmission that got through: its stamp tells it from its repeats. */
@@ -531,8 +552,8 @@ answered_frame(const ft_stun *stun, const ft_exchange *exchange)
     return exchange ? exchange->last_request_frame : 0;
 }
 
-/* A check that never got an answer, as far as can be known now: its sender repeated it and waits for longer than answers
- * take, or one that was sent later is the one that is answered. */
+/* A check that never got an answer, as far as can be known now: its sender repeated it and waits
+ * for longer than answers take, or one that was sent later is the one that is answered. */
 static bool
 is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
 {
@@ -565,7 +586,8 @@ judge_hole(packet_info *pinfo, check_pair *pair, const sent_check *answered)
 }
 
 static void
-learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
+                const ft_exchange *exchange)
 {
     check_pair *pair = pair_of(packet->leg);
     const uint32_t frame = answered_frame(stun, exchange);
@@ -588,7 +610,8 @@ tell_username(packet_info *pinfo, const ft_stun *stun)
 {
     if (stun->has_binary_username)
         ft_event_add(pinfo, FT_EVENT_LEGACY_USERNAME, 0,
-                     "USERNAME is two binary candidate ids (%02X%02X%02X%02X for %02X%02X%02X%02X), as before RFC 5245",
+                     "USERNAME is two binary candidate ids (%02X%02X%02X%02X for "
+                     "%02X%02X%02X%02X), as before RFC 5245",
                      stun->username[10], stun->username[11], stun->username[12], stun->username[13],
                      stun->username[0], stun->username[1], stun->username[2], stun->username[3]);
 }
@@ -636,7 +659,8 @@ tell_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, ft_
 }
 
 static void
-learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange, bool is_retransmission)
+learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
+            bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo);
 
@@ -653,7 +677,8 @@ learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_excha
 }
 
 static void
-learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
+                   const ft_exchange *exchange)
 {
     const ft_endpoint source = ft_source(pinfo);
 
@@ -669,7 +694,8 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, c
     if (call)
         call->direct_time = ft_now(pinfo);
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
-    if (call && addresses_equal(&pinfo->dst, &call->local.addr) && !ft_endpoint_equal(&source, &call->local))
+    if (call && addresses_equal(&pinfo->dst, &call->local.addr) &&
+        !ft_endpoint_equal(&source, &call->local))
         ft_call_remote(call, &source, FT_REMOTE_CHECKED);
     ft_event_add(pinfo, FT_EVENT_DIRECT_READY, exchange ? exchange->request_frame : 0,
                  "First direct check that is answered, %s", way_text(pinfo->pool, packet, pinfo));
@@ -689,17 +715,19 @@ learn_relay_error(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
     if (stun->error_code == 0)
         return;
     if (strcmp(reason, "Idle Client") == 0)
-        ft_event_add(pinfo, FT_EVENT_RELAY_IDLE, 0, "The relay reports error %u: %s", stun->error_code, reason);
+        ft_event_add(pinfo, FT_EVENT_RELAY_IDLE, 0, "The relay reports error %u: %s",
+                     stun->error_code, reason);
     else if (stun->error_code == PARTICIPANT_GONE)
-        ft_event_add(pinfo, FT_EVENT_PARTICIPANT_GONE, 0, "The relay can't find the participant (%u)",
-                     stun->error_code);
+        ft_event_add(pinfo, FT_EVENT_PARTICIPANT_GONE, 0,
+                     "The relay can't find the participant (%u)", stun->error_code);
     else
-        ft_event_add(pinfo, FT_EVENT_RELAY_ERROR, 0, "The relay reports error %u%s%s", stun->error_code,
-                     *reason ? ": " : "", reason);
+        ft_event_add(pinfo, FT_EVENT_RELAY_ERROR, 0, "The relay reports error %u%s%s",
+                     stun->error_code, *reason ? ": " : "", reason);
 }
 
 void
-ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange, bool is_retransmission)
+ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange,
+              bool is_retransmission)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 

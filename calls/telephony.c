@@ -1,8 +1,8 @@
 /* calls/telephony.c
  * A call as Telephony > VoIP Calls lists it, from its packets:
  *
- *    ringing          RINGING                                   ended, answered before (or modern)   COMPLETED
- *    answered, media  IN CALL                                   ended otherwise                      REJECTED
+ *    ringing          RINGING                        ended, answered before (or modern)   COMPLETED
+ *    answered, media  IN CALL                        ended otherwise                      REJECTED
  *    before that      CALL SETUP
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -23,11 +23,13 @@ ft_telephony_init(void)
     voip_tap = register_tap("voip");
 }
 
-/* What is no call, or only ICE so far, isn't told: the list is of calls. QUIC, the modem's reports and the NAT tests of a call would drown its messages. */
+/* What is no call, or only ICE so far, isn't told: the list is of calls. QUIC, the modem's
+ * reports and the NAT tests of a call would drown its messages. */
 static bool
 is_message(ft_kind kind)
 {
-    return kind == FT_KIND_STUN || kind == FT_KIND_TURN || kind == FT_KIND_LINK || kind == FT_KIND_CONTROL;
+    return kind == FT_KIND_STUN || kind == FT_KIND_TURN || kind == FT_KIND_LINK ||
+           kind == FT_KIND_CONTROL;
 }
 
 static voip_call_state
@@ -41,17 +43,21 @@ state_of(const ft_call *call)
     case FT_CALL_RINGING:
         return VOIP_RINGING;
     default:
-        return call->media_packets[FT_PATH_RELAY] + call->media_packets[FT_PATH_DIRECT] ? VOIP_IN_CALL : VOIP_CALL_SETUP;
+        return call->media_packets[FT_PATH_RELAY] + call->media_packets[FT_PATH_DIRECT]
+                   ? VOIP_IN_CALL
+                   : VOIP_CALL_SETUP;
     }
 }
 
 static char *
 comment_of(packet_info *pinfo, const ft_packet *packet)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, val_to_str_const(packet->path, ft_path_vals, ""));
+    wmem_strbuf_t *text =
+        wmem_strbuf_new(pinfo->pool, val_to_str_const(packet->path, ft_path_vals, ""));
 
     for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
-        wmem_strbuf_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ", event->text);
+        wmem_strbuf_append_printf(
+            text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ", event->text);
     return wmem_strbuf_finalize(text);
 }
 
@@ -60,11 +66,13 @@ comment_of(packet_info *pinfo, const ft_packet *packet)
 static const char *
 paths_text(const ft_call *call)
 {
-    const bool relay = call->media_packets[FT_PATH_RELAY], direct = call->media_packets[FT_PATH_DIRECT];
+    const bool relay = call->media_packets[FT_PATH_RELAY],
+               direct = call->media_packets[FT_PATH_DIRECT];
 
     if (relay && direct)
-        return call->media_first[FT_PATH_RELAY] < call->media_first[FT_PATH_DIRECT] ? "relay, then direct"
-                                                                                     : "direct, then relay";
+        return call->media_first[FT_PATH_RELAY] < call->media_first[FT_PATH_DIRECT]
+                   ? "relay, then direct"
+                   : "direct, then relay";
     return relay ? "relay" : direct ? "direct" : "no media";
 }
 
@@ -72,7 +80,8 @@ static void
 add_codec(wmem_allocator_t *scope, GPtrArray *names, const ft_call *call, const ft_stream *stream,
           uint8_t payload_type)
 {
-    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
+    const ft_codec *codec =
+        ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
     const char *name = codec ? ft_codec_str(scope, codec) : NULL;
 
     if (name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
@@ -115,7 +124,8 @@ add_end(wmem_strbuf_t *text, const ft_call *call)
     else if (call->generation == FT_MODERN)
         wmem_strbuf_append_printf(text, "; ended: %s", call->end_reason);
     else
-        wmem_strbuf_append_printf(text, "; ended by %.*s", (int)strcspn(call->end_reason, ",;"), call->end_reason);
+        wmem_strbuf_append_printf(text, "; ended by %.*s", (int)strcspn(call->end_reason, ",;"),
+                                  call->end_reason);
 }
 
 /* "relay, then direct; AAC-ELD and H264; ended by BYE" */
@@ -147,8 +157,10 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     told->from_identity = (char *)ft_endpoint_str(pinfo->pool, &call->local);
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
     told->call_comment = call_text(pinfo, call);
-    told->frame_label = (char *)ft_label_by_events(pinfo, packet, packet->label ? packet->label :
-                                                   val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"), false);
+    told->frame_label = (char *)ft_label_by_events(
+        pinfo, packet,
+        packet->label ? packet->label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"),
+        false);
     told->frame_comment = comment_of(pinfo, packet);
     tap_queue_packet(voip_tap, pinfo, told);
 }

@@ -13,7 +13,8 @@
 #include <cmocka.h>
 
 static void
-story(const ft_channel_input *inputs, const ft_channel_finding *findings, unsigned count, ft_channel_state end)
+story(const ft_channel_input *inputs, const ft_channel_finding *findings, unsigned count,
+      ft_channel_state end)
 {
     ft_channel_state state = FT_CHANNEL_UNSEEN;
 
@@ -37,7 +38,8 @@ test_each_state_takes_each_input(void **unused)
             if (input == FT_CHANNEL_RELEASE_DONE)
                 assert_int_equal(now, FT_CHANNEL_RELEASED);
             if (input != FT_CHANNEL_DATA_UP)
-                assert_int_equal(found, FT_CHANNEL_FINE); /* the relay's own packets are never a fault */
+                /* the relay's own packets are never a fault */
+                assert_int_equal(found, FT_CHANNEL_FINE);
             else
                 assert_int_equal(found, state == FT_CHANNEL_ASKED      ? FT_CHANNEL_EARLY
                                         : state == FT_CHANNEL_RELEASED ? FT_CHANNEL_USED_AFTER
@@ -49,8 +51,10 @@ test_each_state_takes_each_input(void **unused)
 static void
 test_used_before_the_answer(void **unused)
 {
-    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_DATA_UP, FT_CHANNEL_BIND_DONE, FT_CHANNEL_DATA_UP };
-    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_EARLY, FT_CHANNEL_FINE, FT_CHANNEL_FINE };
+    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_DATA_UP,
+                                        FT_CHANNEL_BIND_DONE, FT_CHANNEL_DATA_UP };
+    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_EARLY, FT_CHANNEL_FINE,
+                                            FT_CHANNEL_FINE };
 
     (void)unused;
     STORY(FT_CHANNEL_BOUND, inputs, findings);
@@ -59,8 +63,10 @@ test_used_before_the_answer(void **unused)
 static void
 test_downlink_proves_the_bind(void **unused)
 {
-    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_DATA_UP, FT_CHANNEL_DATA_DOWN, FT_CHANNEL_DATA_UP };
-    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_EARLY, FT_CHANNEL_FINE, FT_CHANNEL_FINE };
+    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_DATA_UP,
+                                        FT_CHANNEL_DATA_DOWN, FT_CHANNEL_DATA_UP };
+    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_EARLY, FT_CHANNEL_FINE,
+                                            FT_CHANNEL_FINE };
 
     (void)unused;
     STORY(FT_CHANNEL_BOUND, inputs, findings);
@@ -69,12 +75,15 @@ test_downlink_proves_the_bind(void **unused)
 static void
 test_release_holds_when_answered(void **unused)
 {
-    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_BIND_DONE, FT_CHANNEL_RELEASE_ASKED,
-                                        FT_CHANNEL_DATA_DOWN, FT_CHANNEL_DATA_UP, FT_CHANNEL_RELEASE_ASKED,
-                                        FT_CHANNEL_RELEASE_DONE, FT_CHANNEL_DATA_DOWN, FT_CHANNEL_DATA_UP };
-    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE,
-                                            FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE,
-                                            FT_CHANNEL_USED_AFTER };
+    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED,    FT_CHANNEL_BIND_DONE,
+                                        FT_CHANNEL_RELEASE_ASKED, FT_CHANNEL_DATA_DOWN,
+                                        FT_CHANNEL_DATA_UP,       FT_CHANNEL_RELEASE_ASKED,
+                                        FT_CHANNEL_RELEASE_DONE,  FT_CHANNEL_DATA_DOWN,
+                                        FT_CHANNEL_DATA_UP };
+    const ft_channel_finding findings[] = {
+        FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE,      FT_CHANNEL_FINE,
+        FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_USED_AFTER
+    };
 
     (void)unused;
     STORY(FT_CHANNEL_RELEASED, inputs, findings);
@@ -83,7 +92,8 @@ test_release_holds_when_answered(void **unused)
 static void
 test_refused_is_not_early(void **unused)
 {
-    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_BIND_REFUSED, FT_CHANNEL_DATA_UP };
+    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_BIND_REFUSED,
+                                        FT_CHANNEL_DATA_UP };
     const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE };
 
     (void)unused;
@@ -93,10 +103,11 @@ test_refused_is_not_early(void **unused)
 static void
 test_bound_anew_after_release(void **unused)
 {
-    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_BIND_DONE, FT_CHANNEL_RELEASE_ASKED,
-                                        FT_CHANNEL_RELEASE_DONE, FT_CHANNEL_BIND_ASKED, FT_CHANNEL_DATA_UP };
-    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE,
-                                            FT_CHANNEL_FINE, FT_CHANNEL_EARLY };
+    const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED,    FT_CHANNEL_BIND_DONE,
+                                        FT_CHANNEL_RELEASE_ASKED, FT_CHANNEL_RELEASE_DONE,
+                                        FT_CHANNEL_BIND_ASKED,    FT_CHANNEL_DATA_UP };
+    const ft_channel_finding findings[] = { FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_FINE,
+                                            FT_CHANNEL_FINE, FT_CHANNEL_FINE, FT_CHANNEL_EARLY };
 
     (void)unused;
     STORY(FT_CHANNEL_ASKED, inputs, findings);
@@ -106,9 +117,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_state_takes_each_input), cmocka_unit_test(test_used_before_the_answer),
-        cmocka_unit_test(test_downlink_proves_the_bind),    cmocka_unit_test(test_release_holds_when_answered),
-        cmocka_unit_test(test_refused_is_not_early),        cmocka_unit_test(test_bound_anew_after_release),
+        cmocka_unit_test(test_each_state_takes_each_input),
+        cmocka_unit_test(test_used_before_the_answer),
+        cmocka_unit_test(test_downlink_proves_the_bind),
+        cmocka_unit_test(test_release_holds_when_answered),
+        cmocka_unit_test(test_refused_is_not_early),
+        cmocka_unit_test(test_bound_anew_after_release),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* test_clock.c
- * Unit tests of calls/clock.c and calls/histogram.h: clocks of networks, of phones, of people who set them.
+ * Unit tests of calls/clock.c and calls/histogram.h: clocks of networks, of phones, of people
+ * who set them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

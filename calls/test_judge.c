@@ -1,5 +1,6 @@
 /* calls/test_judge.c
- * The judge, by the design's own words: each clue alone, each pair of clues against each other, and the stories.
+ * The judge, by the design's own words: each clue alone, each pair of clues against each other,
+ * and the stories.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -56,7 +57,8 @@ test_each_clue_alone(void **unused)
     }
 }
 
-/* Neither the leg nor addresses outweigh what tells; and no number of strong clues outweighs one that decides. */
+/* Neither the leg nor addresses outweigh what tells; and no number of strong clues outweighs one
+ * that decides. */
 static void
 test_what_contradicts_outweighs_the_way(void **unused)
 {
@@ -64,12 +66,17 @@ test_what_contradicts_outweighs_the_way(void **unused)
     for (unsigned i = 0; i < CLUES; i++) {
         if (!design[i].excludes)
             continue;
-        expect((ft_trial){ .different = FT_CLUE_BIT(design[i].clue), .on_leg = true,
-                           .equal = BIT(DEVICE) | BIT(PEER), .only = true }, FT_OTHER, design[i].strength);
+        expect((ft_trial){ .different = FT_CLUE_BIT(design[i].clue),
+                           .on_leg = true,
+                           .equal = BIT(DEVICE) | BIT(PEER),
+                           .only = true },
+               FT_OTHER, design[i].strength);
     }
-    expect((ft_trial){ .different = BIT(TIE_BREAKER), .equal = BIT(CANDIDATE) | BIT(SSRC) | BIT(PARTICIPANT) },
+    expect((ft_trial){ .different = BIT(TIE_BREAKER),
+                       .equal = BIT(CANDIDATE) | BIT(SSRC) | BIT(PARTICIPANT) },
            FT_OTHER, FT_DECIDES);
-    expect((ft_trial){ .different = BIT(RESERVATION), .equal = BIT(TIE_BREAKER) }, FT_SAME, FT_DECIDES);
+    expect((ft_trial){ .different = BIT(RESERVATION), .equal = BIT(TIE_BREAKER) }, FT_SAME,
+           FT_DECIDES);
 }
 
 static void
@@ -78,11 +85,11 @@ test_each_pair_that_decides(void **unused)
     (void)unused;
     for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
         for (unsigned j = 0; j < FT_CLUE_COUNT; j++) {
-            if (i == j || ft_clue_rows[i].strength != FT_DECIDES || ft_clue_rows[j].strength != FT_DECIDES ||
-                !ft_clue_rows[j].excludes)
+            if (i == j || ft_clue_rows[i].strength != FT_DECIDES ||
+                ft_clue_rows[j].strength != FT_DECIDES || !ft_clue_rows[j].excludes)
                 continue;
-            expect((ft_trial){ .equal = FT_CLUE_BIT(i), .different = FT_CLUE_BIT(j) }, i < j ? FT_SAME : FT_OTHER,
-                   FT_DECIDES);
+            expect((ft_trial){ .equal = FT_CLUE_BIT(i), .different = FT_CLUE_BIT(j) },
+                   i < j ? FT_SAME : FT_OTHER, FT_DECIDES);
         }
     }
 }
@@ -93,8 +100,10 @@ test_the_way(void **unused)
     (void)unused;
     expect((ft_trial){ .on_leg = true }, FT_SAME, FT_LEG);
     expect((ft_trial){ .on_leg = true, .starts = true }, FT_SAME, FT_LEG);
-    expect((ft_trial){ .on_leg = true, .over = true, .age = 2 }, FT_SAME, FT_LEG);             /* its tail */
-    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN, FT_NOTHING);
+    /* its tail */
+    expect((ft_trial){ .on_leg = true, .over = true, .age = 2 }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN,
+           FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
 }
 
@@ -103,10 +112,14 @@ test_addresses(void **unused)
 {
     (void)unused;
     expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 60 }, FT_SAME, FT_WEAK);
-    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 60, .starts = true }, FT_UNKNOWN, FT_NOTHING);
-    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 5, .starts = true }, FT_SAME, FT_WEAK);
-    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .age = 121, .far_age = 121 }, FT_UNKNOWN, FT_NOTHING);
-    expect((ft_trial){ .equal = BIT(PEER), .only = true, .over = true, .starts = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 60, .starts = true },
+           FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .far_age = 5, .starts = true }, FT_SAME,
+           FT_WEAK);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .age = 121, .far_age = 121 }, FT_UNKNOWN,
+           FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(PEER), .only = true, .over = true, .starts = true }, FT_UNKNOWN,
+           FT_NOTHING);
 }
 
 static void
@@ -130,9 +143,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_clue_alone),        cmocka_unit_test(test_what_contradicts_outweighs_the_way),
-        cmocka_unit_test(test_each_pair_that_decides), cmocka_unit_test(test_the_way),
-        cmocka_unit_test(test_addresses),              cmocka_unit_test(test_an_ssrc_holds_for_30_seconds),
+        cmocka_unit_test(test_each_clue_alone),
+        cmocka_unit_test(test_what_contradicts_outweighs_the_way),
+        cmocka_unit_test(test_each_pair_that_decides),
+        cmocka_unit_test(test_the_way),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_an_ssrc_holds_for_30_seconds),
         cmocka_unit_test(test_nothing_tells_nothing),
     };
 

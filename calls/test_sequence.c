@@ -1,6 +1,6 @@
 /* test_sequence.c
- * Unit tests of calls/sequence.c. What is right is counted by hand, from RFC 3550 A.1 and A.3 and the contract in
- * sequence.h.
+ * Unit tests of calls/sequence.c. What is right is counted by hand, from RFC 3550 A.1 and A.3
+ * and the contract in sequence.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -336,7 +336,8 @@ test_same_number_later(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 65536 + 10; i++)
-        assert_int_not_equal(ft_sequence_add(&stream, (uint16_t)i, i, realloc).verdict, FT_SEQUENCE_COPY);
+        assert_int_not_equal(ft_sequence_add(&stream, (uint16_t)i, i, realloc).verdict,
+                             FT_SEQUENCE_COPY);
     expect(65546, 0, 0, 0, 0);
 }
 
@@ -372,7 +373,8 @@ test_twins(void **state)
     assert_int_equal(ft_sequence_count(&stream).copies, 3);
 }
 
-/* The capture began there, or a packet overtook the stream's first one: nothing says that more is missing. */
+/* The capture began there, or a packet overtook the stream's first one: nothing says that more
+ * is missing. */
 static void
 test_late_below_the_first(void **state)
 {
@@ -414,7 +416,8 @@ test_noise(void **state)
 
     for (unsigned i = 0; i < packets; i++) {
         random = random * 1664525 + 1013904223;
-        ft_sequence_add(&stream, (uint16_t)(random >> 12 & (i & 0x1000 ? 0xff : 0xffff)), random >> 30, realloc);
+        ft_sequence_add(&stream, (uint16_t)(random >> 12 & (i & 0x1000 ? 0xff : 0xffff)),
+                        random >> 30, realloc);
     }
     const ft_sequence_counts counts = ft_sequence_count(&stream);
     assert_int_equal(counts.received + counts.strays + counts.copies + counts.twins, packets);

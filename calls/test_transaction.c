@@ -1,6 +1,7 @@
 /* calls/test_transaction.c
- * What a SIP message says of the call: the whole outcome table, and messages in every order that life has.
- * Each expectation is RFC 3261's, or the plugin's rule that a wrong conclusion is worse than none.
+ * What a SIP message says of the call: the whole outcome table, and messages in every order that
+ * life has. Each expectation is RFC 3261's, or the plugin's rule that a wrong conclusion is
+ * worse than none.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,9 +41,11 @@ enum { NOBODY, ALICE, BOB, CAROL, DAVE };   /* tags */
 #define ENDED      FT_SIP_SAYS_ENDED
 /* clang-format on */
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* a step says no more than it needs */
+#pragma GCC diagnostic ignored \
+    "-Wmissing-field-initializers" /* a step says no more than it needs */
 
-/* One message and its verdict. status 0: a request. A CSeq of 0 is one that wasn't captured; then via tells. */
+/* One message and its verdict. status 0: a request. A CSeq of 0 is one that wasn't captured;
+ * then via tells. */
 typedef struct {
     ft_sip_method method;
     unsigned status;
@@ -56,9 +59,16 @@ typedef struct {
 static ft_sip_message
 message_of(const step *s)
 {
-    return (ft_sip_message){ .method = s->method, .has_method = s->cseq || !s->status, .status = s->status, .cseq = s->cseq,
-                             .has_cseq = s->cseq != 0, .via = s->via, .from_tag = s->from, .to_tag = s->to,
-                             .sdp = s->sdp, .in_call = s->in_call };
+    return (ft_sip_message){ .method = s->method,
+                             .has_method = s->cseq || !s->status,
+                             .status = s->status,
+                             .cseq = s->cseq,
+                             .has_cseq = s->cseq != 0,
+                             .via = s->via,
+                             .from_tag = s->from,
+                             .to_tag = s->to,
+                             .sdp = s->sdp,
+                             .in_call = s->in_call };
 }
 
 #define PLAY(last_word, ...)                                                 \
@@ -68,7 +78,8 @@ message_of(const step *s)
         play(steps, sizeof steps / sizeof steps[0], true, last_word);        \
     } while (0)
 
-/* twice: each message comes once more at once, by retransmission or on another 5-tuple, and says nothing then. */
+/* twice: each message comes once more at once, by retransmission or on another 5-tuple, and says
+ * nothing then. */
 static void
 play(const step *steps, size_t count, bool twice, ft_sip_verdict last_word)
 {
@@ -110,8 +121,12 @@ meant(unsigned status)
 }
 
 static const ft_sip_verdict verdict_of[] = {
-    [FT_INVITE_PENDING] = NOTHING,   [FT_INVITE_ANSWERED] = ANSWERED,   [FT_INVITE_TO_BE_REPEATED] = REPEAT,
-    [FT_INVITE_DECLINED] = DECLINED, [FT_INVITE_BUSY] = BUSY,           [FT_INVITE_CANCELLED] = CANCELLED,
+    [FT_INVITE_PENDING] = NOTHING,
+    [FT_INVITE_ANSWERED] = ANSWERED,
+    [FT_INVITE_TO_BE_REPEATED] = REPEAT,
+    [FT_INVITE_DECLINED] = DECLINED,
+    [FT_INVITE_BUSY] = BUSY,
+    [FT_INVITE_CANCELLED] = CANCELLED,
     [FT_INVITE_FAILED] = FAILED,
 };
 
@@ -124,7 +139,8 @@ test_each_status(void **state)
     assert_int_equal(ft_invite_meaning(UINT32_MAX), FT_INVITE_PENDING);
 }
 
-/* Each status in each situation: first, in an answered call, after the capture's begin in mid-call. */
+/* Each status in each situation: first, in an answered call, after the capture's begin in
+ * mid-call. */
 static void
 test_each_status_in_each_situation(void **state)
 {
@@ -132,15 +148,17 @@ test_each_status_in_each_situation(void **state)
     for (unsigned status = 100; status < 1000; status++) {
         const ft_invite_state means = meant(status);
         const ft_sip_verdict first = status == 180 ? RINGING : verdict_of[means];
-        const ft_sip_verdict change = means == FT_INVITE_PENDING ? NOTHING : means == FT_INVITE_ANSWERED ? CHANGED : UNCHANGED;
+        const ft_sip_verdict change = means == FT_INVITE_PENDING    ? NOTHING
+                                      : means == FT_INVITE_ANSWERED ? CHANGED
+                                                                    : UNCHANGED;
 
         PLAY(means == FT_INVITE_TO_BE_REPEATED ? FAILED : NOTHING,
              { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, status, 1, ALICE, BOB, first });
-        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-             { INVITE, 0, 7, BOB, ALICE, REINVITE }, { INVITE, status, 7, BOB, ALICE, change },
-             { BYE, 0, 8, BOB, ALICE, ENDED });
-        PLAY(NOTHING, { INVITE, 0, 7, BOB, ALICE, REINVITE }, { INVITE, status, 7, BOB, ALICE, change },
-             { BYE, 0, 2, ALICE, BOB, ENDED });
+        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+             { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { INVITE, 0, 7, BOB, ALICE, REINVITE },
+             { INVITE, status, 7, BOB, ALICE, change }, { BYE, 0, 8, BOB, ALICE, ENDED });
+        PLAY(NOTHING, { INVITE, 0, 7, BOB, ALICE, REINVITE },
+             { INVITE, status, 7, BOB, ALICE, change }, { BYE, 0, 2, ALICE, BOB, ENDED });
     }
 }
 
@@ -150,10 +168,12 @@ static void
 test_plain_call(void **state)
 {
     (void)state;
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 100, 1, ALICE, NOBODY, NOTHING },
-         { INVITE, 180, 1, ALICE, BOB, RINGING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { ACK, 0, 1, ALICE, BOB, NOTHING },
-         { OTHER, 0, 2, ALICE, BOB, NOTHING }, { OTHER, 200, 2, ALICE, BOB, NOTHING }, { OTHER, 603, 3, ALICE, BOB, NOTHING },
-         { BYE, 0, 4, ALICE, BOB, ENDED }, { BYE, 200, 4, ALICE, BOB, NOTHING });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 100, 1, ALICE, NOBODY, NOTHING }, { INVITE, 180, 1, ALICE, BOB, RINGING },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { ACK, 0, 1, ALICE, BOB, NOTHING },
+         { OTHER, 0, 2, ALICE, BOB, NOTHING }, { OTHER, 200, 2, ALICE, BOB, NOTHING },
+         { OTHER, 603, 3, ALICE, BOB, NOTHING }, { BYE, 0, 4, ALICE, BOB, ENDED },
+         { BYE, 200, 4, ALICE, BOB, NOTHING });
 }
 
 static void
@@ -163,16 +183,19 @@ test_challenged_and_repeated(void **state)
     for (unsigned status = 300; status < 500; status++) {
         if (meant(status) != FT_INVITE_TO_BE_REPEATED)
             continue;
-        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, status, 1, ALICE, BOB, REPEAT },
-             { ACK, 0, 1, ALICE, BOB, NOTHING }, { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 180, 2, ALICE, CAROL, RINGING },
+        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+             { INVITE, status, 1, ALICE, BOB, REPEAT }, { ACK, 0, 1, ALICE, BOB, NOTHING },
+             { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 180, 2, ALICE, CAROL, RINGING },
              { INVITE, status, 1, ALICE, BOB, NOTHING }, { INVITE, 200, 2, ALICE, CAROL, ANSWERED },
              { BYE, 0, 3, ALICE, CAROL, ENDED });
-        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, status, 1, ALICE, BOB, REPEAT },
-             { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 486, 2, ALICE, BOB, BUSY });
+        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+             { INVITE, status, 1, ALICE, BOB, REPEAT }, { INVITE, 0, 2, ALICE, NOBODY, AGAIN },
+             { INVITE, 486, 2, ALICE, BOB, BUSY });
     }
 }
 
-/* The answer to an INVITE that another followed decides nothing, nor does a refusal that outlives its INVITE. */
+/* The answer to an INVITE that another followed decides nothing, nor does a refusal that
+ * outlives its INVITE. */
 static void
 test_late_refusals(void **state)
 {
@@ -180,7 +203,8 @@ test_late_refusals(void **state)
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 0, 2, ALICE, NOBODY, AGAIN },
          { INVITE, 486, 1, ALICE, BOB, NOTHING }, { INVITE, 200, 2, ALICE, BOB, ANSWERED });
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 486, 1, ALICE, BOB, BUSY },
-         { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 200, 2, ALICE, BOB, ANSWERED }, { BYE, 0, 3, BOB, ALICE, ENDED });
+         { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 200, 2, ALICE, BOB, ANSWERED },
+         { BYE, 0, 3, BOB, ALICE, ENDED });
 }
 
 static void
@@ -190,24 +214,28 @@ test_cancel(void **state)
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 180, 1, ALICE, BOB, RINGING },
          { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING }, { CANCEL, 200, 1, ALICE, BOB, NOTHING },
          { INVITE, 487, 1, ALICE, BOB, CANCELLED }, { ACK, 0, 1, ALICE, BOB, NOTHING });
-    PLAY(CANCELLED, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING },
-         { CANCEL, 200, 1, ALICE, BOB, NOTHING });
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING },
-         { INVITE, 603, 1, ALICE, BOB, DECLINED });
+    PLAY(CANCELLED, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING }, { CANCEL, 200, 1, ALICE, BOB, NOTHING });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING }, { INVITE, 603, 1, ALICE, BOB, DECLINED });
     PLAY(CANCELLED, { CANCEL, 0, 1, ALICE, BOB, CANCELLING });
 }
 
-/* In any order of CANCEL, its 200, and the INVITE's 200: the call is answered, and a BYE ends it. */
+/* In any order of CANCEL, its 200, and the INVITE's 200: the call is answered, and a BYE ends
+ * it. */
 static void
 test_cancel_crosses_answer(void **state)
 {
     (void)state;
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { CANCEL, 0, 1, ALICE, BOB, CANCELLING },
-         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { CANCEL, 200, 1, ALICE, BOB, NOTHING }, { BYE, 0, 2, ALICE, BOB, ENDED });
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { CANCEL, 0, 1, ALICE, BOB, CANCELLING },
-         { CANCEL, 200, 1, ALICE, BOB, NOTHING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 0, 2, ALICE, BOB, ENDED });
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-         { CANCEL, 0, 1, ALICE, BOB, NOTHING }, { CANCEL, 481, 1, ALICE, BOB, NOTHING }, { BYE, 0, 2, ALICE, BOB, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { CANCEL, 0, 1, ALICE, BOB, CANCELLING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
+         { CANCEL, 200, 1, ALICE, BOB, NOTHING }, { BYE, 0, 2, ALICE, BOB, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { CANCEL, 0, 1, ALICE, BOB, CANCELLING }, { CANCEL, 200, 1, ALICE, BOB, NOTHING },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 0, 2, ALICE, BOB, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { CANCEL, 0, 1, ALICE, BOB, NOTHING },
+         { CANCEL, 481, 1, ALICE, BOB, NOTHING }, { BYE, 0, 2, ALICE, BOB, ENDED });
 }
 
 static void
@@ -216,23 +244,28 @@ test_forks(void **state)
     (void)state;
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 180, 1, ALICE, BOB, RINGING },
          { INVITE, 180, 1, ALICE, CAROL, NOTHING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-         { INVITE, 200, 1, ALICE, CAROL, FORK }, { ACK, 0, 1, ALICE, CAROL, NOTHING }, { BYE, 0, 2, ALICE, CAROL, BRANCH },
-         { INVITE, 200, 1, ALICE, CAROL, NOTHING }, { BYE, 0, 9, BOB, ALICE, ENDED });
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-         { INVITE, 200, 1, ALICE, CAROL, FORK }, { INVITE, 200, 1, ALICE, DAVE, FORK }, { BYE, 0, 2, ALICE, BOB, BRANCH },
+         { INVITE, 200, 1, ALICE, CAROL, FORK }, { ACK, 0, 1, ALICE, CAROL, NOTHING },
+         { BYE, 0, 2, ALICE, CAROL, BRANCH }, { INVITE, 200, 1, ALICE, CAROL, NOTHING },
+         { BYE, 0, 9, BOB, ALICE, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { INVITE, 200, 1, ALICE, CAROL, FORK },
+         { INVITE, 200, 1, ALICE, DAVE, FORK }, { BYE, 0, 2, ALICE, BOB, BRANCH },
          { BYE, 0, 2, DAVE, ALICE, BRANCH }, { BYE, 0, 3, ALICE, CAROL, ENDED });
     /* who only rang holds no call */
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 180, 1, ALICE, BOB, RINGING },
-         { INVITE, 180, 1, ALICE, CAROL, NOTHING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 0, 2, ALICE, BOB, ENDED });
+         { INVITE, 180, 1, ALICE, CAROL, NOTHING }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
+         { BYE, 0, 2, ALICE, BOB, ENDED });
     /* one end refuses what another then answers */
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 486, 1, ALICE, BOB, BUSY },
          { INVITE, 200, 1, ALICE, CAROL, ANSWERED }, { BYE, 0, 2, ALICE, CAROL, ENDED });
     /* the second 200 wasn't captured: its BYE isn't the first one's */
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-         { BYE, 0, 2, ALICE, CAROL, BRANCH }, { BYE, 0, 3, ALICE, BOB, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 0, 2, ALICE, CAROL, BRANCH },
+         { BYE, 0, 3, ALICE, BOB, ENDED });
 }
 
-/* A BYE of the caller's before the answer (RFC 3261 15) ends the branch that rang; a 200 that crosses it makes no call. */
+/* A BYE of the caller's before the answer (RFC 3261 15) ends the branch that rang; a 200 that
+ * crosses it makes no call. */
 static void
 test_early_bye(void **state)
 {
@@ -251,11 +284,12 @@ static void
 test_glare(void **state)
 {
     (void)state;
-    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 200, 1, ALICE, BOB, ANSWERED },
-         { INVITE, 0, 2, ALICE, BOB, REINVITE }, { INVITE, 0, 2, BOB, ALICE, REINVITE },
-         { INVITE, 491, 2, BOB, ALICE, UNCHANGED }, { INVITE, 491, 2, ALICE, BOB, UNCHANGED },
-         { INVITE, 0, 3, BOB, ALICE, REINVITE }, { INVITE, 200, 3, BOB, ALICE, CHANGED },
-         { BYE, 0, 4, ALICE, BOB, ENDED }, { BYE, 0, 4, BOB, ALICE, NOTHING });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { INVITE, 0, 2, ALICE, BOB, REINVITE },
+         { INVITE, 0, 2, BOB, ALICE, REINVITE }, { INVITE, 491, 2, BOB, ALICE, UNCHANGED },
+         { INVITE, 491, 2, ALICE, BOB, UNCHANGED }, { INVITE, 0, 3, BOB, ALICE, REINVITE },
+         { INVITE, 200, 3, BOB, ALICE, CHANGED }, { BYE, 0, 4, ALICE, BOB, ENDED },
+         { BYE, 0, 4, BOB, ALICE, NOTHING });
     PLAY(NOTHING, { INVITE, 0, 2, ALICE, BOB, REINVITE }, { CANCEL, 0, 2, ALICE, BOB, NOTHING },
          { INVITE, 487, 2, ALICE, BOB, UNCHANGED });
 }
@@ -268,10 +302,12 @@ test_what_was_not_captured(void **state)
     PLAY(NOTHING, { INVITE, 180, 1, ALICE, BOB, RINGING }, { INVITE, 500, 1, ALICE, BOB, FAILED });
     PLAY(NOTHING, { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 0, 2, ALICE, BOB, ENDED });
     PLAY(NOTHING, { INVITE, 603, 1, ALICE, BOB, DECLINED });
-    PLAY(NOTHING, { INVITE, 488, 7, BOB, ALICE, NOTHING }, { BYE, 0, 8, BOB, ALICE, ENDED }); /* may be a change refused */
+    /* may be a change refused */
+    PLAY(NOTHING, { INVITE, 488, 7, BOB, ALICE, NOTHING }, { BYE, 0, 8, BOB, ALICE, ENDED });
     /* its answer */
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { ACK, 0, 1, ALICE, BOB, NOTHING },
-         { INVITE, 0, 2, ALICE, BOB, REINVITE }, { INVITE, 488, 2, ALICE, BOB, UNCHANGED }, { BYE, 0, 3, BOB, ALICE, ENDED });
+         { INVITE, 0, 2, ALICE, BOB, REINVITE }, { INVITE, 488, 2, ALICE, BOB, UNCHANGED },
+         { BYE, 0, 3, BOB, ALICE, ENDED });
     PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 180, 1, ALICE, BOB, RINGING },
          { INVITE, 180, 1, ALICE, CAROL, NOTHING }, { BYE, 0, 5, BOB, ALICE, ENDED });
     /* the challenge */
@@ -280,7 +316,8 @@ test_what_was_not_captured(void **state)
     /* all but the end */
     PLAY(NOTHING, { BYE, 0, 9, ALICE, BOB, ENDED });
     /* all but media before */
-    PLAY(NOTHING, { INVITE, 0, 7, BOB, NOBODY, REINVITE, .in_call = true }, { INVITE, 488, 7, BOB, ALICE, UNCHANGED });
+    PLAY(NOTHING, { INVITE, 0, 7, BOB, NOBODY, REINVITE, .in_call = true },
+         { INVITE, 488, 7, BOB, ALICE, UNCHANGED });
 }
 
 /* Cut before CSeq, with Via; and before Via. */
@@ -288,16 +325,21 @@ static void
 test_cut_messages(void **state)
 {
     (void)state;
-    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 }, { OTHER, 100, 0, NOBODY, NOBODY, NOTHING, .via = 1 },
-         { OTHER, 180, 0, NOBODY, BOB, RINGING, .via = 1 }, { OTHER, 200, 0, NOBODY, BOB, ANSWERED, .via = 1 },
-         { ACK, 0, 0, NOBODY, NOBODY, NOTHING, .via = 2 }, { BYE, 0, 0, NOBODY, NOBODY, ENDED, .via = 3 },
+    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 },
+         { OTHER, 100, 0, NOBODY, NOBODY, NOTHING, .via = 1 },
+         { OTHER, 180, 0, NOBODY, BOB, RINGING, .via = 1 },
+         { OTHER, 200, 0, NOBODY, BOB, ANSWERED, .via = 1 },
+         { ACK, 0, 0, NOBODY, NOBODY, NOTHING, .via = 2 },
+         { BYE, 0, 0, NOBODY, NOBODY, ENDED, .via = 3 },
          { OTHER, 200, 0, NOBODY, BOB, NOTHING, .via = 3 });
-    PLAY(CANCELLED, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 }, { CANCEL, 0, 0, NOBODY, NOBODY, CANCELLING, .via = 1 },
+    PLAY(CANCELLED, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 },
+         { CANCEL, 0, 0, NOBODY, NOBODY, CANCELLING, .via = 1 },
          { OTHER, 200, 0, NOBODY, BOB, NOTHING, .via = 1 }); /* whose 200 is it? */
-    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 }, { CANCEL, 0, 0, NOBODY, NOBODY, CANCELLING, .via = 1 },
+    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED, .via = 1 },
+         { CANCEL, 0, 0, NOBODY, NOBODY, CANCELLING, .via = 1 },
          { OTHER, 487, 0, NOBODY, BOB, CANCELLED, .via = 1 });
-    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED }, { OTHER, 200, 0, NOBODY, NOBODY, NOTHING },
-         { BYE, 0, 0, NOBODY, NOBODY, ENDED });
+    PLAY(NOTHING, { INVITE, 0, 0, NOBODY, NOBODY, INVITED },
+         { OTHER, 200, 0, NOBODY, NOBODY, NOTHING }, { BYE, 0, 0, NOBODY, NOBODY, ENDED });
 }
 
 /* ---- who offers ---- */
@@ -326,7 +368,8 @@ test_offers(void **state)
     assert_true(offers(FT_SDP_NONE, (step){ INVITE, 183, 1, ALICE, BOB, NOTHING }));
     assert_false(offers(FT_SDP_NONE, (step){ ACK, 0, 1, ALICE, BOB, NOTHING }));
     assert_false(offers(FT_SDP_UNKNOWN, (step){ INVITE, 200, 1, ALICE, BOB, NOTHING }));
-    assert_false(offers(FT_SDP_NONE, (step){ INVITE, 200, 9, ALICE, BOB, NOTHING })); /* an INVITE that wasn't captured */
+    /* an INVITE that wasn't captured */
+    assert_false(offers(FT_SDP_NONE, (step){ INVITE, 200, 9, ALICE, BOB, NOTHING }));
     assert_true(offers(FT_SDP_THERE, (step){ INVITE, 0, 2, BOB, ALICE, NOTHING }));
     assert_false(offers(FT_SDP_NONE, (step){ OTHER, 200, 1, ALICE, BOB, NOTHING }));
 }
@@ -340,7 +383,8 @@ test_floods(void **state)
 
     (void)state;
     for (uint32_t i = 1; i < 1000; i++) {
-        const step steps[] = { { INVITE, 0, i, ALICE, NOBODY, NOTHING }, { INVITE, 200, i, ALICE, i + 1000, NOTHING },
+        const step steps[] = { { INVITE, 0, i, ALICE, NOBODY, NOTHING },
+                               { INVITE, 200, i, ALICE, i + 1000, NOTHING },
                                { CANCEL, 0, i + 5000, ALICE, i, NOTHING } };
         for (size_t j = 0; j < 3; j++) {
             const ft_sip_message message = message_of(&steps[j]);

@@ -1,6 +1,6 @@
 /* calls/text.c
- * Text fit to be shown, from bytes off the wire: what is no UTF-8 or not printable becomes U+FFFD, and what is
- * too long is cut between characters.
+ * Text fit to be shown, from bytes off the wire: what is no UTF-8 or not printable becomes
+ * U+FFFD, and what is too long is cut between characters.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,9 @@
 static gunichar
 shown_as(gunichar character)
 {
-    return character == ' ' || (g_unichar_isprint(character) && !g_unichar_isspace(character)) ? character : REPLACEMENT;
+    return character == ' ' || (g_unichar_isprint(character) && !g_unichar_isspace(character))
+               ? character
+               : REPLACEMENT;
 }
 
 /* The character at these bytes, and how many it takes. Bytes that are none count one by one. */

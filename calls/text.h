@@ -1,6 +1,6 @@
 /* calls/text.h
- * The border for text that came off the wire: a codec's name, a reason, a line of SDP. It is made fit to be shown once,
- * where it is kept; from there on nobody asks.
+ * The border for text that came off the wire: a codec's name, a reason, a line of SDP. It is
+ * made fit to be shown once, where it is kept; from there on nobody asks.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +10,9 @@
 #include "ws-compat.h"
 #include <epan/packet.h>
 
-/* length bytes as valid UTF-8 of at most `most` bytes, cut between characters. What isn't UTF-8, and what doesn't print
- * (NULs, control characters, what turns the order of a line, any space but ' '), is U+FFFD. Lives in scope. */
+/* length bytes as valid UTF-8 of at most `most` bytes, cut between characters. What isn't UTF-8,
+ * and what doesn't print (NULs, control characters, what turns the order of a line, any space
+ * but ' '), is U+FFFD. Lives in scope. */
 char *ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most);
 
 #endif

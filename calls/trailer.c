@@ -1,9 +1,10 @@
 /* calls/trailer.c
- * How a modern RTP packet ends, and with which key, from its last bytes and what its sender used before (the forms:
- * calls/trailer.h):
+ * How a modern RTP packet ends, and with which key, from its last bytes and what its sender used
+ * before (the forms: calls/trailer.h):
  *
- *    ends in a word        -> the form with the long or the short key id, at once
- *    ends in a tag         -> the key id in front of it must be the sender's last, ratcheted on, rolled, or of a fresh key
+ *    ends in a word  -> the form with the long or the short key id, at once
+ *    ends in a tag   -> the key id in front of it must be the sender's last, ratcheted on, rolled,
+ *                    or of a fresh key
  *    several packets agree -> proof of a flow without signalling
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -94,8 +95,10 @@ ft_trailer_read_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsig
 
     if (tvb_captured_length(tvb) < end || end < payload + length)
         return trailer;
-    return (ft_trailer){ FT_TRAILER_TAGGED, length, tvb_get_ntohs(tvb, (int)(end - length)), has_rollover,
-                         (uint8_t)tag_length, 0 };
+    return (ft_trailer){
+        FT_TRAILER_TAGGED,   length, tvb_get_ntohs(tvb, (int)(end - length)), has_rollover,
+        (uint8_t)tag_length, 0
+    };
 }
 
 /* ---- what is remembered of a sender ---- */
@@ -113,7 +116,8 @@ typedef struct {
     uint16_t short_mki;
     uint16_t sequence;
     uint8_t  tag_length;
-    bool     is_accepted;   /* false: one packet had this in the key id's place; a second one bears it out */
+    /* false: one packet had this in the key id's place; a second one bears it out */
+    bool     is_accepted;
 } sender_key_id;
 
 /* The participant is zeros where a header names none. */
@@ -162,7 +166,8 @@ media_key_hash(const void *key)
 {
     const media_key *k = (const media_key *)key;
 
-    return g_direct_hash(k->flow) ^ wmem_strong_hash(k->participant, sizeof k->participant) ^ k->short_mki;
+    return g_direct_hash(k->flow) ^ wmem_strong_hash(k->participant, sizeof k->participant) ^
+           k->short_mki;
 }
 
 static gboolean
@@ -187,7 +192,8 @@ ends_equal(const void *a, const void *b)
 {
     const ends_key *x = (const ends_key *)a, *y = (const ends_key *)b;
 
-    return ft_endpoint_equal(&x->source, &y->source) && ft_endpoint_equal(&x->destination, &y->destination);
+    return ft_endpoint_equal(&x->source, &y->source) &&
+           ft_endpoint_equal(&x->destination, &y->destination);
 }
 
 static void
@@ -253,8 +259,8 @@ remember(packet_info *pinfo, wmem_array_t *known, const sender_key *key, const s
     wmem_array_append(known, id, 1);
 }
 
-/* Whether a key id that nothing marks as one follows from what the sender used: the same again, ratcheted on,
- * or rolled. */
+/* Whether a key id that nothing marks as one follows from what the sender used: the same again,
+ * ratcheted on, or rolled. */
 static bool
 follows(const sender_key_id *last, uint16_t short_mki)
 {
@@ -262,12 +268,15 @@ follows(const sender_key_id *last, uint16_t short_mki)
         return false;
     if (last->short_mki == short_mki)
         return true;
-    return last->is_accepted && (last->short_mki >> 4 == short_mki >> 4 || (last->short_mki >> 4) + 1 == short_mki >> 4);
+    return last->is_accepted &&
+           (last->short_mki >> 4 == short_mki >> 4 || (last->short_mki >> 4) + 1 == short_mki >> 4);
 }
 
-/* The form with a tag that this packet has, if any. `wanted` is what to look for where the media tells no length. */
+/* The form with a tag that this packet has, if any. `wanted` is what to look for where the media
+ * tells no length. */
 static ft_trailer
-choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length, const sender_key_id *last)
+choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length,
+              const sender_key_id *last)
 {
     static const uint8_t lengths[] = { FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
     ft_trailer found = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
@@ -288,8 +297,8 @@ choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_l
 }
 
 ft_trailer
-ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_rtp *rtp, const ft_trailer *read,
-                  bool may_be_tagged, unsigned tag_length)
+ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_rtp *rtp,
+                  const ft_trailer *read, bool may_be_tagged, unsigned tag_length)
 {
     const ft_trailer none = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
     const ft_flow *flow = flow_of(pinfo);
@@ -309,7 +318,8 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
 
     const bool accepted = read->form != FT_TRAILER_NONE || ft_mki_is_fresh(trailer.short_mki) ||
                           follows(last, trailer.short_mki);
-    const bool is_new = !last || last->short_mki != trailer.short_mki || last->is_accepted != accepted;
+    const bool is_new =
+        !last || last->short_mki != trailer.short_mki || last->is_accepted != accepted;
     /* A packet that was overtaken still has the key of before. */
     const bool is_late = last && last->is_accepted && (int16_t)(rtp->sequence - last->sequence) < 0;
     if (!accepted && last && last->is_accepted)
@@ -319,14 +329,16 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
     /* This may move the array that `last` is in. */
     if (flow && is_new && !is_late)
         remember(pinfo, known, &key,
-                 &(sender_key_id){ ft_frame_id(pinfo), offset, trailer.short_mki, rtp->sequence, trailer.tag_length, accepted });
+                 &(sender_key_id){ ft_frame_id(pinfo), offset, trailer.short_mki, rtp->sequence,
+                                   trailer.tag_length, accepted });
     return accepted ? trailer : none;
 }
 
 /* ---- control messages ---- */
 
 static media_key
-make_media_key(const ft_flow *flow, const packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
+make_media_key(const ft_flow *flow, const packet_info *pinfo, uint16_t short_mki,
+               const uint8_t *participant)
 {
     media_key key = { flow, ft_flow_heading(flow, pinfo), short_mki, { 0 } };
 
@@ -350,7 +362,8 @@ ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *partici
         ft_limit_met(pinfo, FT_LIMIT_SHORT_KEYS);
         return;
     }
-    wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key), GUINT_TO_POINTER(ft_frame_id(pinfo)));
+    wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key),
+                    GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 
 static uint32_t
@@ -406,7 +419,8 @@ ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stan
     if (!known)
         return false;
     if (ft_learning(pinfo) && known->last_frame != ft_frame_id(pinfo)) {
-        const bool agrees = known->agreeing && known->key == key && (stands_alone || known->ssrc == rtp->ssrc);
+        const bool agrees =
+            known->agreeing && known->key == key && (stands_alone || known->ssrc == rtp->ssrc);
         known->agreeing = agrees ? known->agreeing + 1 : 1;
         known->key = key;
         known->ssrc = rtp->ssrc;

@@ -1,9 +1,10 @@
 /* calls/transaction.c
  * What a SIP message says of its call, from the transactions and branches of its dialog:
  *
- *    INVITE   begins, or changes, or asks again      CANCEL   ends what has no answer yet
- *    1xx      one end rings                          2xx      answered: that branch is the call
- *    3xx-6xx  refused, unless a branch lives         BYE      ends its branch; the last one ends the call
+ *    INVITE   begins, or changes, or asks again  CANCEL  ends what has no answer yet
+ *    1xx      one end rings                      2xx     answered: that branch is the call
+ *    3xx-6xx  refused, unless a branch lives     BYE     ends its branch; the last one ends the
+ *                                                        call
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -68,9 +69,10 @@ known_invite(const ft_transactions *dialog, const ft_sip_message *message)
 {
     for (unsigned i = dialog->invite_count; i-- > 0;) {
         const ft_invite *invite = &dialog->invites[i];
-        const bool same = invite->has_cseq && message->has_cseq
-                              ? invite->cseq == message->cseq && tags_agree(invite->from_tag, message->from_tag)
-                              : invite->via && invite->via == message->via;
+        const bool same =
+            invite->has_cseq && message->has_cseq
+                ? invite->cseq == message->cseq && tags_agree(invite->from_tag, message->from_tag)
+                : invite->via && invite->via == message->via;
         if (same)
             return (ft_invite *)invite;
     }
@@ -98,8 +100,11 @@ add_invite(ft_transactions *dialog, const ft_sip_message *message)
         return NULL;
     }
     ft_invite *invite = &dialog->invites[dialog->invite_count++];
-    *invite = (ft_invite){ .from_tag = message->from_tag, .cseq = message->cseq, .via = message->via,
-                           .has_cseq = message->has_cseq, .is_change = dialog->answered || message->in_call };
+    *invite = (ft_invite){ .from_tag = message->from_tag,
+                           .cseq = message->cseq,
+                           .via = message->via,
+                           .has_cseq = message->has_cseq,
+                           .is_change = dialog->answered || message->in_call };
     return invite;
 }
 
@@ -125,7 +130,8 @@ judge_invite(ft_transactions *dialog, const ft_sip_message *message)
     return is_first ? FT_SIP_SAYS_INVITE : FT_SIP_SAYS_INVITE_AGAIN;
 }
 
-/* A CANCEL that comes when the INVITE has its answer changes nothing; one that comes before may still cross it. */
+/* A CANCEL that comes when the INVITE has its answer changes nothing; one that comes before may
+ * still cross it. */
 static ft_sip_verdict
 judge_cancel(ft_transactions *dialog, const ft_sip_message *message)
 {
@@ -144,7 +150,8 @@ judge_cancel(ft_transactions *dialog, const ft_sip_message *message)
 static bool
 is_between(const ft_sip_branch *branch, uint32_t one, uint32_t other)
 {
-    return (branch->tags[0] == one && branch->tags[1] == other) || (branch->tags[0] == other && branch->tags[1] == one);
+    return (branch->tags[0] == one && branch->tags[1] == other) ||
+           (branch->tags[0] == other && branch->tags[1] == one);
 }
 
 /* Made where it isn't known. NULL without both tags, and over the bound. */
@@ -166,7 +173,8 @@ branch_of(ft_transactions *dialog, const ft_sip_message *message)
     return branch;
 }
 
-/* Once one end has answered, those that only rang don't count (RFC 3261 13.2.2.4). *only: one of those that live. */
+/* Once one end has answered, those that only rang don't count (RFC 3261 13.2.2.4). *only: one of
+ * those that live. */
 static unsigned
 living_branches(ft_transactions *dialog, ft_sip_branch **only)
 {
@@ -201,8 +209,8 @@ judge_bye(ft_transactions *dialog, const ft_sip_message *message)
     const unsigned known = dialog->branch_count;
     ft_sip_branch *branch = branch_of(dialog, message), *only = NULL;
 
-    /* Only the end that sent the INVITE may end a branch that merely rang (RFC 3261 15): the other's BYE proves that
-     * there was an answer. Who wasn't heard of before didn't ring. */
+    /* Only the end that sent the INVITE may end a branch that merely rang (RFC 3261 15): the
+     * other's BYE proves that there was an answer. Who wasn't heard of before didn't ring. */
     const bool by_invited = branch && !invited(dialog, message->from_tag);
     if (branch && (by_invited || dialog->branch_count > known))
         branch->answered = true;
@@ -228,14 +236,15 @@ judge_ringing(ft_transactions *dialog, const ft_sip_message *message, const ft_i
 {
     if (!invite->is_change && message->status > 100)
         branch_of(dialog, message);
-    if (message->status != 180 || dialog->rang || dialog->over || invite->is_change || invite->state != FT_INVITE_PENDING)
+    if (message->status != 180 || dialog->rang || dialog->over || invite->is_change ||
+        invite->state != FT_INVITE_PENDING)
         return FT_SIP_SAYS_NOTHING;
     dialog->rang = true;
     return FT_SIP_SAYS_RINGING;
 }
 
-/* 2xx of the INVITE that begins the call. It outranks a refusal, which then was another fork's. An end that hung up
- * before its answer came has no call. */
+/* 2xx of the INVITE that begins the call. It outranks a refusal, which then was another fork's.
+ * An end that hung up before its answer came has no call. */
 static ft_sip_verdict
 judge_answered(ft_transactions *dialog, const ft_sip_message *message, ft_invite *invite)
 {
@@ -265,12 +274,13 @@ is_superseded(const ft_transactions *dialog, const ft_invite *invite)
     return false;
 }
 
-/* Where the INVITE wasn't captured, it may have been one that would change a call: only what nobody says to such a one
- * is believed to end the call. */
+/* Where the INVITE wasn't captured, it may have been one that would change a call: only what
+ * nobody says to such a one is believed to end the call. */
 static bool
 is_doubtful(const ft_transactions *dialog, const ft_invite *invite)
 {
-    return !invite->seen && !invite->cancelled && !dialog->rang && invite->state == FT_INVITE_FAILED;
+    return !invite->seen && !invite->cancelled && !dialog->rang &&
+           invite->state == FT_INVITE_FAILED;
 }
 
 static ft_sip_verdict
@@ -279,7 +289,8 @@ judge_refused(ft_transactions *dialog, ft_invite *invite, ft_invite_state state)
     if (invite->state != FT_INVITE_PENDING)
         return FT_SIP_SAYS_NOTHING;
     invite->state = state;
-    if (dialog->answered || dialog->over || is_superseded(dialog, invite) || is_doubtful(dialog, invite))
+    if (dialog->answered || dialog->over || is_superseded(dialog, invite) ||
+        is_doubtful(dialog, invite))
         return FT_SIP_SAYS_NOTHING;
     return ends[state];
 }
@@ -322,9 +333,11 @@ ft_sip_answers_invite(const ft_transactions *dialog, const ft_sip_message *messa
     if (message->has_method)
         return message->method == FT_SIP_INVITE;
 
-    /* CANCEL has the Via of the INVITE that it cancels (RFC 3261 9.1): its 200 and the INVITE's look alike. */
+    /* CANCEL has the Via of the INVITE that it cancels (RFC 3261 9.1): its 200 and the INVITE's
+     * look alike. */
     const ft_invite *invite = known_invite(dialog, message);
-    return invite && !(invite->cancelled && ft_invite_meaning(message->status) == FT_INVITE_ANSWERED);
+    return invite &&
+           !(invite->cancelled && ft_invite_meaning(message->status) == FT_INVITE_ANSWERED);
 }
 
 ft_sip_verdict
@@ -332,7 +345,8 @@ ft_sip_judge(ft_transactions *dialog, const ft_sip_message *message)
 {
     dialog->full = false;
     if (message->status)
-        return ft_sip_answers_invite(dialog, message) ? judge_invite_answer(dialog, message) : FT_SIP_SAYS_NOTHING;
+        return ft_sip_answers_invite(dialog, message) ? judge_invite_answer(dialog, message)
+                                                      : FT_SIP_SAYS_NOTHING;
     switch (message->method) {
     case FT_SIP_INVITE:
         return judge_invite(dialog, message);
@@ -348,7 +362,8 @@ ft_sip_judge(ft_transactions *dialog, const ft_sip_message *message)
 ft_sip_verdict
 ft_sip_last_word(const ft_transactions *dialog)
 {
-    const ft_invite *latest = dialog->invite_count ? &dialog->invites[dialog->invite_count - 1] : NULL;
+    const ft_invite *latest =
+        dialog->invite_count ? &dialog->invites[dialog->invite_count - 1] : NULL;
 
     if (!latest || latest->is_change || dialog->answered || dialog->over)
         return FT_SIP_SAYS_NOTHING;

@@ -1,8 +1,10 @@
 /* calls/transaction.h
- * SIP transactions of one dialog (RFC 3261): what a message says of the call. Pure C: no Wireshark, no GLib.
+ * SIP transactions of one dialog (RFC 3261): what a message says of the call. Pure C: no
+ * Wireshark, no GLib.
  *
- * A transaction is told by CSeq's number, the method and who asks (the tag in From; an answer repeats it); where the
- * capture cuts CSeq off, by the branch in Via. The tag in To tells forks apart, and an INVITE that would change a call.
+ * A transaction is told by CSeq's number, the method and who asks (the tag in From; an answer
+ * repeats it); where the capture cuts CSeq off, by the branch in Via. The tag in To tells forks
+ * apart, and an INVITE that would change a call.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,7 +21,8 @@ typedef enum { FT_SIP_OTHER, FT_SIP_INVITE, FT_SIP_ACK, FT_SIP_CANCEL, FT_SIP_BY
 /* Whether a message has SDP. Unknown where the capture ends within its header. */
 typedef enum { FT_SDP_NONE, FT_SDP_THERE, FT_SDP_UNKNOWN } ft_sdp_presence;
 
-/* What stands in a message. Texts come as hashes: 0 where there is none, or where it wasn't captured. */
+/* What stands in a message. Texts come as hashes: 0 where there is none, or where it wasn't
+ * captured. */
 typedef struct {
     ft_sip_method   method;     /* of the request line, or of CSeq in an answer */
     bool            has_method; /* else an answer whose CSeq wasn't captured */
@@ -36,7 +39,8 @@ typedef struct {
 typedef enum {
     FT_INVITE_PENDING,          /* no final answer, or none that can be read */
     FT_INVITE_ANSWERED,
-    FT_INVITE_TO_BE_REPEATED,   /* with credentials, to elsewhere, in a moment: in the same dialog */
+    /* with credentials, to elsewhere, in a moment: in the same dialog */
+    FT_INVITE_TO_BE_REPEATED,
     FT_INVITE_DECLINED,
     FT_INVITE_BUSY,
     FT_INVITE_CANCELLED,
@@ -92,7 +96,8 @@ typedef struct {
     ft_sip_branch branches[FT_MAX_BRANCHES_PER_DIALOG];
     unsigned      branch_count;
     bool          rang;         /* a 180 was seen */
-    bool          answered;     /* an INVITE was, here, before the capture, or where it has a hole */
+    /* an INVITE was, here, before the capture, or where it has a hole */
+    bool          answered;
     bool          over;         /* the last BYE was seen */
     bool          full;         /* the message in hand met a bound: it isn't kept */
 } ft_transactions;
@@ -100,15 +105,16 @@ typedef struct {
 /* The next message of the dialog. */
 ft_sip_verdict ft_sip_judge(ft_transactions *dialog, const ft_sip_message *message);
 
-/* Once no more messages come: CANCELLED where a CANCEL was the last word, FAILED where an INVITE was to be repeated and
- * wasn't, else NOTHING. */
+/* Once no more messages come: CANCELLED where a CANCEL was the last word, FAILED where an INVITE
+ * was to be repeated and wasn't, else NOTHING. */
 ft_sip_verdict ft_sip_last_word(const ft_transactions *dialog);
 
 /* An answer without method: INVITE where its Via says so, and it isn't the CANCEL's. */
 bool ft_sip_answers_invite(const ft_transactions *dialog, const ft_sip_message *message);
 
-/* Whether the SDP of a message is an offer (RFC 3264) rather than an answer to one. Needs no order: the same before and
- * after ft_sip_judge(). Where the INVITE is unknown, what answers it has the answer. */
+/* Whether the SDP of a message is an offer (RFC 3264) rather than an answer to one. Needs no
+ * order: the same before and after ft_sip_judge(). Where the INVITE is unknown, what answers it
+ * has the answer. */
 bool ft_sip_offers(const ft_transactions *dialog, const ft_sip_message *message);
 
 #endif

@@ -52,7 +52,8 @@ extern const value_string ft_kind_vals[];
 extern const value_string ft_generation_vals[];
 extern const value_string ft_path_vals[];
 
-/* How many elements an array has room for at first: most stay that small, and there may be tens of thousands of arrays. */
+/* How many elements an array has room for at first: most stay that small, and there may be tens
+ * of thousands of arrays. */
 #define FEW 4
 
 /* A transport address. addr.type is AT_NONE where it isn't known. */
@@ -68,7 +69,8 @@ ft_has_time(const packet_info *pinfo)
     return pinfo->presence_flags & PINFO_HAS_TS;
 }
 
-/* The plugin's one clock: the frame's absolute time without the user's time shift. A time reference doesn't touch it. */
+/* The plugin's one clock: the frame's absolute time without the user's time shift. A time
+ * reference doesn't touch it. */
 static inline nstime_t
 ft_now(const packet_info *pinfo)
 {
@@ -97,7 +99,8 @@ ft_microseconds(const packet_info *pinfo)
     return (int64_t)now.secs * 1000000 + now.nsecs / 1000;
 }
 
-/* Milliseconds, likewise; 0 also where either is no time. Note the order: from the later one back. */
+/* Milliseconds, likewise; 0 also where either is no time. Note the order: from the later one
+ * back. */
 static inline double
 ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
 {

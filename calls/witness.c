@@ -5,7 +5,8 @@
 #include "calls/witness.h"
 #include "calls/call.h"
 
-#define MAX_ENDS 8 /* addresses of a call's packets that are told apart; with more, both directions are there */
+/* addresses of a call's packets that are told apart; with more, both directions are there */
+#define MAX_ENDS 8
 
 typedef struct {
     address address;

@@ -1,6 +1,7 @@
 /* calls/witness.h
- * What a capture can tell of a call at all: which of its packets were cut, which seen twice, whether both directions are
- * there, who sent the packet that ended it; and when the file begins and ends.
+ * What a capture can tell of a call at all: which of its packets were cut, which seen twice,
+ * whether both directions are there, who sent the packet that ended it; and when the file begins
+ * and ends.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,7 +16,8 @@ typedef struct {
     bool     end_known, end_is_own;     /* who sent the packet that ended the call */
 } ft_witnessed;
 
-/* The packet in hand, when all is known of it: the front door's last step. First pass (else a no-op). */
+/* The packet in hand, when all is known of it: the front door's last step. First pass (else a
+ * no-op). */
 void ft_witness_note(packet_info *pinfo, const ft_packet *packet);
 
 /* What was seen of the call, and of those that were found to be parts of it. */

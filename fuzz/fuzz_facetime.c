@@ -1,12 +1,15 @@
 /* fuzz/fuzz_facetime.c
- * libFuzzer target: the whole plugin in libwireshark. Each input is up to 16 datagrams (input.h), dissected twice as the
- * GUI does, in frames of their exact size.
+ * libFuzzer target: the whole plugin in libwireshark. Each input is up to 16 datagrams
+ * (input.h), dissected twice as the GUI does, in frames of their exact size.
  *
- * A file (its flows, calls, SSRCs ...) lasts for many inputs, since Wireshark takes 0.1 s to begin one. Environment:
+ * A file (its flows, calls, SSRCs ...) lasts for many inputs, since Wireshark takes 0.1 s to
+ * begin one. Environment:
  *   FUZZ_INPUTS_PER_FILE  default 2000; 1 makes an input independent of what came before it
- *   FUZZ_LOG              where the inputs of the file in hand are written, each behind its length (u32, big-endian):
+ *   FUZZ_LOG              where the inputs of the file in hand are written, each behind its length
+ *                         (u32, big-endian):
  *                         replay_facetime reads it when a finding needs the inputs before it
- *   FUZZ_COMPARE          ends the program where the plugin's own fields on the second pass aren't those of the first
+ *   FUZZ_COMPARE  ends the program where the plugin's own fields on the second pass aren't those
+ *                 of the first
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -47,9 +50,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Phones 1 and 2, a relay, a NAT test server, a NAT, a stranger, a web server. */
-static const struct { uint8_t host; uint16_t port; } ends[16] = {
-    { 1, 16402 }, { 2, 16402 }, { 3, 16385 }, { 3, 16384 }, { 3, 3478 },  { 3, 3482 },  { 1, 16393 }, { 2, 16393 },
-    { 1, 16394 }, { 1, 16403 }, { 2, 16403 }, { 4, 16386 }, { 5, 40112 }, { 2, 16401 }, { 6, 5060 },  { 7, PORT_HTTP },
+static const struct { uint8_t host; uint16_t port;
+} ends[16] = {
+    { 1, 16402 }, { 2, 16402 }, { 3, 16385 }, { 3, 16384 },     { 3, 3478 },  { 3, 3482 },
+    { 1, 16393 }, { 2, 16393 }, { 1, 16394 }, { 1, 16403 },     { 2, 16403 }, { 4, 16386 },
+    { 5, 40112 }, { 2, 16401 }, { 6, 5060 },  { 7, PORT_HTTP },
 };
 
 static epan_t *session;
@@ -82,23 +87,26 @@ complain(const char *format, va_list arguments)
     fputc('\n', stderr);
 }
 
-/* "Dissector bug" is a finding, but for the one that stock QUIC has without us: a packet that became QUIC's only on the
- * second pass fails its assertion "quic_packet". */
+/* "Dissector bug" is a finding, but for the one that stock QUIC has without us: a packet that
+ * became QUIC's only on the second pass fails its assertion "quic_packet". */
 #if WS_AT_LEAST(4, 4)
 static void
-write_log(const char *domain _U_, enum ws_log_level level _U_, const char *file _U_, long line _U_, const char *func _U_,
-          const char *fatal _U_, ws_log_manifest_t *when _U_, const char *format, va_list arguments, void *data _U_)
+write_log(const char *domain _U_, enum ws_log_level level _U_, const char *file _U_, long line _U_,
+          const char *func _U_, const char *fatal _U_, ws_log_manifest_t *when _U_,
+          const char *format, va_list arguments, void *data _U_)
 #else
 static void
-write_log(const char *domain _U_, enum ws_log_level level _U_, struct timespec when _U_, const char *file _U_,
-          long line _U_, const char *func _U_, const char *format, va_list arguments, void *data _U_)
+write_log(const char *domain _U_, enum ws_log_level level _U_, struct timespec when _U_,
+          const char *file _U_, long line _U_, const char *func _U_, const char *format,
+          va_list arguments, void *data _U_)
 #endif
 {
     char *text = g_strdup_vprintf(format, arguments);
     if (!text)
         return;
 
-    const bool known = g_str_has_prefix(text, "Dissector bug, protocol QUIC") && strstr(text, "\"quic_packet\"");
+    const bool known =
+        g_str_has_prefix(text, "Dissector bug, protocol QUIC") && strstr(text, "\"quic_packet\"");
 
     if (!known)
         fprintf(stderr, "%s\n", text);
@@ -108,18 +116,21 @@ write_log(const char *domain _U_, enum ws_log_level level _U_, struct timespec w
 }
 
 static tap_packet_status
-use_tapped(void *data _U_, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_, tap_flags_t flags _U_)
+use_tapped(void *data _U_, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_,
+           tap_flags_t flags _U_)
 {
     return TAP_PACKET_DONT_REDRAW;
 }
 
 /* Each text of it must be one. */
 static tap_packet_status
-use_voip(void *data _U_, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+use_voip(void *data _U_, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped,
+         tap_flags_t flags _U_)
 {
     const voip_packet_info_t *told = (const voip_packet_info_t *)tapped;
-    const char *const texts[] = { told->protocol_name, told->call_id, told->from_identity, told->to_identity,
-                                  told->call_comment, told->frame_label, told->frame_comment };
+    const char *const texts[] = { told->protocol_name, told->call_id,      told->from_identity,
+                                  told->to_identity,   told->call_comment, told->frame_label,
+                                  told->frame_comment };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
         if (texts[i] && strlen(texts[i]) > 100000)
@@ -133,7 +144,8 @@ listen_to(const char *tap, tap_packet_cb use)
 {
     static int listener[2];
     static unsigned count;
-    GString *error = register_tap_listener(tap, &listener[count++], NULL, TL_REQUIRES_NOTHING, NULL, use, NULL, NULL);
+    GString *error = register_tap_listener(tap, &listener[count++], NULL, TL_REQUIRES_NOTHING, NULL,
+                                           use, NULL, NULL);
 
     if (error) {
         fprintf(stderr, "%s: %s\n", tap, error->str);
@@ -155,12 +167,14 @@ set_preference(const char *setting)
     prefs_apply_all();
 }
 
-/* A heuristic that matches moves to the front of its list, and on the second pass stock STUN has packets from before it
- * knew their flow: which of a list's dissectors gets a packet then is no matter of ours. */
+/* A heuristic that matches moves to the front of its list, and on the second pass stock STUN has
+ * packets from before it knew their flow: which of a list's dissectors gets a packet then is no
+ * matter of ours. */
 static void
 leave_the_list_to_us(void)
 {
-    static const char *const others[] = { "turnchannel_stun", "tftp_stun", "sip_stun", "rtcp_stun" };
+    static const char *const others[] = { "turnchannel_stun", "tftp_stun", "sip_stun",
+                                          "rtcp_stun" };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
         heur_dtbl_entry_t *heuristic = find_heur_dissector_by_unique_short_name(others[i]);
@@ -260,7 +274,8 @@ relocate(uint8_t *payload, unsigned length)
     for (unsigned at = 0; at + 4 <= length; at++) {
         if (memcmp(payload + at, written, 3) == 0) {
             memcpy(payload + at, network, 3);
-        } else if (payload[at] == (10 ^ 0x21) && payload[at + 1] == (77 ^ 0x12) && payload[at + 2] == 0xa4) {
+        } else if (payload[at] == (10 ^ 0x21) && payload[at + 1] == (77 ^ 0x12) &&
+                   payload[at + 2] == 0xa4) {
             for (unsigned i = 0; i < 3; i++)
                 payload[at + i] = network[i] ^ cookie[i];
         }
@@ -295,11 +310,21 @@ static uint8_t *
 put_ip(uint8_t *at, uint8_t from, uint8_t to, unsigned protocol, unsigned length, bool ipv6)
 {
     if (ipv6) {
-        const uint8_t head[8] = { 0x60, 0, 0, 0, (uint8_t)(length >> 8), (uint8_t)length, (uint8_t)protocol, 64 };
+        const uint8_t head[8] = {
+            0x60, 0, 0, 0, (uint8_t)(length >> 8), (uint8_t)length, (uint8_t)protocol, 64
+        };
         memcpy(at, head, 8);
         at += 8;
     } else {
-        const uint8_t head[12] = { 0x45, 0, (uint8_t)((length + 20) >> 8), (uint8_t)(length + 20), 0, 0, 0, 0, 64,
+        const uint8_t head[12] = { 0x45,
+                                   0,
+                                   (uint8_t)((length + 20) >> 8),
+                                   (uint8_t)(length + 20),
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   64,
                                    (uint8_t)protocol };
         memcpy(at, head, 12);
         at += 12;
@@ -335,7 +360,8 @@ build_frame(const fuzz_datagram *datagram, fuzz_frame *frame)
         at[0] = at[1] = 3; /* port unreachable */
         at += 8;
     }
-    at = put_ip(at, ends[sender].host, ends[receiver].host, tcp ? PROTO_TCP : PROTO_UDP, transport, ipv6);
+    at = put_ip(at, ends[sender].host, ends[receiver].host, tcp ? PROTO_TCP : PROTO_UDP, transport,
+                ipv6);
     at = put_transport(at, datagram, ends[sender].port, ends[receiver].port, tcp);
     if (datagram->length) {
         memcpy(at, datagram->payload, datagram->length);
@@ -378,9 +404,10 @@ run(epan_dissect_t *edt, fuzz_frame *frame, column_info *cinfo)
 #if WS_AT_LEAST(4, 6)
     epan_dissect_run_with_taps(edt, WTAP_FILE_TYPE_SUBTYPE_UNKNOWN, &record, &frame->data, cinfo);
 #else
-    epan_dissect_run_with_taps(edt, WTAP_FILE_TYPE_SUBTYPE_UNKNOWN, &record,
-                               tvb_new_real_data(frame->bytes, frame->captured, (int)frame->reported), &frame->data,
-                               cinfo);
+    epan_dissect_run_with_taps(
+        edt, WTAP_FILE_TYPE_SUBTYPE_UNKNOWN, &record,
+        tvb_new_real_data(frame->bytes, frame->captured, (int)frame->reported), &frame->data,
+        cinfo);
 #endif
     if (cinfo)
         epan_dissect_fill_in_columns(edt, false, true);
@@ -432,7 +459,8 @@ is_own_field(const header_field_info *info)
     return false;
 }
 
-/* Links forward are the second pass's alone: frame numbers, and the calls and events that later frames tell. */
+/* Links forward are the second pass's alone: frame numbers, and the calls and events that later
+ * frames tell. */
 static bool
 may_be_forward(const header_field_info *info)
 {
@@ -448,8 +476,8 @@ write_field(proto_node *node, void *data)
 
     if (field && is_own_field(field->hfinfo) && !may_be_forward(field->hfinfo)) {
         char *value = proto_item_get_display_repr(NULL, node);
-        g_string_append_printf(text, "%s @%d+%d: %s\n", field->hfinfo->abbrev, field->start, field->length,
-                               value ? value : "");
+        g_string_append_printf(text, "%s @%d+%d: %s\n", field->hfinfo->abbrev, field->start,
+                               field->length, value ? value : "");
         wmem_free(NULL, value);
     }
     if (!field || !g_str_has_prefix(field->hfinfo->abbrev, "facetime.event"))
@@ -471,8 +499,9 @@ require_same(const GString *first, const GString *second, uint32_t frame)
 {
     if (strcmp(first->str, second->str) == 0)
         return;
-    fprintf(stderr, "Frame %u of the file differs between the passes.\nFirst pass:\n%s\nSecond pass:\n%s\n", frame,
-            first->str, second->str);
+    fprintf(stderr,
+            "Frame %u of the file differs between the passes.\nFirst pass:\n%s\nSecond pass:\n%s\n",
+            frame, first->str, second->str);
     abort();
 }
 
@@ -484,7 +513,8 @@ apply_flags(uint8_t flags)
     static uint8_t applied;
 
     if ((flags ^ applied) & FLAG_SHOW_PEER)
-        set_preference(flags & FLAG_SHOW_PEER ? "facetime.show_peer:TRUE" : "facetime.show_peer:FALSE");
+        set_preference(flags & FLAG_SHOW_PEER ? "facetime.show_peer:TRUE"
+                                              : "facetime.show_peer:FALSE");
     if ((flags ^ applied) & FLAG_NO_MEDIA)
         set_preference(flags & FLAG_NO_MEDIA ? "facetime.media_without_signalling:FALSE"
                                              : "facetime.media_without_signalling:TRUE");

@@ -7,8 +7,8 @@
  */
 
 /*
- * Input: cap (u16, big-endian), then the stream. The stream is inflated three times: as it is, with a cap
- * no input of this size reaches in practice, and with the last quarter cut off.
+ * Input: cap (u16, big-endian), then the stream. The stream is inflated three times: as it is,
+ * with a cap no input of this size reaches in practice, and with the last quarter cut off.
  */
 
 #include <stdint.h>

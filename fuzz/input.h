@@ -7,8 +7,9 @@
  *   how     0x1f: 2^n - 1 milliseconds after the datagram before; and the bits below
  *   length  big-endian; a length beyond the input's end means all that is left
  *
- * Addresses are 10.77.0.1 to 10.77.0.7; a payload may hold them, in clear or XORed with STUN's magic cookie. The target
- * gives each input a network of its own, so that one input's flows aren't the next one's.
+ * Addresses are 10.77.0.1 to 10.77.0.7; a payload may hold them, in clear or XORed with STUN's
+ * magic cookie. The target gives each input a network of its own, so that one input's flows
+ * aren't the next one's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -55,7 +56,8 @@ fuzz_parse(const uint8_t *data, size_t size, fuzz_datagram datagrams[MAX_DATAGRA
 
         length = length > MAX_PAYLOAD ? MAX_PAYLOAD : length;
         length = length > left ? left : length;
-        *datagram = (fuzz_datagram){ data[at], data[at + 1], (uint16_t)length, data + at + RECORD_HEADER };
+        *datagram =
+            (fuzz_datagram){ data[at], data[at + 1], (uint16_t)length, data + at + RECORD_HEADER };
         at += RECORD_HEADER + length;
     }
     return count;

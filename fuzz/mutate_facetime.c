@@ -1,6 +1,6 @@
 /* fuzz/mutate_facetime.c
- * The mutator of fuzz_facetime: changes datagrams and their order, and half of the time mends the lengths that a change
- * broke, so that what lies behind a length check is reached as well.
+ * The mutator of fuzz_facetime: changes datagrams and their order, and half of the time mends
+ * the lengths that a change broke, so that what lies behind a length check is reached as well.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,8 +12,8 @@
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *other, size_t other_size, uint8_t *out,
-                                 size_t max_size, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *other,
+                                 size_t other_size, uint8_t *out, size_t max_size, unsigned seed);
 
 /* An input taken apart, each payload in a buffer that it may grow in. */
 typedef struct {
@@ -92,7 +92,8 @@ put16(uint8_t *at, unsigned value)
 
 static void mend(uint8_t *data, unsigned length, unsigned depth);
 
-/* STUN attributes and link TLVs: type 2, length 2, value, padding of STUN to four bytes. What sticks out is cut. */
+/* STUN attributes and link TLVs: type 2, length 2, value, padding of STUN to four bytes. What
+ * sticks out is cut. */
 static void
 mend_values(uint8_t *data, unsigned length, bool padded, unsigned depth)
 {
@@ -110,10 +111,11 @@ mend_values(uint8_t *data, unsigned length, bool padded, unsigned depth)
 static unsigned
 relay_body(const uint8_t *data, unsigned length, unsigned *attributes)
 {
-    static const struct { unsigned flag, size; bool list; } fields[] = {
-        { 0x8000, 2, false }, { 0x0001, 2, false }, { 0x0002, 2, true },  { 0x0004, 8, false }, { 0x0008, 1, false },
-        { 0x0010, 2, false }, { 0x0020, 1, false }, { 0x0080, 2, false }, { 0x0200, 2, false }, { 0x2000, 2, false },
-        { 0x4000, 2, true },
+    static const struct { unsigned flag, size; bool list;
+    } fields[] = {
+        { 0x8000, 2, false }, { 0x0001, 2, false }, { 0x0002, 2, true },  { 0x0004, 8, false },
+        { 0x0008, 1, false }, { 0x0010, 2, false }, { 0x0020, 1, false }, { 0x0080, 2, false },
+        { 0x0200, 2, false }, { 0x2000, 2, false }, { 0x4000, 2, true },
     };
     const unsigned flags = length >= 6 ? get16(data + 4) : 0;
     unsigned at = 6;
@@ -180,7 +182,8 @@ mend(uint8_t *data, unsigned length, unsigned depth)
         mend_values(data + 20, length - 20, true, depth + 1);
     } else if (data[0] == 0x60 && data[1] == 0) {
         mend_relay(data, length);
-    } else if (data[0] == 'S' || data[0] == 'I' || data[0] == 'B' || data[0] == 'A' || data[0] == 'M') {
+    } else if (data[0] == 'S' || data[0] == 'I' || data[0] == 'B' || data[0] == 'A' ||
+               data[0] == 'M') {
         mend_sip(data, length);
     } else if (data[0] >= 0x40 && data[0] < 0x80 && get16(data) != 0x400f) {
         put16(data + 2, length - 4);
@@ -217,14 +220,16 @@ repeat(fuzz_input *input, unsigned i)
 
     input->datagrams[at] = input->datagrams[i];
     if (chance(2))
-        input->datagrams[at].ends = (uint8_t)(input->datagrams[i].ends << 4 | input->datagrams[i].ends >> 4);
+        input->datagrams[at].ends =
+            (uint8_t)(input->datagrams[i].ends << 4 | input->datagrams[i].ends >> 4);
 }
 
 static void
 drop(fuzz_input *input, unsigned i)
 {
     input->count--;
-    memmove(&input->datagrams[i], &input->datagrams[i + 1], (input->count - i) * sizeof input->datagrams[0]);
+    memmove(&input->datagrams[i], &input->datagrams[i + 1],
+            (input->count - i) * sizeof input->datagrams[0]);
 }
 
 static void
@@ -273,10 +278,19 @@ size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
     static fuzz_input input;
-    static void (*const changes[])(fuzz_input *, unsigned) = {
-        change_payload, change_payload, change_payload, change_payload, change_payload, change_payload,
-        change_header, repeat, drop, swap, cut, wrap, borrow
-    };
+    static void (*const changes[])(fuzz_input *, unsigned) = { change_payload,
+                                                               change_payload,
+                                                               change_payload,
+                                                               change_payload,
+                                                               change_payload,
+                                                               change_payload,
+                                                               change_header,
+                                                               repeat,
+                                                               drop,
+                                                               swap,
+                                                               cut,
+                                                               wrap,
+                                                               borrow };
 
     state = seed | 1;
     take_apart(data, size, &input);
@@ -295,8 +309,8 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 
 /* Some datagrams of one, then some of the other. */
 size_t
-LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *other, size_t other_size, uint8_t *out,
-                          size_t max_size, unsigned seed)
+LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *other,
+                          size_t other_size, uint8_t *out, size_t max_size, unsigned seed)
 {
     static fuzz_input first, second;
 
@@ -304,7 +318,8 @@ LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *ot
     take_apart(one, one_size, &first);
     take_apart(other, other_size, &second);
     first.count = chance(first.count + 1);
-    for (unsigned i = chance(second.count + 1); i < second.count && first.count < MAX_DATAGRAMS; i++)
+    for (unsigned i = chance(second.count + 1); i < second.count && first.count < MAX_DATAGRAMS;
+         i++)
         first.datagrams[first.count++] = second.datagrams[i];
     return put_together(&first, out, max_size);
 }

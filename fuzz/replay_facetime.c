@@ -1,8 +1,10 @@
 /* fuzz/replay_facetime.c
- * Runs inputs of fuzz_facetime without libFuzzer, with any compiler, on a plugin that is built as users get it:
+ * Runs inputs of fuzz_facetime without libFuzzer, with any compiler, on a plugin that is built
+ * as users get it:
  *   replay_facetime facetime.so FILE...          inputs, each in a file (a capture) of its own
  *   replay_facetime facetime.so --log FILE       the inputs of a FUZZ_LOG, in one file
- * It ends as the plugin does: well, or by a signal or a sanitizer. FUZZ_COMPARE and FUZZ_INPUTS_PER_FILE as in fuzz_facetime.c.
+ * It ends as the plugin does: well, or by a signal or a sanitizer. FUZZ_COMPARE and
+ * FUZZ_INPUTS_PER_FILE as in fuzz_facetime.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -67,7 +69,8 @@ static void
 run_log(const uint8_t *data, size_t size)
 {
     for (size_t at = 0; at + 4 <= size;) {
-        const size_t length = (size_t)data[at] << 24 | (size_t)data[at + 1] << 16 | (size_t)data[at + 2] << 8 | data[at + 3];
+        const size_t length = (size_t)data[at] << 24 | (size_t)data[at + 1] << 16 |
+                              (size_t)data[at + 2] << 8 | data[at + 3];
         at += 4;
         if (length > size - at)
             break;
@@ -83,7 +86,8 @@ main(int argc, char **argv)
     const int is_log = argc > 2 && strcmp(argv[2], "--log") == 0;
 
     if (argc < 3 || (plugin = dlopen(argv[1], RTLD_NOW)) == NULL) {
-        fprintf(stderr, "%s\n", argc < 3 ? "Usage: replay_facetime PLUGIN [--log] FILE..." : dlerror());
+        fprintf(stderr, "%s\n",
+                argc < 3 ? "Usage: replay_facetime PLUGIN [--log] FILE..." : dlerror());
         return 1;
     }
     setenv("FUZZ_INPUTS_PER_FILE", is_log ? "1000000000" : "1", is_log);

@@ -1,6 +1,7 @@
 /* plugin/conversations.c
- * Statistics > Conversations and Endpoints, tab FaceTime; tshark -q -z conv,facetime, -z endpoints,facetime; sharkd's
- * conv:FaceTime and endpt:FaceTime: who spoke to whom in a call, with the far end in place of the relay before it.
+ * Statistics > Conversations and Endpoints, tab FaceTime; tshark -q -z conv,facetime, -z
+ * endpoints,facetime; sharkd's conv:FaceTime and endpt:FaceTime: who spoke to whom in a call,
+ * with the far end in place of the relay before it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,11 +51,13 @@ static et_dissector_info_t endpoint_info = { endpoint_filter };
 static const ft_call *
 counted_call(const packet_info *pinfo, const ft_packet *packet)
 {
-    return pinfo->flags.in_error_pkt || packet->part ? NULL : ft_call_as_of(packet->call, UINT32_MAX);
+    return pinfo->flags.in_error_pkt || packet->part ? NULL
+                                                     : ft_call_as_of(packet->call, UINT32_MAX);
 }
 
 static tap_packet_status
-conversation_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags)
+conversation_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                    tap_flags_t flags)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call = counted_call(pinfo, packet);
@@ -65,14 +68,15 @@ conversation_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, con
         return TAP_PACKET_DONT_REDRAW;
     table->flags = flags;
     ft_flow_ends(pinfo, packet, &from, &to);
-    add_conversation_table_data_with_conv_id(table, &from.addr, &to.addr, from.port, to.port, call->number, 1,
-                                             (int)pinfo->fd->pkt_len, &pinfo->rel_ts, &pinfo->abs_ts, &conversation_info,
-                                             CONVERSATION_UDP);
+    add_conversation_table_data_with_conv_id(
+        table, &from.addr, &to.addr, from.port, to.port, call->number, 1, (int)pinfo->fd->pkt_len,
+        &pinfo->rel_ts, &pinfo->abs_ts, &conversation_info, CONVERSATION_UDP);
     return TAP_PACKET_REDRAW;
 }
 
 static tap_packet_status
-endpoint_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags)
+endpoint_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                tap_flags_t flags)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     conv_hash_t *table = (conv_hash_t *)data;
@@ -82,13 +86,16 @@ endpoint_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const v
         return TAP_PACKET_DONT_REDRAW;
     table->flags = flags;
     ft_flow_ends(pinfo, packet, &from, &to);
-    add_endpoint_table_data(table, &from.addr, from.port, TRUE, 1, (int)pinfo->fd->pkt_len, &endpoint_info, ENDPOINT_UDP);
-    add_endpoint_table_data(table, &to.addr, to.port, FALSE, 1, (int)pinfo->fd->pkt_len, &endpoint_info, ENDPOINT_UDP);
+    add_endpoint_table_data(table, &from.addr, from.port, TRUE, 1, (int)pinfo->fd->pkt_len,
+                            &endpoint_info, ENDPOINT_UDP);
+    add_endpoint_table_data(table, &to.addr, to.port, FALSE, 1, (int)pinfo->fd->pkt_len,
+                            &endpoint_info, ENDPOINT_UDP);
     return TAP_PACKET_REDRAW;
 }
 
 void
 register_facetime_conversations(void)
 {
-    register_conversation_table(proto_get_id_by_filter_name("facetime"), FALSE, conversation_packet, endpoint_packet);
+    register_conversation_table(proto_get_id_by_filter_name("facetime"), FALSE, conversation_packet,
+                                endpoint_packet);
 }

@@ -1,8 +1,10 @@
 /* plugin/filters.c
- * Analyze > Conversation Filter > FaceTime ..., the same on a right click, Colorize Conversation; and Go > Next Packet in
- * Conversation, which follows the call, whichever way its packets take.
+ * Analyze > Conversation Filter > FaceTime ..., the same on a right click, Colorize
+ * Conversation; and Go > Next Packet in Conversation, which follows the call, whichever way its
+ * packets take.
  *
- * Wireshark asks about the selected packet long after its dissection: its record hangs on it as long as it is shown.
+ * Wireshark asks about the selected packet long after its dissection: its record hangs on it as
+ * long as it is shown.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,13 +14,15 @@
 
 #include <epan/conversation_filter.h>
 
-/* Under the number that the call has in the end: a packet bears that one too, once all packets were seen. */
+/* Under the number that the call has in the end: a packet bears that one too, once all packets
+ * were seen. */
 static const ft_call *
 call_of(packet_info *pinfo)
 {
     uint32_t known_from;
     const ft_packet *packet = ft_frame_shown_packet(pinfo);
-    const ft_call *call = packet && packet->call ? packet->call : ft_call_prepared_by(pinfo, &known_from);
+    const ft_call *call =
+        packet && packet->call ? packet->call : ft_call_prepared_by(pinfo, &known_from);
 
     call = ft_call_as_of(call, UINT32_MAX);
     return call && !call->no_call_from ? call : NULL;

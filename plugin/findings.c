@@ -51,7 +51,11 @@ write_text(const rule *kind, const finding *found, void *user _U_)
 
     printf("  %-7s %-21s  %s (frame", kind->severity, kind->code, text);
     for (unsigned i = 0; i < found->frame_count; i++)
-        printf("%s%u", i ? ", " : found->frame_count > 1 ? "s " : " ", ft_frame_number(found->frames[i]));
+        printf("%s%u",
+               i                        ? ", "
+               : found->frame_count > 1 ? "s "
+                                        : " ",
+               ft_frame_number(found->frames[i]));
     printf(")\n");
     g_free(text);
 }

@@ -1,5 +1,6 @@
 /* plugin/findings.h
- * What a person would write under the capture: each finding a sentence with numbers and the frames that it rests on.
+ * What a person would write under the capture: each finding a sentence with numbers and the
+ * frames that it rests on.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

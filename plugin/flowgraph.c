@@ -1,7 +1,8 @@
 /* plugin/flowgraph.c
- * Statistics > Flow Graph > flow type "FaceTime Flows", tshark -q -z flow,facetime,standard: a call on one screen. Media
- * is left out but for its first and last packets and those with events; what repeats (checks, a flood) stands once; a
- * relayed packet goes between the ends, and only what is for the relay itself goes to the relay.
+ * Statistics > Flow Graph > flow type "FaceTime Flows", tshark -q -z flow,facetime,standard: a
+ * call on one screen. Media is left out but for its first and last packets and those with
+ * events; what repeats (checks, a flood) stands once; a relayed packet goes between the ends,
+ * and only what is for the relay itself goes to the relay.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -42,7 +43,8 @@ after(const char *text, const char *beginning)
 static char *
 sip_label(packet_info *pinfo)
 {
-    const char *info = info_of(pinfo), *request = after(info, "Request: "), *status = after(info, "Status: ");
+    const char *info = info_of(pinfo), *request = after(info, "Request: "),
+               *status = after(info, "Status: ");
 
     if (request)
         return wmem_strndup(pinfo->pool, request, strcspn(request, " "));
@@ -55,7 +57,8 @@ static const char *
 message_label(packet_info *pinfo, const ft_packet *packet)
 {
     const char *info = info_of(pinfo);
-    const char *label = packet->label ? packet->label : wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
+    const char *label =
+        packet->label ? packet->label : wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
 
     return *label ? label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
 }
@@ -92,9 +95,11 @@ comment_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
     GString *text = g_string_new("");
 
-    g_string_printf(text, "Call %u, %s", call->number, val_to_str_const(packet->path, ft_path_vals, "?"));
+    g_string_printf(text, "Call %u, %s", call->number,
+                    val_to_str_const(packet->path, ft_path_vals, "?"));
     for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
-        g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ", event->text);
+        g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ",
+                               event->text);
     return g_string_free(text, FALSE);
 }
 
@@ -103,8 +108,9 @@ comment_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 static bool
 is_media(const ft_packet *packet)
 {
-    return packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP || packet->kind == FT_KIND_QUIC ||
-           packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_DATA;
+    return packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP ||
+           packet->kind == FT_KIND_QUIC || packet->kind == FT_KIND_HBH ||
+           packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_DATA;
 }
 
 /* The stream whose last packet this is, which is known when all packets were seen; else NULL. */
@@ -132,7 +138,7 @@ static const char *
 label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
     const bool of_media = is_media(packet);
-    const char *label = of_media                      ? media_label(pinfo, packet, ended_by(packet, call))
+    const char *label = of_media ? media_label(pinfo, packet, ended_by(packet, call))
                         : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
                                                       : message_label(pinfo, packet);
 
@@ -154,7 +160,8 @@ static bool
 is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
 {
     return one->conv_num == other->conv_num && strcmp(one->frame_label, other->frame_label) == 0 &&
-           addresses_equal(&one->src_addr, &other->src_addr) && addresses_equal(&one->dst_addr, &other->dst_addr);
+           addresses_equal(&one->src_addr, &other->src_addr) &&
+           addresses_equal(&one->dst_addr, &other->dst_addr);
 }
 
 /* An item that says the same a little above, in this call: that one stands for both. */
@@ -163,7 +170,8 @@ find_alike(const ws_sequence_info *info, const ws_sequence_item *item)
 {
     unsigned seen = 0;
 
-    for (GList *link = g_queue_peek_tail_link(info->items); link && seen < FOLD_WINDOW; link = link->prev) {
+    for (GList *link = g_queue_peek_tail_link(info->items); link && seen < FOLD_WINDOW;
+         link = link->prev) {
         ws_sequence_item *earlier = (ws_sequence_item *)link->data;
         if (earlier->conv_num != item->conv_num)
             continue;
@@ -178,9 +186,10 @@ static void
 fold(ws_sequence_item *earlier, uint32_t frame)
 {
     const char *mark = g_strrstr(earlier->comment, REPEATED);
-    char *comment = g_strdup_printf("%.*s" REPEATED "%u)",
-                                    (int)(mark ? (size_t)(mark - earlier->comment) : strlen(earlier->comment)),
-                                    earlier->comment, frame);
+    char *comment =
+        g_strdup_printf("%.*s" REPEATED "%u)",
+                        (int)(mark ? (size_t)(mark - earlier->comment) : strlen(earlier->comment)),
+                        earlier->comment, frame);
 
     g_free(earlier->comment);
     earlier->comment = comment;
@@ -197,11 +206,13 @@ discard(ws_sequence_item *item)
     g_free(item);
 }
 
-/* Stories are not folded, floods are: what is told at each packet, counted, or told by no event at all. */
+/* Stories are not folded, floods are: what is told at each packet, counted, or told by no event
+ * at all. */
 static bool
 may_repeat(packet_info *pinfo, const ft_packet *packet)
 {
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event;
+         event = ft_event_next(event)) {
         if (ft_event_often(event->id) != FT_COUNTED)
             return false;
     }
@@ -209,7 +220,8 @@ may_repeat(packet_info *pinfo, const ft_packet *packet)
 }
 
 static tap_packet_status
-flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+            tap_flags_t flags _U_)
 {
     ws_sequence_info *info = (ws_sequence_info *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -245,8 +257,8 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
 void
 register_facetime_flowgraph(void)
 {
-    register_seq_analysis("facetime", "FaceTime Flows", proto_get_id_by_filter_name("facetime"), "facetime",
-                          TL_REQUIRES_COLUMNS, flow_packet);
+    register_seq_analysis("facetime", "FaceTime Flows", proto_get_id_by_filter_name("facetime"),
+                          "facetime", TL_REQUIRES_COLUMNS, flow_packet);
 }
 
 #else

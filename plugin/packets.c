@@ -1,9 +1,9 @@
 /* plugin/packets.c
  * tshark -q -z facetime,packets[,json][,filter]    a line a packet, while the file is read
  *
- * A row with tabs, or two lines for a search engine's bulk API: what to do, and the document. A datagram that chains several
- * packets has a line each. It tells what the packet's fields tell (docs/packets.schema.json has which), without making the
- * tree of fields. Nothing is kept.
+ * A row with tabs, or two lines for a search engine's bulk API: what to do, and the document. A
+ * datagram that chains several packets has a line each. It tells what the packet's fields tell
+ * (docs/packets.schema.json has which), without making the tree of fields. Nothing is kept.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,12 +26,16 @@
 
 /* In order: the title of the column, the key of the document. */
 #define COLUMNS(X) \
-    X(FRAME, "frame") X(TIME, "timestamp") X(KIND, "kind") X(GENERATION, "generation") X(PATH, "path") X(CALL, "call") \
-    X(CALL_KEY, "call_key") X(LEG, "leg") X(SOURCE, "source") X(SOURCE_PORT, "source_port") \
-    X(DESTINATION, "destination") X(DESTINATION_PORT, "destination_port") X(PEER, "peer") X(PEER_PORT, "peer_port") \
-    X(SSRC, "ssrc") X(SEQUENCE, "sequence") X(RTP_TIMESTAMP, "rtp_timestamp") X(PAYLOAD_TYPE, "payload_type") \
-    X(MARKER, "marker") X(CODEC, "codec") X(BYTES, "bytes") X(LOST_BEFORE, "lost_before") X(EVENTS, "events") \
-    X(LINK, "link") X(SEEN_BEFORE, "seen_before") X(PART, "part") X(CHAIN, "chain")
+    X(FRAME, "frame") \
+    X(TIME, "timestamp") X(KIND, "kind") X(GENERATION, "generation") X(PATH, "path") \
+        X(CALL, "call") X(CALL_KEY, "call_key") X(LEG, "leg") X(SOURCE, "source") \
+            X(SOURCE_PORT, "source_port") X(DESTINATION, "destination") \
+                X(DESTINATION_PORT, "destination_port") X(PEER, "peer") X(PEER_PORT, "peer_port") \
+                    X(SSRC, "ssrc") X(SEQUENCE, "sequence") X(RTP_TIMESTAMP, "rtp_timestamp") \
+                        X(PAYLOAD_TYPE, "payload_type") X(MARKER, "marker") X(CODEC, "codec") \
+                            X(BYTES, "bytes") X(LOST_BEFORE, "lost_before") X(EVENTS, "events") \
+                                X(LINK, "link") X(SEEN_BEFORE, "seen_before") X(PART, "part") \
+                                    X(CHAIN, "chain")
 
 #define COLUMN_ENUM(id, name) id,
 #define COLUMN_NAME(id, name) name,
@@ -170,8 +174,8 @@ tell_time(packets_report *report, const packet_info *pinfo)
         *report->end++ = '"';
 }
 
-/* "3": the direct way of the third 5-tuple that was claimed; "3/0x4001": a channel of it; "3/peer": who is reached by
- * indications. */
+/* "3": the direct way of the third 5-tuple that was claimed; "3/0x4001": a channel of it;
+ * "3/peer": who is reached by indications. */
 static void
 tell_leg(packets_report *report, const ft_packet *packet)
 {
@@ -219,7 +223,8 @@ tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 {
     bool first = true;
 
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event)) {
+    for (const ft_event *event = ft_event_first(pinfo, packet); event;
+         event = ft_event_next(event)) {
         if ((event->hindsight && packet->is_first_pass) ||
             report->end - report->buffer > BUFFER_BYTES + LINE_ROOM - 4 * MOST_TEXT)
             continue;
@@ -286,7 +291,9 @@ tell_media(packets_report *report, const ft_record *record)
     tell_number(report, RTP_TIMESTAMP, record->rtp.timestamp);
     tell_number(report, PAYLOAD_TYPE, record->rtp.payload_type);
     begin(report, MARKER);
-    put_text(report, report->json ? record->rtp.marker ? "true" : "false" : record->rtp.marker ? "1" : "0");
+    put_text(report, report->json         ? record->rtp.marker ? "true" : "false"
+                     : record->rtp.marker ? "1"
+                                          : "0");
     if (record->codec) {
         begin(report, CODEC);
         put_text(report, codec_text(report, record->codec));
@@ -295,9 +302,11 @@ tell_media(packets_report *report, const ft_record *record)
 
 /* record: what the datagram holds; or NULL. What is the datagram's stands on its first line. */
 static void
-print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet, const ft_record *record)
+print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet,
+           const ft_record *record)
 {
-    const bool is_chained = record && record->is_chained, is_first = !is_chained || record->index == 0;
+    const bool is_chained = record && record->is_chained,
+               is_first = !is_chained || record->index == 0;
     const ft_frame *frame = ft_frame_get(pinfo);
 
     report->column = 0;
@@ -351,7 +360,8 @@ print_titles(packets_report *report)
 }
 
 static tap_packet_status
-packets_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+packets_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+               tap_flags_t flags _U_)
 {
     packets_report *report = (packets_report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -393,8 +403,8 @@ packets_start(const char *option, void *user_data _U_)
     ft_records_wanted = true;
     ft_lean_ask();
 
-    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_ERROR_PACKETS, packets_reset, packets_packet,
-                                           packets_draw, NULL);
+    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_ERROR_PACKETS,
+                                           packets_reset, packets_packet, packets_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -1,5 +1,6 @@
 /* plugin.c
- * What makes the dissectors one plugin: the version symbols that Wireshark looks for, and the list of protocols.
+ * What makes the dissectors one plugin: the version symbols that Wireshark looks for, and the
+ * list of protocols.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

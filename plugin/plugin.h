@@ -32,7 +32,8 @@ void register_facetime_tables(void);
 /* Statistics > Service Response Time > FaceTime, -z facetime,srt, srt:facetime */
 void register_facetime_response_times(void);
 
-/* Statistics > Conversations, Endpoints, tab FaceTime; -z conv,facetime, endpoints,facetime, conv:FaceTime, endpt:FaceTime */
+/* Statistics > Conversations, Endpoints, tab FaceTime; -z conv,facetime, endpoints,facetime,
+ * conv:FaceTime, endpt:FaceTime */
 void register_facetime_conversations(void);
 
 /* Statistics > Flow Graph, flow type FaceTime Flows; -z flow,facetime,standard, seqa:facetime */

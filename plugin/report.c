@@ -27,9 +27,11 @@ printable(wmem_allocator_t *scope, const char *text)
 
 /* As the stream's last packet shows it. */
 static const char *
-codec_name(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, uint8_t payload_type)
+codec_name(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream,
+           uint8_t payload_type)
 {
-    const ft_codec *codec = ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
+    const ft_codec *codec =
+        ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
 
     return codec ? ft_codec_str(scope, codec) : "unknown";
 }
@@ -37,7 +39,8 @@ codec_name(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream
 bool
 has_payload_type(const ft_stream *stream, unsigned payload_type)
 {
-    return payload_type < 128 && (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
+    return payload_type < 128 &&
+           (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1) != 0;
 }
 
 /* Names of the codecs that a stream uses, each once. */
@@ -57,7 +60,8 @@ codecs_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
 }
 
 void
-print_table(const table_column *columns, unsigned column_count, const char *const *cells, unsigned row_count)
+print_table(const table_column *columns, unsigned column_count, const char *const *cells,
+            unsigned row_count)
 {
     int width[MAX_COLUMNS] = { 0 };
 
@@ -67,14 +71,14 @@ print_table(const table_column *columns, unsigned column_count, const char *cons
         const unsigned j = i % column_count;
         const int padding = width[j] - (int)g_utf8_strlen(cells[i], -1);
         const bool last = j == column_count - 1;
-        printf("%*s%s%*s%s", columns[j].right ? padding : 0, "", cells[i], columns[j].right || last ? 0 : padding, "",
-               last ? "\n" : "  ");
+        printf("%*s%s%*s%s", columns[j].right ? padding : 0, "", cells[i],
+               columns[j].right || last ? 0 : padding, "", last ? "\n" : "  ");
     }
 }
 
 void
-fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
-           int least)
+fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count,
+           unsigned column, int least)
 {
     int width[MAX_COLUMNS] = { 0 }, others = 2 * ((int)column_count - 1);
 
@@ -86,15 +90,17 @@ fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, u
     const int room = MAX(FT_LINE - others, least);
     for (unsigned i = column; i < row_count * column_count; i += column_count) {
         if (g_utf8_strlen(cells[i], -1) > room)
-            cells[i] = wmem_strdup_printf(scope, "%.*s+", (int)(g_utf8_offset_to_pointer(cells[i], room - 1) - cells[i]),
-                                          cells[i]);
+            cells[i] = wmem_strdup_printf(
+                scope, "%.*s+", (int)(g_utf8_offset_to_pointer(cells[i], room - 1) - cells[i]),
+                cells[i]);
     }
 }
 
 static bool
 is_word(const char *rest, const char *word)
 {
-    return rest && (strcmp(rest, word) == 0 || (g_str_has_prefix(rest, word) && rest[strlen(word)] == ','));
+    return rest &&
+           (strcmp(rest, word) == 0 || (g_str_has_prefix(rest, word) && rest[strlen(word)] == ','));
 }
 
 const char *
@@ -135,8 +141,9 @@ print_limits(void)
 {
     for (unsigned i = 0; i < FT_LIMIT_COUNT; i++) {
         if (is_told(i, UINT32_MAX))
-            printf("Incomplete from frame %u on (%s): more than %u %s\n", ft_frame_number(ft_limit_frame((ft_limit)i)),
-                   limits[i].name, limits[i].number, limits[i].text);
+            printf("Incomplete from frame %u on (%s): more than %u %s\n",
+                   ft_frame_number(ft_limit_frame((ft_limit)i)), limits[i].name, limits[i].number,
+                   limits[i].text);
     }
 }
 

@@ -17,31 +17,40 @@
 
 typedef struct { const char *title; bool right; } table_column;
 
-/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. Lives in scope. */
+/* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through.
+ * Lives in scope. */
 const char *printable(wmem_allocator_t *scope, const char *text);
 
-/* The head of every table, below its title: which bound was met where, and what is missing from there on. */
+/* The head of every table, below its title: which bound was met where, and what is missing from
+ * there on. */
 void print_limits(void);
 
-/* "limits" of an object that tells of packets up to this frame: those met by then; no member where there is none. */
+/* "limits" of an object that tells of packets up to this frame: those met by then; no member
+ * where there is none. */
 void json_limits(json_dumper *json, uint32_t last_frame);
 
 bool has_payload_type(const ft_stream *stream, unsigned payload_type);
 
-/* Names of the codecs that a stream uses, each once. The names live in scope, the array is the caller's. */
+/* Names of the codecs that a stream uses, each once. The names live in scope, the array is the
+ * caller's. */
 GPtrArray *codecs_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream);
 
-/* Each column as wide as its widest cell, two spaces between them; the last one as it comes. cells: row after row. */
-void print_table(const table_column *columns, unsigned column_count, const char *const *cells, unsigned row_count);
+/* Each column as wide as its widest cell, two spaces between them; the last one as it comes.
+ * cells: row after row. */
+void print_table(const table_column *columns, unsigned column_count, const char *const *cells,
+                 unsigned row_count);
 
-/* Cuts what is longest in a column, as far as the table then fits FT_LINE columns, but never below `least`. */
-void fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count, unsigned column,
-                int least);
+/* Cuts what is longest in a column, as far as the table then fits FT_LINE columns, but never
+ * below `least`. */
+void fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells,
+                unsigned row_count, unsigned column, int least);
 
-/* Of "facetime,<report>[,json][,lean][,<filter>]", these two in either order: the filter, or NULL. Asks for lean reading. */
+/* Of "facetime,<report>[,json][,lean][,<filter>]", these two in either order: the filter, or
+ * NULL. Asks for lean reading. */
 const char *report_filter(const char *option, bool *json);
 
-/* Members of the object in hand. Numbers have a point in every locale: microseconds, thousandths. */
+/* Members of the object in hand. Numbers have a point in every locale: microseconds,
+ * thousandths. */
 void json_string(json_dumper *json, const char *name, const char *value);
 void json_number(json_dumper *json, const char *name, uint32_t value);
 void json_seconds(json_dumper *json, const char *name, double value);

@@ -4,8 +4,9 @@
  *    what only all packets tell (cut ones, copies, directions)  calls/witness.h
  *    one row a finding: code, severity, rule                    rules[]
  *
- * docs/findings.md says when each is given, and how often it is right. What the capture hides is no fault of the call:
- * view.one_direction, view.cut and view.begins_in_call are asked before anything is missed.
+ * docs/findings.md says when each is given, and how often it is right. What the capture hides is
+ * no fault of the call: view.one_direction, view.cut and view.begins_in_call are asked before
+ * anything is missed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,11 +23,15 @@
 #include "calls/witness.h"
 
 #define SECOND          1e6     /* microseconds */
-#define SILENT_S        4.0     /* a direction without media for so long, while the other one has some, is silent */
-#define ENDED_S         4.0     /* the capture goes on for so long without media: the media has ended */
+/* a direction without media for so long, while the other one has some, is silent */
+#define SILENT_S        4.0
+/* the capture goes on for so long without media: the media has ended */
+#define ENDED_S         4.0
 #define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
-#define SET_UP_S        0.1     /* media so soon after a modern call's first packet: its set-up isn't in the file */
-#define FILE_BEGINS_S   5.0     /* a call that begins so long after the file did has its beginning in it */
+/* media so soon after a modern call's first packet: its set-up isn't in the file */
+#define SET_UP_S        0.1
+/* a call that begins so long after the file did has its beginning in it */
+#define FILE_BEGINS_S   5.0
 #define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
 #define ONE_PATH        0.9     /* of a second's packets: the second is of one path */
 #define FLAPS           3       /* moves between relay and direct path */
@@ -45,7 +50,8 @@
 #define MEDIA_LATE_S    3.0     /* after the answer */
 #define RING_LATE_S     5.0     /* after the INVITE */
 #define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
-#define CALL_ENOUGH_S   2.0     /* a shorter call, by frame times, has neither quality nor handovers to judge */
+/* a shorter call, by frame times, has neither quality nor handovers to judge */
+#define CALL_ENOUGH_S   2.0
 
 /* ---- what is known of a call ---- */
 
@@ -123,7 +129,8 @@ static void
 note_sender(view *v, const ft_sender *sender)
 {
     direction *side = &v->side[sender->outgoing];
-    const double first = nstime_to_sec(&sender->first_time), last = nstime_to_sec(&sender->last_time);
+    const double first = nstime_to_sec(&sender->first_time),
+                 last = nstime_to_sec(&sender->last_time);
 
     if (!side->any || first < side->first)
         side->first = first;
@@ -149,7 +156,10 @@ begins_with_media(const view *v)
 static view
 view_of(wmem_allocator_t *scope, const ft_call *call)
 {
-    view v = { .scope = scope, .call = call, .known = ft_reveals_of(scope, call), .all = ft_witness_of(call) };
+    view v = { .scope = scope,
+               .call = call,
+               .known = ft_reveals_of(scope, call),
+               .all = ft_witness_of(call) };
     nstime_t file_first, file_last;
 
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++)
@@ -188,8 +198,11 @@ pairs_text(const view *v, finding *out)
     }
     if (!tried)
         return "no direct pair was tried";
-    return wmem_strdup_printf(v->scope, "of %u direct pairs that were tried, %u never answered and %u answered but carried "
-                              "no media", tried, silent, tried - silent);
+    return wmem_strdup_printf(
+        v->scope,
+        "of %u direct pairs that were tried, %u never answered and %u answered but carried "
+        "no media",
+        tried, silent, tried - silent);
 }
 
 static bool
@@ -202,7 +215,8 @@ relay_only(const view *v, finding *out)
         return false;
     add_frame(out, call->media_first[FT_PATH_RELAY]);
     const char *pairs = pairs_text(v, out);
-    return say(v, out, "All %u media packets went through the relay: %s", call->media_packets[FT_PATH_RELAY], pairs);
+    return say(v, out, "All %u media packets went through the relay: %s",
+               call->media_packets[FT_PATH_RELAY], pairs);
 }
 
 static bool
@@ -210,8 +224,8 @@ direct_after(const view *v, finding *out)
 {
     const ft_call *call = v->call;
 
-    if (!call->media_packets[FT_PATH_RELAY] || !has_step(v, FT_SETUP_FIRST_DIRECT_MEDIA) || v->media_first <= 0 ||
-        call->media_first[FT_PATH_RELAY] > call->media_first[FT_PATH_DIRECT])
+    if (!call->media_packets[FT_PATH_RELAY] || !has_step(v, FT_SETUP_FIRST_DIRECT_MEDIA) ||
+        v->media_first <= 0 || call->media_first[FT_PATH_RELAY] > call->media_first[FT_PATH_DIRECT])
         return false;
     add_frame(out, call->media_first[FT_PATH_RELAY]);
     add_frame(out, call->media_first[FT_PATH_DIRECT]);
@@ -226,11 +240,12 @@ one_way_media(const view *v, finding *out)
 {
     for (unsigned outgoing = 0; outgoing < 2; outgoing++) {
         const direction *side = &v->side[outgoing];
-        if (v->one_direction || !side->any || v->side[!outgoing].any || side->last - side->first < SILENT_S)
+        if (v->one_direction || !side->any || v->side[!outgoing].any ||
+            side->last - side->first < SILENT_S)
             continue;
         add_frame(out, side->last_frame);
-        return say(v, out, "Media from %s only: %.1f s of it, and none from %s", who[outgoing], side->last - side->first,
-                   who[!outgoing]);
+        return say(v, out, "Media from %s only: %.1f s of it, and none from %s", who[outgoing],
+                   side->last - side->first, who[!outgoing]);
     }
     return false;
 }
@@ -244,8 +259,8 @@ peer_silent(const view *v, finding *out)
             continue;
         add_frame(out, side->last_frame);
         add_frame(out, other->last_frame);
-        return say(v, out, "No media from %s in the last %.1f s in which %s still sent", who[outgoing],
-                   other->last - side->last, who[!outgoing]);
+        return say(v, out, "No media from %s in the last %.1f s in which %s still sent",
+                   who[outgoing], other->last - side->last, who[!outgoing]);
     }
     return false;
 }
@@ -256,12 +271,13 @@ no_media(const view *v, finding *out)
     const ft_call *call = v->call;
     const double end = call->end_frame ? nstime_to_sec(&call->end_time) : v->file_last;
 
-    if (v->one_direction || v->media_first > 0 || !has_step(v, FT_SETUP_ANSWERED) || wmem_array_get_count(call->streams) ||
-        end - reached(v, FT_SETUP_ANSWERED) < SILENT_S)
+    if (v->one_direction || v->media_first > 0 || !has_step(v, FT_SETUP_ANSWERED) ||
+        wmem_array_get_count(call->streams) || end - reached(v, FT_SETUP_ANSWERED) < SILENT_S)
         return false;
     add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
     add_frame(out, call->end_frame);
-    return say(v, out, "No media at all in %.1f s after the answer", end - reached(v, FT_SETUP_ANSWERED));
+    return say(v, out, "No media at all in %.1f s after the answer",
+               end - reached(v, FT_SETUP_ANSWERED));
 }
 
 /* ---- rules: a stream's quality ---- */
@@ -305,8 +321,8 @@ path_of_rows(const ft_second *rows, unsigned count)
     return !direct ? "the relay" : !relay ? "the direct path" : "both paths";
 }
 
-/* How often a stream's seconds went from one path to the other. A second with both counts for none: packets that are sent
- * on both paths don't move. */
+/* How often a stream's seconds went from one path to the other. A second with both counts for
+ * none: packets that are sent on both paths don't move. */
 static unsigned
 moves_of(const stream_rows *s)
 {
@@ -338,7 +354,8 @@ path_flaps(const view *v, finding *out)
     }
     for (unsigned i = 0; (event = event_of(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++)
         add_frame(out, event->frame);
-    return moves >= FLAPS && say(v, out, "Media moved %u times between the relay and the direct path", moves);
+    return moves >= FLAPS &&
+           say(v, out, "Media moved %u times between the relay and the direct path", moves);
 }
 
 static bool
@@ -367,7 +384,9 @@ network_loss(const view *v, const stream_rows *s, finding *out)
     if (worst < LOSS_SHARE)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over %s); %u packets in all",
+    return say(v, out,
+               "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over "
+               "%s); %u packets in all",
                worst * 100, who[s->stream->outgoing], s->medium, (unsigned)LOSS_S, worst_lost,
                s->rows[at].number * s->quality->seconds_a_row, path_of_rows(s->rows + at, length),
                ft_sequence_count(&s->quality->sequence).lost);
@@ -381,8 +400,9 @@ bursty_loss(const view *v, const stream_rows *s, finding *out)
     if (v->all.cut || s->stream->is_cut || counts.longest < LOSS_BURST)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%u packets in a row of %s's %s were lost (%u losses in %u bursts, over %s)", counts.longest,
-               who[s->stream->outgoing], s->medium, counts.lost, counts.bursts, path_of_rows(s->rows, s->row_count));
+    return say(v, out, "%u packets in a row of %s's %s were lost (%u losses in %u bursts, over %s)",
+               counts.longest, who[s->stream->outgoing], s->medium, counts.lost, counts.bursts,
+               path_of_rows(s->rows, s->row_count));
 }
 
 static bool
@@ -404,12 +424,13 @@ freezes(const view *v, const stream_rows *s, finding *out)
     const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
     if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
         return false;
-    return say(v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
+    return say(v, out,
+               "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
                who[s->stream->outgoing], total, length, longest, wmem_array_get_count(all));
 }
 
-/* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where there aren't so many. The
- * last second isn't whole. */
+/* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where
+ * there aren't so many. The last second isn't whole. */
 static double
 least_over(const stream_rows *s, bool pictures, uint32_t *from)
 {
@@ -441,8 +462,8 @@ low_frame_rate(const view *v, const stream_rows *s, finding *out)
     if (least < 0 || least >= LOW_FRAME_RATE)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%s's video had %.1f pictures a second over %u s (from %u s on)", who[s->stream->outgoing], least,
-               (unsigned)LOW_S, from);
+    return say(v, out, "%s's video had %.1f pictures a second over %u s (from %u s on)",
+               who[s->stream->outgoing], least, (unsigned)LOW_S, from);
 }
 
 static int
@@ -474,8 +495,11 @@ bitrate_drop(const view *v, const stream_rows *s, finding *out)
     if (least < 0 || least >= DROP_SHARE * median)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%s's video fell to %.0f kbit/s over %u s (from %u s on), %.0f %% of its median of %.0f kbit/s",
-               who[s->stream->outgoing], least * 8 / 1000, (unsigned)LOW_S, from, 100 * least / median, median * 8 / 1000);
+    return say(v, out,
+               "%s's video fell to %.0f kbit/s over %u s (from %u s on), %.0f %% of its median of "
+               "%.0f kbit/s",
+               who[s->stream->outgoing], least * 8 / 1000, (unsigned)LOW_S, from,
+               100 * least / median, median * 8 / 1000);
 }
 
 /* Stamps hold up to one packet interval of waiting at each end. */
@@ -488,14 +512,17 @@ long_round_trip(const view *v, const stream_rows *s, finding *out)
         return false; /* checks wait for the far end's set-up */
     const bool is_bound = strcmp(trips.basis, "stamps") == 0;
     const double interval =
-        is_bound && s->quality->packets > 1 ? (double)s->quality->highest_media / 1000 / (s->quality->packets - 1) : 0;
+        is_bound && s->quality->packets > 1
+            ? (double)s->quality->highest_media / 1000 / (s->quality->packets - 1)
+            : 0;
     const double median = ft_histogram_at(trips.samples, 0.5) * trips.unit;
     if (median - 2 * interval < ROUND_TRIP_MS)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "The median round trip that %s saw is %s%.0f ms (%u samples of %s)", who[s->stream->outgoing],
-               is_bound ? "at most " : "", median, trips.samples->total,
-               is_bound ? "the stamps in its audio; two packet intervals of waiting may be in it" : trips.basis);
+    return say(v, out, "The median round trip that %s saw is %s%.0f ms (%u samples of %s)",
+               who[s->stream->outgoing], is_bound ? "at most " : "", median, trips.samples->total,
+               is_bound ? "the stamps in its audio; two packet intervals of waiting may be in it"
+                        : trips.basis);
 }
 
 /* ---- rules: set-up and end ---- */
@@ -518,7 +545,10 @@ slow_setup(const view *v, finding *out)
         return say(v, out, "180 Ringing came %.1f s after the INVITE", ring);
     if (ring <= RING_LATE_S)
         return say(v, out, "The first media came %.1f s after the answer", late);
-    return say(v, out, "180 Ringing came %.1f s after the INVITE, and the first media %.1f s after the answer", ring, late);
+    return say(
+        v, out,
+        "180 Ringing came %.1f s after the INVITE, and the first media %.1f s after the answer",
+        ring, late);
 }
 
 static bool
@@ -541,11 +571,13 @@ broken_off(const view *v, finding *out)
 {
     const ft_event *unanswered = event_of(v->call, FT_EVENT_BYE_UNANSWERED, 0);
 
-    if (v->call->generation == FT_MODERN || v->one_direction || (!unanswered && (v->all.cut || !ended_silently(v))))
+    if (v->call->generation == FT_MODERN || v->one_direction ||
+        (!unanswered && (v->all.cut || !ended_silently(v))))
         return false;
     add_last_media(v, out);
     if (!unanswered)
-        return say(v, out, "Media ended without a BYE, %.1f s before the capture did", v->file_last - v->media_last);
+        return say(v, out, "Media ended without a BYE, %.1f s before the capture did",
+                   v->file_last - v->media_last);
     add_frame(out, unanswered->frame);
     return say(v, out, "The call broke off: its BYE was never answered");
 }
@@ -558,8 +590,11 @@ ended_unseen(const view *v, finding *out)
         event_of(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
         return false;
     add_last_media(v, out);
-    return say(v, out, "Media ended %.1f s before the capture did, and no packet says why: the device's port wasn't closed, "
-               "and what the far end signals isn't seen", v->file_last - v->media_last);
+    return say(v, out,
+               "Media ended %.1f s before the capture did, and no packet says why: the device's "
+               "port wasn't closed, "
+               "and what the far end signals isn't seen",
+               v->file_last - v->media_last);
 }
 
 static bool
@@ -572,7 +607,8 @@ restarted(const view *v, finding *out)
     add_frame(out, v->call->first_frame);
     add_frame(out, before->end_frame);
     return say(v, out, "This call starts %.1f s after the end of call %u between the same two",
-               MAX(nstime_to_sec(&v->call->first_time) - nstime_to_sec(&before->end_time), 0.0), before->number);
+               MAX(nstime_to_sec(&v->call->first_time) - nstime_to_sec(&before->end_time), 0.0),
+               before->number);
 }
 
 static bool
@@ -601,13 +637,15 @@ refused(const view *v, finding *out)
 static bool
 cancelled(const view *v, finding *out)
 {
-    return has_outcome(v, out, FT_OUTCOME_CANCELLED) && say(v, out, "The caller gave up before an answer: %s", reason_of(v));
+    return has_outcome(v, out, FT_OUTCOME_CANCELLED) &&
+           say(v, out, "The caller gave up before an answer: %s", reason_of(v));
 }
 
 static bool
 busy(const view *v, finding *out)
 {
-    return has_outcome(v, out, FT_OUTCOME_BUSY) && say(v, out, "The far end was busy: %s", reason_of(v));
+    return has_outcome(v, out, FT_OUTCOME_BUSY) &&
+           say(v, out, "The far end was busy: %s", reason_of(v));
 }
 
 static bool
@@ -628,7 +666,8 @@ hung_up(const view *v, finding *out)
     const ft_call *call = v->call;
     const ft_event *closed = event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
 
-    if (call->state == FT_CALL_ENDED && call->outcome == FT_OUTCOME_HUNG_UP && call->bye_answer_frame) {
+    if (call->state == FT_CALL_ENDED && call->outcome == FT_OUTCOME_HUNG_UP &&
+        call->bye_answer_frame) {
         add_frame(out, call->end_frame);
         add_frame(out, call->bye_answer_frame);
         return say(v, out, "%s hung up: its BYE was answered",
@@ -673,7 +712,8 @@ handover(const view *v, finding *out)
     add_frame(out, event->other_frame);
     for (unsigned i = 0; event_of(v->call, FT_EVENT_HANDOVER, i); i++)
         add_frame(out, event_of(v->call, FT_EVENT_HANDOVER, i)->frame);
-    const char *silence = wmem_strdup_printf(v->scope, "%.1f s without its media, ", nstime_to_sec(&event->length));
+    const char *silence =
+        wmem_strdup_printf(v->scope, "%.1f s without its media, ", nstime_to_sec(&event->length));
     return say(v, out, "%s: it cost %s%u packets of the peer's", event->text,
                call_clock_is_batched(v->call) ? "" : silence,
                v->all.cut ? 0 : lost_around(v, &event->time));
@@ -686,7 +726,8 @@ nat(const view *v, finding *out)
     const ft_revealed *first = NULL;
     bool kept = true, same = true, unmapped = false;
 
-    for (unsigned i = 0; v->known->addresses && i < wmem_array_get_count(v->known->addresses); i++) {
+    for (unsigned i = 0; v->known->addresses && i < wmem_array_get_count(v->known->addresses);
+         i++) {
         const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(v->known->addresses, i);
         if (strcmp(revealed->what, "mapped address") != 0 || revealed->relayed ||
             !ft_endpoint_equal(&revealed->told, &v->call->local))
@@ -706,8 +747,10 @@ nat(const view *v, finding *out)
     if (!first)
         return say(v, out, "No NAT is seen: %s is the device's address to all that told it", local);
     const char *mapped = ft_endpoint_str(v->scope, &first->address);
-    return say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped, kept ? "kept" : "changed",
-               same ? "no other mapping is seen" : "other mappings are seen, too: they depend on the destination");
+    return say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped,
+               kept ? "kept" : "changed",
+               same ? "no other mapping is seen"
+                    : "other mappings are seen, too: they depend on the destination");
 }
 
 static bool
@@ -745,15 +788,20 @@ capture_clock_batched(const view *v, finding *out)
     if (!call_clock_is_batched(v->call))
         return false;
     add_last_media(v, out);
-    return say(v, out, "Frame times come in batches: no jitter, and no time between different senders, can be told");
+    return say(v, out,
+               "Frame times come in batches: no jitter, and no time between different senders, can "
+               "be told");
 }
 
 static bool
 capture_cut(const view *v, finding *out)
 {
     add_frame(out, v->all.first_cut);
-    return v->all.cut && say(v, out, "%u packets of the call are cut short: what is lost, and what stands in them, can't be "
-                             "told", v->all.cut);
+    return v->all.cut && say(v, out,
+                             "%u packets of the call are cut short: what is lost, and what stands "
+                             "in them, can't be "
+                             "told",
+                             v->all.cut);
 }
 
 static bool
@@ -777,16 +825,21 @@ static bool
 seen_twice(const view *v, finding *out)
 {
     add_frame(out, v->all.first_twice);
-    return ft_call_points(v->call) > 1 && say(v, out, "%u packets of the call are in the capture twice: as at a mirror "
-                                              "port, or at two places on their way", v->call->twice);
+    return ft_call_points(v->call) > 1 &&
+           say(v, out,
+               "%u packets of the call are in the capture twice: as at a mirror "
+               "port, or at two places on their way",
+               v->call->twice);
 }
 
 static bool
 one_direction(const view *v, finding *out)
 {
     add_frame(out, v->call->first_frame);
-    return v->one_direction && say(v, out, "All %u packets of the call go one way: what the other way had can't be told",
-                                   v->all.packets);
+    return v->one_direction &&
+           say(v, out,
+               "All %u packets of the call go one way: what the other way had can't be told",
+               v->all.packets);
 }
 
 /* ---- the table ---- */

@@ -1,5 +1,6 @@
 /* plugin/rules.h
- * The findings: one row each, with its code, its severity and the rule that gives it (docs/findings.md).
+ * The findings: one row each, with its code, its severity and the rule that gives it
+ * (docs/findings.md).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,7 +1,9 @@
 /* plugin/setup.c
- * tshark -q -z facetime,pairs[,json][,filter]      each call's set-up: steps, candidate pairs, addresses
+ * tshark -q -z facetime,pairs[,json][,filter]  each call's set-up: steps, candidate pairs,
+ *                                              addresses
  *
- * And the same as members of a call in -z facetime,calls,json. A filter leaves the calls of the packets that pass it.
+ * And the same as members of a call in -z facetime,calls,json. A filter leaves the calls of the
+ * packets that pass it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,7 +36,8 @@ setup_reset(void *data)
 }
 
 static tap_packet_status
-setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped,
+             tap_flags_t flags _U_)
 {
     setup_report *report = (setup_report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -58,7 +61,8 @@ ft_pair_listed(const ft_pair *pair)
 static const char *
 address_text(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 {
-    return endpoint->port ? ft_endpoint_str(scope, endpoint) : address_to_str(scope, &endpoint->addr);
+    return endpoint->port ? ft_endpoint_str(scope, endpoint)
+                          : address_to_str(scope, &endpoint->addr);
 }
 
 /* ---- as JSON ---- */
@@ -73,9 +77,10 @@ json_time(json_dumper *json, wmem_allocator_t *scope, const char *name, int64_t 
         json_null(json, name);
         return;
     }
-    json_string(json, name, wmem_strdup_printf(scope, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc->tm_year + 1900,
-                                               utc->tm_mon + 1, utc->tm_mday, utc->tm_hour, utc->tm_min, utc->tm_sec,
-                                               (int)(microseconds % 1000000)));
+    json_string(json, name,
+                wmem_strdup_printf(scope, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+                                   utc->tm_year + 1900, utc->tm_mon + 1, utc->tm_mday, utc->tm_hour,
+                                   utc->tm_min, utc->tm_sec, (int)(microseconds % 1000000)));
 }
 
 static double
@@ -227,7 +232,8 @@ ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, 
         wmem_strdup_printf(scope, "%u", pair->answered),
         wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
         wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
-        pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000) : "-",
+        pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000)
+                                       : "-",
         wmem_strdup_printf(scope, "%u", pair->media_packets),
         pair->nominated ? "yes" : "-",
     };
@@ -239,8 +245,9 @@ static void
 print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good)
 {
     static const table_column columns[] = {
-        { "  Local", false }, { "Remote", false }, { "Way", false }, { "Checks", true }, { "Answered", true },
-        { "First", true }, { "Last", true }, { "RTT ms", true }, { "Media", true }, { "Nom.", false },
+        { "  Local", false }, { "Remote", false }, { "Way", false }, { "Checks", true },
+        { "Answered", true }, { "First", true },   { "Last", true }, { "RTT ms", true },
+        { "Media", true },    { "Nom.", false },
     };
     enum { COLUMNS = G_N_ELEMENTS(columns) };
     G_STATIC_ASSERT(COLUMNS == FT_PAIR_CELLS);
@@ -269,8 +276,8 @@ print_addresses(wmem_allocator_t *scope, const ft_reveals *known)
 {
     for (unsigned i = 0; known->addresses && i < wmem_array_get_count(known->addresses); i++) {
         const ft_revealed *revealed = (const ft_revealed *)wmem_array_index(known->addresses, i);
-        printf("  %-47s  %-17s  frame %u\n", address_text(scope, &revealed->address), revealed->what,
-               ft_frame_number(revealed->frame));
+        printf("  %-47s  %-17s  frame %u\n", address_text(scope, &revealed->address),
+               revealed->what, ft_frame_number(revealed->frame));
     }
 }
 
@@ -279,7 +286,8 @@ print_call(wmem_allocator_t *scope, const ft_call *call)
 {
     const ft_reveals *known = ft_reveals_of(scope, call);
 
-    printf("\nCall %u, %s: %s <-> %s\n", call->number, val_to_str_const(call->generation, ft_generation_vals, "unknown"),
+    printf("\nCall %u, %s: %s <-> %s\n", call->number,
+           val_to_str_const(call->generation, ft_generation_vals, "unknown"),
            ft_endpoint_str(scope, &call->local), ft_endpoint_str(scope, &call->remote));
     print_setup(known);
     print_pairs(scope, known, call_clock_is_good(call));
@@ -313,7 +321,8 @@ setup_draw(void *data)
     if (report->json) {
         json_dumper_begin_array(&json);
     } else {
-        printf("\nFaceTime set-up (seconds since the call's first packet; checks of both directions; round trip: the least)\n");
+        printf("\nFaceTime set-up (seconds since the call's first packet; checks of both "
+               "directions; round trip: the least)\n");
         print_limits();
     }
     for (unsigned number = 1; number <= ft_call_total(); number++) {
@@ -341,8 +350,8 @@ setup_start(const char *option, void *user_data _U_)
     report->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
     report->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING, setup_reset, setup_packet,
-                                           setup_draw, NULL);
+    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING,
+                                           setup_reset, setup_packet, setup_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -8,7 +8,8 @@
 
 #include "plugin/report.h"
 
-/* start_time, clock, capture_points, setup, pairs, addresses, sdp, findings: members of the call's object. */
+/* start_time, clock, capture_points, setup, pairs, addresses, sdp, findings: members of the
+ * call's object. */
 void json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *call);
 
 #endif

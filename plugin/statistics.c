@@ -1,6 +1,7 @@
 /* plugin/statistics.c
- * Statistics > FaceTime, tshark -q -z facetime,tree: packets by kind, path, generation, call, payload type and Apple
- * attribute, with rates and bursts; sizes of frames and lost packets with their averages.
+ * Statistics > FaceTime, tshark -q -z facetime,tree: packets by kind, path, generation, call,
+ * payload type and Apple attribute, with rates and bursts; sizes of frames and lost packets with
+ * their averages.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,7 +17,16 @@
 #define LOST  "RTP packets lost in a row"
 
 /* One branch a property of a packet. */
-enum { BY_KIND, BY_PATH, BY_GENERATION, BY_CALL, BY_PAYLOAD_TYPE, BY_ATTRIBUTE, BY_EVENT, BRANCHES };
+enum {
+    BY_KIND,
+    BY_PATH,
+    BY_GENERATION,
+    BY_CALL,
+    BY_PAYLOAD_TYPE,
+    BY_ATTRIBUTE,
+    BY_EVENT,
+    BRANCHES
+};
 
 static const char *const branch_names[BRANCHES] = {
     "Kind", "Path", "Generation", "Call", "RTP payload type", "Apple STUN attribute", "Event"
@@ -40,7 +50,8 @@ static void
 count_value(stats_tree *tree, unsigned branch, unsigned value, const value_string *names)
 {
     if (value)
-        stats_tree_tick_pivot(tree, branch_nodes[branch], val_to_str_const(value, names, "unknown"));
+        stats_tree_tick_pivot(tree, branch_nodes[branch],
+                              val_to_str_const(value, names, "unknown"));
 }
 
 static void
@@ -92,7 +103,8 @@ count_attributes(stats_tree *tree, const ft_packet *packet)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(attributes) && left; i++) {
         const uint64_t bit = FT_ATTRIBUTE_BIT(attributes[i].type);
-        if (!(left & bit) || (attributes[i].generation && attributes[i].generation != packet->generation))
+        if (!(left & bit) ||
+            (attributes[i].generation && attributes[i].generation != packet->generation))
             continue;
         stats_tree_tick_pivot(tree, branch_nodes[BY_ATTRIBUTE], attributes[i].name);
         left &= ~bit;
@@ -150,5 +162,6 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
 void
 register_facetime_statistics(void)
 {
-    stats_tree_register_plugin("facetime", "facetime", "FaceTime", 0, statistics_packet, statistics_init, NULL);
+    stats_tree_register_plugin("facetime", "facetime", "FaceTime", 0, statistics_packet,
+                               statistics_init, NULL);
 }

@@ -1,8 +1,9 @@
 /* plugin/streams.c
  * tshark -q -z facetime,streams[,json][,filter]    how good each stream was: one row a stream
  *
- * A stream is one SSRC in one direction at one device, over all paths. It tells what calls/quality.c gathered;
- * docs/quality.md defines each value. A filter leaves the streams of the packets that pass it.
+ * A stream is one SSRC in one direction at one device, over all paths. It tells what
+ * calls/quality.c gathered; docs/quality.md defines each value. A filter leaves the streams of
+ * the packets that pass it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,7 +40,8 @@ streams_reset(void *data)
 
 /* The packet's streams: by its SSRCs, in its call, in whose life it lies. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped,
+               tap_flags_t flags _U_)
 {
     streams_report *report = (streams_report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -63,7 +65,8 @@ round_trips
 round_trips_of(wmem_allocator_t *scope, const ft_call *call, const ft_quality *quality)
 {
     const bool clock_is_good = ft_quality_clock(quality) == FT_CLOCK_GOOD;
-    const ft_histogram *checks = quality->outgoing && clock_is_good ? ft_reveals_of(scope, call)->checks : NULL;
+    const ft_histogram *checks =
+        quality->outgoing && clock_is_good ? ft_reveals_of(scope, call)->checks : NULL;
 
     if (quality->stamps)
         return (round_trips){ "stamps", quality->stamps, STAMP_MS };
@@ -115,20 +118,43 @@ medium_text(const ft_quality *quality)
 static double
 bit_rate(const stream_view *view)
 {
-    return view->duration > 0 ? 8 * (double)view->quality->bytes * SECOND / (double)view->duration : 0;
+    return view->duration > 0 ? 8 * (double)view->quality->bytes * SECOND / (double)view->duration
+                              : 0;
 }
 
 /* ---- as text ---- */
 
-enum { CALL, DIRECTION, MEDIUM, CODEC, SSRC, PACKETS, LOST, COPIES, RATE, FPS, LEAST, FRAMES, FREEZES, JITTER, RTT, PATHS,
-       CLOCK, COLUMNS };
+enum {
+    CALL,
+    DIRECTION,
+    MEDIUM,
+    CODEC,
+    SSRC,
+    PACKETS,
+    LOST,
+    COPIES,
+    RATE,
+    FPS,
+    LEAST,
+    FRAMES,
+    FREEZES,
+    JITTER,
+    RTT,
+    PATHS,
+    CLOCK,
+    COLUMNS
+};
 
 static const table_column columns[COLUMNS] = {
-    [CALL] = { "Call", true }, [DIRECTION] = { "Dir", false }, [MEDIUM] = { "Medium", false },
-    [CODEC] = { "Codec", false }, [SSRC] = { "SSRC", false }, [PACKETS] = { "Packets", true },
-    [LOST] = { "Lost", true }, [COPIES] = { "Copies", true }, [RATE] = { "kbit/s", true }, [FPS] = { "fps", true },
-    [LEAST] = { "least", true }, [FRAMES] = { "Frames", true }, [FREEZES] = { "Freezes", true },
-    [JITTER] = { "Jitter", true }, [RTT] = { "RTT", true }, [PATHS] = { "Paths", false }, [CLOCK] = { "Clock", false },
+    [CALL] = { "Call", true },       [DIRECTION] = { "Dir", false },
+    [MEDIUM] = { "Medium", false },  [CODEC] = { "Codec", false },
+    [SSRC] = { "SSRC", false },      [PACKETS] = { "Packets", true },
+    [LOST] = { "Lost", true },       [COPIES] = { "Copies", true },
+    [RATE] = { "kbit/s", true },     [FPS] = { "fps", true },
+    [LEAST] = { "least", true },     [FRAMES] = { "Frames", true },
+    [FREEZES] = { "Freezes", true }, [JITTER] = { "Jitter", true },
+    [RTT] = { "RTT", true },         [PATHS] = { "Paths", false },
+    [CLOCK] = { "Clock", false },
 };
 
 /* "AAC-ELD/RED?": what is inferred has a question mark. */
@@ -141,8 +167,9 @@ codecs_text(wmem_allocator_t *scope, const stream_view *view)
     for (unsigned i = 0; i < codecs->len; i++) {
         const char *name = printable(scope, (const char *)codecs->pdata[i]);
         const char *inferred = strstr(name, " (inferred)");
-        wmem_strbuf_append_printf(text, "%s%.*s%s", i ? "/" : "", inferred ? (int)(inferred - name) : (int)strlen(name),
-                                  name, inferred ? "?" : "");
+        wmem_strbuf_append_printf(text, "%s%.*s%s", i ? "/" : "",
+                                  inferred ? (int)(inferred - name) : (int)strlen(name), name,
+                                  inferred ? "?" : "");
     }
     g_ptr_array_free(codecs, TRUE);
     return wmem_strbuf_get_str(text);
@@ -157,7 +184,8 @@ frames_text(wmem_allocator_t *scope, const stream_view *view)
         return "-";
     if (!pictures->has_info)
         return wmem_strdup_printf(scope, "%u", pictures->seen);
-    return wmem_strdup_printf(scope, "%u/%u/%u", pictures->complete, pictures->incomplete, pictures->missing);
+    return wmem_strdup_printf(scope, "%u/%u/%u", pictures->complete, pictures->incomplete,
+                              pictures->missing);
 }
 
 static const char *
@@ -165,8 +193,10 @@ rtt_text(wmem_allocator_t *scope, const stream_view *view)
 {
     const round_trips trips = view->trips;
 
-    return trips.basis ? wmem_strdup_printf(scope, "%.0f %s", ft_histogram_at(trips.samples, 0.5) * trips.unit, trips.basis)
-                       : "-";
+    return trips.basis
+               ? wmem_strdup_printf(scope, "%.0f %s",
+                                    ft_histogram_at(trips.samples, 0.5) * trips.unit, trips.basis)
+               : "-";
 }
 
 static const char *
@@ -206,8 +236,10 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[FPS] = number_text(scope, video && view->pictures.has_rate, view->pictures.mean);
     cell[LEAST] = number_text(scope, video && view->pictures.has_rate, view->pictures.least);
     cell[FRAMES] = frames_text(scope, view);
-    cell[FREEZES] = video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
-    cell[JITTER] = number_text(scope, view->has_jitter, quality->jitter_sum / MAX(quality->jitters, 1));
+    cell[FREEZES] =
+        video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
+    cell[JITTER] =
+        number_text(scope, view->has_jitter, quality->jitter_sum / MAX(quality->jitters, 1));
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = paths_text(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
@@ -216,7 +248,8 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
 G_STATIC_ASSERT(COLUMNS == FT_STREAM_CELLS);
 
 void
-ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, const char **cells)
+ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream,
+                const char **cells)
 {
     const stream_view view = view_of(scope, call, stream);
 
@@ -405,7 +438,9 @@ json_second(json_dumper *json, const ft_quality *quality, const ft_second *row)
         json_decimal(json, "rtt", row->rtt * STAMP_MS);
     else
         json_null(json, "rtt");
-    json_text_or_null(json, "path", row->on_path[0] + row->on_path[1] ? val_to_str_const(path, ft_path_vals, "?") : NULL);
+    json_text_or_null(json, "path",
+                      row->on_path[0] + row->on_path[1] ? val_to_str_const(path, ft_path_vals, "?")
+                                                        : NULL);
     json_dumper_end_object(json);
 }
 
@@ -478,7 +513,8 @@ views(const streams_report *report)
         const ft_call *call = ft_call_by_number(number);
         for (unsigned i = 0; !call->merged_into && i < wmem_array_get_count(call->streams); i++) {
             const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-            if (!stream->quality || (report->filtered && !g_hash_table_contains(report->wanted, stream)))
+            if (!stream->quality ||
+                (report->filtered && !g_hash_table_contains(report->wanted, stream)))
                 continue;
             const stream_view view = view_of(report->scope, call, stream);
             wmem_array_append_one(found, view);
@@ -487,16 +523,21 @@ views(const streams_report *report)
     return found;
 }
 
-/* What can be told of media inside QUIC, below the table: neither codec nor losses. With a filter it isn't looked at. */
+/* What can be told of media inside QUIC, below the table: neither codec nor losses. With a
+ * filter it isn't looked at. */
 static void
 print_quic_streams(void)
 {
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
-        for (unsigned i = 0; call->quic_streams && !call->merged_into && i < wmem_array_get_count(call->quic_streams); i++) {
-            const ft_quic_stream *stream = (const ft_quic_stream *)wmem_array_index(call->quic_streams, i);
+        for (unsigned i = 0; call->quic_streams && !call->merged_into &&
+                             i < wmem_array_get_count(call->quic_streams);
+             i++) {
+            const ft_quic_stream *stream =
+                (const ft_quic_stream *)wmem_array_index(call->quic_streams, i);
             printf("Call %u: media inside QUIC, %s, %s: %u packets, frames %u-%u\n", call->number,
-                   stream->outgoing ? "out" : "in", val_to_str_const(stream->path, ft_path_vals, "?"), stream->packets,
+                   stream->outgoing ? "out" : "in",
+                   val_to_str_const(stream->path, ft_path_vals, "?"), stream->packets,
                    ft_frame_number(stream->first_frame), ft_frame_number(stream->last_frame));
         }
     }
@@ -511,10 +552,13 @@ print_streams(const streams_report *report, wmem_array_t *found)
     for (unsigned j = 0; j < COLUMNS; j++)
         cells[j] = columns[j].title;
     for (unsigned i = 1; i < rows; i++)
-        fill_row(report->scope, (const stream_view *)wmem_array_index(found, i - 1), cells + (size_t)i * COLUMNS);
+        fill_row(report->scope, (const stream_view *)wmem_array_index(found, i - 1),
+                 cells + (size_t)i * COLUMNS);
     fit_column(report->scope, COLUMNS, cells, rows, CODEC, 5);
-    printf("\nFaceTime streams (frames as complete/incomplete/missing where packets say; fps by the media clock, least of whole "
-           "seconds;\njitter (mean) and round trip (median) in ms: of stamps an upper bound; ? is inferred; - is not known)\n");
+    printf("\nFaceTime streams (frames as complete/incomplete/missing where packets say; fps by "
+           "the media clock, least of whole "
+           "seconds;\njitter (mean) and round trip (median) in ms: of stamps an upper bound; ? is "
+           "inferred; - is not known)\n");
     print_limits();
     print_table(columns, COLUMNS, cells, rows);
 }
@@ -551,8 +595,8 @@ streams_start(const char *option, void *user_data _U_)
     report->wanted = g_hash_table_new(g_direct_hash, g_direct_equal);
     report->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING, streams_reset, streams_packet,
-                                           streams_draw, NULL);
+    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING,
+                                           streams_reset, streams_packet, streams_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -8,7 +8,8 @@
 
 #include "calls/quality.h"
 
-/* What round trips rest on, in order of what they are worth; unit: milliseconds. basis NULL: none are known. */
+/* What round trips rest on, in order of what they are worth; unit: milliseconds. basis NULL:
+ * none are known. */
 typedef struct {
     const char         *basis;
     const ft_histogram *samples;

@@ -1,9 +1,11 @@
 /* plugin/tables.c
- * Telephony > FaceTime Calls, Streams, Pairs, Findings; tshark -q -z facetime,calltable[,filter], streamtable, pairtable,
- * findingtable; sharkd's nstat:facetime,calltable ...: rows to be sorted, filtered, copied and saved.
+ * Telephony > FaceTime Calls, Streams, Pairs, Findings; tshark -q -z
+ * facetime,calltable[,filter], streamtable, pairtable, findingtable; sharkd's
+ * nstat:facetime,calltable ...: rows to be sorted, filtered, copied and saved.
  *
- * Wireshark shares a table between all its windows and keeps pointers into its rows after the file was closed. So texts are
- * the table's own, and a row that is no longer wanted is put aside until no second window is open.
+ * Wireshark shares a table between all its windows and keeps pointers into its rows after the
+ * file was closed. So texts are the table's own, and a row that is no longer wanted is put aside
+ * until no second window is open.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,29 +28,35 @@
 #define TEXT(title, format)    { TABLE_ITEM_STRING, TAP_ALIGN_LEFT, title, format }
 #define FIRST(title, format)   { TABLE_ITEM_UINT, TAP_ALIGN_LEFT, title, format }
 
-/* The first title is padded, and on the left: the arrow that shows the order covers what is on the right. Figures that may be
- * unknown are texts, "-". */
+/* The first title is padded, and on the left: the arrow that shows the order covers what is on
+ * the right. Figures that may be unknown are texts, "-". */
 static stat_tap_table_item call_columns[] = {
-    FIRST("Call   ", "%6u"), TEXT("Version", "%-7s"), SECONDS("Start", "%11.3f"), SECONDS("Duration", "%9.3f"),
-    NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), NUMBER("Packets", "%8u"), TEXT("Local", "%-21s"),
-    TEXT("Remote", "%-21s"), TEXT("Offer from", "%-21s"), TEXT("State", "%-12s"), NUMBER("Relayed media", "%8u"),
-    NUMBER("Direct media", "%8u"), NUMBER("Streams", "%4u"), NUMBER("Events", "%6u"), TEXT("End", "%s")
+    FIRST("Call   ", "%6u"),       TEXT("Version", "%-7s"),
+    SECONDS("Start", "%11.3f"),    SECONDS("Duration", "%9.3f"),
+    NUMBER("First frame", "%8u"),  NUMBER("Last frame", "%8u"),
+    NUMBER("Packets", "%8u"),      TEXT("Local", "%-21s"),
+    TEXT("Remote", "%-21s"),       TEXT("Offer from", "%-21s"),
+    TEXT("State", "%-12s"),        NUMBER("Relayed media", "%8u"),
+    NUMBER("Direct media", "%8u"), NUMBER("Streams", "%4u"),
+    NUMBER("Events", "%6u"),       TEXT("End", "%s")
 };
 static stat_tap_table_item stream_columns[] = {
-    FIRST("Call   ", "%6u"), TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"), TEXT("Codec", "%-12s"),
-    TEXT("SSRC", "%-10s"), NUMBER("Packets", "%8u"), NUMBER("Lost", "%6u"), NUMBER("Copies", "%6u"),
-    TEXT("kbit/s", "%-7s"), TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"), TEXT("Pictures", "%-12s"),
-    TEXT("Freezes", "%-4s"), TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"), TEXT("Paths", "%-12s"),
-    TEXT("Clock", "%s")
+    FIRST("Call   ", "%6u"),    TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"),
+    TEXT("Codec", "%-12s"),     TEXT("SSRC", "%-10s"),     NUMBER("Packets", "%8u"),
+    NUMBER("Lost", "%6u"),      NUMBER("Copies", "%6u"),   TEXT("kbit/s", "%-7s"),
+    TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"),     TEXT("Pictures", "%-12s"),
+    TEXT("Freezes", "%-4s"),    TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"),
+    TEXT("Paths", "%-12s"),     TEXT("Clock", "%s")
 };
 static stat_tap_table_item pair_columns[] = {
-    FIRST("Call   ", "%6u"), TEXT("Local", "%-21s"), TEXT("Remote", "%-21s"), TEXT("Way", "%-6s"),
-    NUMBER("Checks", "%6u"), NUMBER("Answered", "%6u"), NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"),
-    TEXT("Round trip ms", "%-7s"), NUMBER("Media", "%8u"), TEXT("Nominated", "%s")
+    FIRST("Call   ", "%6u"),      TEXT("Local", "%-21s"),      TEXT("Remote", "%-21s"),
+    TEXT("Way", "%-6s"),          NUMBER("Checks", "%6u"),     NUMBER("Answered", "%6u"),
+    NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), TEXT("Round trip ms", "%-7s"),
+    NUMBER("Media", "%8u"),       TEXT("Nominated", "%s")
 };
 static stat_tap_table_item finding_columns[] = {
-    FIRST("Call   ", "%6u"), TEXT("Severity", "%-8s"), TEXT("Finding", "%-21s"), NUMBER("Frame", "%8u"),
-    TEXT("Frames", "%-16s"), TEXT("What it says", "%s")
+    FIRST("Call   ", "%6u"), TEXT("Severity", "%-8s"), TEXT("Finding", "%-21s"),
+    NUMBER("Frame", "%8u"),  TEXT("Frames", "%-16s"),  TEXT("What it says", "%s")
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(stream_columns) == FT_STREAM_CELLS);
 G_STATIC_ASSERT(G_N_ELEMENTS(pair_columns) == FT_PAIR_CELLS + 1);
@@ -58,27 +66,36 @@ G_STATIC_ASSERT(G_N_ELEMENTS(pair_columns) == FT_PAIR_CELLS + 1);
 /* What there is of a table beside Wireshark's. */
 typedef struct {
     stat_tap_table_ui *ui;
-    GHashTable *rows;           /* key (a call, a stream, a pair) -> row + 1; the keys alone for findings */
+    /* key (a call, a stream, a pair) -> row + 1; the keys alone for findings */
+    GHashTable *rows;
     GPtrArray  *retired;        /* rows that windows may still point into */
-    unsigned    changes;        /* of what decides which call a packet is of: as of then, no row was another's */
+    /* of what decides which call a packet is of: as of then, no row was another's */
+    unsigned    changes;
 } table_keeper;
 
 /* What hangs on a row, by column. */
 enum { ROW_KEY, ROW_CALL, ROW_VERSION };
 
-static tap_packet_status calls_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
-static tap_packet_status streams_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
-static tap_packet_status pairs_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
-static tap_packet_status findings_packet(void *, packet_info *, epan_dissect_t *, const void *, tap_flags_t);
+static tap_packet_status calls_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                      tap_flags_t);
+static tap_packet_status streams_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                        tap_flags_t);
+static tap_packet_status pairs_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                      tap_flags_t);
+static tap_packet_status findings_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                         tap_flags_t);
 static void init_table(stat_tap_table_ui *ui);
 static void reset_table(stat_tap_table *table);
-static void free_item(stat_tap_table *table, unsigned row, unsigned column, stat_tap_table_item_type *item);
+static void free_item(stat_tap_table *table, unsigned row, unsigned column,
+                      stat_tap_table_item_type *item);
 
 static tap_param params[] = { { PARAM_FILTER, "filter", "Filter", NULL, TRUE } };
 
 #define TABLE(title, cli, packet, columns) \
-    { WS_GROUP_TELEPHONY, title, "facetime", cli, init_table, packet, reset_table, free_item, NULL, \
-      G_N_ELEMENTS(columns), columns, G_N_ELEMENTS(params), params, NULL, 0 }
+    { \
+        WS_GROUP_TELEPHONY, title, "facetime", cli, init_table, packet, reset_table, free_item, \
+            NULL, G_N_ELEMENTS(columns), columns, G_N_ELEMENTS(params), params, NULL, 0 \
+    }
 
 static stat_tap_table_ui table_uis[] = {
     TABLE("FaceTime Calls", "facetime,calltable", calls_packet, call_columns),
@@ -102,7 +119,8 @@ keeper_of(const stat_tap_table *table)
 }
 
 static void
-free_item(stat_tap_table *table _U_, unsigned row _U_, unsigned column _U_, stat_tap_table_item_type *item)
+free_item(stat_tap_table *table _U_, unsigned row _U_, unsigned column _U_,
+          stat_tap_table_item_type *item)
 {
     if (item->type == TABLE_ITEM_STRING) {
         g_free((char *)item->value.string_value);
@@ -141,7 +159,8 @@ retire_row(table_keeper *keeper, stat_tap_table *table, unsigned row)
     g_hash_table_remove(keeper->rows, table->elements[row][ROW_KEY].user_data.ptr_value);
     table->elements[row] = table->elements[--table->num_elements];
     if (row < table->num_elements)
-        g_hash_table_insert(keeper->rows, table->elements[row][ROW_KEY].user_data.ptr_value, GUINT_TO_POINTER(row + 1));
+        g_hash_table_insert(keeper->rows, table->elements[row][ROW_KEY].user_data.ptr_value,
+                            GUINT_TO_POINTER(row + 1));
 }
 
 /* A call that turned out to be part of another has no rows of its own. True if there were any. */
@@ -167,7 +186,8 @@ static void
 init_table(stat_tap_table_ui *ui)
 {
     table_keeper *keeper = &keepers[ui - table_uis];
-    stat_tap_table *table = ui->tables && ui->tables->len ? stat_tap_find_table(ui, ui->title) : NULL;
+    stat_tap_table *table =
+        ui->tables && ui->tables->len ? stat_tap_find_table(ui, ui->title) : NULL;
 
     if (table)
         reset_table(table);
@@ -290,7 +310,8 @@ table_for(void *data, const ft_packet *packet, const ft_call **call)
 }
 
 static tap_packet_status
-calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+             tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -308,8 +329,8 @@ calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void
 }
 
 static void
-write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *packet, const ft_call *call,
-             const ft_stream *stream)
+write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *packet,
+             const ft_call *call, const ft_stream *stream)
 {
     const char *cells[FT_STREAM_CELLS];
     bool is_new;
@@ -331,9 +352,11 @@ is_of_stream(const ft_packet *packet, const ft_stream *stream)
     return false;
 }
 
-/* The packet's own streams; those of a call that it turned out to be part of, too, whose rows are gone. */
+/* The packet's own streams; those of a call that it turned out to be part of, too, whose rows
+ * are gone. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+               tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -353,7 +376,8 @@ streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const vo
 static void
 write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, const ft_pair *pair)
 {
-    const unsigned version = 1 + pair->sent + pair->answered + pair->media_packets + pair->nominated;
+    const unsigned version =
+        1 + pair->sent + pair->answered + pair->media_packets + pair->nominated;
     const char *cells[FT_PAIR_CELLS + 1] = { number(scope, call->number) };
     bool is_new;
     stat_tap_table_item_type *row = row_for(table, pair, call, &is_new);
@@ -367,7 +391,8 @@ write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, 
 
 /* Checks and media make pairs' news. */
 static tap_packet_status
-pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+             tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -387,8 +412,9 @@ pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void
 
 /* ---- findings ---- */
 
-/* A call's findings rest on all of its packets, and on the file's end. Where every packet was seen before, the call's first
- * one writes them. In one pass (tshark) packets only note their calls, as keys without a row. */
+/* A call's findings rest on all of its packets, and on the file's end. Where every packet was
+ * seen before, the call's first one writes them. In one pass (tshark) packets only note their
+ * calls, as keys without a row. */
 typedef struct {
     wmem_allocator_t *scope;
     stat_tap_table   *table;
@@ -440,7 +466,8 @@ draw_findings(void *data)
     }
     for (unsigned i = 1; i <= ft_call_total(); i++) {
         writing.call = ft_call_by_number(i);
-        if (!writing.call->merged_into && ft_call_listed(writing.call) && g_hash_table_contains(keeper->rows, writing.call))
+        if (!writing.call->merged_into && ft_call_listed(writing.call) &&
+            g_hash_table_contains(keeper->rows, writing.call))
             judge(writing.scope, writing.call, write_finding, &writing);
     }
     g_hash_table_remove_all(keeper->rows);
@@ -456,13 +483,15 @@ draw_before_table(stat_tap_table *table)
     if (is_listening)
         return;
     is_listening = true;
-    GString *error = register_tap_listener("facetime", table, NULL, TL_REQUIRES_NOTHING, NULL, NULL, draw_findings, NULL);
+    GString *error = register_tap_listener("facetime", table, NULL, TL_REQUIRES_NOTHING, NULL, NULL,
+                                           draw_findings, NULL);
     if (error)
         g_string_free(error, TRUE);
 }
 
 static tap_packet_status
-findings_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+findings_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
@@ -485,7 +514,8 @@ void
 register_facetime_tables(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(table_uis); i++) {
-        keepers[i] = (table_keeper){ &table_uis[i], g_hash_table_new(g_direct_hash, g_direct_equal), g_ptr_array_new(), 0 };
+        keepers[i] = (table_keeper){ &table_uis[i], g_hash_table_new(g_direct_hash, g_direct_equal),
+                                     g_ptr_array_new(), 0 };
         register_stat_tap_table_ui(&table_uis[i]);
     }
 }

@@ -2,7 +2,8 @@
  * tshark -q -z facetime,calls[,json][,filter]      a table, one call a line
  * tshark -q -z facetime,timeline[,json][,filter]   each call told event by event
  *
- * Both tell what calls/ remembers; a filter leaves the calls and events of the packets that pass it.
+ * Both tell what calls/ remembers; a filter leaves the calls and events of the packets that pass
+ * it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,7 +30,8 @@ report_reset(void *data)
 }
 
 static tap_packet_status
-report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped, tap_flags_t flags _U_)
+report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+              tap_flags_t flags _U_)
 {
     report *wanted = (report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -47,7 +49,8 @@ report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const voi
 bool
 wants_event(const report *wanted, const ft_event *event)
 {
-    return !wanted->filtered || g_hash_table_contains(wanted->frames, GUINT_TO_POINTER(event->frame));
+    return !wanted->filtered ||
+           g_hash_table_contains(wanted->frames, GUINT_TO_POINTER(event->frame));
 }
 
 bool
@@ -69,7 +72,8 @@ by_frame(const void *one, const void *other)
 {
     const ft_event *x = *(const ft_event *const *)one, *y = *(const ft_event *const *)other;
 
-    return x->frame != y->frame ? (x->frame > y->frame) - (x->frame < y->frame) : (x->id > y->id) - (x->id < y->id);
+    return x->frame != y->frame ? (x->frame > y->frame) - (x->frame < y->frame)
+                                : (x->id > y->id) - (x->id < y->id);
 }
 
 /* The wanted events of a call in order of frames. */
@@ -137,8 +141,8 @@ report_start(const char *option, void *user_data)
     wanted->calls = g_hash_table_new(g_direct_hash, g_direct_equal);
     wanted->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING, report_reset, report_packet,
-                                           report_draw, NULL);
+    GString *error = register_tap_listener("facetime", wanted, filter, TL_REQUIRES_NOTHING,
+                                           report_reset, report_packet, report_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -1,5 +1,6 @@
 /* plugin/timeline.h
- * -z facetime,calls and -z facetime,timeline: what is told (timeline.c), and how (timeline_text.c, timeline_json.c).
+ * -z facetime,calls and -z facetime,timeline: what is told (timeline.c), and how
+ * (timeline_text.c, timeline_json.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -93,7 +93,8 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
         json_dumper_end_object(json);
     }
     for (unsigned i = 0; i < ft_count_of(call->quic_streams); i++)
-        json_quic_stream(json, wanted, (const ft_quic_stream *)wmem_array_index(call->quic_streams, i));
+        json_quic_stream(json, wanted,
+                         (const ft_quic_stream *)wmem_array_index(call->quic_streams, i));
     json_dumper_end_array(json);
 }
 

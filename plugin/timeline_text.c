@@ -1,5 +1,6 @@
 /* plugin/timeline_text.c
- * -z facetime,calls and -z facetime,timeline as text: a table with one call a line, and each call's story.
+ * -z facetime,calls and -z facetime,timeline as text: a table with one call a line, and each
+ * call's story.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,9 +10,10 @@
 #include "plugin/words.h"
 
 static const table_column columns[] = {
-    { "Call", true }, { "Version", false }, { "Start", true }, { "Duration", true }, { "Frames", false },
-    { "Local", false }, { "Remote", false }, { "Offer", false }, { "State", false }, { "Paths", false },
-    { "Streams", true }, { "Lost", true }, { "End", false },
+    { "Call", true },    { "Version", false }, { "Start", true },   { "Duration", true },
+    { "Frames", false }, { "Local", false },   { "Remote", false }, { "Offer", false },
+    { "State", false },  { "Paths", false },   { "Streams", true }, { "Lost", true },
+    { "End", false },
 };
 enum { LOCAL = 5, REMOTE, OFFER, LAST = G_N_ELEMENTS(columns) - 1 };
 #define COLUMNS G_N_ELEMENTS(columns)
@@ -35,7 +37,8 @@ call_row(const report *wanted, const ft_call *call)
         ft_offerer_text(scope, call),
         ft_state_text(call),
         ft_paths_text(scope, call),
-        wmem_strdup_printf(scope, "%u", wmem_array_get_count(call->streams) + ft_count_of(call->quic_streams)),
+        wmem_strdup_printf(scope, "%u",
+                           wmem_array_get_count(call->streams) + ft_count_of(call->quic_streams)),
         wmem_strdup_printf(scope, "%u", ft_lost_in_call(call)),
         ft_end_text(call),
     } };
@@ -50,11 +53,12 @@ print_remarks(const report *wanted)
         if (!wants_call(wanted, call))
             continue;
         if (call_clock_is_batched(call))
-            printf("Call %u: capture clock batched: don't trust frame times, nor what Wireshark's RTP streams make of them\n",
+            printf("Call %u: capture clock batched: don't trust frame times, nor what Wireshark's "
+                   "RTP streams make of them\n",
                    number);
         if (ft_call_points(call) > 1)
-            printf("Call %u: seen at %u points: what was seen before counts once (%u datagrams)\n", number,
-                   ft_call_points(call), call->twice);
+            printf("Call %u: seen at %u points: what was seen before counts once (%u datagrams)\n",
+                   number, ft_call_points(call), call->twice);
     }
 }
 
@@ -77,14 +81,18 @@ print_calls(const report *wanted)
     const char **cells = (const char **)wmem_array_get_raw(rows);
     fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), LAST, 12);
     for (unsigned column = OFFER; column >= LOCAL; column--)
-        fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column, column == OFFER ? 6 : 20);
-    printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and facetime,pairs)\n");
+        fit_column(wanted->scope, COLUMNS, cells, wmem_array_get_count(rows), column,
+                   column == OFFER ? 6 : 20);
+    printf("\nFaceTime calls (seconds since the first frame; more of each: -z facetime,streams and "
+           "facetime,pairs)\n");
     print_limits();
     print_table(columns, COLUMNS, cells, wmem_array_get_count(rows));
     print_remarks(wanted);
 }
 
-#define MANY 6 /* events of one name in one call: beyond, the first stands for all, with their number and the last frame */
+/* events of one name in one call: beyond, the first stands for all, with their number and the
+ * last frame */
+#define MANY 6
 
 static void
 print_event(const ft_event *event, unsigned more, uint32_t last)
@@ -141,11 +149,11 @@ print_timeline(const report *wanted)
         if (!wants_call(wanted, call))
             continue;
         GPtrArray *events = story(wanted, call);
-        printf("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n", call->no_call_from ? "Session" : "Call",
-               call->number,
-               ft_generation_text(call),
-               ft_endpoint_str(wanted->scope, &call->local), ft_endpoint_str(wanted->scope, &call->remote),
-               ft_frame_number(call->first_frame), ft_frame_number(call->last_frame), ft_call_duration(call), ft_state_text(call),
+        printf("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n",
+               call->no_call_from ? "Session" : "Call", call->number, ft_generation_text(call),
+               ft_endpoint_str(wanted->scope, &call->local),
+               ft_endpoint_str(wanted->scope, &call->remote), ft_frame_number(call->first_frame),
+               ft_frame_number(call->last_frame), ft_call_duration(call), ft_state_text(call),
                ft_end_text(call));
         print_far_end(wanted, call);
         print_findings(wanted->scope, call);

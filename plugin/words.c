@@ -10,7 +10,8 @@
 const char *
 ft_generation_text(const ft_call *call)
 {
-    return call->no_call_from ? "gamekit" : val_to_str_const(call->generation, ft_generation_vals, "unknown");
+    return call->no_call_from ? "gamekit"
+                              : val_to_str_const(call->generation, ft_generation_vals, "unknown");
 }
 
 const char *
@@ -79,7 +80,9 @@ ft_offerer_text(wmem_allocator_t *scope, const ft_call *call)
         return "-";
     if (ft_endpoint_equal(&call->offerer, &call->local))
         return "local";
-    return ft_endpoint_equal(&call->offerer, &call->remote) ? "remote" : ft_endpoint_str(scope, &call->offerer);
+    return ft_endpoint_equal(&call->offerer, &call->remote)
+               ? "remote"
+               : ft_endpoint_str(scope, &call->offerer);
 }
 
 double
@@ -99,7 +102,8 @@ clock_has(const ft_call *call, ft_clock_verdict wanted, bool each)
 
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-        const ft_clock_verdict verdict = stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
+        const ft_clock_verdict verdict =
+            stream->quality ? ft_quality_clock(stream->quality) : FT_CLOCK_UNKNOWN;
         judged += verdict != FT_CLOCK_UNKNOWN;
         have += verdict == wanted;
     }

@@ -1,6 +1,6 @@
 /* plugin/words.h
- * Calls, streams and pairs in words: what the reports (timeline_text.c, timeline_json.c, streams.c, setup.c) and the
- * tables (tables.c) share.
+ * Calls, streams and pairs in words: what the reports (timeline_text.c, timeline_json.c,
+ * streams.c, setup.c) and the tables (tables.c) share.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,13 +41,16 @@ bool call_clock_is_batched(const ft_call *call);
 /* 0 for a list that is not there. */
 unsigned ft_count_of(const wmem_array_t *list);
 
-/* The cells of a stream's row, "-" where nothing is known: the columns of -z facetime,streams. It must have quality. */
+/* The cells of a stream's row, "-" where nothing is known: the columns of -z facetime,streams.
+ * It must have quality. */
 #define FT_STREAM_CELLS 17
-void ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream, const char **cells);
+void ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream,
+                     const char **cells);
 
 /* The same of a pair: the columns of -z facetime,pairs. */
 #define FT_PAIR_CELLS 10
 bool ft_pair_listed(const ft_pair *pair);
-void ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, const char **cells);
+void ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good,
+                   const char **cells);
 
 #endif

@@ -90,7 +90,8 @@ inflate_text(z_stream *stream, size_t cap, sdp_inflate_result_t *result)
     if (!grow(result, &capacity, cap))
         return SDP_INFLATE_NO_MEMORY;
     for (;;) {
-        /* At the cap, one byte beside the buffer tells a text of exactly that length from a longer one. */
+        /* At the cap, one byte beside the buffer tells a text of exactly that length from a
+         * longer one. */
         Bytef beyond;
         bool at_cap = result->length == cap;
         size_t room = at_cap ? 1 : capacity - result->length;

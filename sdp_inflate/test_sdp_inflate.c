@@ -7,9 +7,9 @@
  */
 
 /*
- * The short streams below were written by Python's zlib and gzip modules or by hand (RFC 1951 stored and
- * fixed blocks); the large ones are made here by zlib's deflate.
- * realloc() is wrapped by the linker, so that the tests see what the library asks for.
+ * The short streams below were written by Python's zlib and gzip modules or by hand (RFC 1951
+ * stored and fixed blocks); the large ones are made here by zlib's deflate. realloc() is wrapped
+ * by the linker, so that the tests see what the library asks for.
  */
 
 #include <setjmp.h>
@@ -78,7 +78,8 @@ __wrap_realloc(void *block, size_t size)
     return no_memory ? NULL : __real_realloc(block, size);
 }
 
-/* What holds for every result, whatever the input was. The input lies in a block of its exact size. */
+/* What holds for every result, whatever the input was. The input lies in a block of its exact
+ * size. */
 static sdp_inflate_result_t
 inflate_checked(const uint8_t *data, size_t length, size_t cap)
 {
@@ -101,8 +102,8 @@ inflate_checked(const uint8_t *data, size_t length, size_t cap)
 }
 
 static void
-expect(const uint8_t *data, size_t length, size_t cap, sdp_inflate_coding_t coding, sdp_inflate_end_t end,
-       const char *text, size_t text_length, size_t consumed)
+expect(const uint8_t *data, size_t length, size_t cap, sdp_inflate_coding_t coding,
+       sdp_inflate_end_t end, const char *text, size_t text_length, size_t consumed)
 {
     sdp_inflate_result_t result = inflate_checked(data, length, cap);
 
@@ -136,7 +137,8 @@ test_gzip_with_every_optional_header_field(void **state)
     /* FHCRC, FEXTRA, FNAME and FCOMMENT; the header's CRC-16 is added below */
     static const uint8_t head[] = { 0x1f, 0x8b, 0x08, 0x1e, 1,   2,   3,   4, 0,   3,
                                     2,    0,    'e',  'x',  's', 'd', 'p', 0, 'c', 0 };
-    static const uint8_t tail[] = { 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0 }; /* CRC-32 of "hello", length */
+    /* CRC-32 of "hello", length */
+    static const uint8_t tail[] = { 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0 };
     uint8_t stream[sizeof head + 2 + sizeof raw_hello + sizeof tail];
     uLong crc = crc32(0, head, sizeof head);
 
@@ -165,7 +167,8 @@ test_empty_input_and_empty_streams(void **state)
     sdp_inflate_free(&result);
     EXPECT_DONE(raw_empty, SDP_INFLATE_RAW, "");
     EXPECT_DONE(zlib_empty, SDP_INFLATE_ZLIB, "");
-    expect(zlib_empty, sizeof zlib_empty, 0, SDP_INFLATE_ZLIB, SDP_INFLATE_DONE, "", 0, sizeof zlib_empty);
+    expect(zlib_empty, sizeof zlib_empty, 0, SDP_INFLATE_ZLIB, SDP_INFLATE_DONE, "", 0,
+           sizeof zlib_empty);
 }
 
 static void
@@ -189,7 +192,8 @@ test_one_byte(void **state)
     expect(&bad, 1, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "", 0, 1);
 }
 
-/* Each prefix of a stream is "truncated" and gives a prefix of the text, never less than a shorter one. */
+/* Each prefix of a stream is "truncated" and gives a prefix of the text, never less than a
+ * shorter one. */
 static void
 check_truncations(const uint8_t *stream, size_t length, sdp_inflate_coding_t coding, size_t trailer)
 {
@@ -241,7 +245,8 @@ check_bit_flips(const uint8_t *stream, size_t length)
         sdp_inflate_free(&result);
     }
     free(copy);
-    assert_true(not_done > 6 * length); /* gzip's time, extra flags and system bytes may change freely */
+    /* gzip's time, extra flags and system bytes may change freely */
+    assert_true(not_done > 6 * length);
 }
 
 static void
@@ -260,10 +265,12 @@ test_wrong_checksum_keeps_the_text(void **state)
     (void)state;
     memcpy(stream, zlib_sdp, sizeof stream);
     stream[sizeof stream - 1] ^= 1;
-    expect(stream, sizeof stream, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_CORRUPT, sdp, SDP_LENGTH, sizeof stream);
+    expect(stream, sizeof stream, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_CORRUPT, sdp, SDP_LENGTH,
+           sizeof stream);
     memcpy(gzip, gzip_sdp, sizeof gzip);
     gzip[sizeof gzip - 1] ^= 1; /* the length; the CRC is right */
-    expect(gzip, sizeof gzip, CAP, SDP_INFLATE_GZIP, SDP_INFLATE_CORRUPT, sdp, SDP_LENGTH, sizeof gzip);
+    expect(gzip, sizeof gzip, CAP, SDP_INFLATE_GZIP, SDP_INFLATE_CORRUPT, sdp, SDP_LENGTH,
+           sizeof gzip);
 }
 
 static void
@@ -284,13 +291,17 @@ test_not_deflate(void **state)
     static const char plain[] = "v=0\r\no=GKVoiceChatService 0 0 IN IP4 192.0.2.1\r\n";
     static const uint8_t ff[] = { 0xff, 0xff, 0xff, 0xff };
     static const uint8_t stored_lie[] = { 0x01, 0x05, 0x00, 0xfa, 0xfe, 'h', 'e', 'l', 'l', 'o' };
-    static const uint8_t far_window[] = { 0x88, 0x1c, 0x03, 0x00 }; /* zlib header, window of 64 KiB */
-    static const uint8_t dictionary[] = { 0x78, 0xbb, 0x06, 0x2c, 0x02, 0x15, 0x03, 0x00, 0, 0, 0, 1 };
+    /* zlib header, window of 64 KiB */
+    static const uint8_t far_window[] = { 0x88, 0x1c, 0x03, 0x00 };
+    static const uint8_t dictionary[] = {
+        0x78, 0xbb, 0x06, 0x2c, 0x02, 0x15, 0x03, 0x00, 0, 0, 0, 1
+    };
     static const uint8_t gzip_method[] = { 0x1f, 0x8b, 0x07, 0, 0, 0, 0, 0, 0, 3, 3, 0 };
 
     (void)state;
     /* 'v' is 76: block type 11, which doesn't exist */
-    expect((const uint8_t *)plain, sizeof plain - 1, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "", 0, 1);
+    expect((const uint8_t *)plain, sizeof plain - 1, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "",
+           0, 1);
     expect(ff, sizeof ff, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "", 0, 1);
     expect(stored_lie, sizeof stored_lie, CAP, SDP_INFLATE_RAW, SDP_INFLATE_CORRUPT, "", 0, 5);
     expect(far_window, sizeof far_window, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_CORRUPT, "", 0, 2);
@@ -307,7 +318,8 @@ test_bytes_after_the_stream_are_not_read(void **state)
     (void)state;
     memcpy(stream, zlib_hello, sizeof zlib_hello);
     memcpy(stream + sizeof zlib_hello, "\r\n!", 3);
-    expect(stream, sizeof stream, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_DONE, "hello", 5, sizeof zlib_hello);
+    expect(stream, sizeof stream, CAP, SDP_INFLATE_ZLIB, SDP_INFLATE_DONE, "hello", 5,
+           sizeof zlib_hello);
     memcpy(members, gzip_sdp, sizeof gzip_sdp);
     memcpy(members + sizeof gzip_sdp, gzip_sdp, sizeof gzip_sdp);
     expect(members, sizeof members, CAP, SDP_INFLATE_GZIP, SDP_INFLATE_DONE, sdp, SDP_LENGTH,
@@ -341,8 +353,8 @@ test_exact_cap_sees_the_end(void **state)
     memcpy(wrong, zlib_hello, sizeof wrong);
     wrong[sizeof wrong - 1] ^= 1;
     expect(wrong, sizeof wrong, 5, SDP_INFLATE_ZLIB, SDP_INFLATE_CORRUPT, "hello", 5, sizeof wrong);
-    expect(zlib_hello, sizeof zlib_hello - 1, 5, SDP_INFLATE_ZLIB, SDP_INFLATE_TRUNCATED, "hello", 5,
-           sizeof zlib_hello - 1);
+    expect(zlib_hello, sizeof zlib_hello - 1, 5, SDP_INFLATE_ZLIB, SDP_INFLATE_TRUNCATED, "hello",
+           5, sizeof zlib_hello - 1);
 }
 
 /* Deflate with zlib itself, into a fresh block. */
@@ -353,7 +365,8 @@ deflate_all(const uint8_t *text, size_t length, int window_bits, size_t *deflate
     uint8_t *out;
 
     memset(&stream, 0, sizeof stream);
-    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY),
+                     Z_OK);
     out = malloc(deflateBound(&stream, length));
     stream.next_in = (Bytef *)text;
     stream.avail_in = (uInt)length;
@@ -383,17 +396,18 @@ test_growing(void **state)
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (j = 0; j < 3; j++) {
             stream = deflate_all(text, sizes[i], bits[j], &deflated);
-            expect(stream, deflated, sizes[i], (sdp_inflate_coding_t)(SDP_INFLATE_ZLIB + j), SDP_INFLATE_DONE,
-                   (char *)text, sizes[i], deflated);
-            expect(stream, deflated, 1 << 20, (sdp_inflate_coding_t)(SDP_INFLATE_ZLIB + j), SDP_INFLATE_DONE,
-                   (char *)text, sizes[i], deflated);
+            expect(stream, deflated, sizes[i], (sdp_inflate_coding_t)(SDP_INFLATE_ZLIB + j),
+                   SDP_INFLATE_DONE, (char *)text, sizes[i], deflated);
+            expect(stream, deflated, 1 << 20, (sdp_inflate_coding_t)(SDP_INFLATE_ZLIB + j),
+                   SDP_INFLATE_DONE, (char *)text, sizes[i], deflated);
             free(stream);
         }
     }
     free(text);
 }
 
-/* A 60 KB datagram that would become 60 MB: no more than the cap is written, and little more is read. */
+/* A 60 KB datagram that would become 60 MB: no more than the cap is written, and little more is
+ * read. */
 static void
 test_bomb(void **state)
 {

@@ -19,8 +19,8 @@ static int proto_stock_rtp = -1;
 
 dissector_handle_t stock_rtp_handle, stock_rtcp_handle;
 
-/* What follows the header is ciphertext: no stock codec shall read it. Key id and tag are not stock's to
- * show. */
+/* What follows the header is ciphertext: no stock codec shall read it. Key id and tag are not
+ * stock's to show. */
 static struct srtp_info encrypted = { .encryption_algorithm = SRTP_ENC_ALG_AES_CM };
 
 static void
@@ -30,11 +30,12 @@ add_codec(const ft_codec *codec, void *user)
                               (int)codec->clock_rate);
 }
 
-/* Stock RTP and RTCP keep what they know of media in a conversation that they look up by network address and
- * ports, with a wildcard for the far end. For UDP such a conversation would take in other 5-tuples too: its
- * stream numbers would differ between passes, and stock SDP's entries (addresses behind NAT, other channels)
- * would get in the way. So media of each way has names of its own in the place of addresses: a text that
- * stock RTCP shows to people (RTP shows none), then what tells ways apart. */
+/* Stock RTP and RTCP keep what they know of media in a conversation that they look up by network
+ * address and ports, with a wildcard for the far end. For UDP such a conversation would take in
+ * other 5-tuples too: its stream numbers would differ between passes, and stock SDP's entries
+ * (addresses behind NAT, other channels) would get in the way. So media of each way has names of
+ * its own in the place of addresses: a text that stock RTCP shows to people (RTP shows none),
+ * then what tells ways apart. */
 typedef struct {
     address address;
     char    text[WS_INET6_ADDRSTRLEN + sizeof(uint16_t) + 2 * sizeof(ws_in6_addr)];
@@ -68,8 +69,8 @@ channel_of(const ft_packet *packet)
     return packet->leg ? packet->leg->channel : 0;
 }
 
-/* The frame that stock names as the set-up. Telephony > VoIP Calls shows a stream with the call that has this frame:
- * an SDP, or the beginning of a call without one. 0 where neither is known. */
+/* The frame that stock names as the set-up. Telephony > VoIP Calls shows a stream with the call
+ * that has this frame: an SDP, or the beginning of a call without one. 0 where neither is known. */
 static uint32_t
 setup_frame_of(const ft_packet *packet, uint32_t sdp_frame)
 {
@@ -109,8 +110,9 @@ is_set_up(packet_info *pinfo, const ft_packet *packet)
 static unsigned set_up_total;
 static wmem_map_t *codec_tables; /* newest SDP and generation -> rtp_dyn_payload_t */
 
-/* The codecs that stock RTP is told of. Each packet that stock RTP has seen points to its table without counting as a
- * reference, so a table must live as long as the file: it does, since this reference to it is never given back. */
+/* The codecs that stock RTP is told of. Each packet that stock RTP has seen points to its table
+ * without counting as a reference, so a table must live as long as the file: it does, since this
+ * reference to it is never given back. */
 static rtp_dyn_payload_t *
 codecs_as_of(packet_info *pinfo, const ft_packet *packet, uint32_t sdp_frame)
 {
@@ -125,8 +127,8 @@ codecs_as_of(packet_info *pinfo, const ft_packet *packet, uint32_t sdp_frame)
     return codecs;
 }
 
-/* Sets up stock RTP and RTCP for both ends of the packet: once for each way and SDP. First pass. sdp_frame:
- * of the packet's payload type, 0 if no SDP named it. */
+/* Sets up stock RTP and RTCP for both ends of the packet: once for each way and SDP. First pass.
+ * sdp_frame: of the packet's payload type, 0 if no SDP named it. */
 void
 stock_set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 {
@@ -145,16 +147,17 @@ stock_set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
 
     sdp_frame = ft_media_newest_sdp(pinfo);
     rtp_dyn_payload_t *codecs = codecs_as_of(pinfo, packet, sdp_frame);
-    set_up_end(pinfo, packet, &pinfo->net_dst, pinfo->destport, &pinfo->net_src, pinfo->srcport, sdp_frame,
-               codecs);
-    set_up_end(pinfo, packet, &pinfo->net_src, pinfo->srcport, &pinfo->net_dst, pinfo->destport, sdp_frame,
-               codecs);
+    set_up_end(pinfo, packet, &pinfo->net_dst, pinfo->destport, &pinfo->net_src, pinfo->srcport,
+               sdp_frame, codecs);
+    set_up_end(pinfo, packet, &pinfo->net_src, pinfo->srcport, &pinfo->net_dst, pinfo->destport,
+               sdp_frame, codecs);
     if (leg)
         leg->media_config = MAX(setup_frame_of(packet, sdp_frame), 1);
 }
 
-/* Stock RTP keeps what it found out about a packet with the frame, under its only key: it would take a datagram's
- * further packets for the first. Theirs is kept here, and put in the first one's place while they are shown. */
+/* Stock RTP keeps what it found out about a packet with the frame, under its only key: it would
+ * take a datagram's further packets for the first. Theirs is kept here, and put in the first
+ * one's place while they are shown. */
 #define STOCK_KEY     0
 #define CHAINED_STOCK 0x80000000u /* of our own keys, with the packet's offset */
 
@@ -169,8 +172,8 @@ exchange_stock(packet_info *pinfo, void *data)
     return before;
 }
 
-/* What is to be put back after stock has had this packet; NULL for the first one of a datagram. Both are kept out of line:
- * their variables are none of the guard's around stock. */
+/* What is to be put back after stock has had this packet; NULL for the first one of a datagram.
+ * Both are kept out of line: their variables are none of the guard's around stock. */
 static G_GNUC_NO_INLINE void *
 set_first_aside(packet_info *pinfo, tvbuff_t *tvb)
 {
@@ -193,10 +196,10 @@ put_first_back(packet_info *pinfo, tvbuff_t *tvb, void *first)
         p_add_proto_data(wmem_file_scope(), pinfo, proto, key, own);
 }
 
-/* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC parity packets
- * aren't tapped: they repeat the sequence number of a source packet, and would count in stock's streams as
- * packets more than were sent. Stock taps nothing, and leaves the columns alone, where an error report quotes
- * a packet: that is what it is told here. */
+/* Stock's part of the packet, between the ends' names. What it throws ends its part only. FEC
+ * parity packets aren't tapped: they repeat the sequence number of a source packet, and would
+ * count in stock's streams as packets more than were sent. Stock taps nothing, and leaves the
+ * columns alone, where an error report quotes a packet: that is what it is told here. */
 void
 stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
            const ft_packet *packet, bool tapped)
@@ -205,7 +208,8 @@ stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, pro
     end_name source_name, destination_name;
 
     name_end(&source_name, &source, &destination, channel_of(packet), handle == stock_rtcp_handle);
-    name_end(&destination_name, &destination, &source, channel_of(packet), handle == stock_rtcp_handle);
+    name_end(&destination_name, &destination, &source, channel_of(packet),
+             handle == stock_rtcp_handle);
     copy_address_shallow(&pinfo->net_src, &source_name.address);
     copy_address_shallow(&pinfo->net_dst, &destination_name.address);
     pinfo->flags.in_error_pkt = !tapped;

@@ -37,27 +37,30 @@ stock_find_fields(void)
 
 /* As proto_tree_add_item(); text where this Wireshark's stock STUN lacks the field. */
 proto_item *
-stock_add_field(proto_tree *tree, const int *field, const stun_message *message, uint32_t offset, uint32_t length,
-          unsigned encoding)
+stock_add_field(proto_tree *tree, const int *field, const stun_message *message, uint32_t offset,
+                uint32_t length, unsigned encoding)
 {
     proto_item *item;
 
     if (*field > 0)
         return proto_tree_add_item(tree, *field, message->tvb, offset, length, encoding);
-    proto_tree_add_subtree_format(tree, message->tvb, offset, length, ett_missing, &item, "Value: %s",
-                                  tvb_bytes_to_str(message->pinfo->pool, message->tvb, offset, length));
+    proto_tree_add_subtree_format(
+        tree, message->tvb, offset, length, ett_missing, &item, "Value: %s",
+        tvb_bytes_to_str(message->pinfo->pool, message->tvb, offset, length));
     return item;
 }
 
 /* As proto_tree_add_uint(). */
 proto_item *
-stock_add_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset, uint32_t length, uint32_t value)
+stock_add_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset, uint32_t length,
+               uint32_t value)
 {
     proto_item *item;
 
     if (*field > 0)
         return proto_tree_add_uint(tree, *field, tvb, offset, length, value);
-    proto_tree_add_subtree_format(tree, tvb, offset, length, ett_missing, &item, "Value: %u", value);
+    proto_tree_add_subtree_format(tree, tvb, offset, length, ett_missing, &item, "Value: %u",
+                                  value);
     return item;
 }
 
@@ -68,19 +71,23 @@ stock_add_frame(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t fram
         ft_show_frame(tree, *field, tvb, 0, 0, frame);
 }
 
-/* A number of Apple's under stock's name for any attribute's number: found by filters, and not shown twice.
+/* A number of Apple's under stock's name for any attribute's number: found by filters, and not
+ * shown twice.
  * */
 void
-stock_add_hidden_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset, uint32_t value)
+stock_add_hidden_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset,
+                      uint32_t value)
 {
     if (*field > 0)
         proto_item_set_hidden(proto_tree_add_uint(tree, *field, tvb, offset, 2, value));
 }
 
 proto_item *
-stun_show_field(const attribute_view *view, const int *field, uint32_t skip, uint32_t length, unsigned encoding)
+stun_show_field(const attribute_view *view, const int *field, uint32_t skip, uint32_t length,
+                unsigned encoding)
 {
-    return stock_add_field(view->tree, field, view->message, view->attribute->offset + skip, length, encoding);
+    return stock_add_field(view->tree, field, view->message, view->attribute->offset + skip, length,
+                           encoding);
 }
 
 uint32_t
@@ -161,11 +168,12 @@ stun_show_error(const attribute_view *view)
 {
     packet_info *pinfo = view->message->pinfo;
     tvbuff_t *tvb = view->message->tvb;
-    const unsigned code = stun_error_code(tvb, view->attribute), length = view->attribute->length - 4;
-    const char *reason = length > 0
-                             ? (const char *)tvb_get_string_enc(pinfo->pool, tvb, view->attribute->offset + 4,
-                                                                length, ENC_UTF_8 | ENC_NA)
-                             : "";
+    const unsigned code = stun_error_code(tvb, view->attribute),
+                   length = view->attribute->length - 4;
+    const char *reason =
+        length > 0 ? (const char *)tvb_get_string_enc(pinfo->pool, tvb, view->attribute->offset + 4,
+                                                      length, ENC_UTF_8 | ENC_NA)
+                   : "";
 
     stun_show_field(view, STOCK(RESERVED), 0, 2, ENC_NA);
     stun_show_field(view, STOCK(ERROR_CLASS), 2, 1, ENC_BIG_ENDIAN);
@@ -187,7 +195,8 @@ stun_show_ip(const attribute_view *view, bool is_xored, const ft_endpoint *endpo
     uint32_t ipv4;
 
     if (is_xored)
-        stun_show_field(view, is_ipv6 ? STOCK(XOR_IPV6) : STOCK(XOR_IPV4), 4, endpoint->addr.len, ENC_NA);
+        stun_show_field(view, is_ipv6 ? STOCK(XOR_IPV6) : STOCK(XOR_IPV4), 4, endpoint->addr.len,
+                        ENC_NA);
     if (*field <= 0)
         return;
     if (is_ipv6) {
@@ -208,7 +217,8 @@ stock_add_attribute(const stun_message *message, const stun_attribute *attribute
 {
     const uint32_t offset = attribute->offset - ATTRIBUTE_HEADER;
     const uint32_t length = ATTRIBUTE_HEADER + attribute->available + attribute->padding;
-    proto_item *item = stock_add_uint(tree, STOCK(ATTRIBUTE), message->tvb, offset, length, attribute->type);
+    proto_item *item =
+        stock_add_uint(tree, STOCK(ATTRIBUTE), message->tvb, offset, length, attribute->type);
     proto_tree *subtree = proto_item_add_subtree(item, ett_attribute);
 
     proto_item_set_text(item, "%s", name);
@@ -222,7 +232,8 @@ stock_add_attribute(const stun_message *message, const stun_attribute *attribute
 }
 
 static void
-show_type(const stun_message *message, proto_tree *tree, const char *method, const char *message_class)
+show_type(const stun_message *message, proto_tree *tree, const char *method,
+          const char *message_class)
 {
     const uint16_t type = tvb_get_ntohs(message->tvb, 0);
     proto_item *item = stock_add_uint(tree, STOCK(TYPE), message->tvb, 0, 2, type);
@@ -238,7 +249,8 @@ show_type(const stun_message *message, proto_tree *tree, const char *method, con
 
 /* The header's fields, as stock shows them. The item of the length. */
 proto_item *
-stock_show_header(const stun_message *message, proto_tree *tree, const char *method, const char *message_class)
+stock_show_header(const stun_message *message, proto_tree *tree, const char *method,
+                  const char *message_class)
 {
     /* Before RFC 5389 there was no cookie, and 16 bytes of transaction id. */
     const unsigned id = message->has_cookie ? STUN_TXID_OFFSET : 4;

@@ -1,6 +1,6 @@
 /* stock/stock_stun.h
- * A STUN message as stock STUN shows it: under stock's fields, so that its filters keep working. A field that a Wireshark
- * doesn't have, or has with another type, is shown as text.
+ * A STUN message as stock STUN shows it: under stock's fields, so that its filters keep working.
+ * A field that a Wireshark doesn't have, or has with another type, is shown as text.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,8 +9,9 @@
 
 #include "wire/stun_message.h"
 
-/* Stock STUN's fields that standard parts are shown with, so that its filters keep working. X(id, name,
- * type): one that a Wireshark doesn't have, or has with another type, is shown as text. */
+/* Stock STUN's fields that standard parts are shown with, so that its filters keep working.
+ * X(id, name, type): one that a Wireshark doesn't have, or has with another type, is shown as
+ * text. */
 /* clang-format off */
 #define STOCK_FIELDS(X) \
     X(TYPE, "stun.type", FT_UINT16) \
@@ -73,7 +74,8 @@ extern int stock_fields[STOCK_COUNT];   /* ids, -1 where there is none; set in t
 
 /* clang-format on */
 
-/* What a decoder works on: a whole value of a length that the row has (a candidate list may be cut). */
+/* What a decoder works on: a whole value of a length that the row has (a candidate list may be
+ * cut). */
 typedef struct {
     const stun_message   *message;
     const stun_attribute *attribute;
@@ -83,29 +85,32 @@ typedef struct {
 
 typedef void attribute_decoder(const attribute_view *view);
 
-/* As proto_tree_add_item(), proto_tree_add_uint(), ft_show_frame(); text where this Wireshark's stock STUN lacks the field. */
-proto_item *stock_add_field(proto_tree *tree, const int *field, const stun_message *message, uint32_t offset,
-                            uint32_t length, unsigned encoding);
-proto_item *stock_add_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset, uint32_t length,
-                           uint32_t value);
+/* As proto_tree_add_item(), proto_tree_add_uint(), ft_show_frame(); text where this Wireshark's
+ * stock STUN lacks the field. */
+proto_item *stock_add_field(proto_tree *tree, const int *field, const stun_message *message,
+                            uint32_t offset, uint32_t length, unsigned encoding);
+proto_item *stock_add_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset,
+                           uint32_t length, uint32_t value);
 void stock_add_frame(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t frame);
 
-/* A number of Apple's under stock's name for any attribute's number: found by filters, and not shown twice. */
-void stock_add_hidden_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset, uint32_t value);
+/* A number of Apple's under stock's name for any attribute's number: found by filters, and not
+ * shown twice. */
+void stock_add_hidden_uint(proto_tree *tree, const int *field, tvbuff_t *tvb, uint32_t offset,
+                           uint32_t value);
 
 /* The header's fields. The item of the length. */
 proto_item *stock_show_header(const stun_message *message, proto_tree *tree, const char *method,
                               const char *message_class);
 
 /* The tree of an attribute. */
-proto_tree *stock_add_attribute(const stun_message *message, const stun_attribute *attribute, proto_tree *tree,
-                                const char *name);
+proto_tree *stock_add_attribute(const stun_message *message, const stun_attribute *attribute,
+                                proto_tree *tree, const char *name);
 
 /* ---- values, for the table's rows ---- */
 
 /* length bytes of the value behind its first `skip` */
-proto_item *stun_show_field(const attribute_view *view, const int *field, uint32_t skip, uint32_t length,
-                            unsigned encoding);
+proto_item *stun_show_field(const attribute_view *view, const int *field, uint32_t skip,
+                            uint32_t length, unsigned encoding);
 
 /* An IP address that was read, and its XORed bytes. */
 void stun_show_ip(const attribute_view *view, bool is_xored, const ft_endpoint *endpoint);
@@ -113,8 +118,9 @@ void stun_show_ip(const attribute_view *view, bool is_xored, const ft_endpoint *
 /* The value's first four bytes. */
 uint32_t stun_value_of(const attribute_view *view);
 
-attribute_decoder stun_show_bytes, stun_show_number, stun_show_hex, stun_show_octet, stun_show_text, stun_show_nothing,
-    stun_show_channel, stun_show_change_request, stun_show_unknown_list, stun_show_error;
+attribute_decoder stun_show_bytes, stun_show_number, stun_show_hex, stun_show_octet, stun_show_text,
+    stun_show_nothing, stun_show_channel, stun_show_change_request, stun_show_unknown_list,
+    stun_show_error;
 
 /* When gkstun is registered; when it is handed off. */
 void stock_stun_register(void);

@@ -9,7 +9,8 @@ unsigned transport_usual_offset = 14 + 20; /* Ethernet, IPv4 */
 G_GNUC_NO_INLINE bool
 transport_search_in(transport *place, const packet_info *pinfo)
 {
-    for (place->offset = 0; place->offset < MAX_HEADERS && place->offset < place->captured; place->offset++) {
+    for (place->offset = 0; place->offset < MAX_HEADERS && place->offset < place->captured;
+         place->offset++) {
         if (is_transport_at(place, pinfo, place->offset)) {
             transport_usual_offset = place->offset;
             return true;
@@ -47,5 +48,7 @@ transport_end_of_ip(const transport *place, unsigned offset)
 tvbuff_t *
 transport_payload(const transport *place, unsigned start, unsigned end)
 {
-    return start < end && start < place->captured ? tvb_new_subset_length(place->tvb, (int)start, (int)(end - start)) : NULL;
+    return start < end && start < place->captured
+               ? tvb_new_subset_length(place->tvb, (int)start, (int)(end - start))
+               : NULL;
 }

@@ -1,6 +1,7 @@
 /* stock/transport.h
- * Where the datagram or segment lies that stock UDP or TCP took: stock dissectors don't hand that on, so its header is looked
- * for, first where the last one was. Asked for each frame of any file.
+ * Where the datagram or segment lies that stock UDP or TCP took: stock dissectors don't hand
+ * that on, so its header is looked for, first where the last one was. Asked for each frame of
+ * any file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +11,8 @@
 #include "ws-compat.h"
 #include <epan/packet.h>
 
-#define MAX_HEADERS   400 /* of links, tunnels, IP before the header of UDP or TCP; macOS's PKTAP alone has 108 bytes */
+/* of links, tunnels, IP before the header of UDP or TCP; macOS's PKTAP alone has 108 bytes */
+#define MAX_HEADERS   400
 #define UDP_HEADER    8
 #define TCP_HEADER    20
 
@@ -54,7 +56,8 @@ look_in(transport *place, const packet_info *pinfo, tvbuff_t *tvb)
     place->captured = tvb_captured_length(tvb);
     place->bytes = tvb_get_ptr(tvb, 0, (int)place->captured);
     place->offset = transport_usual_offset;
-    return is_transport_at(place, pinfo, transport_usual_offset) || transport_search_in(place, pinfo);
+    return is_transport_at(place, pinfo, transport_usual_offset) ||
+           transport_search_in(place, pinfo);
 }
 
 /* In the frame, else in what was put together of fragments, or decrypted. */

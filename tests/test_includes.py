@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Includes run downwards only, and in no circle: tools/check-includes on the sources, and on trees that break the rule."""
 
+import re
 import subprocess
 
 import pytest
@@ -64,3 +65,12 @@ def test_tree_that_breaks_the_rule(file, includes, found, tmp_path):
 
 def test_no_sources_at_all(tmp_path):
     assert checked(tmp_path)[0] == 1
+
+
+def test_width():
+    """Lines of C end within the columns that .clang-format gives."""
+    most = int(re.search(r"^ColumnLimit: (\d+)$", (support.ROOT / ".clang-format").read_text(), re.M).group(1))
+    files = [path for folder in ("", "wire", "stock", "calls", "plugin", "sdp_inflate", "fuzz", "bench") for path in (support.ROOT / folder).glob("*.[ch]")]
+    assert most == 100 and len(files) > 100
+    assert not [f"{path.name}:{number}" for path in files
+                for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > most]

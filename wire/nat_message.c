@@ -82,8 +82,8 @@ nat_show_rest(tvbuff_t *tvb, proto_tree *tree, int hf_raw)
 }
 
 void
-nat_show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, const nat_exchange_fields *fields,
-              const ft_exchange *exchange, bool is_request)
+nat_show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo,
+                  const nat_exchange_fields *fields, const ft_exchange *exchange, bool is_request)
 {
     if (!exchange)
         return;

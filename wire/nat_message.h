@@ -1,6 +1,6 @@
 /* wire/nat_message.h
- * What SNATMAP and CommNAT have in common: 16 bytes, an address at offset 8 that may be inverted bit by bit, a request and
- * its answer.
+ * What SNATMAP and CommNAT have in common: 16 bytes, an address at offset 8 that may be inverted
+ * bit by bit, a request and its answer.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -37,17 +37,20 @@ bool nat_has(tvbuff_t *tvb, int offset, int length);
 bool nat_is_local_port(uint32_t port);
 
 /* What a sender got wrong is told apart from what the capture didn't keep. */
-void nat_check_length(tvbuff_t *tvb, packet_info *pinfo, proto_item *item, expert_field *ei_length, expert_field *ei_cut);
+void nat_check_length(tvbuff_t *tvb, packet_info *pinfo, proto_item *item, expert_field *ei_length,
+                      expert_field *ei_cut);
 
 /* What is left of a message that can't be read as one. */
 void nat_show_rest(tvbuff_t *tvb, proto_tree *tree, int hf_raw);
 
-/* Links between a request and its answer. The names of the fields are all that differs between the protocols. */
+/* Links between a request and its answer. The names of the fields are all that differs between
+ * the protocols. */
 typedef struct {
     const int *response_in, *response_to, *time;
 } nat_exchange_fields;
 
-void nat_show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, const nat_exchange_fields *fields,
-                   const ft_exchange *exchange, bool is_request);
+void nat_show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo,
+                       const nat_exchange_fields *fields, const ft_exchange *exchange,
+                       bool is_request);
 
 #endif

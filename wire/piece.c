@@ -44,7 +44,8 @@ piece_trim(piece_t piece)
     return piece;
 }
 
-/* What stands before the separator; *rest becomes what stands after it, empty where there is none. */
+/* What stands before the separator; *rest becomes what stands after it, empty where there is
+ * none. */
 piece_t
 piece_split(piece_t *rest, char separator)
 {

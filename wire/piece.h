@@ -27,7 +27,8 @@ bool piece_is(piece_t piece, const char *word);
 
 piece_t piece_trim(piece_t piece);
 
-/* What stands before the separator; *rest becomes what stands after it, empty where there is none. */
+/* What stands before the separator; *rest becomes what stands after it, empty where there is
+ * none. */
 piece_t piece_split(piece_t *rest, char separator);
 
 /* The next line without its end; *rest goes on behind it. */

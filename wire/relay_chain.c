@@ -1,7 +1,8 @@
 /* wire/relay_chain.c
- * Nothing in a chained packet's head says which form it has (packet-quickrelay.c has the picture), so all are tried, the
- * likeliest first, depth first: what makes the rest of the datagram parse to its end, with bodies that show themselves to be
- * whole, is taken; else the longest chain that was found.
+ * Nothing in a chained packet's head says which form it has (packet-quickrelay.c has the
+ * picture), so all are tried, the likeliest first, depth first: what makes the rest of the
+ * datagram parse to its end, with bodies that show themselves to be whole, is taken; else the
+ * longest chain that was found.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +18,8 @@ typedef struct {
     relay_chain *best; /* the longest that was found so far */
 } chain_search;
 
-/* What a head may have; a number counts through all of it. The bits come in the order of likelihood. */
+/* What a head may have; a number counts through all of it. The bits come in the order of
+ * likelihood. */
 enum {
     WITHOUT_LENGTH = 1,
     WITHOUT_PRIORITY = 2,
@@ -78,8 +80,8 @@ take_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
 static bool
 may_have_priority(const relay_header *header)
 {
-    const bool is_base_layer = (header->attributes & FT_RELAY_ATTR_DOWNLINK) && (header->flags & FLAG_UNFILTERED) &&
-                               !(header->flags & FLAG_COUNTED);
+    const bool is_base_layer = (header->attributes & FT_RELAY_ATTR_DOWNLINK) &&
+                               (header->flags & FLAG_UNFILTERED) && !(header->flags & FLAG_COUNTED);
 
     return !(header->flags & FLAG_PRIORITY) && !is_base_layer;
 }
@@ -97,7 +99,8 @@ parse_own_priority(tvbuff_t *tvb, relay_header *header)
 static bool
 parse_own_length(tvbuff_t *tvb, relay_header *header)
 {
-    return take_field(tvb, header, FIELD_LENGTH) && relay_value_of(tvb, header, FIELD_LENGTH) >> 14 == 0;
+    return take_field(tvb, header, FIELD_LENGTH) &&
+           relay_value_of(tvb, header, FIELD_LENGTH) >> 14 == 0;
 }
 
 /* The packet at this offset, if it can have this form. */
@@ -138,12 +141,14 @@ keep_best(chain_search *search, int rest)
     search->best->rest = rest;
 }
 
-/* Whether what begins at this offset parses to the datagram's end, or as far as it is taken apart or captured. */
+/* Whether what begins at this offset parses to the datagram's end, or as far as it is taken
+ * apart or captured. */
 static bool
 search_chain(chain_search *search, int offset) // NOLINT(misc-no-recursion): FT_MAX_CHAIN deep
 {
     keep_best(search, offset);
-    if (offset >= MIN(search->end, (int)tvb_captured_length(search->tvb)) || search->tried.count == FT_MAX_CHAIN)
+    if (offset >= MIN(search->end, (int)tvb_captured_length(search->tvb)) ||
+        search->tried.count == FT_MAX_CHAIN)
         return true;
     for (unsigned form = 0; form < CHAIN_FORMS; form++) {
         chain_packet *packet = &search->tried.packets[search->tried.count];
@@ -161,7 +166,8 @@ search_chain(chain_search *search, int offset) // NOLINT(misc-no-recursion): FT_
     return false;
 }
 
-/* Takes a datagram apart, from its whole first header on. What is broken from the first packet on has none. */
+/* Takes a datagram apart, from its whole first header on. What is broken from the first packet
+ * on has none. */
 void
 relay_parse_chain(tvbuff_t *tvb, const relay_header *first, int end, relay_chain *chain)
 {

@@ -21,7 +21,8 @@ typedef struct {
     chain_packet packets[FT_MAX_CHAIN];
 } relay_chain;
 
-/* Takes a datagram apart, from its whole first header on. What is broken from the first packet on has none. */
+/* Takes a datagram apart, from its whole first header on. What is broken from the first packet
+ * on has none. */
 void relay_parse_chain(tvbuff_t *tvb, const relay_header *first, int end, relay_chain *chain);
 
 #endif

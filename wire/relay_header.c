@@ -16,7 +16,8 @@ typedef struct {
     bool is_list;
 } relay_field;
 
-#define FIELD_ROW(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, unverified) \
+#define FIELD_ROW(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
+                  unverified) \
     { flags_set, flags_clear, attr_set, attr_clear, size, is_list },
 static const relay_field relay_fields[FIELD_COUNT] = { RELAY_FIELDS(FIELD_ROW) };
 
@@ -30,15 +31,18 @@ static bool
 has_field(const relay_header *header, relay_field_id id)
 {
     const relay_field *row = &relay_fields[id];
-    const bool has_transition = (header->reading & READ_TRANSITION) && (header->flags & FLAG_TRANSITION);
+    const bool has_transition =
+        (header->reading & READ_TRANSITION) && (header->flags & FLAG_TRANSITION);
 
     if ((id == FIELD_TRANSITION || id == FIELD_TRANSITION_COUNT) && !has_transition)
         return false;
-    if (id == FIELD_PRIORITY &&
-        (has_transition || ((header->reading & READ_PRIORITY_OF_STREAM) && !(header->flags & FLAG_STREAM))))
+    if (id == FIELD_PRIORITY && (has_transition || ((header->reading & READ_PRIORITY_OF_STREAM) &&
+                                                    !(header->flags & FLAG_STREAM))))
         return false;
-    return (header->flags & row->flags_set) == row->flags_set && !(header->flags & row->flags_clear) &&
-           (header->attributes & row->attr_set) == row->attr_set && !(header->attributes & row->attr_clear);
+    return (header->flags & row->flags_set) == row->flags_set &&
+           !(header->flags & row->flags_clear) &&
+           (header->attributes & row->attr_set) == row->attr_set &&
+           !(header->attributes & row->attr_clear);
 }
 
 #define TRANSITION_STREAMS 8 /* ids where no count is sent */
@@ -78,7 +82,8 @@ relay_parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
     return true;
 }
 
-/* The fields of `wanted` (a mask of 1 << relay_field_id) from header->end on, as header->flags bring them. */
+/* The fields of `wanted` (a mask of 1 << relay_field_id) from header->end on, as header->flags
+ * bring them. */
 bool
 relay_parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
 {
@@ -91,8 +96,8 @@ relay_parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
 
 /* ---- the body: what it is ---- */
 
-/* What a body is of which the capture has no byte. Of those without attributes, what the relay counts is RTP: all 2,299
- * that it counts in two captures, and no control message of 102. */
+/* What a body is of which the capture has no byte. Of those without attributes, what the relay
+ * counts is RTP: all 2,299 that it counts in two captures, and no control message of 102. */
 relay_body
 relay_classify_hidden(const relay_header *header)
 {
@@ -103,8 +108,8 @@ relay_classify_hidden(const relay_header *header)
     return header->flags & FLAG_COUNTED ? BODY_RTP : BODY_UNKNOWN;
 }
 
-/* In this order: the attributes come first, since an acknowledgement of a link message (80 06) looks like
- * RTP. */
+/* In this order: the attributes come first, since an acknowledgement of a link message (80 06)
+ * looks like RTP. */
 relay_body
 relay_classify_body(tvbuff_t *tvb, const relay_header *header, int length)
 {
@@ -122,7 +127,9 @@ relay_classify_body(tvbuff_t *tvb, const relay_header *header, int length)
         return BODY_UNKNOWN;
 
     const uint8_t first = tvb_get_uint8(tvb, header->end);
-    const uint8_t second = captured > 1 ? tvb_get_uint8(tvb, header->end + 1) : first == 0x40 ? 0x0f : 0;
+    const uint8_t second = captured > 1    ? tvb_get_uint8(tvb, header->end + 1)
+                           : first == 0x40 ? 0x0f
+                                           : 0;
     if (first == 0x40 && second == 0x0f)
         return BODY_CONTROL;
     if (first >> 6 != 2)
@@ -139,7 +146,8 @@ relay_proves_link(tvbuff_t *tvb, int offset, int length)
 {
     static const uint8_t zeros[16] = { 0 };
 
-    return length >= LINK_HEADER + HMAC_TLV && tvb_get_ntohs(tvb, offset + 2) == length - LINK_HEADER &&
+    return length >= LINK_HEADER + HMAC_TLV &&
+           tvb_get_ntohs(tvb, offset + 2) == length - LINK_HEADER &&
            tvb_memeql(tvb, offset + 4, zeros, sizeof zeros) == 0 &&
            tvb_get_ntohl(tvb, offset + length - HMAC_TLV) == 0x00090014;
 }
@@ -167,7 +175,8 @@ proves_rtcp(tvbuff_t *tvb, int offset, int length)
 
 /* How much speaks for a body where the header's reading puts it. */
 
-/* The trailer shows where an RTP packet ends; a tag is no mark, so it takes the extension of such media too. */
+/* The trailer shows where an RTP packet ends; a tag is no mark, so it takes the extension of
+ * such media too. */
 static body_grade
 grade_rtp(tvbuff_t *tvb, int offset, int length)
 {
@@ -225,14 +234,16 @@ relay_is_open_to(uint16_t flags, unsigned reading)
 {
     if ((reading & READ_TRANSITION) && !(flags & FLAG_TRANSITION))
         return false;
-    return !(reading & READ_PRIORITY_OF_STREAM) || ((flags & FLAG_PRIORITY) && !(flags & FLAG_STREAM));
+    return !(reading & READ_PRIORITY_OF_STREAM) ||
+           ((flags & FLAG_PRIORITY) && !(flags & FLAG_STREAM));
 }
 
 /* The bytes of the body behind a whole header: as its packet length says, else to the end. */
 int
 relay_length_told(tvbuff_t *tvb, const relay_header *header, int end)
 {
-    return header->offset[FIELD_LENGTH] ? relay_value_of(tvb, header, FIELD_LENGTH) : end - header->end;
+    return header->offset[FIELD_LENGTH] ? relay_value_of(tvb, header, FIELD_LENGTH)
+                                        : end - header->end;
 }
 
 body_grade
@@ -240,7 +251,8 @@ relay_grade_reading(tvbuff_t *tvb, const relay_header *header, int end)
 {
     const int length = header->end <= end ? relay_length_told(tvb, header, end) : 0;
 
-    return header->end > end || length > end - header->end ? GRADE_NONE : relay_grade_body(tvb, header, length);
+    return header->end > end || length > end - header->end ? GRADE_NONE
+                                                           : relay_grade_body(tvb, header, length);
 }
 
 #define BEFORE_OPEN_FIELDS ((1U << FIELD_PRIORITY) - 1)
@@ -248,7 +260,8 @@ relay_grade_reading(tvbuff_t *tvb, const relay_header *header, int end)
 ft_relay_open
 relay_open_part(tvbuff_t *tvb)
 {
-    relay_header header = { .flags = tvb_get_ntohs(tvb, RELAY_CHANNEL_HEADER), .end = RELAY_FIXED_HEADER };
+    relay_header header = { .flags = tvb_get_ntohs(tvb, RELAY_CHANNEL_HEADER),
+                            .end = RELAY_FIXED_HEADER };
     ft_relay_open open = { 0 };
 
     for (unsigned reading = READ_PRIORITY_OF_STREAM; reading <= READ_TRANSITION; reading <<= 1) {
@@ -258,7 +271,9 @@ relay_open_part(tvbuff_t *tvb)
     if (open.bits) {
         relay_parse_fields(tvb, &header, BEFORE_OPEN_FIELDS);
         open.stream = relay_value_of(tvb, &header, FIELD_STREAM);
-        open.participant = header.offset[FIELD_PARTICIPANT] ? tvb_get_ntoh64(tvb, header.offset[FIELD_PARTICIPANT]) : 0;
+        open.participant = header.offset[FIELD_PARTICIPANT]
+                               ? tvb_get_ntoh64(tvb, header.offset[FIELD_PARTICIPANT])
+                               : 0;
     }
     return open;
 }
@@ -271,7 +286,9 @@ relay_parse_header(tvbuff_t *tvb, int end, unsigned usual, relay_header *header)
     bool is_whole = false;
 
     for (unsigned i = 0; i <= READINGS && best < GRADE_SURE; i++) {
-        relay_header other = { .flags = flags, .reading = i ^ usual, .usual = usual, .end = RELAY_FIXED_HEADER };
+        relay_header other = {
+            .flags = flags, .reading = i ^ usual, .usual = usual, .end = RELAY_FIXED_HEADER
+        };
         if (!relay_is_open_to(flags, other.reading))
             continue;
         const bool fits = relay_parse_fields(tvb, &other, ALL_FIELDS);

@@ -1,6 +1,7 @@
 /* wire/relay_header.h
- * The header of a modern relay's packet, taken apart: made of captured bytes alone, without tree or state, for evidence and
- * dissection alike. Its picture stands in packet-quickrelay.c. One row a flag, an attribute bit, an optional field.
+ * The header of a modern relay's packet, taken apart: made of captured bytes alone, without tree
+ * or state, for evidence and dissection alike. Its picture stands in packet-quickrelay.c. One
+ * row a flag, an attribute bit, an optional field.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,14 +21,17 @@
 /* X(byte, mask, NAME, name, label, blurb): what the two bytes of flags say */
 #define RELAY_FLAGS1(X) \
     X(1, 0x80, ATTR, attr, "Attributes", "Attribute bits follow") \
-    X(1, 0x40, LINKS, secondary_links, "Secondary links", "Ids of further relay links follow; unverified") \
+    X(1, 0x40, LINKS, secondary_links, "Secondary links", "Ids of further relay links follow; " \
+                                                          "unverified") \
     X(1, 0x20, LINK, link, "Link", "The id of a relay link follows") \
     X(1, 0x10, UNKNOWN, unknown, "Unknown", "Never seen set") \
     X(1, 0x08, TRANSITION, transition, "Transition streams", \
-      "Streams change over (name from others' clients); brings no field in the captures of 2023, ids of " \
+      "Streams change over (name from others' clients); brings no field in the captures of " \
+      "2023, ids of " \
       "streams in 2026 (published, unverified)") \
     X(1, 0x04, STATS, stats, "Stats", "The relay's report follows") \
-    X(1, 0x02, COUNTER, counter, "Counter", "A packet counter follows, or stands first in the report") \
+    X(1, 0x02, COUNTER, counter, "Counter", "A packet counter follows, or stands first in the " \
+                                            "report") \
     X(1, 0x01, UNFILTERED, unfiltered, "Not filtered by priority", \
       "Opts out of the relay's priority filter (name from others' clients, inferred)")
 #define RELAY_FLAGS2(X) \
@@ -51,20 +55,23 @@
     X(FT_RELAY_ATTR_NO_RETRANSMISSION, not_retransmittable, "Not retransmittable", \
       "The relay can't send this packet again (name from others' clients, unverified)") \
     X(FT_RELAY_ATTR_DOWNLINK, downlink, "Downlink or base layer", \
-      "With the link bit: set on all link messages from the relay. Alone: a base layer stream id follows " \
+      "With the link bit: set on all link messages from the relay. Alone: a base layer stream " \
+      "id follows " \
       "(unverified)") \
     X(FT_RELAY_ATTR_LINK, link, "Link message", "The body is a link message")
 
-#define FLAG_VALUE(byte, mask, NAME, name, label, blurb) FLAG_##NAME = (byte) == 1 ? (mask) << 8 : (mask),
+#define FLAG_VALUE(byte, mask, NAME, name, label, blurb) FLAG_##NAME = (byte) == 1 ? (mask) << 8 \
+    : (mask),
 enum { RELAY_FLAGS1(FLAG_VALUE) RELAY_FLAGS2(FLAG_VALUE) };
 
 #define ATTR_MASK(mask, name, label, blurb) | (mask)
 #define KNOWN_ATTRS (0U RELAY_ATTRS(ATTR_MASK))
 
-/* One row a field, in wire order: X(id, the flags that bring it and those that keep it away, the same of attributes, its
- * bytes (of a list: of one element, after a byte with their number), whether it is a list, its field, how it is shown, and
- * its name where captures haven't shown it yet). The header is read by the first ones (wire/relay_header.c), shown by the
- * last three (packet-quickrelay.c). */
+/* One row a field, in wire order: X(id, the flags that bring it and those that keep it away, the
+ * same of attributes, its bytes (of a list: of one element, after a byte with their number),
+ * whether it is a list, its field, how it is shown, and its name where captures haven't shown it
+ * yet). The header is read by the first ones (wire/relay_header.c), shown by the last three
+ * (packet-quickrelay.c). */
 #define RELAY_FIELDS(X) \
     X(ATTR, FLAG_ATTR, 0, 0, 0, 2, false, &hf_quickrelay_attr, show_attr, NULL) \
     X(STREAM, FLAG_STREAM, 0, 0, 0, 2, false, &hf_quickrelay_stream, show_number, NULL) \
@@ -91,7 +98,9 @@ enum { RELAY_FLAGS1(FLAG_VALUE) RELAY_FLAGS2(FLAG_VALUE) };
       &hf_quickrelay_transition_stream, show_transition, "transition streams")
 /* clang-format on */
 
-#define FIELD_ENUM(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, unverified) FIELD_##id,
+#define FIELD_ENUM(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
+                   unverified) \
+    FIELD_##id,
 typedef enum { RELAY_FIELDS(FIELD_ENUM) FIELD_COUNT } relay_field_id;
 
 #define ALL_FIELDS ((1U << FIELD_COUNT) - 1)
@@ -99,7 +108,8 @@ typedef enum { RELAY_FIELDS(FIELD_ENUM) FIELD_COUNT } relay_field_id;
 /* Where the bits leave open what they bring: as in 2023 (0), or as published of 2026. */
 enum {
     READ_PRIORITY_OF_STREAM = 1, /* a priority only beside a stream id */
-    READ_TRANSITION = 2,         /* ids of streams behind the header, their number in the priority's place */
+    /* ids of streams behind the header, their number in the priority's place */
+    READ_TRANSITION = 2,
 };
 
 #define READINGS (READ_PRIORITY_OF_STREAM | READ_TRANSITION)
@@ -117,13 +127,22 @@ typedef struct {
 } relay_header;
 
 /* What a body is; and how sure it is that there is one. */
-typedef enum { BODY_EMPTY, BODY_LINK, BODY_HBH, BODY_CONTROL, BODY_RTP, BODY_RTCP, BODY_UNKNOWN } relay_body;
+typedef enum {
+    BODY_EMPTY,
+    BODY_LINK,
+    BODY_HBH,
+    BODY_CONTROL,
+    BODY_RTP,
+    BODY_RTCP,
+    BODY_UNKNOWN
+} relay_body;
 typedef enum { GRADE_NONE, GRADE_UNKNOWN, GRADE_KNOWN, GRADE_SURE } body_grade;
 
 /* The bytes of one element of a list, else of the field; 0 where something else tells. */
 int relay_field_size(relay_field_id id);
 
-/* Takes the field up if it is there; false where the bytes run out. And the fields of `wanted`, a mask of
+/* Takes the field up if it is there; false where the bytes run out. And the fields of `wanted`,
+ * a mask of
  * 1 << relay_field_id, from header->end on, as header->flags bring them. */
 bool relay_parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id);
 bool relay_parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted);
@@ -153,12 +172,12 @@ int relay_length_told(tvbuff_t *tvb, const relay_header *header, int end);
 /* The grade of the body behind a whole header. */
 body_grade relay_grade_reading(tvbuff_t *tvb, const relay_header *header, int end);
 
-/* What is known of the stream of a datagram's header, where bits of it leave something open. It needs at least
- * RELAY_FIXED_HEADER captured bytes, as relay_parse_header() does. */
+/* What is known of the stream of a datagram's header, where bits of it leave something open. It
+ * needs at least RELAY_FIXED_HEADER captured bytes, as relay_parse_header() does. */
 ft_relay_open relay_open_part(tvbuff_t *tvb);
 
-/* A whole datagram's header, read as `usual` (READ_..., that are open; 0: as in 2023) unless another reading makes more of
- * the body. False where the header is cut. */
+/* A whole datagram's header, read as `usual` (READ_..., that are open; 0: as in 2023) unless
+ * another reading makes more of the body. False where the header is cut. */
 bool relay_parse_header(tvbuff_t *tvb, int end, unsigned usual, relay_header *header);
 
 /* Where the packet ends: where ChannelData says, or before, if the datagram is shorter. */

@@ -1,7 +1,8 @@
 /* wire/relay_proof.c
  *
- *    a body that shows itself to be whole                            one packet proves
- *    a cut packet, or a body of none, with a token that repeats      TOKENS_NEEDED prove, on a relay's port
+ *    a body that shows itself to be whole                        one packet proves
+ *    a cut packet, or a body of none, with a token that repeats  TOKENS_NEEDED prove, on a relay's
+ *                                                                port
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,10 +15,12 @@
 /* Headers that bring next to nothing, which random bytes hardly do. */
 #define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
 
-/* The key id's trailer, and besides it the stream id or FaceTime's extension. Audio of 2023 between links may have
- * neither: there ports and a plain header do. Else, or where no word ends the packet, several packets must agree. */
+/* The key id's trailer, and besides it the stream id or FaceTime's extension. Audio of 2023
+ * between links may have neither: there ports and a plain header do. Else, or where no word ends
+ * the packet, several packets must agree. */
 static bool
-proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length, bool ports_agree)
+proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length,
+           bool ports_agree)
 {
     const uint16_t stream = relay_value_of(tvb, header, FIELD_STREAM);
     ft_rtp_look look;
@@ -43,8 +46,9 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
 static bool
 proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
 {
-    const bool ports_agree = (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
-                             (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
+    const bool ports_agree =
+        (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+        (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport));
 
     switch (relay_classify_body(tvb, header, length)) {
     case BODY_LINK:
@@ -61,8 +65,8 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
     }
 }
 
-/* Of several packets, all must be whole, and one of them prove the flow. A control message has too little to show
- * for a form that no capture of ours has. */
+/* Of several packets, all must be whole, and one of them prove the flow. A control message has
+ * too little to show for a form that no capture of ours has. */
 static bool
 proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
@@ -81,7 +85,8 @@ proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     return false;
 }
 
-/* What a sender says again and again, and others' packets of this look don't: the participant, the SSRC, the key id.
+/* What a sender says again and again, and others' packets of this look don't: the participant,
+ * the SSRC, the key id.
  * 0 where the packet has none of them, or its capture doesn't. */
 #define TOKENS_NEEDED 3
 
@@ -99,8 +104,8 @@ repeated_token(tvbuff_t *tvb, const relay_header *header, relay_body body)
     return 0;
 }
 
-/* A packet that the capture cut, or whose body doesn't prove: the header parses as far as it goes, on a relay's port,
- * and several of the direction have a token in common. */
+/* A packet that the capture cut, or whose body doesn't prove: the header parses as far as it
+ * goes, on a relay's port, and several of the direction have a token in common. */
 static bool
 proves_in_number(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, relay_body body)
 {
@@ -142,7 +147,8 @@ relay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         whole ? relay_classify_body(tvb, &header, left) : BODY_UNKNOWN;
     if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
         return false;
-    if (!(captured == length && proves_body(tvb, pinfo, &header, left)) && !proves_in_number(tvb, pinfo, &header, body))
+    if (!(captured == length && proves_body(tvb, pinfo, &header, left)) &&
+        !proves_in_number(tvb, pinfo, &header, body))
         return false;
     *generation = FT_MODERN;
     return true;

@@ -1,6 +1,7 @@
 /* wire/rtp_checks.c
  *
- *    SSRC in a call, or on a flow that has none yet -> the newest picture, the newest FEC block (first pass)
+ *    SSRC in a call, or on a flow that has none yet -> the newest picture, the newest FEC block
+ *                                                      (first pass)
  *    a packet that something is wrong with          -> rtp_finding, kept with its frame
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -106,16 +107,17 @@ is_new_sequence(stream_check *check, uint16_t sequence)
     return is_new;
 }
 
-/* A video packet whose frame the capture didn't keep: what is counted would lack it. The next frame counts as
- * the stream's first. */
+/* A video packet whose frame the capture didn't keep: what is counted would lack it. The next
+ * frame counts as the stream's first. */
 bool
 rtp_hides_frame(const rtp_packet *rtp)
 {
     return rtp->cut && rtp->media == MEDIA_VIDEO && (!rtp->has_frame_info || rtp_lacks_fec(rtp));
 }
 
-/* Counts a frame's packets up to its marker and compares with what the packets say; frames are numbered one
- * by one. The first frame of a stream may have begun before the capture: it isn't judged. */
+/* Counts a frame's packets up to its marker and compares with what the packets say; frames are
+ * numbered one by one. The first frame of a stream may have begun before the capture: it isn't
+ * judged. */
 static void
 check_frame(stream_check *check, const rtp_packet *rtp, rtp_finding *found)
 {
@@ -125,7 +127,8 @@ check_frame(stream_check *check, const rtp_packet *rtp, rtp_finding *found)
         const int32_t step = (int32_t)(rtp->fixed.timestamp - check->timestamp);
         if (check->frames && step < 0 && step > -(1 << 20))
             return;     /* a straggler of an earlier frame */
-        found->is_gap = check->frames && rtp->frame_sequence != (uint16_t)(check->frame_sequence + 1);
+        found->is_gap =
+            check->frames && rtp->frame_sequence != (uint16_t)(check->frame_sequence + 1);
         found->previous_frame = check->frame_sequence;
         check->timestamp = rtp->fixed.timestamp;
         check->frame_sequence = rtp->frame_sequence;
@@ -134,7 +137,8 @@ check_frame(stream_check *check, const rtp_packet *rtp, rtp_finding *found)
     }
     check->counted++;
     found->counted = check->counted;
-    found->is_incomplete = rtp->fixed.marker && check->frames > 1 && check->counted != rtp->packets_in_frame;
+    found->is_incomplete =
+        rtp->fixed.marker && check->frames > 1 && check->counted != rtp->packets_in_frame;
 }
 
 /* Position of a source packet in the newest list of lengths, or -1. */
@@ -159,7 +163,8 @@ compare_with_list(const fec_memory *fec, const fec_source *source, rtp_finding *
     found->fec_sent = source->length;
 }
 
-/* Source and parity packets of a block come in any order: each is compared with what came before it. */
+/* Source and parity packets of a block come in any order: each is compared with what came before
+ * it. */
 static void
 check_fec(stream_check *check, tvbuff_t *tvb, const rtp_packet *rtp, rtp_finding *found)
 {
@@ -218,7 +223,8 @@ rtp_check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp
 const rtp_finding *
 rtp_found(packet_info *pinfo, tvbuff_t *tvb)
 {
-    return (const rtp_finding *)p_get_proto_data(wmem_file_scope(), pinfo, proto, rtp_finding_key(tvb));
+    return (const rtp_finding *)p_get_proto_data(wmem_file_scope(), pinfo, proto,
+                                                 rtp_finding_key(tvb));
 }
 
 static void
@@ -231,7 +237,7 @@ void
 rtp_checks_init(int proto_facetime_rtp)
 {
     proto = proto_facetime_rtp;
-    stream_checks =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash, stream_key_equal);
+    stream_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash,
+                                           stream_key_equal);
     register_init_routine(reset);
 }

@@ -1,6 +1,6 @@
 /* wire/rtp_checks.h
- * What of an RTP packet is wrong only beside its stream's earlier ones: pictures whose packets don't add up, FEC blocks whose
- * lengths don't.
+ * What of an RTP packet is wrong only beside its stream's earlier ones: pictures whose packets
+ * don't add up, FEC blocks whose lengths don't.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,8 @@ typedef struct {
 /* A video packet whose frame the capture didn't keep: what is counted would lack it. */
 bool rtp_hides_frame(const rtp_packet *rtp);
 
-/* First pass: what is wrong with this packet, judged by the stream so far, is kept with the frame. */
+/* First pass: what is wrong with this packet, judged by the stream so far, is kept with the
+ * frame. */
 void rtp_check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp_packet *rtp);
 
 /* What was found, or NULL. */

@@ -6,14 +6,16 @@
 
 /* What a payload type carries. */
 const uint8_t rtp_media_of[128] = {
-    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO,  [20] = MEDIA_AUDIO,
-    [34] = MEDIA_VIDEO,  [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,  [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO,
-    [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO, [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO, [108] = MEDIA_AUDIO,
-    [111] = MEDIA_AUDIO, [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO,
-    [121] = MEDIA_AUDIO, [122] = MEDIA_AUDIO, [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
+    [0] = MEDIA_AUDIO,   [8] = MEDIA_AUDIO,   [9] = MEDIA_AUDIO,   [13] = MEDIA_AUDIO,
+    [20] = MEDIA_AUDIO,  [34] = MEDIA_VIDEO,  [97] = MEDIA_AUDIO,  [98] = MEDIA_AUDIO,
+    [100] = MEDIA_VIDEO, [101] = MEDIA_AUDIO, [104] = MEDIA_AUDIO, [105] = MEDIA_AUDIO,
+    [106] = MEDIA_AUDIO, [107] = MEDIA_AUDIO, [108] = MEDIA_AUDIO, [111] = MEDIA_AUDIO,
+    [113] = MEDIA_AUDIO, [119] = MEDIA_AUDIO, [121] = MEDIA_AUDIO, [122] = MEDIA_AUDIO,
+    [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
 };
 
-#define EXTENSION_ROW(bits, version, length, shares, part, hf) { bits, version, length, shares, part },
+#define EXTENSION_ROW(bits, version, length, shares, part, hf) \
+    { bits, version, length, shares, part },
 const extension_row rtp_audio_rows[RTP_AUDIO_ROWS] = { RTP_AUDIO_FIELDS(EXTENSION_ROW) };
 const extension_row rtp_video_rows[RTP_VIDEO_ROWS] = { RTP_VIDEO_FIELDS(EXTENSION_ROW) };
 
@@ -69,7 +71,8 @@ parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packe
     unsigned offset = rtp->extension + 4;
 
     for (const extension_row *row = rows; row < rows + count; row++) {
-        if ((rtp->profile & row->bits) != row->bits || (row->version && row->version != rtp->profile >> 14))
+        if ((rtp->profile & row->bits) != row->bits ||
+            (row->version && row->version != rtp->profile >> 14))
             continue;
         const unsigned length = parse_field(tvb, row, offset, rtp);
         if (length == 0) {
@@ -190,19 +193,20 @@ rtp_tag_length(const rtp_packet *rtp)
     return lengths[rtp->media];
 }
 
-/* The trailer that only the sender's other packets tell. Media in a relay's stream is a group's: it has no tag. A
- * word that ends a packet is a mark; two bytes are none in a call of which nothing is known. */
+/* The trailer that only the sender's other packets tell. Media in a relay's stream is a group's:
+ * it has no tag. A word that ends a packet is a mark; two bytes are none in a call of which
+ * nothing is known. */
 void
-rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation, const ft_relay_header *relay,
-               rtp_packet *rtp)
+rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation,
+                   const ft_relay_header *relay, rtp_packet *rtp)
 {
     const bool may_be_tagged = generation == FT_MODERN && !(relay && relay->has_stream);
 
     if (rtp->damage == HEADER_SHORT || rtp->damage == EXTENSION_BEYOND || generation == FT_LEGACY)
         return;
     rtp->payload_end += rtp->trailer.length;
-    take_trailer(rtp, ft_trailer_settle(pinfo, tvb, rtp->payload, &rtp->fixed, &rtp->trailer, may_be_tagged,
-                                        rtp_tag_length(rtp)));
+    take_trailer(rtp, ft_trailer_settle(pinfo, tvb, rtp->payload, &rtp->fixed, &rtp->trailer,
+                                        may_be_tagged, rtp_tag_length(rtp)));
 }
 
 #define PROFILE_FEC 0x0004  /* of a video extension */

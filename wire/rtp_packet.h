@@ -1,6 +1,6 @@
 /* wire/rtp_packet.h
- * An RTP packet of FaceTime taken apart. One row a field of the header extension; the pictures stand in
- * packet-facetime-rtp.c.
+ * An RTP packet of FaceTime taken apart. One row a field of the header extension; the pictures
+ * stand in packet-facetime-rtp.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,7 +15,11 @@
 #define FEC_LENGTH_MASK 0x07ff
 #define FEC_LIST        6           /* offset in a parity packet's FEC header */
 
-enum { MEDIA_UNKNOWN = FT_MEDIUM_UNKNOWN, MEDIA_AUDIO = FT_MEDIUM_AUDIO, MEDIA_VIDEO = FT_MEDIUM_VIDEO };
+enum {
+    MEDIA_UNKNOWN = FT_MEDIUM_UNKNOWN,
+    MEDIA_AUDIO = FT_MEDIUM_AUDIO,
+    MEDIA_VIDEO = FT_MEDIUM_VIDEO
+};
 
 /* What a payload type carries. */
 extern const uint8_t rtp_media_of[128];
@@ -31,7 +35,8 @@ typedef enum {
 } extension_part;
 
 /* clang-format off */
-/* X(profile bits, version, length, whether the next row reads other bits of the same bytes, part, its field) */
+/* X(profile bits, version, length, whether the next row reads other bits of the same bytes,
+ * part, its field) */
 #define RTP_AUDIO_FIELDS(X) \
     X(0, 0, 2, false, PART_ECHOED, &hf_audio_echoed_timestamp) \
     X(0, 0, 2, false, PART_PLAIN, &hf_audio_received_kbit) \
@@ -60,7 +65,8 @@ typedef enum {
 
 /* clang-format on */
 
-/* One field. It is there where all of its profile bits are set (none: always); version 0: in each. */
+/* One field. It is there where all of its profile bits are set (none: always); version 0: in
+ * each. */
 typedef struct {
     uint16_t       bits;
     uint8_t        version;
@@ -70,7 +76,10 @@ typedef struct {
 } extension_row;
 
 #define EXTENSION_ENUM(bits, version, length, shares, part, hf) +1
-enum { RTP_AUDIO_ROWS = RTP_AUDIO_FIELDS(EXTENSION_ENUM), RTP_VIDEO_ROWS = RTP_VIDEO_FIELDS(EXTENSION_ENUM) };
+enum {
+    RTP_AUDIO_ROWS = RTP_AUDIO_FIELDS(EXTENSION_ENUM),
+    RTP_VIDEO_ROWS = RTP_VIDEO_FIELDS(EXTENSION_ENUM)
+};
 extern const extension_row rtp_audio_rows[RTP_AUDIO_ROWS], rtp_video_rows[RTP_VIDEO_ROWS];
 
 typedef enum {
@@ -122,8 +131,8 @@ typedef struct {
 void rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp);
 
 /* The trailer that only the sender's other packets tell. relay: the header before it, or NULL. */
-void rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation, const ft_relay_header *relay,
-                        rtp_packet *rtp);
+void rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation,
+                        const ft_relay_header *relay, rtp_packet *rtp);
 
 /* How long the authentication tag of such media is, where it has one. */
 unsigned rtp_tag_length(const rtp_packet *rtp);

@@ -1,8 +1,9 @@
 /* wire/rtp_proof.c
  *
- *    key id at the end, legacy's extension          one packet proves, on any port
- *    trailer of 2026                                several that agree
- *    no mark at all (audio of 2015)                 BARE_PACKETS that follow each other in FaceTime's time, between its ports
+ *    key id at the end, legacy's extension  one packet proves, on any port
+ *    trailer of 2026                        several that agree
+ *    no mark at all (audio of 2015)         BARE_PACKETS that follow each other in FaceTime's
+ *                                           time, between its ports
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +11,8 @@
 #include "calls/evidence.h"
 #include "wire/rtp_packet.h"
 
-/* Audio of 2015 without any mark: packets of one direction that follow each other as that clock runs, 480 ticks in 20 ms.
- * Others use these payload types with other clocks. */
+/* Audio of 2015 without any mark: packets of one direction that follow each other as that clock
+ * runs, 480 ticks in 20 ms. Others use these payload types with other clocks. */
 #define BARE_CLOCK_HZ       24000
 #define BARE_TIMESTAMP_STEP 480
 #define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
@@ -39,7 +40,8 @@ follows(const ft_witness *witness, tvbuff_t *tvb)
 static bool
 keeps_time(const ft_witness *witness, const packet_info *pinfo)
 {
-    const int64_t due = (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
+    const int64_t due =
+        (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
     nstime_t taken;
 
     const nstime_t now = ft_now(pinfo);
@@ -62,7 +64,8 @@ extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
         witness->run.first_time = ft_now(pinfo);
         witness->run.first_timestamp = witness->run.timestamp;
     }
-    if (witness->run.packets >= BARE_PACKETS && !witness->proven_frame && keeps_time(witness, pinfo))
+    if (witness->run.packets >= BARE_PACKETS && !witness->proven_frame &&
+        keeps_time(witness, pinfo))
         witness->proven_frame = ft_frame_id(pinfo);
 }
 
@@ -78,22 +81,24 @@ agrees_with_earlier(packet_info *pinfo, tvbuff_t *tvb)
     return witness->proven_frame && witness->proven_frame <= ft_frame_id(pinfo);
 }
 
-/* FaceTime's own extension: audio information, whose second word is zero in all 6000 packets of the sample. */
+/* FaceTime's own extension: audio information, whose second word is zero in all 6000 packets of
+ * the sample. */
 static bool
 has_legacy_extension(tvbuff_t *tvb)
 {
     const int offset = RTP_FIXED_HEADER + 4 * (tvb_get_uint8(tvb, 0) & 0x0f);
 
     return tvb_captured_length(tvb) >= (unsigned)offset + 4 + 4 * LEGACY_WORDS &&
-           tvb_get_ntohl(tvb, offset) == (LEGACY_PROFILE << 16 | LEGACY_WORDS) && tvb_get_ntohl(tvb, offset + 8) == 0;
+           tvb_get_ntohl(tvb, offset) == (LEGACY_PROFILE << 16 | LEGACY_WORDS) &&
+           tvb_get_ntohl(tvb, offset + 8) == 0;
 }
 
 /* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
 static bool
 is_plain(tvbuff_t *tvb, const rtp_packet *rtp)
 {
-    return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND && rtp->media != MEDIA_UNKNOWN &&
-           (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
+    return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND &&
+           rtp->media != MEDIA_UNKNOWN && (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
 }
 
 /* For the relay's header: is this media? */
@@ -103,7 +108,9 @@ rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
     rtp_packet rtp;
 
     rtp_parse(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    *look = (ft_rtp_look){ .fixed = rtp.fixed, .trailer = rtp.trailer, .is_plain = is_plain(tvb, &rtp),
+    *look = (ft_rtp_look){ .fixed = rtp.fixed,
+                           .trailer = rtp.trailer,
+                           .is_plain = is_plain(tvb, &rtp),
                            .version = rtp.extension ? rtp.profile >> 14 : 0,
                            .is_cut = tvb_captured_length(tvb) < tvb_reported_length(tvb) };
     look->extension_fits =
@@ -117,8 +124,8 @@ rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
     return rtp.damage != HEADER_SHORT;
 }
 
-/* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers of 2026 by several
- * packets that agree. */
+/* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers
+ * of 2026 by several packets that agree. */
 static bool
 proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 {
@@ -133,11 +140,13 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
     return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
 }
 
-/* The last byte of the long trailers and of a group's; tags may end in any, so there a port must say so, too. */
+/* The last byte of the long trailers and of a group's; tags may end in any, so there a port must
+ * say so, too. */
 static bool
 may_end_in_trailer(const packet_info *pinfo, uint8_t last)
 {
-    return last == 0 || last == 0x20 || ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport);
+    return last == 0 || last == 0x20 || ft_is_device_port(pinfo->srcport) ||
+           ft_is_device_port(pinfo->destport);
 }
 
 /* Marks of FaceTime's own prove on any port: the key id at the end, the legacy extension. */
@@ -176,12 +185,13 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *g
     return true;
 }
 
-/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too. Without a mark it must run
- * between two devices' ports and keep FaceTime's time. */
+/* Media needs more than a port, even without signalling: Cisco's phones use 16384 and up too.
+ * Without a mark it must run between two devices' ports and keep FaceTime's time. */
 bool
 rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    return prove_media(tvb, pinfo, ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport),
+    return prove_media(tvb, pinfo,
+                       ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport),
                        generation);
 }
 
@@ -189,7 +199,9 @@ rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 bool
 rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    return prove_media(tvb, pinfo,
-                       (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
-                       (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport)), generation);
+    return prove_media(
+        tvb, pinfo,
+        (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
+            (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport)),
+        generation);
 }

@@ -11,9 +11,12 @@
 /* What the bytes of an RTP packet show, without state. */
 typedef struct {
     ft_rtp     fixed;
-    ft_trailer trailer;         /* that ends in a word; else the one with a tag, if its key is fresh */
-    bool       is_plain;        /* no padding, no CSRC, a payload type of FaceTime's: all 5366 packets of 2023 */
-    bool       extension_fits;  /* it is there, of a known version, and its fields are as long as it says */
+    /* that ends in a word; else the one with a tag, if its key is fresh */
+    ft_trailer trailer;
+    /* no padding, no CSRC, a payload type of FaceTime's: all 5366 packets of 2023 */
+    bool       is_plain;
+    /* it is there, of a known version, and its fields are as long as it says */
+    bool       extension_fits;
     uint8_t    version;         /* of the extension, 0 where there is none */
     bool       is_cut;          /* by the capture: there is no trailer to see */
 } ft_rtp_look;

@@ -1,9 +1,10 @@
 /* wire/sdp_text.c
  * What an SDP says of media, read before any line is shown:
  *
- *    m=video 16402 RTP/AVP 126 123 100     a medium, its port and its payload types
- *    a=rtpmap:123 H264/90000               names one of them; Apple leaves it out where its own table knows the number
- *    a=rtpID:1911967383                    the SSRC
+ *    m=video 16402 RTP/AVP 126 123 100  a medium, its port and its payload types
+ *    a=rtpmap:123 H264/90000            names one of them; Apple leaves it out where its own table
+ *                                       knows the number
+ *    a=rtpID:1911967383                 the SSRC
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +13,8 @@
 
 #include <string.h>
 
-/* The name of a payload type of an m= line: from its a=rtpmap, else from FaceTime's own table; or NULL. */
+/* The name of a payload type of an m= line: from its a=rtpmap, else from FaceTime's own table;
+ * or NULL. */
 const ft_codec *
 sdp_media_codec(const sdp_media_t *media, uint8_t payload_type)
 {
@@ -57,11 +59,12 @@ collect_rtpmap(sdp_t *sdp, sdp_media_t *media, piece_t value)
     media->rtpmap[payload_type].payload_type = (uint8_t)payload_type;
     media->rtpmap[payload_type].name =
         ft_text_keep(sdp->pinfo->pool, name.text, (size_t)name.length, FT_MAX_CODEC_NAME);
-    media->rtpmap[payload_type].clock_rate = piece_number(rate, UINT32_MAX, &hertz) ? (uint32_t)hertz : 0;
+    media->rtpmap[payload_type].clock_rate =
+        piece_number(rate, UINT32_MAX, &hertz) ? (uint32_t)hertz : 0;
 }
 
-/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m= line that it
- * names. */
+/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m=
+ * line that it names. */
 void
 sdp_collect_media(sdp_t *sdp)
 {
@@ -128,7 +131,8 @@ stock_objects(piece_t line)
     return piece_starts(line, "a=fmtp:") && line.length > 7 && g_ascii_isalpha(line.text[7]);
 }
 
-/* The text as stock SDP gets it: whole lines, without those that it objects to. NULL if none is left. */
+/* The text as stock SDP gets it: whole lines, without those that it objects to. NULL if none is
+ * left. */
 tvbuff_t *
 sdp_text_for_stock(const sdp_t *sdp)
 {

@@ -1,5 +1,6 @@
 /* wire/sdp_text.h
- * The text of an SDP: how much of it is looked at, what its lines promise of media, what of it stock SDP may see.
+ * The text of an SDP: how much of it is looked at, what its lines promise of media, what of it
+ * stock SDP may see.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,16 +42,19 @@ typedef struct {
 /* Where the text is longer than what is looked at: the end of the last line within. */
 int sdp_bounded_length(const char *text, int length);
 
-/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m= line that it names. */
+/* Reads what the lines of each m= say, before any line is shown: a=rtpmap stands behind the m=
+ * line that it names. */
 void sdp_collect_media(sdp_t *sdp);
 
-/* The name of a payload type of an m= line: from its a=rtpmap, else from FaceTime's own table; or NULL. */
+/* The name of a payload type of an m= line: from its a=rtpmap, else from FaceTime's own table;
+ * or NULL. */
 const ft_codec *sdp_media_codec(const sdp_media_t *media, uint8_t payload_type);
 
 /* Hands to the memory what the SDP promises. First pass (else a no-op). */
 void sdp_learn_media(sdp_t *sdp);
 
-/* The text as stock SDP gets it: whole lines, without those that it objects to. NULL if none is left. */
+/* The text as stock SDP gets it: whole lines, without those that it objects to. NULL if none is
+ * left. */
 tvbuff_t *sdp_text_for_stock(const sdp_t *sdp);
 
 #endif

@@ -42,11 +42,14 @@ is_sip(tvbuff_t *tvb)
 
     while (length < most && g_ascii_isupper(tvb_get_uint8(tvb, length)))
         length++;
-    return length > 0 && (tvb_strneql(tvb, length, " sip:", 5) == 0 || tvb_strneql(tvb, 0, "SIP/2.0 ", 8) == 0);
+    return length > 0 &&
+           (tvb_strneql(tvb, length, " sip:", 5) == 0 || tvb_strneql(tvb, 0, "SIP/2.0 ", 8) == 0);
 }
 
-/* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something else. In modern flows
- * 40 0f is a control message (a legacy channel may have that number), and QUIC's short headers begin with 0x40-0x5f: some
+/* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something
+ * else. In modern flows
+ * 40 0f is a control message (a legacy channel may have that number), and QUIC's short headers
+ *     begin with 0x40-0x5f: some
  * of these have their own length in the next two bytes. */
 static ft_shape
 shape_of_channel(tvbuff_t *tvb, ft_generation known)
@@ -63,11 +66,12 @@ shape_of_channel(tvbuff_t *tvb, ft_generation known)
         return FT_SHAPE_CHANNELDATA;
     if (channel == 0x400f)
         return FT_SHAPE_CONTROL;
-    return known == FT_LEGACY && channel < 0x5000 ? FT_SHAPE_CHANNELDATA : FT_SHAPE_NONE; /* RFC 8656: to 0x4fff */
+    /* RFC 8656: to 0x4fff */
+    return known == FT_LEGACY && channel < 0x5000 ? FT_SHAPE_CHANNELDATA : FT_SHAPE_NONE;
 }
 
-/* C1, and a type that is known, or the exact size: 1, 2 and 5 are no QUIC version's first byte, nor is 0 a type. In an
- * unknown flow that is no proof. */
+/* C1, and a type that is known, or the exact size: 1, 2 and 5 are no QUIC version's first byte,
+ * nor is 0 a type. In an unknown flow that is no proof. */
 static bool
 is_gamekit(tvbuff_t *tvb)
 {
@@ -78,7 +82,8 @@ is_gamekit(tvbuff_t *tvb)
     return type == 1 || type == 2 || type == 5 || tvb_get_ntohs(tvb, 2) == tvb_reported_length(tvb);
 }
 
-/* One record at least, of a version there is (RFC 6347, 4.1): content type, FE FF or FE FD, epoch, number, length. */
+/* One record at least, of a version there is (RFC 6347, 4.1): content type, FE FF or FE FD,
+ * epoch, number, length. */
 static bool
 is_dtls(tvbuff_t *tvb)
 {
@@ -95,7 +100,8 @@ is_stun(tvbuff_t *tvb)
 {
     if (tvb_captured_length(tvb) < 8)
         return false;
-    return tvb_get_ntohl(tvb, 4) == 0x2112a442 || tvb_get_ntohs(tvb, 2) + 20U == tvb_reported_length(tvb);
+    return tvb_get_ntohl(tvb, 4) == 0x2112a442 ||
+           tvb_get_ntohs(tvb, 2) + 20U == tvb_reported_length(tvb);
 }
 
 /* known: the generation of the flow, unknown where the flow isn't claimed yet. */
@@ -126,7 +132,8 @@ shape_of(tvbuff_t *tvb, ft_generation known)
     return is_gamekit(tvb) ? FT_SHAPE_GAMEKIT : FT_SHAPE_QUIC;
 }
 
-/* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or the right head. */
+/* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or
+ * the right head. */
 ft_shape
 shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow)
 {
@@ -140,8 +147,9 @@ shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow)
     return captured >= 4 ? shape_of_nat_test(tvb) : FT_SHAPE_NONE;
 }
 
-/* The QUIC connection to a relay (all 6 handshakes of the 2023 captures): version 1; the client's id has no bytes, the
- * server's has 8, the second of which is 80. Known by either end's handshake and the relay's port. */
+/* The QUIC connection to a relay (all 6 handshakes of the 2023 captures): version 1; the
+ * client's id has no bytes, the server's has 8, the second of which is 80. Known by either end's
+ * handshake and the relay's port. */
 #define QUIC_IDS 5 /* offset of the destination id's length */
 
 bool
@@ -153,11 +161,12 @@ is_quic_relay_port(uint32_t port)
 static bool
 is_apples(const address *addr)
 {
-    return addr->type == AT_IPv4 && *(const uint8_t *)addr->data == 17; /* 17.0.0.0/8 is all Apple's */
+    /* 17.0.0.0/8 is all Apple's */
+    return addr->type == AT_IPv4 && *(const uint8_t *)addr->data == 17;
 }
 
-/* The first one has a random destination id of 8 bytes, no token, and at least 1200 bytes: so begin others, too. Later
- * ones go to the server's id. */
+/* The first one has a random destination id of 8 bytes, no token, and at least 1200 bytes: so
+ * begin others, too. Later ones go to the server's id. */
 static bool
 quic_client_proof(tvbuff_t *tvb, const packet_info *pinfo)
 {
@@ -179,9 +188,11 @@ quic_server_proof(tvbuff_t *tvb)
 bool
 quic_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    const bool to_relay = is_quic_relay_port(pinfo->destport), from_relay = is_quic_relay_port(pinfo->srcport);
+    const bool to_relay = is_quic_relay_port(pinfo->destport),
+               from_relay = is_quic_relay_port(pinfo->srcport);
 
-    if (!(to_relay || from_relay) || tvb_captured_length(tvb) < QUIC_IDS + 11 || tvb_get_ntohl(tvb, 1) != 1 ||
+    if (!(to_relay || from_relay) || tvb_captured_length(tvb) < QUIC_IDS + 11 ||
+        tvb_get_ntohl(tvb, 1) != 1 ||
         (tvb_get_uint8(tvb, 0) & 0xd0) != 0xc0) /* Initial or Handshake */
         return false;
     *generation = FT_MODERN;
@@ -197,7 +208,8 @@ turn_message_length(packet_info *pinfo _U_, tvbuff_t *tvb, int offset, void *dat
 
     if (first < 0x40)
         return 20 + length;
-    return first < 0x80 ? 4 + WS_ROUNDUP_4(length) : (unsigned)tvb_reported_length_remaining(tvb, offset);
+    return first < 0x80 ? 4 + WS_ROUNDUP_4(length)
+                        : (unsigned)tvb_reported_length_remaining(tvb, offset);
 }
 
 /* The modern relay's packets tell their length to the byte. */

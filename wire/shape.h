@@ -1,5 +1,6 @@
 /* wire/shape.h
- * What a datagram is, by its first bytes (the chart in packet-facetime.c): no state is needed for that, so both passes agree.
+ * What a datagram is, by its first bytes (the chart in packet-facetime.c): no state is needed
+ * for that, so both passes agree.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,15 +13,17 @@
 /* known: the generation of the flow, unknown where the flow isn't claimed yet. */
 ft_shape shape_of(tvbuff_t *tvb, ft_generation known);
 
-/* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or the right head. */
+/* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or
+ * the right head. */
 ft_shape shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow);
 
-/* The proof that QUIC goes to one of FaceTime's relays (ft_proof), and the ports that these have. */
+/* The proof that QUIC goes to one of FaceTime's relays (ft_proof), and the ports that these
+ * have. */
 bool quic_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 bool is_quic_relay_port(uint32_t port);
 
-/* TURN over TCP: the length of the message at this offset (for tcp_dissect_pdus()); and one without what pads it, since the
- * modern relay's packets tell their length to the byte. */
+/* TURN over TCP: the length of the message at this offset (for tcp_dissect_pdus()); and one
+ * without what pads it, since the modern relay's packets tell their length to the byte. */
 unsigned turn_message_length(packet_info *pinfo, tvbuff_t *tvb, int offset, void *data);
 tvbuff_t *turn_without_padding(tvbuff_t *tvb);
 

@@ -1,9 +1,11 @@
 /* wire/stun_message.c
  * A STUN message, read once, and the proof that it is FaceTime's:
  *
- *    legacy   binding with two binary candidate ids, CANDIDATE-PROTOCOL and ICE-VERSION (or a transaction id that tells
+ *    legacy  binding with two binary candidate ids, CANDIDATE-PROTOCOL and ICE-VERSION (or a
+ *            transaction id that tells
  *             the method); an allocation that names the reserved address
- *    modern   binding with link id or radio, MESSAGE-INTEGRITY last, nothing else; a Data indication with a link message;
+ *    modern  binding with link id or radio, MESSAGE-INTEGRITY last, nothing else; a Data
+ *            indication with a link message;
  *             the relay's error
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -17,8 +19,9 @@
 #define RELAY_PARTICIPANT_GONE  601     /* "Unable to Find Participant" */
 
 static attribute_learner learn_username, learn_mapped, learn_xor_mapped, learn_peer, learn_relayed,
-    learn_channel, learn_lifetime, learn_error, learn_data, learn_timestamp, learn_delay, learn_radio,
-    learn_link_id, learn_token, learn_tie_breaker, learn_candidates, learn_unknown_8002;
+    learn_channel, learn_lifetime, learn_error, learn_data, learn_timestamp, learn_delay,
+    learn_radio, learn_link_id, learn_token, learn_tie_breaker, learn_candidates,
+    learn_unknown_8002;
 #define ATTRIBUTE_ROW(id, number, shortest, longest, owner, name, show, field, learn) \
     { number, shortest, longest, owner, name, learn },
 const attribute_row attribute_rows[ATT_COUNT] = { ATTRIBUTES(ATTRIBUTE_ROW) };
@@ -29,8 +32,8 @@ stun_seen(const stun_message *message, uint64_t attributes)
     return (message->seen & attributes) == attributes;
 }
 
-/* The first row of each number, filled in when registered: the numbers that rows have are below 0x0040, and from 0x8000
- * to 0x803f. */
+/* The first row of each number, filled in when registered: the numbers that rows have are below
+ * 0x0040, and from 0x8000 to 0x803f. */
 static const attribute_row *first_rows[0x80];
 
 /* Where a number stands in first_rows; NULL for one that no row has. */
@@ -40,7 +43,8 @@ first_row(uint16_t type)
     return type & 0x7fc0 ? NULL : &first_rows[(type >> 15) << 6 | (type & 0x3f)];
 }
 
-/* The row of number and length; where no length fits, the number's first; NULL where the number has none. */
+/* The row of number and length; where no length fits, the number's first; NULL where the number
+ * has none. */
 static const attribute_row *
 find_row(uint16_t type, uint16_t length, bool *fits)
 {
@@ -48,7 +52,8 @@ find_row(uint16_t type, uint16_t length, bool *fits)
 
     if (!first || !*first)
         return NULL;
-    for (const attribute_row *row = *first; row < attribute_rows + ATT_COUNT && row->type == type; row++) {
+    for (const attribute_row *row = *first; row < attribute_rows + ATT_COUNT && row->type == type;
+         row++) {
         *fits = length >= row->shortest && length <= row->longest;
         if (*fits)
             return row;
@@ -56,8 +61,8 @@ find_row(uint16_t type, uint16_t length, bool *fits)
     return *first;
 }
 
-/* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole attribute header is
- * left. */
+/* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole
+ * attribute header is left. */
 bool
 stun_next_attribute(const stun_message *message, uint32_t *offset, stun_attribute *attribute)
 {
@@ -69,8 +74,8 @@ stun_next_attribute(const stun_message *message, uint32_t *offset, stun_attribut
     attribute->length = head & 0xffff;
     attribute->offset = *offset + ATTRIBUTE_HEADER;
     attribute->available = MIN(attribute->length, message->end - attribute->offset);
-    attribute->padding =
-        MIN(WS_ROUNDUP_4(attribute->length), message->end - attribute->offset) - attribute->available;
+    attribute->padding = MIN(WS_ROUNDUP_4(attribute->length), message->end - attribute->offset) -
+                         attribute->available;
     attribute->fits = false;
     attribute->row = find_row(attribute->type, attribute->length, &attribute->fits);
     *offset = attribute->offset + attribute->available + attribute->padding;
@@ -157,8 +162,8 @@ stun_parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo)
     return true;
 }
 
-/* Two binary candidate ids, rather than 20 characters: their tags, and the low words of plain candidates, are
- * small numbers, and no byte of a text is. */
+/* Two binary candidate ids, rather than 20 characters: their tags, and the low words of plain
+ * candidates, are small numbers, and no byte of a text is. */
 bool
 stun_is_binary_username(tvbuff_t *tvb, const stun_attribute *attribute)
 {
@@ -183,22 +188,25 @@ learn_username(stun_message *message, const stun_attribute *attribute)
     tvb_memcpy(message->tvb, message->facts.username, attribute->offset, STUN_USERNAME);
 }
 
-/* An address attribute: zero, family, port, address. is_xored: port and address are XORed with what stands at
- * offset 4 of the message (cookie and transaction id). The address points into bytes. False where family and
- * length don't fit. */
+/* An address attribute: zero, family, port, address. is_xored: port and address are XORed with
+ * what stands at offset 4 of the message (cookie and transaction id). The address points into
+ * bytes. False where family and length don't fit. */
 bool
-stun_read_address(const stun_message *message, const stun_attribute *attribute, bool is_xored, uint8_t bytes[16],
-             ft_endpoint *endpoint)
+stun_read_address(const stun_message *message, const stun_attribute *attribute, bool is_xored,
+                  uint8_t bytes[16], ft_endpoint *endpoint)
 {
     tvbuff_t *tvb = message->tvb;
     const bool is_ipv6 = tvb_get_uint8(tvb, attribute->offset + 1) == 2;
     const unsigned length = is_ipv6 ? 16 : 4;
 
-    if ((!is_ipv6 && tvb_get_uint8(tvb, attribute->offset + 1) != 1) || attribute->length != 4 + length)
+    if ((!is_ipv6 && tvb_get_uint8(tvb, attribute->offset + 1) != 1) ||
+        attribute->length != 4 + length)
         return false;
-    endpoint->port = tvb_get_ntohs(tvb, attribute->offset + 2) ^ (is_xored ? tvb_get_ntohs(tvb, 4) : 0);
+    endpoint->port =
+        tvb_get_ntohs(tvb, attribute->offset + 2) ^ (is_xored ? tvb_get_ntohs(tvb, 4) : 0);
     for (unsigned i = 0; i < length; i++)
-        bytes[i] = tvb_get_uint8(tvb, attribute->offset + 4 + i) ^ (is_xored ? tvb_get_uint8(tvb, 4 + i) : 0);
+        bytes[i] = tvb_get_uint8(tvb, attribute->offset + 4 + i) ^
+                   (is_xored ? tvb_get_uint8(tvb, 4 + i) : 0);
     set_address(&endpoint->addr, is_ipv6 ? AT_IPv6 : AT_IPv4, length, bytes);
     return true;
 }
@@ -242,7 +250,8 @@ learn_lifetime(stun_message *message, const stun_attribute *attribute)
 uint16_t
 stun_error_code(tvbuff_t *tvb, const stun_attribute *attribute)
 {
-    return (tvb_get_uint8(tvb, attribute->offset + 2) & 7) * 100 + tvb_get_uint8(tvb, attribute->offset + 3);
+    return (tvb_get_uint8(tvb, attribute->offset + 2) & 7) * 100 +
+           tvb_get_uint8(tvb, attribute->offset + 3);
 }
 
 static void
@@ -254,7 +263,8 @@ learn_error(stun_message *message, const stun_attribute *attribute)
                                          attribute->available - 4, ENC_UTF_8);
 }
 
-/* Also where the message, or what the capture has of it, ends within: the content is shown as far as it goes.
+/* Also where the message, or what the capture has of it, ends within: the content is shown as
+ * far as it goes.
  * */
 static void
 learn_data(stun_message *message, const stun_attribute *attribute)
@@ -262,7 +272,8 @@ learn_data(stun_message *message, const stun_attribute *attribute)
     message->data_offset = attribute->offset;
     message->data_length = attribute->available;
     if (message->is_cut)
-        message->data_length = MIN(attribute->length, tvb_reported_length(message->tvb) - attribute->offset);
+        message->data_length =
+            MIN(attribute->length, tvb_reported_length(message->tvb) - attribute->offset);
 }
 
 static void
@@ -300,7 +311,8 @@ learn_candidates(stun_message *message, const stun_attribute *attribute)
         learn_candidate_call(&message->facts, tvb_get_letohl(message->tvb, offset + 1));
 }
 
-/* Where a request has no 0x8004, its answer's 0x8004 echoes this (H15's list of attributes; inferred). */
+/* Where a request has no 0x8004, its answer's 0x8004 echoes this (H15's list of attributes;
+ * inferred). */
 static void
 learn_unknown_8002(stun_message *message, const stun_attribute *attribute)
 {
@@ -341,19 +353,19 @@ stun_carries_data(const stun_message *message)
     return message->facts.method == STUN_SEND || message->facts.method == STUN_DATA;
 }
 
-/* The method stands again at the head of the transaction id. The other two top bits are clear in legacy
- * messages, too: together they are hit by chance once in 262144 messages. */
+/* The method stands again at the head of the transaction id. The other two top bits are clear in
+ * legacy messages, too: together they are hit by chance once in 262144 messages. */
 bool
 stun_txid_tells_method(const stun_message *message)
 {
     const uint8_t *txid = message->facts.txid;
 
-    return message->has_cookie && (txid[0] << 8 | txid[1]) == message->facts.method && txid[4] < 0x80 &&
-           txid[8] < 0x80;
+    return message->has_cookie && (txid[0] << 8 | txid[1]) == message->facts.method &&
+           txid[4] < 0x80 && txid[8] < 0x80;
 }
 
-/* A link message (packet-facetime-link.c): command, length of what follows the 20 bytes of header, 16 zero
- * bytes. */
+/* A link message (packet-facetime-link.c): command, length of what follows the 20 bytes of
+ * header, 16 zero bytes. */
 bool
 stun_is_link_message(tvbuff_t *tvb)
 {
@@ -363,7 +375,8 @@ stun_is_link_message(tvbuff_t *tvb)
         return false;
 
     const uint16_t command = tvb_get_ntohs(tvb, 0) & 0x7fff;
-    return command >= 3 && command <= 6 && tvb_get_ntoh64(tvb, 4) == 0 && tvb_get_ntoh64(tvb, 12) == 0;
+    return command >= 3 && command <= 6 && tvb_get_ntoh64(tvb, 4) == 0 &&
+           tvb_get_ntoh64(tvb, 12) == 0;
 }
 
 tvbuff_t *
@@ -390,20 +403,23 @@ is_random_uuid(const uint8_t uuid[UUID_LENGTH])
     return uuid[6] >> 4 == 4 && uuid[8] >> 6 == 2;
 }
 
-#define MODERN_CHECK (BIT(LINK_ID) | BIT(RADIO) | BIT(XOR_MAPPED_ADDRESS) | BIT(LINK_FLAGS) | BIT(DATA_SO) | \
-                      BIT(MESSAGE_INTEGRITY))
+#define MODERN_CHECK \
+    (BIT(LINK_ID) | BIT(RADIO) | BIT(XOR_MAPPED_ADDRESS) | BIT(LINK_FLAGS) | BIT(DATA_SO) | \
+     BIT(MESSAGE_INTEGRITY))
 
-/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request and answer.
- * Before ICE version 106 there was only one; then the transaction id must tell the method. */
+/* Legacy checks: two binary candidate ids, and both of the attributes that are in each request
+ * and answer. Before ICE version 106 there was only one; then the transaction id must tell the
+ * method. */
 static bool
 is_legacy_check(const stun_message *message)
 {
     return message->facts.method == STUN_BINDING && message->facts.has_binary_username &&
-           stun_seen(message, BIT(PROTOCOL)) && (stun_seen(message, BIT(ICE_VERSION)) || stun_txid_tells_method(message));
+           stun_seen(message, BIT(PROTOCOL)) &&
+           (stun_seen(message, BIT(ICE_VERSION)) || stun_txid_tells_method(message));
 }
 
-/* Nobody else asks a relay for an address that the request itself names (RFC 8656 has that attribute in
- * answers only). */
+/* Nobody else asks a relay for an address that the request itself names (RFC 8656 has that
+ * attribute in answers only). */
 static bool
 is_reserved_allocation(const stun_message *message)
 {
@@ -412,9 +428,9 @@ is_reserved_allocation(const stun_message *message)
            !stun_seen(message, BIT(USERNAME));
 }
 
-/* Modern checks, as all 91 of 2023: these attributes, MESSAGE-INTEGRITY last, and neither USERNAME nor
- * PRIORITY, without which no ICE agent of RFC 8445 checks. Beside a link id, attributes that nobody knows may
- * stand. */
+/* Modern checks, as all 91 of 2023: these attributes, MESSAGE-INTEGRITY last, and neither
+ * USERNAME nor PRIORITY, without which no ICE agent of RFC 8445 checks. Beside a link id,
+ * attributes that nobody knows may stand. */
 static bool
 is_modern_check(const stun_message *message)
 {
@@ -437,22 +453,26 @@ is_link_carrier(const stun_message *message)
 {
     return message->facts.method == STUN_DATA && message->facts.message_class == STUN_INDICATION &&
            !message->has_unknown && !message->has_misfit && !message->damaged &&
-           message->seen == (BIT(CHANNEL_NUMBER) | BIT(DATA)) && stun_is_link_message(stun_data_of(message));
+           message->seen == (BIT(CHANNEL_NUMBER) | BIT(DATA)) &&
+           stun_is_link_message(stun_data_of(message));
 }
 
 static bool
 is_relay_error(const stun_message *message)
 {
-    return message->facts.method == STUN_RELAY_ERROR && message->facts.message_class == STUN_INDICATION &&
+    return message->facts.method == STUN_RELAY_ERROR &&
+           message->facts.message_class == STUN_INDICATION &&
            message->facts.error_code == RELAY_PARTICIPANT_GONE;
 }
 
-/* Others' messages are many: what a proof needs is looked for first, an attribute of Apple's (0x8001-0x800a, 0x8023,
- * 0x8024), a reservation, or a method that carries or says what others' don't. */
+/* Others' messages are many: what a proof needs is looked for first, an attribute of Apple's
+ * (0x8001-0x800a, 0x8023, 0x8024), a reservation, or a method that carries or says what others'
+ * don't. */
 static bool
 may_prove(tvbuff_t *tvb)
 {
-    const uint32_t end = MIN(tvb_captured_length(tvb), STUN_HEADER + (uint32_t)tvb_get_ntohs(tvb, 2));
+    const uint32_t end =
+        MIN(tvb_captured_length(tvb), STUN_HEADER + (uint32_t)tvb_get_ntohs(tvb, 2));
     const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)tvb_captured_length(tvb));
     const unsigned type = bytes[0] << 8 | bytes[1];
 
@@ -460,7 +480,8 @@ may_prove(tvbuff_t *tvb)
         return true;
     for (uint32_t offset = STUN_HEADER; offset + 4 <= end;) {
         const unsigned attribute = bytes[offset] << 8 | bytes[offset + 1];
-        if (attribute == 0x0022 || (attribute > 0x8000 && attribute <= 0x8024 && (attribute <= 0x800a || attribute > 0x8022)))
+        if (attribute == 0x0022 || (attribute > 0x8000 && attribute <= 0x8024 &&
+                                    (attribute <= 0x800a || attribute > 0x8022)))
             return true;
         offset += 4 + WS_ROUNDUP_4(bytes[offset + 2] << 8 | bytes[offset + 3]);
     }
@@ -473,8 +494,9 @@ stun_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
     stun_message message;
 
-    if (tvb_captured_length(tvb) < STUN_HEADER || tvb_get_ntohl(tvb, 4) != STUN_COOKIE || !may_prove(tvb) ||
-        !stun_parse_message(&message, tvb, pinfo) || !message.is_exact || (message.damaged && !message.is_cut))
+    if (tvb_captured_length(tvb) < STUN_HEADER || tvb_get_ntohl(tvb, 4) != STUN_COOKIE ||
+        !may_prove(tvb) || !stun_parse_message(&message, tvb, pinfo) || !message.is_exact ||
+        (message.damaged && !message.is_cut))
         return false;
     if (is_legacy_check(&message) || is_reserved_allocation(&message))
         *generation = FT_LEGACY;

@@ -1,5 +1,6 @@
 /* wire/stun_message.h
- * A STUN message, read once: which attributes it has, and what they tell. One row an attribute: the table is here.
+ * A STUN message, read once: which attributes it has, and what they tell. One row an attribute:
+ * the table is here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -28,65 +29,90 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
 
 /* clang-format off */
 
-/* One row an attribute: X(id, number, shortest and longest value, owner, name, decoder, its field, learner). The message is
- * read by the first ones and the learner (wire/stun_message.c), shown by decoder and field (packet-gkstun-attributes.c).
- * Rows stand in order of numbers. A number with several rows means what the length says; a length that no row
- * has is never sent. Apple's names are ours but for those that symbols or log lines of Apple made public. */
+/* One row an attribute: X(id, number, shortest and longest value, owner, name, decoder, its
+ * field, learner). The message is read by the first ones and the learner (wire/stun_message.c),
+ * shown by decoder and field (packet-gkstun-attributes.c). Rows stand in order of numbers. A
+ * number with several rows means what the length says; a length that no row has is never sent.
+ * Apple's names are ours but for those that symbols or log lines of Apple made public. */
 #define ATTRIBUTES(X) \
-    X(MAPPED_ADDRESS, 0x0001, 8, 20, STANDARD, "MAPPED-ADDRESS", show_plain_address, NULL, learn_mapped) \
-    X(RESPONSE_ADDRESS, 0x0002, 8, 20, STANDARD, "RESPONSE-ADDRESS", show_plain_address, NULL, NULL) \
-    X(CHANGE_REQUEST, 0x0003, 4, 4, STANDARD, "CHANGE-REQUEST", stun_show_change_request, NULL, NULL) \
+    X(MAPPED_ADDRESS, 0x0001, 8, 20, STANDARD, "MAPPED-ADDRESS", show_plain_address, NULL, \
+        learn_mapped) \
+    X(RESPONSE_ADDRESS, 0x0002, 8, 20, STANDARD, "RESPONSE-ADDRESS", show_plain_address, NULL, \
+        NULL) \
+    X(CHANGE_REQUEST, 0x0003, 4, 4, STANDARD, "CHANGE-REQUEST", stun_show_change_request, NULL, \
+        NULL) \
     X(SOURCE_ADDRESS, 0x0004, 8, 20, STANDARD, "SOURCE-ADDRESS", show_plain_address, NULL, NULL) \
     X(CHANGED_ADDRESS, 0x0005, 8, 20, STANDARD, "CHANGED-ADDRESS", show_plain_address, NULL, NULL) \
     X(USERNAME, 0x0006, 0, ANY, STANDARD, "USERNAME", show_username, NULL, learn_username) \
     X(PASSWORD, 0x0007, 0, ANY, STANDARD, "PASSWORD", stun_show_bytes, STOCK(PASSWORD), NULL) \
-    X(MESSAGE_INTEGRITY, 0x0008, 20, 20, STANDARD, "MESSAGE-INTEGRITY", stun_show_bytes, STOCK(HMAC), NULL) \
+    X(MESSAGE_INTEGRITY, 0x0008, 20, 20, STANDARD, "MESSAGE-INTEGRITY", stun_show_bytes, \
+        STOCK(HMAC), NULL) \
     X(ERROR_CODE, 0x0009, 4, ANY, STANDARD, "ERROR-CODE", stun_show_error, NULL, learn_error) \
-    X(UNKNOWN_ATTRIBUTES, 0x000a, 0, ANY, STANDARD, "UNKNOWN-ATTRIBUTES", stun_show_unknown_list, NULL, NULL) \
+    X(UNKNOWN_ATTRIBUTES, 0x000a, 0, ANY, STANDARD, "UNKNOWN-ATTRIBUTES", stun_show_unknown_list, \
+        NULL, NULL) \
     X(REFLECTED_FROM, 0x000b, 8, 20, STANDARD, "REFLECTED-FROM", show_plain_address, NULL, NULL) \
-    X(CHANNEL_NUMBER, 0x000c, 4, 4, STANDARD, "CHANNEL-NUMBER", stun_show_channel, NULL, learn_channel) \
-    X(LIFETIME, 0x000d, 4, 4, STANDARD, "LIFETIME", stun_show_number, STOCK(LIFETIME), learn_lifetime) \
-    X(MAGIC_COOKIE, 0x000f, 4, 4, STANDARD, "MAGIC-COOKIE", stun_show_hex, STOCK(MAGIC_COOKIE), NULL) \
+    X(CHANNEL_NUMBER, 0x000c, 4, 4, STANDARD, "CHANNEL-NUMBER", stun_show_channel, NULL, \
+        learn_channel) \
+    X(LIFETIME, 0x000d, 4, 4, STANDARD, "LIFETIME", stun_show_number, STOCK(LIFETIME), \
+        learn_lifetime) \
+    X(MAGIC_COOKIE, 0x000f, 4, 4, STANDARD, "MAGIC-COOKIE", stun_show_hex, STOCK(MAGIC_COOKIE), \
+        NULL) \
     X(BANDWIDTH, 0x0010, 4, 4, STANDARD, "BANDWIDTH", stun_show_number, STOCK(BANDWIDTH), NULL) \
-    X(DESTINATION_ADDRESS, 0x0011, 8, 20, STANDARD, "DESTINATION-ADDRESS", show_plain_address, NULL, NULL) \
-    X(XOR_PEER_ADDRESS, 0x0012, 8, 20, STANDARD, "XOR-PEER-ADDRESS", show_xor_address, NULL, learn_peer) \
+    X(DESTINATION_ADDRESS, 0x0011, 8, 20, STANDARD, "DESTINATION-ADDRESS", show_plain_address, \
+        NULL, NULL) \
+    X(XOR_PEER_ADDRESS, 0x0012, 8, 20, STANDARD, "XOR-PEER-ADDRESS", show_xor_address, NULL, \
+        learn_peer) \
     X(DATA, 0x0013, 0, ANY, STANDARD, "DATA", stun_show_bytes, STOCK(VALUE), learn_data) \
     X(REALM, 0x0014, 0, ANY, STANDARD, "REALM", stun_show_text, STOCK(REALM), NULL) \
     X(NONCE, 0x0015, 0, ANY, STANDARD, "NONCE", stun_show_text, STOCK(NONCE), NULL) \
     X(XOR_RELAYED_ADDRESS, 0x0016, 8, 20, STANDARD, "XOR-RELAYED-ADDRESS", show_xor_address, NULL, \
       learn_relayed) \
-    X(REQUESTED_FAMILY, 0x0017, 4, 4, STANDARD, "REQUESTED-ADDRESS-FAMILY", stun_show_octet, STOCK(FAMILY), NULL) \
+    X(REQUESTED_FAMILY, 0x0017, 4, 4, STANDARD, "REQUESTED-ADDRESS-FAMILY", stun_show_octet, \
+        STOCK(FAMILY), NULL) \
     X(EVEN_PORT, 0x0018, 1, 4, STANDARD, "EVEN-PORT", stun_show_octet, STOCK(RESERVE_NEXT), NULL) \
-    X(REQUESTED_TRANSPORT, 0x0019, 4, 4, STANDARD, "REQUESTED-TRANSPORT", stun_show_octet, STOCK(TRANSPORT), \
+    X(REQUESTED_TRANSPORT, 0x0019, 4, 4, STANDARD, "REQUESTED-TRANSPORT", stun_show_octet, \
+        STOCK(TRANSPORT), \
       NULL) \
     X(DONT_FRAGMENT, 0x001a, 0, 0, STANDARD, "DONT-FRAGMENT", stun_show_nothing, NULL, NULL) \
     X(XOR_MAPPED_ADDRESS, 0x0020, 8, 20, STANDARD, "XOR-MAPPED-ADDRESS", show_xor_address, NULL, \
       learn_xor_mapped) \
-    X(RESERVATION_TOKEN, 0x0022, 8, 8, STANDARD, "RESERVATION-TOKEN", stun_show_bytes, STOCK(TOKEN), \
+    X(RESERVATION_TOKEN, 0x0022, 8, 8, STANDARD, "RESERVATION-TOKEN", stun_show_bytes, \
+        STOCK(TOKEN), \
       learn_token) \
     X(PRIORITY, 0x0024, 4, 4, STANDARD, "PRIORITY", stun_show_number, STOCK(PRIORITY), NULL) \
     X(USE_CANDIDATE, 0x0025, 0, 0, STANDARD, "USE-CANDIDATE", stun_show_nothing, NULL, NULL) \
     X(PROTOCOL, 0x8001, 4, 4, APPLE_LEGACY, "CANDIDATE-PROTOCOL", show_protocol, NULL, NULL) \
-    X(UNKNOWN_8002, 0x8002, 0, ANY, APPLE_LEGACY, "UNKNOWN-8002", stun_show_bytes, &hf_gkstun_unknown_8002, \
+    X(UNKNOWN_8002, 0x8002, 0, ANY, APPLE_LEGACY, "UNKNOWN-8002", stun_show_bytes, \
+        &hf_gkstun_unknown_8002, \
       learn_unknown_8002) \
-    X(ICE_VERSION, 0x8003, 4, 4, APPLE_LEGACY, "ICE-VERSION", stun_show_number, &hf_gkstun_ice_version, NULL) \
-    X(TIMESTAMP, 0x8004, 4, 4, APPLE_LEGACY, "REQUEST-TIMESTAMP", show_seconds, &hf_gkstun_timestamp, \
+    X(ICE_VERSION, 0x8003, 4, 4, APPLE_LEGACY, "ICE-VERSION", stun_show_number, \
+        &hf_gkstun_ice_version, NULL) \
+    X(TIMESTAMP, 0x8004, 4, 4, APPLE_LEGACY, "REQUEST-TIMESTAMP", show_seconds, \
+        &hf_gkstun_timestamp, \
       learn_timestamp) \
-    X(DELAY, 0x8005, 4, 4, APPLE_LEGACY, "RESPONSE-DELAY", show_seconds, &hf_gkstun_delay, learn_delay) \
+    X(DELAY, 0x8005, 4, 4, APPLE_LEGACY, "RESPONSE-DELAY", show_seconds, &hf_gkstun_delay, \
+        learn_delay) \
     X(QOS, 0x8006, 0, 0, APPLE_LEGACY, "CELLULAR-QOS", show_qos, NULL, NULL) \
     X(RADIO, 0x8007, 4, 4, APPLE, "RADIO-ACCESS-TECHNOLOGY", show_radio, NULL, learn_radio) \
     X(NOMINATION, 0x8008, 4, 4, APPLE_LEGACY, "NOMINATION", show_nomination, NULL, NULL) \
     X(LINK_ID, 0x8008, 16, 16, APPLE_MODERN, "LINK-ID", show_link_id, NULL, learn_link_id) \
-    X(CANDIDATES, 0x8009, 3, ANY, APPLE_LEGACY, "CANDIDATE-LIST", show_candidates, NULL, learn_candidates) \
-    X(SKE, 0x800a, 0, ANY, APPLE_LEGACY, "SIMPLE-KEY-EXCHANGE", stun_show_bytes, &hf_gkstun_ske, NULL) \
+    X(CANDIDATES, 0x8009, 3, ANY, APPLE_LEGACY, "CANDIDATE-LIST", show_candidates, NULL, \
+        learn_candidates) \
+    X(SKE, 0x800a, 0, ANY, APPLE_LEGACY, "SIMPLE-KEY-EXCHANGE", stun_show_bytes, &hf_gkstun_ske, \
+        NULL) \
     X(SOFTWARE, 0x8022, 0, ANY, STANDARD, "SOFTWARE", stun_show_text, STOCK(SOFTWARE), NULL) \
-    X(LINK_FLAGS, 0x8023, 4, 4, APPLE_MODERN, "LINK-FLAGS", stun_show_hex, &hf_gkstun_link_flags, NULL) \
-    X(ALTERNATE_SERVER, 0x8023, 8, 20, STANDARD, "ALTERNATE-SERVER", show_plain_address, NULL, NULL) \
-    X(DATA_SO, 0x8024, 4, 4, APPLE_MODERN, "DATA-SO-MASK", stun_show_hex, &hf_gkstun_data_so, NULL) \
+    X(LINK_FLAGS, 0x8023, 4, 4, APPLE_MODERN, "LINK-FLAGS", stun_show_hex, &hf_gkstun_link_flags, \
+        NULL) \
+    X(ALTERNATE_SERVER, 0x8023, 8, 20, STANDARD, "ALTERNATE-SERVER", show_plain_address, NULL, \
+        NULL) \
+    X(DATA_SO, 0x8024, 4, 4, APPLE_MODERN, "DATA-SO-MASK", stun_show_hex, &hf_gkstun_data_so, \
+        NULL) \
     X(FINGERPRINT, 0x8028, 4, 4, STANDARD, "FINGERPRINT", stun_show_hex, STOCK(CRC32), NULL) \
-    X(ICE_CONTROLLED, 0x8029, 8, 8, STANDARD, "ICE-CONTROLLED", stun_show_bytes, STOCK(TIE_BREAKER), \
+    X(ICE_CONTROLLED, 0x8029, 8, 8, STANDARD, "ICE-CONTROLLED", stun_show_bytes, \
+        STOCK(TIE_BREAKER), \
       learn_tie_breaker) \
-    X(ICE_CONTROLLING, 0x802a, 8, 8, STANDARD, "ICE-CONTROLLING", stun_show_bytes, STOCK(TIE_BREAKER), \
+    X(ICE_CONTROLLING, 0x802a, 8, 8, STANDARD, "ICE-CONTROLLING", stun_show_bytes, \
+        STOCK(TIE_BREAKER), \
       learn_tie_breaker)
 
 #define ATTRIBUTE_ENUM(id, number, shortest, longest, owner, name, show, field, learn) ATT_##id,
@@ -140,7 +166,8 @@ struct stun_attribute {
 /* True where all of these attributes were read. */
 bool stun_seen(const stun_message *message, uint64_t attributes);
 
-/* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole attribute header is left. */
+/* Reads the attribute at *offset and moves on, by 4 bytes at least. False where no whole
+ * attribute header is left. */
 bool stun_next_attribute(const stun_message *message, uint32_t *offset, stun_attribute *attribute);
 
 bool stun_is_apple(const stun_attribute *attribute);
@@ -152,8 +179,8 @@ bool stun_parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo
 bool stun_is_binary_username(tvbuff_t *tvb, const stun_attribute *attribute);
 
 /* (XOR-)address; false where family and length don't agree. *endpoint points into bytes. */
-bool stun_read_address(const stun_message *message, const stun_attribute *attribute, bool is_xored, uint8_t bytes[16],
-                       ft_endpoint *endpoint);
+bool stun_read_address(const stun_message *message, const stun_attribute *attribute, bool is_xored,
+                       uint8_t bytes[16], ft_endpoint *endpoint);
 
 uint16_t stun_error_code(tvbuff_t *tvb, const stun_attribute *attribute);
 
@@ -167,7 +194,8 @@ bool stun_txid_tells_method(const stun_message *message);
 /* A link message (packet-facetime-link.c) by its form. */
 bool stun_is_link_message(tvbuff_t *tvb);
 
-/* The proof that a message is FaceTime's; one that the capture cut may still be: by what is there of it. */
+/* The proof that a message is FaceTime's; one that the capture cut may still be: by what is
+ * there of it. */
 bool stun_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 
 /* Once, when gkstun is registered. */
