@@ -80,10 +80,16 @@ hide(proto_item *item)
 static void
 show_end(proto_tree *tree, const int *hf, tvbuff_t *tvb, const ft_endpoint *end)
 {
-    if (end->addr.type == AT_IPv4)
-        hide(proto_tree_add_ipv4(tree, hf[0], tvb, 0, 0, *(const ws_in4_addr *)end->addr.data));
-    else if (end->addr.type == AT_IPv6)
-        hide(proto_tree_add_ipv6(tree, hf[1], tvb, 0, 0, (const ws_in6_addr *)end->addr.data));
+    ws_in4_addr ipv4; /* addresses point into packets, anywhere */
+    ws_in6_addr ipv6;
+
+    if (end->addr.type == AT_IPv4) {
+        memcpy(&ipv4, end->addr.data, sizeof ipv4);
+        hide(proto_tree_add_ipv4(tree, hf[0], tvb, 0, 0, ipv4));
+    } else if (end->addr.type == AT_IPv6) {
+        memcpy(&ipv6, end->addr.data, sizeof ipv6);
+        hide(proto_tree_add_ipv6(tree, hf[1], tvb, 0, 0, &ipv6));
+    }
     hide(proto_tree_add_uint(tree, hf[2], tvb, 0, 0, end->port));
 }
 

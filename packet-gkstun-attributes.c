@@ -17,11 +17,11 @@
  *   | version | n4:4, n6:4 | n4 IPv4, each | n6 IPv6         | candidates, 16 bytes each
  *   +---------+------------+ byte-reversed +-----------------+------------------------
  *
- * 0                  1          5               9          11     12      13                14     16
- *+------------------+----------+---------------+----------+------+-------+-----------------+------+
- *| protocol:4 type:4| call id  | candidate id  | priority | rank | flags | flags:4 index:4 | port |
- *+------------------+----------+---------------+----------+------+-------+-----------------+------+
- *                    LE         as in USERNAME  LE                        index of address  LE
+ *  0                 1         5               9          11     12      13                14     16
+ * +-----------------+---------+---------------+----------+------+-------+-----------------+------+
+ * |protocol:4 type:4| call id | candidate id  | priority | rank | flags | flags:4 index:4 | port |
+ * +-----------------+---------+---------------+----------+------+-------+-----------------+------+
+ *                    LE        as in USERNAME  LE                        index of address  LE
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

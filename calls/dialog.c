@@ -548,9 +548,8 @@ end_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
     wait_id(sip, wait, id);
     const ft_exchange *exchange =
         ft_exchange_response(pinfo, FT_EXCHANGE_SIP, id, sizeof id, &is_repeat);
-    if (exchange &&
-        exchange ==
-            exchange->first) /* a request that is sent again after its answer is no new one */
+    /* a request that is sent again after its answer is no new one */
+    if (exchange && exchange == exchange->first)
         ft_exchange_answered(pinfo, FT_EXCHANGE_SIP, wait, exchange);
 }
 
