@@ -95,7 +95,7 @@ def test_for_one_user(build, tshark):
                                                              env=environment)
     capture = support.write_capture((support.TEST_CAPTURES / "modern-snatmap.pcapng").read_bytes())
     first = run(*tshark.command, support.TSHARK, "-C", "FaceTime", "-n", "-r", capture, env=environment).split("\n")[0]
-    assert "snatmap" in first.split(), "the profile's column with the kind"
+    assert "server" in first.split(), "the profile's column with the path"
 
 
 def test_another_choice_in_the_same_folder(for_all, build, tshark, tmp_path):

@@ -540,7 +540,7 @@ def hosts(tmp_path):
     hosts.end()
 
 
-@pytest.mark.parametrize("files", ["shared", "copied"])
+@pytest.mark.parametrize("files", support.some(["shared", "copied"], 2))
 def test_a_host_that_dies_loses_nothing_and_doubles_nothing(hosts, files, tmp_path):
     if files == "copied" and not shutil.which("rsync"):
         pytest.skip("no rsync")
