@@ -1,7 +1,7 @@
 /* bench/seed.c
- * For measuring only (LD_PRELOAD): GLib's random numbers are constant, which Wireshark seeds its hash
- * tables from at each start (of these, 4.0's library imports the two of integers), so that two runs walk
- * the same chains.
+ * For measuring only (LD_PRELOAD): GLib's random numbers are constant, which Wireshark seeds its
+ * hash tables from at each start (4.0's library imports the two of integers), so that two runs
+ * walk the same chains.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
