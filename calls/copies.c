@@ -116,6 +116,12 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->is_media = is_media_bytes(now->bytes);
 }
 
+static ft_heading
+heading_of(const datagram *now)
+{
+    return ft_endpoint_equal(&now->source, &now->flow->a) ? FT_FORTH : FT_BACK;
+}
+
 static bool
 is_same_way(const datagram *one, const datagram *other)
 {
@@ -163,7 +169,7 @@ is_copy(const datagram *now, const datagram *before)
             now,
             before)) /* without an IP id,
                 only where nothing of the flow came between: clocks may be batched */
-        return has_ids ? passed <= COPY_S || now->flow->ids_differ
+        return has_ids ? passed <= COPY_S || now->flow->ids_differ[heading_of(now)]
                        : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
     return passed <= (has_ids ? COPY_S : AT_ONCE_S) && is_translated(now, before);
 }
@@ -202,6 +208,16 @@ follow_twin(ft_packet *packet, const datagram *now)
 }
 
 static void
+note_ip_id(ft_flow *flow, const datagram *now)
+{
+    const ft_heading heading = heading_of(now);
+    const uint16_t last = flow->last_ip_id[heading];
+
+    flow->ids_differ[heading] |= last && now->ip_id && last != now->ip_id;
+    flow->last_ip_id[heading] = now->ip_id;
+}
+
+static void
 learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
 {
     datagram *before = datagram_slot_of(now);
@@ -225,8 +241,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
         remember(now);
-    flow->ids_differ |= flow->last_ip_id && now->ip_id && flow->last_ip_id != now->ip_id;
-    flow->last_ip_id = now->ip_id;
+    note_ip_id(flow, now);
     flow->last_datagram = now->frame;
 }
 

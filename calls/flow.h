@@ -67,11 +67,11 @@ typedef struct ft_flow {
     /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     struct ft_flow *twin;
     uint32_t      last_datagram;    /* id of its latest frame */
-    uint16_t      last_ip_id;       /* of that; 0 where it has none */
+    uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
     /* its senders number their packets: the same number and bytes are the same packet */
-    bool          ids_differ;
+    bool          ids_differ[2];
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;

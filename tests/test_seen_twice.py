@@ -165,3 +165,18 @@ def test_no_nat_between_two_captures(delay, mode, tshark):
     assert call["capture_points"] == 2 and events == before
     assert [(s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] == \
         [(s["ssrc"], s["packets"], 0, 0) for s in alone["streams"]]
+
+
+def with_constant_ids(frames):
+    """Each sender gives all of its packets one IP id: it doesn't number them."""
+    return [(time, f[:18] + (b"\x11\x11" if ends(f)[0] == DEVICE else b"\x22\x22") + f[20:]) for time, f in frames]
+
+
+def test_a_number_that_never_changes_tells_nothing(tshark):
+    """A check that is sent again, long after both ends were heard, is no copy of the first."""
+    frames, peer = with_constant_ids(at_a("one-to-one")), ipaddress.ip_address("198.51.100.20")
+    checks = [(time, f) for time, f in frames if ends(f) == (DEVICE, peer) and f[23] == 17 and f[42:44] == b"\x00\x01"]
+    again = (checks[-1][0] + .9, checks[-1][1])
+    before, after = (tshark.count(written(part), 'facetime.event == "binding_retransmitted"') for part in (frames, frames + [again]))
+    assert after == before + 1
+    assert tshark.count(written(frames + [again]), "facetime.seen_before") == 0
