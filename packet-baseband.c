@@ -26,6 +26,7 @@
  */
 #include "calls/evidence.h"
 #include "calls/relay.h"
+#include "packet-rows.h"
 #include <epan/expert.h>
 #include <epan/unit_strings.h>
 
@@ -45,37 +46,71 @@ void proto_reg_handoff_baseband(void);
 
 static int proto_baseband = -1;
 
-static int hf_magic = -1;
-static int hf_form = -1;
-static int hf_version = -1;
-static int hf_tag = -1;
-static int hf_radio = -1;
-static int hf_first = -1;
-static int hf_unknown_14 = -1;
-static int hf_unknown_16 = -1;
-static int hf_queued = -1;
-static int hf_unknown_24 = -1;
-static int hf_transmitted = -1;
-static int hf_clock = -1;
-static int hf_unknown_12 = -1;
-static int hf_transaction = -1;
-static int hf_status = -1;
-static int hf_dropped = -1;
-static int hf_dropped_payload_type = -1;
-static int hf_dropped_count = -1;
-static int hf_dropped_sequence = -1;
-static int hf_rest = -1;
+/* clang-format off */
+#define BASEBAND_FIELDS(X) \
+    X(hf_magic, "Magic", "baseband.magic", FT_UINT32, BASE_HEX, NULL, 0, "DEADBEEF") \
+    X(hf_form, "Form", "baseband.form", FT_UINT16, BASE_HEX, VALS(forms), 0, \
+      "CAFE: report of the modem's queue. DEAD: packets that the modem dropped (unverified)") \
+    X(hf_version, "Version", "baseband.version", FT_UINT16, BASE_DEC, NULL, 0, \
+      "2 in every report known; that it is a version is inferred") \
+    X(hf_tag, "Cellular tag", "baseband.tag", FT_UINT32, BASE_HEX, NULL, 0, \
+      "The same throughout a call; the name is inferred") \
+    X(hf_radio, "Radio", "baseband.radio", FT_UINT8, BASE_DEC, VALS(ft_radio_vals), 0, \
+      "Radio access technology; inferred from the same 5 in STUN's 0x8007") \
+    X(hf_first, "First", "baseband.first", FT_UINT8, BASE_DEC, NULL, 0, \
+      "1 in the first report of a burst, else 0 (inferred from two reports)") \
+    X(hf_unknown_14, "Unknown, offset 14", "baseband.unknown_14", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Not known: 0001 in every report") \
+    X(hf_unknown_16, "Unknown, offset 16", "baseband.unknown_16", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Not known: zero in every report") \
+    X(hf_queued, "Queued", "baseband.queued", \
+      FT_UINT32, BASE_DEC | BASE_UNIT_STRING, UNS(&units_byte_bytes), 0, \
+      "Bytes of uplink that wait in the modem") \
+    X(hf_unknown_24, "Unknown, offset 24", "baseband.unknown_24", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Not known: some number of bytes, 0 to 3304 seen (inferred)") \
+    X(hf_transmitted, "Transmitted", "baseband.transmitted", \
+      FT_UINT32, BASE_DEC | BASE_UNIT_STRING, UNS(&units_byte_bytes), 0, \
+      "Bytes of uplink that the modem has sent, cumulative") \
+    X(hf_clock, "Clock", "baseband.clock", \
+      FT_UINT32, BASE_DEC | BASE_UNIT_STRING, UNS(&units_milliseconds), 0, \
+      "The modem's clock in milliseconds") \
+    X(hf_unknown_12, "Unknown, offset 12", "baseband.unknown_12", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Not known: the end of the short form") \
+    X(hf_transaction, "Transaction", "baseband.transaction", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Names the drop report (unverified)") \
+    X(hf_status, "Status", "baseband.status", FT_UINT16, BASE_HEX, NULL, 0, \
+      "FFFF: failed (unverified)") \
+    X(hf_dropped, "Dropped packets", "baseband.dropped", FT_NONE, BASE_NONE, NULL, 0, \
+      "Packets of one payload type that the modem dropped (unverified)") \
+    X(hf_dropped_payload_type, "Payload type", "baseband.dropped.payload_type", \
+      FT_UINT8, BASE_DEC, NULL, 0, "RTP payload type of the dropped packets (unverified)") \
+    X(hf_dropped_count, "Count", "baseband.dropped.count", FT_UINT16, BASE_DEC, NULL, 0, \
+      "How many packets were dropped (unverified)") \
+    X(hf_dropped_sequence, "Sequence number", "baseband.dropped.sequence", \
+      FT_UINT16, BASE_DEC, NULL, 0, "RTP sequence number of a dropped packet (unverified)") \
+    X(hf_rest, "Rest", "baseband.rest", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes that the form leaves unexplained")
 
-static int ett_baseband = -1;
-static int ett_dropped = -1;
+#define BASEBAND_EXPERTS(X) \
+    X(ei_injected, "baseband.injected", PI_PROTOCOL, PI_CHAT, \
+      "The phone's modem put this into the capture: it never was on the network") \
+    X(ei_unverified, "baseband.unverified", PI_UNDECODED, PI_NOTE, \
+      "No capture has this form: its layout is unverified") \
+    X(ei_length, "baseband.bad_length", PI_MALFORMED, PI_ERROR, "Length is not this form's") \
+    X(ei_cut, "baseband.cut", PI_UNDECODED, PI_NOTE, \
+      "The capture does not have the whole message") \
+    X(ei_form, "baseband.bad_form", PI_UNDECODED, PI_WARN, "Unknown form") \
+    X(ei_constant, "baseband.odd_constant", PI_PROTOCOL, PI_NOTE, \
+      "Each report known has another value here, always the same") \
+    X(ei_dropped, "baseband.bad_dropped", PI_MALFORMED, PI_ERROR, \
+      "Lists of dropped packets don't end where the datagram does")
 
-static expert_field ei_injected = EI_INIT;
-static expert_field ei_unverified = EI_INIT;
-static expert_field ei_length = EI_INIT;
-static expert_field ei_cut = EI_INIT;
-static expert_field ei_form = EI_INIT;
-static expert_field ei_constant = EI_INIT;
-static expert_field ei_dropped = EI_INIT;
+#define BASEBAND_TREES(X) X(ett_baseband) X(ett_dropped)
+
+BASEBAND_FIELDS(DECLARE_FIELD)
+BASEBAND_EXPERTS(DECLARE_EXPERT)
+BASEBAND_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static const value_string forms[] = {
     { FORM_REPORT, "report" },
@@ -300,90 +335,9 @@ proves_baseband(tvbuff_t *tvb, packet_info *pinfo _U_, ft_generation *generation
 void
 proto_register_baseband(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_magic,
-          { "Magic", "baseband.magic", FT_UINT32, BASE_HEX, NULL, 0, "DEADBEEF", HFILL } },
-        { &hf_form,
-          { "Form", "baseband.form", FT_UINT16, BASE_HEX, VALS(forms), 0,
-            "CAFE: report of the modem's queue. DEAD: packets that the modem dropped (unverified)",
-            HFILL } },
-        { &hf_version,
-          { "Version", "baseband.version", FT_UINT16, BASE_DEC, NULL, 0,
-            "2 in every report known; that it is a version is inferred", HFILL } },
-        { &hf_tag,
-          { "Cellular tag", "baseband.tag", FT_UINT32, BASE_HEX, NULL, 0,
-            "The same throughout a call; the name is inferred", HFILL } },
-        { &hf_radio,
-          { "Radio", "baseband.radio", FT_UINT8, BASE_DEC, VALS(ft_radio_vals), 0,
-            "Radio access technology; inferred from the same 5 in STUN's 0x8007", HFILL } },
-        { &hf_first,
-          { "First", "baseband.first", FT_UINT8, BASE_DEC, NULL, 0,
-            "1 in the first report of a burst, else 0 (inferred from two reports)", HFILL } },
-        { &hf_unknown_14,
-          { "Unknown, offset 14", "baseband.unknown_14", FT_BYTES, BASE_NONE, NULL, 0,
-            "Not known: 0001 in every report", HFILL } },
-        { &hf_unknown_16,
-          { "Unknown, offset 16", "baseband.unknown_16", FT_BYTES, BASE_NONE, NULL, 0,
-            "Not known: zero in every report", HFILL } },
-        { &hf_queued,
-          { "Queued", "baseband.queued", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
-            UNS(&units_byte_bytes), 0, "Bytes of uplink that wait in the modem", HFILL } },
-        { &hf_unknown_24,
-          { "Unknown, offset 24", "baseband.unknown_24", FT_UINT32, BASE_DEC, NULL, 0,
-            "Not known: some number of bytes, 0 to 3304 seen (inferred)", HFILL } },
-        { &hf_transmitted,
-          { "Transmitted", "baseband.transmitted", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
-            UNS(&units_byte_bytes), 0, "Bytes of uplink that the modem has sent, cumulative",
-            HFILL } },
-        { &hf_clock,
-          { "Clock", "baseband.clock", FT_UINT32, BASE_DEC | BASE_UNIT_STRING,
-            UNS(&units_milliseconds), 0, "The modem's clock in milliseconds", HFILL } },
-        { &hf_unknown_12,
-          { "Unknown, offset 12", "baseband.unknown_12", FT_BYTES, BASE_NONE, NULL, 0,
-            "Not known: the end of the short form", HFILL } },
-        { &hf_transaction,
-          { "Transaction", "baseband.transaction", FT_UINT16, BASE_HEX, NULL, 0,
-            "Names the drop report (unverified)", HFILL } },
-        { &hf_status,
-          { "Status", "baseband.status", FT_UINT16, BASE_HEX, NULL, 0, "FFFF: failed (unverified)",
-            HFILL } },
-        { &hf_dropped,
-          { "Dropped packets", "baseband.dropped", FT_NONE, BASE_NONE, NULL, 0,
-            "Packets of one payload type that the modem dropped (unverified)", HFILL } },
-        { &hf_dropped_payload_type,
-          { "Payload type", "baseband.dropped.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
-            "RTP payload type of the dropped packets (unverified)", HFILL } },
-        { &hf_dropped_count,
-          { "Count", "baseband.dropped.count", FT_UINT16, BASE_DEC, NULL, 0,
-            "How many packets were dropped (unverified)", HFILL } },
-        { &hf_dropped_sequence,
-          { "Sequence number", "baseband.dropped.sequence", FT_UINT16, BASE_DEC, NULL, 0,
-            "RTP sequence number of a dropped packet (unverified)", HFILL } },
-        { &hf_rest,
-          { "Rest", "baseband.rest", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes that the form leaves unexplained", HFILL } },
-    };
-    static int *ett[] = { &ett_baseband, &ett_dropped };
-    static ei_register_info ei[] = {
-        { &ei_injected,
-          { "baseband.injected", PI_PROTOCOL, PI_CHAT,
-            "The phone's modem put this into the capture: it never was on the network", EXPFILL } },
-        { &ei_unverified,
-          { "baseband.unverified", PI_UNDECODED, PI_NOTE,
-            "No capture has this form: its layout is unverified", EXPFILL } },
-        { &ei_length,
-          { "baseband.bad_length", PI_MALFORMED, PI_ERROR, "Length is not this form's", EXPFILL } },
-        { &ei_cut,
-          { "baseband.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
-            EXPFILL } },
-        { &ei_form, { "baseband.bad_form", PI_UNDECODED, PI_WARN, "Unknown form", EXPFILL } },
-        { &ei_constant,
-          { "baseband.odd_constant", PI_PROTOCOL, PI_NOTE,
-            "Each report known has another value here, always the same", EXPFILL } },
-        { &ei_dropped,
-          { "baseband.bad_dropped", PI_MALFORMED, PI_ERROR,
-            "Lists of dropped packets don't end where the datagram does", EXPFILL } },
-    };
+    static hf_register_info hf[] = { BASEBAND_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { BASEBAND_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { BASEBAND_EXPERTS(REGISTER_EXPERT) };
 
     proto_baseband = proto_register_protocol("FaceTime Baseband Report", "Baseband", "baseband");
     proto_register_field_array(proto_baseband, hf, array_length(hf));

@@ -26,6 +26,7 @@
 #include "calls/exchange.h"
 #include "calls/flow.h"
 #include "calls/limits.h"
+#include "packet-rows.h"
 #include "wire/nat_message.h"
 #include <epan/expert.h>
 
@@ -40,33 +41,68 @@ enum { COMMNAT_REQUEST = 1, COMMNAT_RESPONSE = 2 };
 
 static int proto_commnat = -1;
 
-static int hf_commnat_operation = -1;
-static int hf_commnat_direction = -1;
-static int hf_commnat_token = -1;
-static int hf_commnat_ipv4 = -1;
-static int hf_commnat_port = -1;
-static int hf_commnat_flags = -1;
-static int hf_commnat_reserved = -1;
-static int hf_commnat_raw = -1;
-static int hf_commnat_test = -1;
-static int hf_commnat_server = -1;
-static int hf_commnat_test_start = -1;
-static int hf_commnat_response_in = -1;
-static int hf_commnat_response_to = -1;
-static int hf_commnat_time = -1;
+/* clang-format off */
+#define COMMNAT_FIELDS(X) \
+    X(hf_commnat_operation, "Operation", "commnat.operation", \
+      FT_UINT16, BASE_DEC, VALS(commnat_operations), 0, \
+      "1 tests the NAT, 2 reports what was found") \
+    X(hf_commnat_direction, "Direction", "commnat.direction", \
+      FT_UINT16, BASE_DEC, VALS(commnat_directions), 0, \
+      "1 in requests, 2 in responses (of a report: inferred)") \
+    X(hf_commnat_token, "Token", "commnat.token", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Names the test and the server, or the report; little-endian on the wire. Servers may " \
+      "alter the low 12 bits of a test's") \
+    X(hf_commnat_ipv4, "IPv4 address", "commnat.ipv4", FT_IPv4, BASE_NONE, NULL, 0, \
+      "The device's mapped address in a test response, 0.0.0.0 in a request (inversion undone)") \
+    X(hf_commnat_port, "Port", "commnat.port", FT_UINT16, BASE_DEC, NULL, 0, \
+      "The device's mapped UDP port in a test response, 0 in requests (inversion undone)") \
+    X(hf_commnat_flags, "Flags", "commnat.flags", FT_UINT32, BASE_HEX, NULL, 0, \
+      "What the device reports of its NAT (inversion undone)") \
+    X(hf_commnat_reserved, "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Zero once the inversion is undone") \
+    X(hf_commnat_raw, "Last eight bytes on the wire", "commnat.raw", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Address or flags, port and reserved bits with every bit inverted; not known in a " \
+      "report's response") \
+    X(hf_commnat_test, "Test", "commnat.test", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Token of the first request of this test in the capture: the same for all its servers") \
+    X(hf_commnat_server, "Server", "commnat.server", FT_UINT8, BASE_DEC, VALS(commnat_servers), 0, \
+      "Whom this token is for, where the test's first request in the capture went to main0") \
+    X(hf_commnat_test_start, "Test started in", "commnat.test_start", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0, "The first request of this test is in this frame") \
+    X(hf_commnat_response_in, "Response in", "commnat.response_in", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0, \
+      "The first response to this request (for a hairpin probe: the probe come back) is in this " \
+      "frame") \
+    X(hf_commnat_response_to, "Response to", "commnat.response_to", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0, \
+      "The first request that this answers is in this frame") \
+    X(hf_commnat_time, "Time", "commnat.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "Time from the first request to this response")
 
-static int ett_commnat = -1;
-static int ett_commnat_flags = -1;
+#define COMMNAT_EXPERTS(X) \
+    X(ei_commnat_length, "commnat.bad_length", PI_MALFORMED, PI_ERROR, \
+      "Message is not 16 bytes long") \
+    X(ei_commnat_cut, "commnat.cut", PI_UNDECODED, PI_NOTE, \
+      "The capture does not have the whole message") \
+    X(ei_commnat_operation, "commnat.bad_operation", PI_PROTOCOL, PI_WARN, \
+      "Neither test nor report") \
+    X(ei_commnat_direction, "commnat.bad_direction", PI_PROTOCOL, PI_WARN, \
+      "Neither request nor response") \
+    X(ei_commnat_token, "commnat.bad_token", PI_PROTOCOL, PI_NOTE, \
+      "Low 12 bits of a test request's token are not zero") \
+    X(ei_commnat_address, "commnat.bad_address", PI_PROTOCOL, PI_NOTE, \
+      "Address or port in a request, or one that no host has in a response") \
+    X(ei_commnat_reserved, "commnat.bad_reserved", PI_PROTOCOL, PI_NOTE, "Reserved bits are set") \
+    X(ei_commnat_flags, "commnat.bad_flags", PI_PROTOCOL, PI_NOTE, "Unknown flags are set") \
+    X(ei_commnat_other_address, "commnat.other_address", PI_SEQUENCE, PI_CHAT, \
+      "Answer from another address than was asked")
 
-static expert_field ei_commnat_length = EI_INIT;
-static expert_field ei_commnat_cut = EI_INIT;
-static expert_field ei_commnat_operation = EI_INIT;
-static expert_field ei_commnat_direction = EI_INIT;
-static expert_field ei_commnat_token = EI_INIT;
-static expert_field ei_commnat_address = EI_INIT;
-static expert_field ei_commnat_reserved = EI_INIT;
-static expert_field ei_commnat_flags = EI_INIT;
-static expert_field ei_commnat_other_address = EI_INIT;
+#define COMMNAT_TREES(X) X(ett_commnat) X(ett_commnat_flags)
+
+COMMNAT_FIELDS(DECLARE_FIELD)
+COMMNAT_EXPERTS(DECLARE_EXPERT)
+COMMNAT_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static const value_string commnat_operations[] = {
     { COMMNAT_TEST, "test" },
@@ -560,90 +596,9 @@ proves_commnat(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 void
 proto_register_commnat(void)
 {
-    static int *ett[] = { &ett_commnat, &ett_commnat_flags };
-    static hf_register_info hf[] = {
-        { &hf_commnat_operation,
-          { "Operation", "commnat.operation", FT_UINT16, BASE_DEC, VALS(commnat_operations), 0,
-            "1 tests the NAT, 2 reports what was found", HFILL } },
-        { &hf_commnat_direction,
-          { "Direction", "commnat.direction", FT_UINT16, BASE_DEC, VALS(commnat_directions), 0,
-            "1 in requests, 2 in responses (of a report: inferred)", HFILL } },
-        { &hf_commnat_token,
-          { "Token", "commnat.token", FT_UINT32, BASE_HEX, NULL, 0,
-            "Names the test and the server, or the report; little-endian on the wire. "
-            "Servers may alter the low 12 bits of a test's",
-            HFILL } },
-        { &hf_commnat_ipv4,
-          { "IPv4 address", "commnat.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "The device's mapped address in a test response, 0.0.0.0 in a request (inversion "
-            "undone)",
-            HFILL } },
-        { &hf_commnat_port,
-          { "Port", "commnat.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "The device's mapped UDP port in a test response, 0 in requests (inversion undone)",
-            HFILL } },
-        { &hf_commnat_flags,
-          { "Flags", "commnat.flags", FT_UINT32, BASE_HEX, NULL, 0,
-            "What the device reports of its NAT (inversion undone)", HFILL } },
-        COMMNAT_FLAGS(FLAG_ROW){ &hf_commnat_reserved,
-                                 { "Reserved", "commnat.reserved", FT_UINT16, BASE_HEX, NULL, 0,
-                                   "Zero once the inversion is undone", HFILL } },
-        { &hf_commnat_raw,
-          { "Last eight bytes on the wire", "commnat.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Address or flags, port and reserved bits with every bit inverted; not known in a "
-            "report's response",
-            HFILL } },
-        { &hf_commnat_test,
-          { "Test", "commnat.test", FT_UINT32, BASE_HEX, NULL, 0,
-            "Token of the first request of this test in the capture: the same for all its servers",
-            HFILL } },
-        { &hf_commnat_server,
-          { "Server", "commnat.server", FT_UINT8, BASE_DEC, VALS(commnat_servers), 0,
-            "Whom this token is for, where the test's first request in the capture went to main0",
-            HFILL } },
-        { &hf_commnat_test_start,
-          { "Test started in", "commnat.test_start", FT_FRAMENUM, BASE_NONE, NULL, 0,
-            "The first request of this test is in this frame", HFILL } },
-        { &hf_commnat_response_in,
-          { "Response in", "commnat.response_in", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
-            "The first response to this request (for a hairpin probe: the probe come back) is in "
-            "this frame",
-            HFILL } },
-        { &hf_commnat_response_to,
-          { "Response to", "commnat.response_to", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The first request that this answers is in this frame", HFILL } },
-        { &hf_commnat_time,
-          { "Time", "commnat.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "Time from the first request to this response", HFILL } },
-    };
-    static ei_register_info ei[] = {
-        { &ei_commnat_length,
-          { "commnat.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long",
-            EXPFILL } },
-        { &ei_commnat_cut,
-          { "commnat.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
-            EXPFILL } },
-        { &ei_commnat_operation,
-          { "commnat.bad_operation", PI_PROTOCOL, PI_WARN, "Neither test nor report", EXPFILL } },
-        { &ei_commnat_direction,
-          { "commnat.bad_direction", PI_PROTOCOL, PI_WARN, "Neither request nor response",
-            EXPFILL } },
-        { &ei_commnat_token,
-          { "commnat.bad_token", PI_PROTOCOL, PI_NOTE,
-            "Low 12 bits of a test request's token are not zero", EXPFILL } },
-        { &ei_commnat_address,
-          { "commnat.bad_address", PI_PROTOCOL, PI_NOTE,
-            "Address or port in a request, or one that no host has in a response", EXPFILL } },
-        { &ei_commnat_reserved,
-          { "commnat.bad_reserved", PI_PROTOCOL, PI_NOTE, "Reserved bits are set", EXPFILL } },
-        { &ei_commnat_flags,
-          { "commnat.bad_flags", PI_PROTOCOL, PI_NOTE, "Unknown flags are set", EXPFILL } },
-        { &ei_commnat_other_address,
-          { "commnat.other_address", PI_SEQUENCE, PI_CHAT,
-            "Answer from another address than was asked", EXPFILL } },
-    };
+    static int *ett[] = { COMMNAT_TREES(REGISTER_TREE) };
+    static hf_register_info hf[] = { COMMNAT_FIELDS(REGISTER_FIELD) COMMNAT_FLAGS(FLAG_ROW) };
+    static ei_register_info ei[] = { COMMNAT_EXPERTS(REGISTER_EXPERT) };
 
     proto_commnat = proto_register_protocol("Apple CommNAT", "CommNAT", "commnat");
     proto_register_field_array(proto_commnat, hf, array_length(hf));

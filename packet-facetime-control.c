@@ -16,6 +16,7 @@
  */
 #include "calls/relay.h"
 #include "calls/trailer.h"
+#include "packet-rows.h"
 #include <epan/expert.h>
 
 void proto_register_facetime_control(void);
@@ -27,18 +28,40 @@ void proto_reg_handoff_facetime_control(void);
 
 static int proto_facetime_control = -1;
 
-static int hf_control_type = -1;
-static int hf_control_key_id = -1;
-static int hf_control_counter = -1;
-static int hf_control_ciphertext = -1;
-static int hf_control_participant = -1;
-static int hf_control_mki_frame = -1;
-static int hf_control_retransmission_of = -1;
+/* clang-format off */
+#define CONTROL_FIELDS(X) \
+    X(hf_control_type, "Type", "facetime_control.type", FT_UINT16, BASE_HEX, NULL, 0, \
+      "400f in every capture") \
+    X(hf_control_key_id, "Key id", "facetime_control.key_id", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Names the sender's key: the first half of the MKI of its RTP packets") \
+    X(hf_control_counter, "Counter", "facetime_control.counter", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Counts the messages of this key") \
+    X(hf_control_ciphertext, "Ciphertext", "facetime_control.ciphertext", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Encrypted message and its tag (SFrame, as others' clients tell)") \
+    X(hf_control_participant, "Participant", "facetime_control.participant", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "The first five bytes of the sender's participant id, which key ids of 2026 name " \
+      "(published, unverified)") \
+    X(hf_control_mki_frame, "First RTP of this key", "facetime_control.mki_frame", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0, \
+      "The first RTP packet of the sender: its MKI begins with the key id") \
+    X(hf_control_retransmission_of, "Retransmission of", "facetime_control.retransmission_of", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV), 0, \
+      "The first copy of this message, on this way or another")
 
-static int ett_control = -1;
+#define CONTROL_EXPERTS(X) \
+    X(ei_control_bad_length, "facetime_control.bad_length", PI_MALFORMED, PI_ERROR, \
+      "Shorter than a control message") \
+    X(ei_control_retransmission, "facetime_control.retransmission", PI_SEQUENCE, PI_NOTE, \
+      "Control message sent again")
 
-static expert_field ei_control_bad_length = EI_INIT;
-static expert_field ei_control_retransmission = EI_INIT;
+#define CONTROL_TREES(X) X(ett_control)
+
+CONTROL_FIELDS(DECLARE_FIELD)
+CONTROL_EXPERTS(DECLARE_EXPERT)
+CONTROL_TREES(DECLARE_TREE)
+/* clang-format on */
 
 /* The first RTP packet of the key: of 2026 that one begins with the key id's two bytes alone, so
  * the same sender's must be meant. */
@@ -123,41 +146,9 @@ dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, vo
 void
 proto_register_facetime_control(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_control_type,
-          { "Type", "facetime_control.type", FT_UINT16, BASE_HEX, NULL, 0,
-            "400f in every capture", HFILL } },
-        { &hf_control_key_id,
-          { "Key id", "facetime_control.key_id", FT_BYTES, BASE_NONE, NULL, 0,
-            "Names the sender's key: the first half of the MKI of its RTP packets", HFILL } },
-        { &hf_control_counter,
-          { "Counter", "facetime_control.counter", FT_UINT8, BASE_DEC, NULL, 0,
-            "Counts the messages of this key", HFILL } },
-        { &hf_control_ciphertext,
-          { "Ciphertext", "facetime_control.ciphertext", FT_BYTES, BASE_NONE, NULL, 0,
-            "Encrypted message and its tag (SFrame, as others' clients tell)", HFILL } },
-        { &hf_control_participant,
-          { "Participant", "facetime_control.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "The first five bytes of the sender's participant id, which key ids of 2026 name "
-            "(published, "
-            "unverified)", HFILL } },
-        { &hf_control_mki_frame,
-          { "First RTP of this key", "facetime_control.mki_frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
-            "The first RTP packet of the sender: its MKI begins with the key id", HFILL } },
-        { &hf_control_retransmission_of,
-          { "Retransmission of", "facetime_control.retransmission_of", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV), 0,
-            "The first copy of this message, on this way or another", HFILL } },
-    };
-    static int *ett[] = { &ett_control };
-    static ei_register_info ei[] = {
-        { &ei_control_bad_length,
-          { "facetime_control.bad_length", PI_MALFORMED, PI_ERROR, "Shorter than a control message",
-            EXPFILL } },
-        { &ei_control_retransmission,
-          { "facetime_control.retransmission", PI_SEQUENCE, PI_NOTE, "Control message sent again",
-            EXPFILL } },
-    };
+    static hf_register_info hf[] = { CONTROL_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { CONTROL_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { CONTROL_EXPERTS(REGISTER_EXPERT) };
 
     proto_facetime_control =
         proto_register_protocol("FaceTime Control Message", "FT Control", "facetime_control");

@@ -19,39 +19,98 @@
 #include "calls/telephony.h"
 #include "calls/witness.h"
 #include "packet-facetime.h"
+#include "packet-rows.h"
 
 #include <epan/expert.h>
 #include <epan/tap.h>
 
 static int facetime_tap = -1;
 
-static int hf_kind = -1;
-static int hf_generation = -1;
-static int hf_path = -1;
-static int hf_call = -1;
-static int hf_call_frame = -1;
-static int hf_peer_ipv4 = -1;
-static int hf_peer_ipv6 = -1;
-static int hf_peer_port = -1;
-/* either, from, to: IPv4, IPv6, port */
-static int hf_end[3][3] = { { -1, -1, -1 }, { -1, -1, -1 }, { -1, -1, -1 } };
-static int hf_channel_setup_frame = -1;
-static int hf_media_setup_frame = -1;
-static int hf_seen_before = -1;
-static int hf_event = -1;
-static int hf_event_frame = -1;
-static int hf_media_gap = -1;
-static int hf_lost_before = -1;
-static int hf_quic_media = -1;
-static int hf_rtt = -1;
-static int hf_freeze = -1;
-static int hf_frame_incomplete = -1;
+/* clang-format off */
+#define BEHIND_RELAY \
+    "; where it is known, the far end behind the relay in place of the relay"
 
-static int ett_facetime = -1;
-static int ett_event = -1;
+#define LINE_FIELDS(X) \
+    X(hf_kind, "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0, \
+      "What the innermost content is") \
+    X(hf_generation, "Generation", "facetime.generation", \
+      FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0, \
+      "Legacy: FaceTime of 2010-2016; modern: of 2019 and later; ichat: iChat AV, which isn't " \
+      "FaceTime") \
+    X(hf_path, "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0, \
+      "Through a relay, directly between the devices, or to one of Apple's servers") \
+    X(hf_call, "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0, \
+      "Number of the call in the file, from 1") \
+    X(hf_call_frame, "Call known from frame", "facetime.call.frame", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0x0, \
+      "The later frame that tells to which call this packet belongs") \
+    X(hf_peer_ipv4, "Peer", "facetime.peer.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, \
+      "Far end behind the relay channel, as the channel's bind named it") \
+    X(hf_peer_ipv6, "Peer", "facetime.peer.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, \
+      "Far end behind the relay channel, as the channel's bind named it") \
+    X(hf_peer_port, "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0, \
+      "UDP port of the far end behind the relay channel") \
+    X(hf_end_ipv4, "End", "facetime.end.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet either end" BEHIND_RELAY) \
+    X(hf_end_ipv6, "End", "facetime.end.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet either end" BEHIND_RELAY) \
+    X(hf_end_port, "End port", "facetime.end.port", FT_UINT16, BASE_DEC, NULL, 0x0, \
+      "Of a call's packet either end" BEHIND_RELAY) \
+    X(hf_from_ipv4, "From", "facetime.from.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet the sender" BEHIND_RELAY) \
+    X(hf_from_ipv6, "From", "facetime.from.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet the sender" BEHIND_RELAY) \
+    X(hf_from_port, "From port", "facetime.from.port", FT_UINT16, BASE_DEC, NULL, 0x0, \
+      "Of a call's packet the sender" BEHIND_RELAY) \
+    X(hf_to_ipv4, "To", "facetime.to.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet the receiver" BEHIND_RELAY) \
+    X(hf_to_ipv6, "To", "facetime.to.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, \
+      "Of a call's packet the receiver" BEHIND_RELAY) \
+    X(hf_to_port, "To port", "facetime.to.port", FT_UINT16, BASE_DEC, NULL, 0x0, \
+      "Of a call's packet the receiver" BEHIND_RELAY) \
+    X(hf_channel_setup_frame, "Channel bound in", "facetime.channel_setup_frame", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0x0, "The ChannelBind request of this channel") \
+    X(hf_media_setup_frame, "Media set up in", "facetime.media_setup_frame", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0x0, "The SIP message whose SDP set this medium up") \
+    X(hf_seen_before, "Seen before in", "facetime.seen_before", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_DUP_ACK), 0x0, \
+      "The same datagram, seen earlier at another capture point or by a mirror port") \
+    X(hf_event, "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0, \
+      "Name of an event at this packet") \
+    X(hf_event_frame, "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0, \
+      "The frame that the event's text speaks of") \
+    X(hf_lost_before, "Lost before", "facetime.lost_before", FT_UINT32, BASE_DEC, NULL, 0x0, \
+      "RTP packets of this stream missing before this one, as known at this packet; a late one " \
+      "isn't taken back") \
+    X(hf_media_gap, "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0, \
+      "How long a sender's media was silent before this packet") \
+    X(hf_quic_media, "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0, \
+      "True: this QUIC packet carries audio or video, false: link messages; told by its " \
+      "connection id of 4 bytes (published, no capture is known), once that came back") \
+    X(hf_rtt, "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0, \
+      "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, which " \
+      "holds up to one packet interval of waiting at each end; no capture time is in it. Of " \
+      "RTCP or a check: by capture times, where these can be believed") \
+    X(hf_freeze, "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0, \
+      "No new picture for so long before this packet, by RTP timestamps: at least three usual " \
+      "intervals, and 150 ms more than one, as known at this packet") \
+    X(hf_frame_incomplete, "Picture incomplete", "facetime.frame_incomplete", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0x0, \
+      "Last packet of a picture that lacks packets, as known at this packet; with the last one " \
+      "missing, the next picture's first packet")
+
+#define LINE_EXPERTS(X) \
+    X(ei_limit, "facetime.limit", PI_PROTOCOL, PI_NOTE, \
+      "A bound on what the plugin remembers is reached: this packet is decoded, but not followed")
+
+#define LINE_TREES(X) X(ett_facetime) X(ett_event)
+
+LINE_FIELDS(DECLARE_FIELD)
+LINE_EXPERTS(DECLARE_EXPERT)
+LINE_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static expert_field ei_events[FT_EVENT_COUNT];
-static expert_field ei_limit = EI_INIT;
 
 static void
 show_peer_item(proto_tree *tree, tvbuff_t *tvb, const ft_endpoint *peer)
@@ -77,20 +136,29 @@ hide(proto_item *item)
     proto_item_set_hidden(item);
 }
 
+/* The fields of one end. */
+typedef struct {
+    const int *ipv4, *ipv6, *port;
+} end_fields;
+
+static const end_fields either_end = { &hf_end_ipv4, &hf_end_ipv6, &hf_end_port },
+                        sender_end = { &hf_from_ipv4, &hf_from_ipv6, &hf_from_port },
+                        receiver_end = { &hf_to_ipv4, &hf_to_ipv6, &hf_to_port };
+
 static void
-show_end(proto_tree *tree, const int *hf, tvbuff_t *tvb, const ft_endpoint *end)
+show_end(proto_tree *tree, const end_fields *hf, tvbuff_t *tvb, const ft_endpoint *end)
 {
     ws_in4_addr ipv4; /* addresses point into packets, anywhere */
     ws_in6_addr ipv6;
 
     if (end->addr.type == AT_IPv4) {
         memcpy(&ipv4, end->addr.data, sizeof ipv4);
-        hide(proto_tree_add_ipv4(tree, hf[0], tvb, 0, 0, ipv4));
+        hide(proto_tree_add_ipv4(tree, *hf->ipv4, tvb, 0, 0, ipv4));
     } else if (end->addr.type == AT_IPv6) {
         memcpy(&ipv6, end->addr.data, sizeof ipv6);
-        hide(proto_tree_add_ipv6(tree, hf[1], tvb, 0, 0, &ipv6));
+        hide(proto_tree_add_ipv6(tree, *hf->ipv6, tvb, 0, 0, &ipv6));
     }
-    hide(proto_tree_add_uint(tree, hf[2], tvb, 0, 0, end->port));
+    hide(proto_tree_add_uint(tree, *hf->port, tvb, 0, 0, end->port));
 }
 
 /* For the filters of the conversations (plugin/conversations.c). */
@@ -102,10 +170,10 @@ show_ends(proto_tree *tree, tvbuff_t *tvb, const packet_info *pinfo, const ft_pa
     if (pinfo->flags.in_error_pkt)
         return;
     ft_flow_ends(pinfo, packet, &from, &to);
-    show_end(tree, hf_end[0], tvb, &from);
-    show_end(tree, hf_end[0], tvb, &to);
-    show_end(tree, hf_end[1], tvb, &from);
-    show_end(tree, hf_end[2], tvb, &to);
+    show_end(tree, &either_end, tvb, &from);
+    show_end(tree, &either_end, tvb, &to);
+    show_end(tree, &sender_end, tvb, &from);
+    show_end(tree, &receiver_end, tvb, &to);
 }
 
 static void
@@ -289,111 +357,12 @@ facetime_finish_line(tvbuff_t *tvb, packet_info *pinfo, proto_item *line, const 
 #define EVENT_EXPERT(id, name, severity, often, text) \
     { &ei_events[id], { "facetime.event." name, PI_SEQUENCE, severity, text, EXPFILL } },
 
-#define BEHIND "; where it is known, the far end behind the relay in place of the relay"
-#define END(side, name, title, text) \
-    { &hf_end[side][0], \
-      { title, "facetime." name ".ipv4", FT_IPv4, BASE_NONE, NULL, 0x0, text BEHIND, HFILL } }, \
-        { &hf_end[side][1], \
-          { title, "facetime." name ".ipv6", FT_IPv6, BASE_NONE, NULL, 0x0, text BEHIND, \
-            HFILL } }, \
-        { &hf_end[side][2], \
-          { title " port", "facetime." name ".port", FT_UINT16, BASE_DEC, NULL, 0x0, text BEHIND, \
-            HFILL } },
-
 void
 facetime_register_line(int proto, expert_module_t *experts)
 {
-    static hf_register_info hf[] = {
-        { &hf_kind,
-          { "Kind", "facetime.kind", FT_UINT8, BASE_DEC, VALS(ft_kind_vals), 0x0,
-            "What the innermost content is", HFILL } },
-        { &hf_generation,
-          { "Generation", "facetime.generation", FT_UINT8, BASE_DEC, VALS(ft_generation_vals), 0x0,
-            "Legacy: FaceTime of 2010-2016; modern: of 2019 and later; ichat: iChat AV, which "
-            "isn't FaceTime",
-            HFILL } },
-        { &hf_path,
-          { "Path", "facetime.path", FT_UINT8, BASE_DEC, VALS(ft_path_vals), 0x0,
-            "Through a relay, directly between the devices, or to one of Apple's servers",
-            HFILL } },
-        { &hf_call,
-          { "Call", "facetime.call", FT_UINT32, BASE_DEC, NULL, 0x0,
-            "Number of the call in the file, from 1", HFILL } },
-        { &hf_call_frame,
-          { "Call known from frame", "facetime.call.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
-            "The later frame that tells to which call this packet belongs", HFILL } },
-        { &hf_peer_ipv4,
-          { "Peer", "facetime.peer.ipv4", FT_IPv4, BASE_NONE, NULL, 0x0,
-            "Far end behind the relay channel, as the channel's bind named it", HFILL } },
-        { &hf_peer_ipv6,
-          { "Peer", "facetime.peer.ipv6", FT_IPv6, BASE_NONE, NULL, 0x0,
-            "Far end behind the relay channel, as the channel's bind named it", HFILL } },
-        { &hf_peer_port,
-          { "Peer port", "facetime.peer.port", FT_UINT16, BASE_DEC, NULL, 0x0,
-            "UDP port of the far end behind the relay channel", HFILL } },
-        END(0, "end", "End", "Of a call's packet either end")
-            END(1, "from", "From", "Of a call's packet the sender")
-                END(2, "to", "To", "Of a call's packet the receiver"){
-                    &hf_channel_setup_frame,
-                    { "Channel bound in", "facetime.channel_setup_frame", FT_FRAMENUM, BASE_NONE,
-                      NULL, 0x0, "The ChannelBind request of this channel", HFILL } },
-        { &hf_media_setup_frame,
-          { "Media set up in", "facetime.media_setup_frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
-            "The SIP message whose SDP set this medium up", HFILL } },
-        { &hf_seen_before,
-          { "Seen before in", "facetime.seen_before", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_DUP_ACK), 0x0,
-            "The same datagram, seen earlier at another capture point or by a mirror port",
-            HFILL } },
-        { &hf_event,
-          { "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0,
-            "Name of an event at this packet", HFILL } },
-        { &hf_event_frame,
-          { "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0,
-            "The frame that the event's text speaks of", HFILL } },
-        { &hf_lost_before,
-          { "Lost before", "facetime.lost_before", FT_UINT32, BASE_DEC, NULL, 0x0,
-            "RTP packets of this stream missing before this one, as known at this packet; a late "
-            "one isn't taken back",
-            HFILL } },
-        { &hf_media_gap,
-          { "Silence", "facetime.media_gap", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
-            "How long a sender's media was silent before this packet", HFILL } },
-        { &hf_quic_media,
-          { "Media inside QUIC", "facetime.quic_media", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
-            "True: this QUIC packet carries audio or video, false: link messages; told by its "
-            "connection id of 4 bytes "
-            "(published, no capture is known), once that came back",
-            HFILL } },
-        { &hf_rtt,
-          { "Round trip", "facetime.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
-            "Round trip that this packet shows. Of the stamps in modern audio: an upper bound, "
-            "which holds up to one packet "
-            "interval of waiting at each end; no capture time is in it. Of RTCP or a check: by "
-            "capture times, where these "
-            "can be believed",
-            HFILL } },
-        { &hf_freeze,
-          { "Freeze", "facetime.freeze", FT_RELATIVE_TIME, BASE_NONE, NULL, 0x0,
-            "No new picture for so long before this packet, by RTP timestamps: at least three "
-            "usual intervals, and 150 ms "
-            "more than one, as known at this packet",
-            HFILL } },
-        { &hf_frame_incomplete,
-          { "Picture incomplete", "facetime.frame_incomplete", FT_BOOLEAN, BASE_NONE, NULL, 0x0,
-            "Last packet of a picture that lacks packets, as known at this packet; with the last "
-            "one missing, the next "
-            "picture's first packet",
-            HFILL } },
-    };
-    static ei_register_info ei[] = {
-        FT_EVENTS(EVENT_EXPERT){ &ei_limit,
-                                 { "facetime.limit", PI_PROTOCOL, PI_NOTE,
-                                   "A bound on what the plugin remembers is reached: this packet "
-                                   "is decoded, but not followed",
-                                   EXPFILL } },
-    };
-    static int *ett[] = { &ett_facetime, &ett_event };
+    static hf_register_info hf[] = { LINE_FIELDS(REGISTER_FIELD) };
+    static ei_register_info ei[] = { LINE_EXPERTS(REGISTER_EXPERT) FT_EVENTS(EVENT_EXPERT) };
+    static int *ett[] = { LINE_TREES(REGISTER_TREE) };
 
     for (unsigned i = 0; i < FT_EVENT_COUNT; i++)
         ei_events[i] = (expert_field)EI_INIT;

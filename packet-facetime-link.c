@@ -31,6 +31,7 @@
 #include "calls/resolve.h"
 #include "calls/trailer.h"
 #include "calls/reveal.h"
+#include "packet-rows.h"
 #include <epan/expert.h>
 #include <epan/to_str.h>
 
@@ -50,76 +51,151 @@ enum { COMMAND_RTT = 0x0003 };
 
 static int proto_facetime_link = -1;
 
-static int hf_link_command = -1;
-static int hf_link_length = -1;
-static int hf_link_reserved = -1;
-static int hf_link_response_in = -1;
-static int hf_link_response_to = -1;
-static int hf_link_time = -1;
-static int hf_link_tlv = -1;
-static int hf_link_tlv_type = -1;
-static int hf_link_tlv_length = -1;
-static int hf_link_tlv_value = -1;
-static int hf_link_counter = -1;
-static int hf_link_accept_delay = -1;
-static int hf_link_hmac = -1;
-static int hf_link_capability = -1;
-static int hf_link_flags = -1;
-static int hf_link_data_so = -1;
-static int hf_link_keys = -1;
-static int hf_link_rtt_timestamp = -1;
-static int hf_link_rtt_time = -1;
-static int hf_link_rtt_echoed_timestamp = -1;
-static int hf_link_rtt_echoed_time = -1;
-static int hf_link_rtt_processing_delay = -1;
-static int hf_link_connection_tag = -1;
-static int hf_link_connection_addresses = -1;
-static int hf_link_connection_candidates = -1;
-static int hf_link_address = -1;
-static int hf_link_address_is_ipv6 = -1;
-static int hf_link_address_active = -1;
-static int hf_link_address_radio = -1;
-static int hf_link_address_delegated = -1;
-static int hf_link_address_spacing = -1;
-static int hf_link_address_ipv4 = -1;
-static int hf_link_address_ipv6 = -1;
-static int hf_link_candidate = -1;
-static int hf_link_candidate_type = -1;
-static int hf_link_candidate_transport = -1;
-static int hf_link_candidate_index = -1;
-static int hf_link_candidate_ipv4 = -1;
-static int hf_link_candidate_ipv6 = -1;
-static int hf_link_candidate_port = -1;
-static int hf_link_interfaces_tag = -1;
-static int hf_link_interfaces_count = -1;
-static int hf_link_interface = -1;
-static int hf_link_interface_is_ipv6 = -1;
-static int hf_link_interface_local_type = -1;
-static int hf_link_interface_transport = -1;
-static int hf_link_interface_radio = -1;
-static int hf_link_interface_padding = -1;
-static int hf_link_interface_id = -1;
-static int hf_link_interface_mtu = -1;
-static int hf_link_interface_flags = -1;
-static int hf_link_interface_data_so = -1;
-static int hf_link_trailing = -1;
+/* clang-format off */
+#define LINK_FIELDS(X) \
+    X(hf_link_command, "Command", "facetime_link.command", \
+      FT_UINT16, BASE_HEX, VALS(link_commands), 0, "What the message is; bit 0x8000 acknowledges") \
+    X(hf_link_length, "Length", "facetime_link.length", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes of all TLVs") \
+    X(hf_link_reserved, "Reserved", "facetime_link.reserved", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Zero in every capture") \
+    X(hf_link_response_in, "Acknowledged in", "facetime_link.response_in", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0, \
+      "The first acknowledgement of this command") \
+    X(hf_link_response_to, "Acknowledgement of", "facetime_link.response_to", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0, \
+      "The command that this acknowledges: as first sent since the acknowledgement before") \
+    X(hf_link_time, "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "From the command, as first sent since the acknowledgement before, to this acknowledgement") \
+    X(hf_link_tlv, "TLV", "facetime_link.tlv", FT_NONE, BASE_NONE, NULL, 0, \
+      "One type-length-value") \
+    X(hf_link_tlv_type, "Type", "facetime_link.tlv.type", FT_UINT16, BASE_HEX, VALS(tlv_names), 0, \
+      "What the value is") \
+    X(hf_link_tlv_length, "Length", "facetime_link.tlv.length", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes of the value") \
+    X(hf_link_tlv_value, "Value", "facetime_link.tlv.value", FT_BYTES, BASE_NONE, NULL, 0, \
+      "A value whose form is not known") \
+    X(hf_link_counter, "Counter", "facetime_link.counter", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Counts the commands of a kind; an acknowledgement repeats it") \
+    X(hf_link_accept_delay, "Accept delay", "facetime_link.accept_delay", \
+      FT_UINT32, BASE_DEC, NULL, 0, "Delay of the call's acceptance (meaning and unit inferred)") \
+    X(hf_link_hmac, "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Over all that comes before it; keyed with the session id, as others' clients tell") \
+    X(hf_link_capability, "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0, \
+      "What the sender can do: 1 in every capture (meaning inferred)") \
+    X(hf_link_flags, "Link flags", "facetime_link.flags", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Flags of the link; unverified") \
+    X(hf_link_data_so, "Data-SO mask", "facetime_link.data_so", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Service options of the radio (meaning inferred); unverified") \
+    X(hf_link_keys, "Key material", "facetime_link.keys", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Binary property list with the encrypted key material of the media") \
+    X(hf_link_rtt_timestamp, "Timestamp", "facetime_link.rtt.timestamp", \
+      FT_UINT32, BASE_HEX, NULL, 0, \
+      "The sender's clock when it sent this: NTP short format, 16.16 seconds") \
+    X(hf_link_rtt_time, "Time", "facetime_link.rtt.time", \
+      FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0, \
+      "The timestamp as the time nearest the packet's own") \
+    X(hf_link_rtt_echoed_timestamp, "Echoed timestamp", "facetime_link.rtt.echoed_timestamp", \
+      FT_UINT32, BASE_HEX, NULL, 0, \
+      "The timestamp that this answers, 0 for none: NTP short format") \
+    X(hf_link_rtt_echoed_time, "Echoed time", "facetime_link.rtt.echoed_time", \
+      FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0, \
+      "The echoed timestamp as the time nearest the packet's own") \
+    X(hf_link_rtt_processing_delay, "Processing delay", "facetime_link.rtt.processing_delay", \
+      FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "Between the arrival of the echoed timestamp and this message: 16.16 seconds") \
+    X(hf_link_connection_tag, "Tag", "facetime_link.connection.tag", \
+      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
+    X(hf_link_connection_addresses, "Addresses", "facetime_link.connection.addresses", \
+      FT_UINT16, BASE_DEC, NULL, 0x1fc0, "How many addresses follow") \
+    X(hf_link_connection_candidates, "Candidates", "facetime_link.connection.candidates", \
+      FT_UINT16, BASE_DEC, NULL, 0x003f, "How many candidates follow the addresses") \
+    X(hf_link_address, "Address", "facetime_link.address", FT_NONE, BASE_NONE, NULL, 0, \
+      "One address of the sender") \
+    X(hf_link_address_is_ipv6, "IPv6", "facetime_link.address.is_ipv6", \
+      FT_BOOLEAN, 16, NULL, 0x8000, "The address is an IPv6 one") \
+    X(hf_link_address_active, "Active", "facetime_link.address.active", \
+      FT_BOOLEAN, 16, NULL, 0x4000, "The address is in use (meaning inferred)") \
+    X(hf_link_address_radio, "Radio", "facetime_link.address.radio", \
+      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x3c00, "Radio access technology of the address") \
+    X(hf_link_address_delegated, "Delegated", "facetime_link.address.delegated", \
+      FT_BOOLEAN, 16, NULL, 0x0200, \
+      "The address belongs to a VPN or to another device (meaning inferred)") \
+    X(hf_link_address_spacing, "Unused", "facetime_link.address.unused", \
+      FT_UINT16, BASE_HEX, NULL, 0x01ff, "Zero in every capture") \
+    X(hf_link_address_ipv4, "IPv4 address", "facetime_link.address.ipv4", \
+      FT_IPv4, BASE_NONE, NULL, 0, "Where the sender can be met") \
+    X(hf_link_address_ipv6, "IPv6 address", "facetime_link.address.ipv6", \
+      FT_IPv6, BASE_NONE, NULL, 0, "Where the sender can be met") \
+    X(hf_link_candidate, "Candidate", "facetime_link.candidate", FT_NONE, BASE_NONE, NULL, 0, \
+      "One candidate for the direct path") \
+    X(hf_link_candidate_type, "Type", "facetime_link.candidate.type", \
+      FT_UINT16, BASE_DEC, VALS(candidate_types), 0xf000, \
+      "Where the candidate's address comes from") \
+    X(hf_link_candidate_transport, "Transport", "facetime_link.candidate.transport", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fe0, \
+      "Transport protocol: 1 in every capture, all of which is UDP") \
+    X(hf_link_candidate_index, "Address index", "facetime_link.candidate.address_index", \
+      FT_UINT16, BASE_DEC, NULL, 0x001f, "Which of the addresses above, from 0") \
+    X(hf_link_candidate_ipv4, "IPv4 address", "facetime_link.candidate.ipv4", \
+      FT_IPv4, BASE_NONE, NULL, 0, "The address that the index names") \
+    X(hf_link_candidate_ipv6, "IPv6 address", "facetime_link.candidate.ipv6", \
+      FT_IPv6, BASE_NONE, NULL, 0, "The address that the index names") \
+    X(hf_link_candidate_port, "Port", "facetime_link.candidate.port", \
+      FT_UINT16, BASE_DEC, NULL, 0, "UDP port of the candidate") \
+    X(hf_link_interfaces_tag, "Tag", "facetime_link.interfaces.tag", \
+      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
+    X(hf_link_interfaces_count, "Interfaces", "facetime_link.interfaces.count", \
+      FT_UINT16, BASE_DEC, NULL, 0x1fff, "How many interfaces follow") \
+    X(hf_link_interface, "Interface", "facetime_link.interface", FT_NONE, BASE_NONE, NULL, 0, \
+      "One way of the sender to the relay") \
+    X(hf_link_interface_is_ipv6, "IPv6", "facetime_link.interface.is_ipv6", \
+      FT_BOOLEAN, 16, NULL, 0x8000, "The link runs over IPv6") \
+    X(hf_link_interface_local_type, "Local type", "facetime_link.interface.local_type", \
+      FT_UINT16, BASE_DEC, NULL, 0x7800, "Kind of the local end: 3 in every capture") \
+    X(hf_link_interface_transport, "Transport", "facetime_link.interface.transport", \
+      FT_UINT16, BASE_DEC, NULL, 0x0780, "Transport of the link: 2 in every capture") \
+    X(hf_link_interface_radio, "Radio", "facetime_link.interface.radio", \
+      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x0078, "Radio access technology of the link") \
+    X(hf_link_interface_padding, "Unused", "facetime_link.interface.unused", \
+      FT_UINT16, BASE_HEX, NULL, 0x0007, "Zero in every capture") \
+    X(hf_link_interface_id, "Link id", "facetime_link.interface.link_id", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Names the link in relay headers (quickrelay.link)") \
+    X(hf_link_interface_mtu, "MTU", "facetime_link.interface.mtu", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Largest packet on the link, bytes") \
+    X(hf_link_interface_flags, "Flags", "facetime_link.interface.flags", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Flags of the link: 1 on cellular links (meaning inferred)") \
+    X(hf_link_interface_data_so, "Data-SO mask", "facetime_link.interface.data_so", \
+      FT_UINT32, BASE_HEX, NULL, 0, "Service options of the radio (meaning inferred)") \
+    X(hf_link_trailing, "Trailing bytes", "facetime_link.trailing", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes that lengths and counts leave over")
 
-static int ett_link = -1;
-static int ett_link_tlv = -1;
-static int ett_link_address = -1;
-static int ett_link_candidate = -1;
-static int ett_link_interface = -1;
+#define LINK_EXPERTS(X) \
+    X(ei_link_bad_length, "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, \
+      "The length is not that of the TLVs") \
+    X(ei_link_bad_tlv_length, "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, \
+      "A TLV's length doesn't fit") \
+    X(ei_link_bad_count, "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, \
+      "A count doesn't fit its list") \
+    X(ei_link_bad_index, "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, \
+      "The index names no address of the list") \
+    X(ei_link_reserved, "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, \
+      "Reserved bytes are not zero") \
+    X(ei_link_no_hmac, "facetime_link.no_hmac", PI_PROTOCOL, PI_WARN, "No HMAC at the end") \
+    X(ei_link_unknown_command, "facetime_link.unknown_command", PI_UNDECODED, PI_NOTE, \
+      "Unknown command") \
+    X(ei_link_unknown, "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV") \
+    X(ei_link_unverified, "facetime_link.unverified", PI_UNDECODED, PI_NOTE, \
+      "Unverified: no capture has shown it yet") \
+    X(ei_link_retransmission, "facetime_link.retransmission", PI_SEQUENCE, PI_NOTE, "Sent again")
 
-static expert_field ei_link_bad_length = EI_INIT;
-static expert_field ei_link_bad_tlv_length = EI_INIT;
-static expert_field ei_link_bad_count = EI_INIT;
-static expert_field ei_link_reserved = EI_INIT;
-static expert_field ei_link_no_hmac = EI_INIT;
-static expert_field ei_link_unknown_command = EI_INIT;
-static expert_field ei_link_unknown = EI_INIT;
-static expert_field ei_link_unverified = EI_INIT;
-static expert_field ei_link_bad_index = EI_INIT;
-static expert_field ei_link_retransmission = EI_INIT;
+#define LINK_TREES(X) \
+    X(ett_link) X(ett_link_tlv) X(ett_link_address) X(ett_link_candidate) X(ett_link_interface)
+
+LINK_FIELDS(DECLARE_FIELD)
+LINK_EXPERTS(DECLARE_EXPERT)
+LINK_TREES(DECLARE_TREE)
+/* clang-format on */
 
 /* clang-format off */
 /* X(command, name): each has an acknowledgement. The captures show all but 0x8003, which others'
@@ -722,214 +798,9 @@ name_tlvs(void)
 void
 proto_register_facetime_link(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_link_command,
-          { "Command", "facetime_link.command", FT_UINT16, BASE_HEX, VALS(link_commands), 0,
-            "What the message is; bit 0x8000 acknowledges", HFILL } },
-        { &hf_link_length,
-          { "Length", "facetime_link.length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes of all TLVs", HFILL } },
-        { &hf_link_reserved,
-          { "Reserved", "facetime_link.reserved", FT_BYTES, BASE_NONE, NULL, 0,
-            "Zero in every capture", HFILL } },
-        { &hf_link_response_in,
-          { "Acknowledged in", "facetime_link.response_in", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0,
-            "The first acknowledgement of this command", HFILL } },
-        { &hf_link_response_to,
-          { "Acknowledgement of", "facetime_link.response_to", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The command that this acknowledges: as first sent since the acknowledgement before",
-                HFILL } },
-        { &hf_link_time,
-          { "Time", "facetime_link.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the command, as first sent since the acknowledgement before, to this "
-            "acknowledgement",
-            HFILL } },
-        { &hf_link_tlv,
-          { "TLV", "facetime_link.tlv", FT_NONE, BASE_NONE, NULL, 0,
-            "One type-length-value", HFILL } },
-        { &hf_link_tlv_type,
-          { "Type", "facetime_link.tlv.type", FT_UINT16, BASE_HEX, VALS(tlv_names), 0,
-            "What the value is", HFILL } },
-        { &hf_link_tlv_length,
-          { "Length", "facetime_link.tlv.length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes of the value", HFILL } },
-        { &hf_link_tlv_value,
-          { "Value", "facetime_link.tlv.value", FT_BYTES, BASE_NONE, NULL, 0,
-            "A value whose form is not known", HFILL } },
-        { &hf_link_counter,
-          { "Counter", "facetime_link.counter", FT_UINT16, BASE_DEC, NULL, 0,
-            "Counts the commands of a kind; an acknowledgement repeats it", HFILL } },
-        { &hf_link_accept_delay,
-          { "Accept delay", "facetime_link.accept_delay", FT_UINT32, BASE_DEC, NULL, 0,
-            "Delay of the call's acceptance (meaning and unit inferred)", HFILL } },
-        { &hf_link_hmac,
-          { "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0,
-            "Over all that comes before it; keyed with the session id, as others' clients tell",
-                HFILL } },
-        { &hf_link_capability,
-          { "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0,
-            "What the sender can do: 1 in every capture (meaning inferred)", HFILL } },
-        { &hf_link_flags,
-          { "Link flags", "facetime_link.flags", FT_UINT16, BASE_HEX, NULL, 0,
-            "Flags of the link; unverified", HFILL } },
-        { &hf_link_data_so,
-          { "Data-SO mask", "facetime_link.data_so", FT_UINT32, BASE_HEX, NULL, 0,
-            "Service options of the radio (meaning inferred); unverified", HFILL } },
-        { &hf_link_keys,
-          { "Key material", "facetime_link.keys", FT_BYTES, BASE_NONE, NULL, 0,
-            "Binary property list with the encrypted key material of the media", HFILL } },
-        { &hf_link_rtt_timestamp,
-          { "Timestamp", "facetime_link.rtt.timestamp", FT_UINT32, BASE_HEX, NULL, 0,
-            "The sender's clock when it sent this: NTP short format, 16.16 seconds", HFILL } },
-        { &hf_link_rtt_time,
-          { "Time", "facetime_link.rtt.time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC, NULL, 0,
-            "The timestamp as the time nearest the packet's own", HFILL } },
-        { &hf_link_rtt_echoed_timestamp,
-          { "Echoed timestamp", "facetime_link.rtt.echoed_timestamp", FT_UINT32, BASE_HEX, NULL, 0,
-            "The timestamp that this answers, 0 for none: NTP short format", HFILL } },
-        { &hf_link_rtt_echoed_time,
-          { "Echoed time", "facetime_link.rtt.echoed_time", FT_ABSOLUTE_TIME, ABSOLUTE_TIME_UTC,
-            NULL, 0,
-            "The echoed timestamp as the time nearest the packet's own", HFILL } },
-        { &hf_link_rtt_processing_delay,
-          { "Processing delay", "facetime_link.rtt.processing_delay", FT_RELATIVE_TIME, BASE_NONE,
-            NULL, 0,
-            "Between the arrival of the echoed timestamp and this message: 16.16 seconds",
-                HFILL } },
-        { &hf_link_connection_tag,
-          { "Tag", "facetime_link.connection.tag", FT_UINT16, BASE_DEC, NULL, 0xe000,
-            "Form of the list: 1 in every capture", HFILL } },
-        { &hf_link_connection_addresses,
-          { "Addresses", "facetime_link.connection.addresses", FT_UINT16, BASE_DEC, NULL, 0x1fc0,
-            "How many addresses follow", HFILL } },
-        { &hf_link_connection_candidates,
-          { "Candidates", "facetime_link.connection.candidates", FT_UINT16, BASE_DEC, NULL, 0x003f,
-            "How many candidates follow the addresses", HFILL } },
-        { &hf_link_address,
-          { "Address", "facetime_link.address", FT_NONE, BASE_NONE, NULL, 0,
-            "One address of the sender", HFILL } },
-        { &hf_link_address_is_ipv6,
-          { "IPv6", "facetime_link.address.is_ipv6", FT_BOOLEAN, 16, NULL, 0x8000,
-            "The address is an IPv6 one", HFILL } },
-        { &hf_link_address_active,
-          { "Active", "facetime_link.address.active", FT_BOOLEAN, 16, NULL, 0x4000,
-            "The address is in use (meaning inferred)", HFILL } },
-        { &hf_link_address_radio,
-          { "Radio", "facetime_link.address.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals),
-            0x3c00,
-            "Radio access technology of the address", HFILL } },
-        { &hf_link_address_delegated,
-          { "Delegated", "facetime_link.address.delegated", FT_BOOLEAN, 16, NULL, 0x0200,
-            "The address belongs to a VPN or to another device (meaning inferred)", HFILL } },
-        { &hf_link_address_spacing,
-          { "Unused", "facetime_link.address.unused", FT_UINT16, BASE_HEX, NULL, 0x01ff,
-            "Zero in every capture", HFILL } },
-        { &hf_link_address_ipv4,
-          { "IPv4 address", "facetime_link.address.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "Where the sender can be met", HFILL } },
-        { &hf_link_address_ipv6,
-          { "IPv6 address", "facetime_link.address.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
-            "Where the sender can be met", HFILL } },
-        { &hf_link_candidate,
-          { "Candidate", "facetime_link.candidate", FT_NONE, BASE_NONE, NULL, 0,
-            "One candidate for the direct path", HFILL } },
-        { &hf_link_candidate_type,
-          { "Type", "facetime_link.candidate.type", FT_UINT16, BASE_DEC, VALS(candidate_types),
-            0xf000,
-            "Where the candidate's address comes from", HFILL } },
-        { &hf_link_candidate_transport,
-          { "Transport", "facetime_link.candidate.transport", FT_UINT16, BASE_DEC, NULL, 0x0fe0,
-            "Transport protocol: 1 in every capture, all of which is UDP", HFILL } },
-        { &hf_link_candidate_index,
-          { "Address index", "facetime_link.candidate.address_index", FT_UINT16, BASE_DEC, NULL,
-            0x001f,
-            "Which of the addresses above, from 0", HFILL } },
-        { &hf_link_candidate_ipv4,
-          { "IPv4 address", "facetime_link.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "The address that the index names", HFILL } },
-        { &hf_link_candidate_ipv6,
-          { "IPv6 address", "facetime_link.candidate.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
-            "The address that the index names", HFILL } },
-        { &hf_link_candidate_port,
-          { "Port", "facetime_link.candidate.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "UDP port of the candidate", HFILL } },
-        { &hf_link_interfaces_tag,
-          { "Tag", "facetime_link.interfaces.tag", FT_UINT16, BASE_DEC, NULL, 0xe000,
-            "Form of the list: 1 in every capture", HFILL } },
-        { &hf_link_interfaces_count,
-          { "Interfaces", "facetime_link.interfaces.count", FT_UINT16, BASE_DEC, NULL, 0x1fff,
-            "How many interfaces follow", HFILL } },
-        { &hf_link_interface,
-          { "Interface", "facetime_link.interface", FT_NONE, BASE_NONE, NULL, 0,
-            "One way of the sender to the relay", HFILL } },
-        { &hf_link_interface_is_ipv6,
-          { "IPv6", "facetime_link.interface.is_ipv6", FT_BOOLEAN, 16, NULL, 0x8000,
-            "The link runs over IPv6", HFILL } },
-        { &hf_link_interface_local_type,
-          { "Local type", "facetime_link.interface.local_type", FT_UINT16, BASE_DEC, NULL, 0x7800,
-            "Kind of the local end: 3 in every capture", HFILL } },
-        { &hf_link_interface_transport,
-          { "Transport", "facetime_link.interface.transport", FT_UINT16, BASE_DEC, NULL, 0x0780,
-            "Transport of the link: 2 in every capture", HFILL } },
-        { &hf_link_interface_radio,
-          { "Radio", "facetime_link.interface.radio", FT_UINT16, BASE_DEC, VALS(ft_radio_vals),
-            0x0078,
-            "Radio access technology of the link", HFILL } },
-        { &hf_link_interface_padding,
-          { "Unused", "facetime_link.interface.unused", FT_UINT16, BASE_HEX, NULL, 0x0007,
-            "Zero in every capture", HFILL } },
-        { &hf_link_interface_id,
-          { "Link id", "facetime_link.interface.link_id", FT_UINT16, BASE_HEX, NULL, 0,
-            "Names the link in relay headers (quickrelay.link)", HFILL } },
-        { &hf_link_interface_mtu,
-          { "MTU", "facetime_link.interface.mtu", FT_UINT16, BASE_DEC, NULL, 0,
-            "Largest packet on the link, bytes", HFILL } },
-        { &hf_link_interface_flags,
-          { "Flags", "facetime_link.interface.flags", FT_UINT16, BASE_HEX, NULL, 0,
-            "Flags of the link: 1 on cellular links (meaning inferred)", HFILL } },
-        { &hf_link_interface_data_so,
-          { "Data-SO mask", "facetime_link.interface.data_so", FT_UINT32, BASE_HEX, NULL, 0,
-            "Service options of the radio (meaning inferred)", HFILL } },
-        { &hf_link_trailing,
-          { "Trailing bytes", "facetime_link.trailing", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes that lengths and counts leave over", HFILL } },
-    };
-    static int *ett[] = {
-        &ett_link, &ett_link_tlv, &ett_link_address, &ett_link_candidate, &ett_link_interface
-    };
-    static ei_register_info ei[] = {
-        { &ei_link_bad_length,
-          { "facetime_link.bad_length", PI_MALFORMED, PI_ERROR, "The length is not that of the "
-              "TLVs",
-            EXPFILL } },
-        { &ei_link_bad_tlv_length,
-          { "facetime_link.bad_tlv_length", PI_MALFORMED, PI_ERROR, "A TLV's length doesn't fit",
-            EXPFILL } },
-        { &ei_link_bad_count,
-          { "facetime_link.bad_count", PI_MALFORMED, PI_ERROR, "A count doesn't fit its list",
-            EXPFILL } },
-        { &ei_link_bad_index,
-          { "facetime_link.bad_index", PI_MALFORMED, PI_ERROR, "The index names no address of the "
-              "list",
-            EXPFILL } },
-        { &ei_link_reserved,
-          { "facetime_link.reserved_not_zero", PI_PROTOCOL, PI_NOTE, "Reserved bytes are not zero",
-            EXPFILL } },
-        { &ei_link_no_hmac,
-          { "facetime_link.no_hmac", PI_PROTOCOL, PI_WARN, "No HMAC at the end", EXPFILL } },
-        { &ei_link_unknown_command,
-          { "facetime_link.unknown_command", PI_UNDECODED, PI_NOTE, "Unknown command", EXPFILL } },
-        { &ei_link_unknown,
-          { "facetime_link.unknown_tlv", PI_UNDECODED, PI_NOTE, "Unknown TLV", EXPFILL } },
-        { &ei_link_unverified,
-          { "facetime_link.unverified", PI_UNDECODED, PI_NOTE, "Unverified: no capture has shown "
-              "it yet",
-            EXPFILL } },
-        { &ei_link_retransmission,
-          { "facetime_link.retransmission", PI_SEQUENCE, PI_NOTE, "Sent again", EXPFILL } },
-    };
+    static hf_register_info hf[] = { LINK_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { LINK_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { LINK_EXPERTS(REGISTER_EXPERT) };
 
     name_tlvs();
     proto_facetime_link = proto_register_protocol("FaceTime Link Message", "FT Link",

@@ -17,6 +17,7 @@
 #include "calls/quality.h"
 #include "calls/resolve.h"
 #include "calls/record.h"
+#include "packet-rows.h"
 #include "stock/stock_rtp.h"
 
 void proto_register_facetime_rtcp(void);
@@ -29,14 +30,30 @@ void proto_reg_handoff_facetime_rtcp(void);
 
 static int proto_facetime_rtcp = -1;
 
-static int hf_rctl_media_time = -1;
-static int hf_rctl_idle = -1;
-static int hf_rctl_clock = -1;
-static int hf_rctl_received = -1;
-static int hf_rctl_target = -1;
-static int hf_ltr_timestamp = -1;
+/* clang-format off */
+#define RTCP_FIELDS(X) \
+    X(hf_rctl_media_time, "Media time", "facetime_rtcp.rctl.media_time", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Media time that the sender of this report last received (published, unverified)") \
+    X(hf_rctl_idle, "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Milliseconds since then (published, unverified)") \
+    X(hf_rctl_clock, "Clock", "facetime_rtcp.rctl.clock", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Clock of the sender of this report (published, unverified)") \
+    X(hf_rctl_received, "Packets received", "facetime_rtcp.rctl.received", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Published, unverified") \
+    X(hf_rctl_target, "Target bit rate", "facetime_rtcp.rctl.target", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, unverified)") \
+    X(hf_ltr_timestamp, "Long-term reference", "facetime_rtcp.ltr.timestamp", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "RTP timestamp of the long-term reference frame that is acknowledged (published, " \
+      "unverified)")
 
-static int ett_facetime_rtcp = -1;
+#define RTCP_TREES(X) X(ett_facetime_rtcp)
+
+RTCP_FIELDS(DECLARE_FIELD)
+RTCP_TREES(DECLARE_TREE)
+/* clang-format on */
 
 #define RTCP_APP         204
 #define APP_HEADER       12
@@ -214,32 +231,8 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 void
 proto_register_facetime_rtcp(void)
 {
-    static hf_register_info rtcp_hf[] = {
-        { &hf_rctl_media_time,
-          { "Media time", "facetime_rtcp.rctl.media_time", FT_UINT16, BASE_DEC, NULL, 0,
-            "Media time that the sender of this report last received (published, unverified)",
-            HFILL } },
-        { &hf_rctl_idle,
-          { "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0,
-            "Milliseconds since then (published, unverified)", HFILL } },
-        { &hf_rctl_clock,
-          { "Clock", "facetime_rtcp.rctl.clock", FT_UINT16, BASE_DEC, NULL, 0,
-            "Clock of the sender of this report (published, unverified)", HFILL } },
-        { &hf_rctl_received,
-          { "Packets received", "facetime_rtcp.rctl.received", FT_UINT16, BASE_DEC, NULL, 0,
-            "Published, unverified", HFILL } },
-        { &hf_rctl_target,
-          { "Target bit rate", "facetime_rtcp.rctl.target", FT_UINT32, BASE_DEC, NULL, 0,
-            "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, "
-            "unverified)",
-            HFILL } },
-        { &hf_ltr_timestamp,
-          { "Long-term reference", "facetime_rtcp.ltr.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
-            "RTP timestamp of the long-term reference frame that is acknowledged (published, "
-            "unverified)",
-            HFILL } },
-    };
-    static int *ett[] = { &ett_facetime_rtcp };
+    static hf_register_info rtcp_hf[] = { RTCP_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { RTCP_TREES(REGISTER_TREE) };
 
     proto_facetime_rtcp =
         proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");

@@ -39,6 +39,7 @@
 #include "calls/relay.h"
 #include "calls/trailer.h"
 #include "calls/record.h"
+#include "packet-rows.h"
 #include "stock/stock_rtp.h"
 #include "wire/rtp_checks.h"
 #include "wire/rtp_packet.h"
@@ -55,84 +56,172 @@ void proto_reg_handoff_facetime_rtp(void);
 
 static int proto_facetime_rtp = -1;
 
-static int hf_codec = -1;
-static int hf_version = -1;
-static int hf_profile = -1;
-static int hf_control_info = -1;
-static int hf_unparsed = -1;
-static int hf_mki = -1;
-static int hf_mki_participant = -1;
-static int hf_mki_end = -1;
-static int hf_short_mki = -1;
-static int hf_short_mki_roll = -1;
-static int hf_short_mki_ratchet = -1;
-static int hf_rollover = -1;
-static int hf_auth_tag = -1;
+/* clang-format off */
+#define RTP_FIELDS(X) \
+    X(hf_codec, "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0, \
+      "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, " \
+      "97, 98, 101, 107, 108, 111, 113, 119, and 13 in modern calls, inferred)") \
+    X(hf_profile, "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Flags that tell which fields the extension has: not an id of RFC 8285") \
+    X(hf_version, "Version", "facetime_rtp.ext.version", FT_UINT8, BASE_DEC, NULL, 0xc0, \
+      "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls") \
+    X(hf_control_info, "Audio information", "facetime_rtp.ext.control_info", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Two words of a legacy call: a running clock and zero in all samples, meaning unknown") \
+    X(hf_unparsed, "Not parsed", "facetime_rtp.ext.unparsed", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes of the extension that no known field accounts for") \
+    X(hf_mki, "Key id (MKI)", "facetime_rtp.mki", FT_GUID, BASE_NONE, NULL, 0, \
+      "Which key encrypts the payload: one random UUID for each sender and call") \
+    X(hf_mki_participant, "Participant", "facetime_rtp.mki.participant", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Participant id that a key id of 2026 names (published, unverified)") \
+    X(hf_mki_end, "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; meaning " \
+      "unknown") \
+    X(hf_short_mki, "Key id (short MKI)", "facetime_rtp.short_mki", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte key " \
+      "id (published; checked on five datagrams)") \
+    X(hf_short_mki_roll, "Roll", "facetime_rtp.short_mki.roll", FT_UINT16, BASE_DEC, NULL, 0xfff0, \
+      "Number of the sender's key: 1 when fresh (published, unverified)") \
+    X(hf_short_mki_ratchet, "Ratchet", "facetime_rtp.short_mki.ratchet", \
+      FT_UINT8, BASE_DEC, NULL, 0x0f, \
+      "How often the key was ratcheted on (published, unverified)") \
+    X(hf_rollover, "Roll-over counter", "facetime_rtp.rollover", FT_UINT32, BASE_DEC, NULL, 0, \
+      "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call of " \
+      "2026 (published, unverified)") \
+    X(hf_auth_tag, "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0, \
+      "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)") \
+    X(hf_audio_ecn, "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800, \
+      "Counts of ECN marks follow (not seen, unverified)") \
+    X(hf_audio_video, "Video feedback", "facetime_rtp.audio.has_video", \
+      FT_BOOLEAN, 16, NULL, 0x0400, "Feedback on the video received follows (inferred)") \
+    X(hf_audio_connection, "Connection statistics", "facetime_rtp.audio.has_connection", \
+      FT_BOOLEAN, 16, NULL, 0x0200, "Statistics of the links in use follow (inferred)") \
+    X(hf_audio_timing, "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100, \
+      "Queuing delay, send time and one-way delay follow") \
+    X(hf_audio_bucket, "Rate bucket", "facetime_rtp.audio.rate_bucket", \
+      FT_UINT16, BASE_DEC, NULL, 0x00ff, \
+      "Step of the sender's rate control (inferred; 0 in every packet seen)") \
+    X(hf_audio_echoed_timestamp, "Echoed send time", "facetime_rtp.audio.echoed_timestamp", \
+      FT_UINT16, BASE_DEC, NULL, 0, "The peer's last send timestamp, sent back to it (inferred)") \
+    X(hf_audio_received_kbit, "Received", "facetime_rtp.audio.received_kbit", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Kilobits received so far, modulo 65536 (inferred)") \
+    X(hf_audio_burst_loss, "Burst loss", "facetime_rtp.audio.burst_loss", \
+      FT_UINT16, BASE_DEC, NULL, 0xf000, "Audio packets lost in a row (inferred)") \
+    X(hf_audio_received_packets, "Packets received", "facetime_rtp.audio.received_packets", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fff, "Audio packets received so far, modulo 4096 (inferred)") \
+    X(hf_audio_queuing_delay, "Queuing delay", "facetime_rtp.audio.queuing_delay", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Delay in queues as the sender estimates it (inferred)") \
+    X(hf_audio_send_timestamp, "Send timestamp", "facetime_rtp.audio.send_timestamp", \
+      FT_UINT16, BASE_DEC, NULL, 0, "When the packet was sent, in 1/1024 s, modulo 64 s") \
+    X(hf_audio_one_way_delay, "One-way delay", "facetime_rtp.audio.one_way_delay", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Delay of the other direction as its receiver estimates it (inferred)") \
+    X(hf_audio_video_burst_loss, "Video burst loss", "facetime_rtp.audio.video.burst_loss", \
+      FT_UINT16, BASE_DEC, NULL, 0xf000, "Video packets lost in a row (inferred)") \
+    X(hf_audio_video_frame_size, "Video frame size", "facetime_rtp.audio.video.frame_size", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fc0, \
+      "Size of the video frame received, unit unknown (inferred)") \
+    X(hf_audio_video_loss, "Video loss", "facetime_rtp.audio.video.loss", \
+      FT_UINT16, BASE_DEC, NULL, 0x003f, "Video packets lost (inferred)") \
+    X(hf_audio_bandwidth, "Bandwidth estimate", "facetime_rtp.audio.bandwidth", \
+      FT_UINT16, BASE_CUSTOM, CF_FUNC(format_bit_rate), 0, \
+      "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, " \
+      "unverified)") \
+    X(hf_audio_ect, "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packets received with an ECN-capable mark (not seen, unverified)") \
+    X(hf_audio_ce, "CE packets", "facetime_rtp.audio.ecn.ce", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packets received with a congestion mark (not seen, unverified)") \
+    X(hf_audio_connection_index, "Connection", "facetime_rtp.audio.connection.index", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Which connection the statistics are of (inferred)") \
+    X(hf_audio_connection_secondary, "Secondary only", "facetime_rtp.audio.connection.secondary", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "Packets that came over the secondary connection only (inferred)") \
+    X(hf_audio_connection_primary, "Primary", "facetime_rtp.audio.connection.primary", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over the primary connection (inferred)") \
+    X(hf_audio_connection_total, "Total", "facetime_rtp.audio.connection.total", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over any connection (inferred)") \
+    X(hf_video_source, "Picture source", "facetime_rtp.video.source", \
+      FT_UINT16, BASE_DEC, NULL, 0x3000, \
+      "Camera, screen or other source of the picture (inferred)") \
+    X(hf_video_back_camera, "Back camera", "facetime_rtp.video.back_camera", \
+      FT_BOOLEAN, 16, NULL, 0x0800, \
+      "The picture is of the camera on the device's back (inferred)") \
+    X(hf_video_mirrored, "Mirrored", "facetime_rtp.video.mirrored", FT_BOOLEAN, 16, NULL, 0x0400, \
+      "The picture is mirrored (inferred)") \
+    X(hf_video_orientation, "Orientation", "facetime_rtp.video.orientation", \
+      FT_UINT16, BASE_DEC, NULL, 0x0300, \
+      "Orientation of the device (name from others' clients, inferred); what its values mean is " \
+      "not known") \
+    X(hf_video_ltr, "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0, \
+      "Bits about long-term reference frames (inferred)") \
+    X(hf_video_has_probe, "Probe", "facetime_rtp.video.has_probe", FT_BOOLEAN, 16, NULL, 0x0008, \
+      "A probe follows") \
+    X(hf_video_has_fec, "FEC", "facetime_rtp.video.has_fec", FT_BOOLEAN, 16, NULL, 0x0004, \
+      "An FEC header follows") \
+    X(hf_video_has_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.has_ltr_timestamp", \
+      FT_BOOLEAN, 16, NULL, 0x0002, \
+      "The timestamp of a long-term reference frame follows (inferred)") \
+    X(hf_video_has_frame_info, "Frame information", "facetime_rtp.video.has_frame_info", \
+      FT_BOOLEAN, 16, NULL, 0x0001, "Packets in frame and frame sequence follow (in version 2)") \
+    X(hf_video_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.ltr_timestamp", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "RTP timestamp of the long-term reference frame in use (inferred)") \
+    X(hf_video_packets_in_frame, "Packets in frame", "facetime_rtp.video.packets_in_frame", \
+      FT_UINT16, BASE_DEC, NULL, 0, "How many RTP packets have this timestamp") \
+    X(hf_video_frame_sequence, "Frame sequence", "facetime_rtp.video.frame_sequence", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Number of the video frame, one more for each frame") \
+    X(hf_video_probe, "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0, \
+      "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)") \
+    X(hf_fec_index, "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0, \
+      "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen") \
+    X(hf_fec_parity, "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "The packet repairs others; else it is a source packet") \
+    X(hf_fec_tag, "Tag", "facetime_rtp.fec.tag", FT_UINT16, BASE_HEX, NULL, 0xf800, \
+      "0x13 in every packet seen, meaning unknown") \
+    X(hf_fec_length, "Length", "facetime_rtp.fec.length", \
+      FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK, \
+      "Payload length of a source packet; in a parity packet the longest of its list") \
+    X(hf_fec_count, "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0, \
+      "How many source packets the parity packet covers") \
+    X(hf_fec_source_length, "Source length", "facetime_rtp.fec.source_length", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Payload length of one source packet, in their order")
 
-static int hf_audio_timing = -1;
-static int hf_audio_connection = -1;
-static int hf_audio_video = -1;
-static int hf_audio_ecn = -1;
-static int hf_audio_bucket = -1;
-static int hf_audio_echoed_timestamp = -1;
-static int hf_audio_received_kbit = -1;
-static int hf_audio_burst_loss = -1;
-static int hf_audio_received_packets = -1;
-static int hf_audio_queuing_delay = -1;
-static int hf_audio_send_timestamp = -1;
-static int hf_audio_one_way_delay = -1;
-static int hf_audio_video_burst_loss = -1;
-static int hf_audio_video_frame_size = -1;
-static int hf_audio_video_loss = -1;
-static int hf_audio_bandwidth = -1;
-static int hf_audio_ect = -1;
-static int hf_audio_ce = -1;
-static int hf_audio_connection_index = -1;
-static int hf_audio_connection_secondary = -1;
-static int hf_audio_connection_primary = -1;
-static int hf_audio_connection_total = -1;
+#define RTP_EXPERTS(X) \
+    X(ei_short_header, "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, \
+      "Packet ends in its RTP header") \
+    X(ei_bad_extension, "facetime_rtp.bad_extension_length", PI_MALFORMED, PI_ERROR, \
+      "Header extension is longer than the packet") \
+    X(ei_field_missing, "facetime_rtp.field_missing", PI_MALFORMED, PI_WARN, \
+      "Header extension is too short for the fields it announces") \
+    X(ei_bytes_left, "facetime_rtp.bytes_left", PI_PROTOCOL, PI_NOTE, \
+      "Header extension is longer than the fields it announces") \
+    X(ei_cut_short, "facetime_rtp.cut_short", PI_UNDECODED, PI_NOTE, \
+      "Header cut short by the capture") \
+    X(ei_unknown_version, "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, \
+      "Extension of unknown form") \
+    X(ei_no_key_id, "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT, \
+      "No key id at the end of a form that is known") \
+    X(ei_frame_incomplete, "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE, \
+      "Packets of the frame don't add up at its marker") \
+    X(ei_frame_gap, "facetime_rtp.frame_gap", PI_SEQUENCE, PI_NOTE, "Frame sequence jumps") \
+    X(ei_fec_length, "facetime_rtp.fec_length_mismatch", PI_PROTOCOL, PI_WARN, \
+      "FEC length doesn't match the packet") \
+    X(ei_fec_list, "facetime_rtp.fec_list_mismatch", PI_PROTOCOL, PI_WARN, \
+      "FEC source lengths don't match the source packets") \
+    X(ei_stream_mismatch, "facetime_rtp.stream_mismatch", PI_PROTOCOL, PI_WARN, \
+      "Stream id doesn't match the SSRC") \
+    X(ei_retransmitted, "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, \
+      "Sent again by the relay") \
+    X(ei_ratchet_changed, "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT, \
+      "The sender goes on with another key")
 
-static int hf_video_source = -1;
-static int hf_video_back_camera = -1;
-static int hf_video_mirrored = -1;
-static int hf_video_orientation = -1;
-static int hf_video_ltr = -1;
-static int hf_video_has_probe = -1;
-static int hf_video_has_fec = -1;
-static int hf_video_has_ltr_timestamp = -1;
-static int hf_video_has_frame_info = -1;
-static int hf_video_ltr_timestamp = -1;
-static int hf_video_packets_in_frame = -1;
-static int hf_video_frame_sequence = -1;
-static int hf_video_probe = -1;
+#define RTP_TREES(X) X(ett_facetime_rtp) X(ett_extension) X(ett_profile) X(ett_fec) X(ett_mki)
 
-static int hf_fec_index = -1;
-static int hf_fec_parity = -1;
-static int hf_fec_tag = -1;
-static int hf_fec_length = -1;
-static int hf_fec_count = -1;
-static int hf_fec_source_length = -1;
-
-static int ett_facetime_rtp = -1;
-static int ett_extension = -1;
-static int ett_profile = -1;
-static int ett_fec = -1;
-static int ett_mki = -1;
-
-static expert_field ei_short_header = EI_INIT;
-static expert_field ei_bad_extension = EI_INIT;
-static expert_field ei_field_missing = EI_INIT;
-static expert_field ei_bytes_left = EI_INIT;
-static expert_field ei_cut_short = EI_INIT;
-static expert_field ei_unknown_version = EI_INIT;
-static expert_field ei_no_key_id = EI_INIT;
-static expert_field ei_frame_incomplete = EI_INIT;
-static expert_field ei_frame_gap = EI_INIT;
-static expert_field ei_fec_length = EI_INIT;
-static expert_field ei_fec_list = EI_INIT;
-static expert_field ei_stream_mismatch = EI_INIT;
-static expert_field ei_retransmitted = EI_INIT;
-static expert_field ei_ratchet_changed = EI_INIT;
+RTP_FIELDS(DECLARE_FIELD)
+RTP_EXPERTS(DECLARE_EXPERT)
+RTP_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static int *const audio_profile_bits[] = {
     &hf_audio_ecn, &hf_audio_video, &hf_audio_connection, &hf_audio_timing, &hf_audio_bucket, NULL
@@ -548,240 +637,9 @@ format_bit_rate(char *text, uint32_t value)
 void
 proto_register_facetime_rtp(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_codec,
-          { "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of "
-            "20, 97, 98, "
-            "101, 107, 108, 111, 113, 119, and 13 in modern calls, inferred)",
-            HFILL } },
-        { &hf_profile,
-          { "Profile", "facetime_rtp.ext.profile", FT_UINT16, BASE_HEX, NULL, 0,
-            "Flags that tell which fields the extension has: not an id of RFC 8285", HFILL } },
-        { &hf_version,
-          { "Version", "facetime_rtp.ext.version", FT_UINT8, BASE_DEC, NULL, 0xc0,
-            "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls",
-            HFILL } },
-        { &hf_control_info,
-          { "Audio information", "facetime_rtp.ext.control_info", FT_BYTES, BASE_NONE, NULL, 0,
-            "Two words of a legacy call: a running clock and zero in all samples, meaning unknown",
-            HFILL } },
-        { &hf_unparsed,
-          { "Not parsed", "facetime_rtp.ext.unparsed", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes of the extension that no known field accounts for", HFILL } },
-        { &hf_mki,
-          { "Key id (MKI)", "facetime_rtp.mki", FT_GUID, BASE_NONE, NULL, 0,
-            "Which key encrypts the payload: one random UUID for each sender and call", HFILL } },
-        { &hf_mki_participant,
-          { "Participant", "facetime_rtp.mki.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "Participant id that a key id of 2026 names (published, unverified)", HFILL } },
-        { &hf_mki_end,
-          { "End", "facetime_rtp.mki.end", FT_UINT32, BASE_HEX, NULL, 0,
-            "Word behind the key id: zero in every packet of 2023, 0x20 behind a short one; "
-            "meaning unknown",
-            HFILL } },
-        { &hf_short_mki,
-          { "Key id (short MKI)", "facetime_rtp.short_mki", FT_UINT16, BASE_HEX, NULL, 0,
-            "Which key encrypts the payload, in calls of 2026: the first two bytes of the 16-byte "
-            "key id "
-            "(published; checked on five datagrams)",
-            HFILL } },
-        { &hf_short_mki_roll,
-          { "Roll", "facetime_rtp.short_mki.roll", FT_UINT16, BASE_DEC, NULL, 0xfff0,
-            "Number of the sender's key: 1 when fresh (published, unverified)", HFILL } },
-        { &hf_short_mki_ratchet,
-          { "Ratchet", "facetime_rtp.short_mki.ratchet", FT_UINT8, BASE_DEC, NULL, 0x0f,
-            "How often the key was ratcheted on (published, unverified)", HFILL } },
-        { &hf_rollover,
-          { "Roll-over counter", "facetime_rtp.rollover", FT_UINT32, BASE_DEC, NULL, 0,
-            "How often the sequence number has wrapped: in one packet of 128 of a one-to-one call "
-            "of 2026 "
-            "(published, unverified)",
-            HFILL } },
-        { &hf_auth_tag,
-          { "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0,
-            "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)",
-            HFILL } },
-
-        { &hf_audio_ecn,
-          { "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800,
-            "Counts of ECN marks follow (not seen, unverified)", HFILL } },
-        { &hf_audio_video,
-          { "Video feedback", "facetime_rtp.audio.has_video", FT_BOOLEAN, 16, NULL, 0x0400,
-            "Feedback on the video received follows (inferred)", HFILL } },
-        { &hf_audio_connection,
-          { "Connection statistics", "facetime_rtp.audio.has_connection", FT_BOOLEAN, 16, NULL,
-            0x0200, "Statistics of the links in use follow (inferred)", HFILL } },
-        { &hf_audio_timing,
-          { "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100,
-            "Queuing delay, send time and one-way delay follow", HFILL } },
-        { &hf_audio_bucket,
-          { "Rate bucket", "facetime_rtp.audio.rate_bucket", FT_UINT16, BASE_DEC, NULL, 0x00ff,
-            "Step of the sender's rate control (inferred; 0 in every packet seen)", HFILL } },
-        { &hf_audio_echoed_timestamp,
-          { "Echoed send time", "facetime_rtp.audio.echoed_timestamp", FT_UINT16, BASE_DEC, NULL, 0,
-            "The peer's last send timestamp, sent back to it (inferred)", HFILL } },
-        { &hf_audio_received_kbit,
-          { "Received", "facetime_rtp.audio.received_kbit", FT_UINT16, BASE_DEC, NULL, 0,
-            "Kilobits received so far, modulo 65536 (inferred)", HFILL } },
-        { &hf_audio_burst_loss,
-          { "Burst loss", "facetime_rtp.audio.burst_loss", FT_UINT16, BASE_DEC, NULL, 0xf000,
-            "Audio packets lost in a row (inferred)", HFILL } },
-        { &hf_audio_received_packets,
-          { "Packets received", "facetime_rtp.audio.received_packets", FT_UINT16, BASE_DEC, NULL,
-            0x0fff, "Audio packets received so far, modulo 4096 (inferred)", HFILL } },
-        { &hf_audio_queuing_delay,
-          { "Queuing delay", "facetime_rtp.audio.queuing_delay", FT_UINT16, BASE_DEC, NULL, 0,
-            "Delay in queues as the sender estimates it (inferred)", HFILL } },
-        { &hf_audio_send_timestamp,
-          { "Send timestamp", "facetime_rtp.audio.send_timestamp", FT_UINT16, BASE_DEC, NULL, 0,
-            "When the packet was sent, in 1/1024 s, modulo 64 s", HFILL } },
-        { &hf_audio_one_way_delay,
-          { "One-way delay", "facetime_rtp.audio.one_way_delay", FT_UINT16, BASE_DEC, NULL, 0,
-            "Delay of the other direction as its receiver estimates it (inferred)", HFILL } },
-        { &hf_audio_video_burst_loss,
-          { "Video burst loss", "facetime_rtp.audio.video.burst_loss", FT_UINT16, BASE_DEC, NULL,
-            0xf000, "Video packets lost in a row (inferred)", HFILL } },
-        { &hf_audio_video_frame_size,
-          { "Video frame size", "facetime_rtp.audio.video.frame_size", FT_UINT16, BASE_DEC, NULL,
-            0x0fc0, "Size of the video frame received, unit unknown (inferred)", HFILL } },
-        { &hf_audio_video_loss,
-          { "Video loss", "facetime_rtp.audio.video.loss", FT_UINT16, BASE_DEC, NULL, 0x003f,
-            "Video packets lost (inferred)", HFILL } },
-        { &hf_audio_bandwidth,
-          { "Bandwidth estimate", "facetime_rtp.audio.bandwidth", FT_UINT16, BASE_CUSTOM,
-            CF_FUNC(format_bit_rate), 0,
-            "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, "
-            "unverified)",
-            HFILL } },
-        { &hf_audio_ect,
-          { "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0,
-            "Packets received with an ECN-capable mark (not seen, unverified)", HFILL } },
-        { &hf_audio_ce,
-          { "CE packets", "facetime_rtp.audio.ecn.ce", FT_UINT16, BASE_DEC, NULL, 0,
-            "Packets received with a congestion mark (not seen, unverified)", HFILL } },
-        { &hf_audio_connection_index,
-          { "Connection", "facetime_rtp.audio.connection.index", FT_UINT8, BASE_DEC, NULL, 0,
-            "Which connection the statistics are of (inferred)", HFILL } },
-        { &hf_audio_connection_secondary,
-          { "Secondary only", "facetime_rtp.audio.connection.secondary", FT_UINT8, BASE_DEC, NULL,
-            0, "Packets that came over the secondary connection only (inferred)", HFILL } },
-        { &hf_audio_connection_primary,
-          { "Primary", "facetime_rtp.audio.connection.primary", FT_UINT8, BASE_DEC, NULL, 0,
-            "Packets that came over the primary connection (inferred)", HFILL } },
-        { &hf_audio_connection_total,
-          { "Total", "facetime_rtp.audio.connection.total", FT_UINT8, BASE_DEC, NULL, 0,
-            "Packets that came over any connection (inferred)", HFILL } },
-
-        { &hf_video_source,
-          { "Picture source", "facetime_rtp.video.source", FT_UINT16, BASE_DEC, NULL, 0x3000,
-            "Camera, screen or other source of the picture (inferred)", HFILL } },
-        { &hf_video_back_camera,
-          { "Back camera", "facetime_rtp.video.back_camera", FT_BOOLEAN, 16, NULL, 0x0800,
-            "The picture is of the camera on the device's back (inferred)", HFILL } },
-        { &hf_video_mirrored,
-          { "Mirrored", "facetime_rtp.video.mirrored", FT_BOOLEAN, 16, NULL, 0x0400,
-            "The picture is mirrored (inferred)", HFILL } },
-        { &hf_video_orientation,
-          { "Orientation", "facetime_rtp.video.orientation", FT_UINT16, BASE_DEC, NULL, 0x0300,
-            "Orientation of the device (name from others' clients, inferred); what its values mean "
-            "is not "
-            "known",
-            HFILL } },
-        { &hf_video_ltr,
-          { "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0,
-            "Bits about long-term reference frames (inferred)", HFILL } },
-        { &hf_video_has_probe,
-          { "Probe", "facetime_rtp.video.has_probe", FT_BOOLEAN, 16, NULL, 0x0008,
-            "A probe follows", HFILL } },
-        { &hf_video_has_fec,
-          { "FEC", "facetime_rtp.video.has_fec", FT_BOOLEAN, 16, NULL, 0x0004,
-            "An FEC header follows", HFILL } },
-        { &hf_video_has_ltr_timestamp,
-          { "LTR timestamp", "facetime_rtp.video.has_ltr_timestamp", FT_BOOLEAN, 16, NULL, 0x0002,
-            "The timestamp of a long-term reference frame follows (inferred)", HFILL } },
-        { &hf_video_has_frame_info,
-          { "Frame information", "facetime_rtp.video.has_frame_info", FT_BOOLEAN, 16, NULL, 0x0001,
-            "Packets in frame and frame sequence follow (in version 2)", HFILL } },
-        { &hf_video_ltr_timestamp,
-          { "LTR timestamp", "facetime_rtp.video.ltr_timestamp", FT_UINT32, BASE_DEC, NULL, 0,
-            "RTP timestamp of the long-term reference frame in use (inferred)", HFILL } },
-        { &hf_video_packets_in_frame,
-          { "Packets in frame", "facetime_rtp.video.packets_in_frame", FT_UINT16, BASE_DEC, NULL, 0,
-            "How many RTP packets have this timestamp", HFILL } },
-        { &hf_video_frame_sequence,
-          { "Frame sequence", "facetime_rtp.video.frame_sequence", FT_UINT16, BASE_DEC, NULL, 0,
-            "Number of the video frame, one more for each frame", HFILL } },
-        { &hf_video_probe,
-          { "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0,
-            "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)",
-            HFILL } },
-
-        { &hf_fec_index,
-          { "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0,
-            "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen",
-            HFILL } },
-        { &hf_fec_parity,
-          { "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "The packet repairs others; else it is a source packet", HFILL } },
-        { &hf_fec_tag,
-          { "Tag", "facetime_rtp.fec.tag", FT_UINT16, BASE_HEX, NULL, 0xf800,
-            "0x13 in every packet seen, meaning unknown", HFILL } },
-        { &hf_fec_length,
-          { "Length", "facetime_rtp.fec.length", FT_UINT16, BASE_DEC, NULL, FEC_LENGTH_MASK,
-            "Payload length of a source packet; in a parity packet the longest of its list",
-            HFILL } },
-        { &hf_fec_count,
-          { "Source packets", "facetime_rtp.fec.count", FT_UINT16, BASE_DEC, NULL, 0,
-            "How many source packets the parity packet covers", HFILL } },
-        { &hf_fec_source_length,
-          { "Source length", "facetime_rtp.fec.source_length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Payload length of one source packet, in their order", HFILL } },
-    };
-    static int *ett[] = { &ett_facetime_rtp, &ett_extension, &ett_profile, &ett_fec, &ett_mki };
-    static ei_register_info ei[] = {
-        { &ei_short_header,
-          { "facetime_rtp.short_header", PI_MALFORMED, PI_ERROR, "Packet ends in its RTP header",
-            EXPFILL } },
-        { &ei_bad_extension,
-          { "facetime_rtp.bad_extension_length", PI_MALFORMED, PI_ERROR,
-            "Header extension is longer than the packet", EXPFILL } },
-        { &ei_field_missing,
-          { "facetime_rtp.field_missing", PI_MALFORMED, PI_WARN,
-            "Header extension is too short for the fields it announces", EXPFILL } },
-        { &ei_bytes_left,
-          { "facetime_rtp.bytes_left", PI_PROTOCOL, PI_NOTE,
-            "Header extension is longer than the fields it announces", EXPFILL } },
-        { &ei_cut_short,
-          { "facetime_rtp.cut_short", PI_UNDECODED, PI_NOTE, "Header cut short by the capture",
-            EXPFILL } },
-        { &ei_unknown_version,
-          { "facetime_rtp.unknown_extension", PI_UNDECODED, PI_NOTE, "Extension of unknown form",
-            EXPFILL } },
-        { &ei_no_key_id,
-          { "facetime_rtp.no_key_id", PI_UNDECODED, PI_COMMENT,
-            "No key id at the end of a form that is known", EXPFILL } },
-        { &ei_frame_incomplete,
-          { "facetime_rtp.frame_incomplete", PI_SEQUENCE, PI_NOTE,
-            "Packets of the frame don't add up at its marker", EXPFILL } },
-        { &ei_frame_gap,
-          { "facetime_rtp.frame_gap", PI_SEQUENCE, PI_NOTE, "Frame sequence jumps", EXPFILL } },
-        { &ei_fec_length,
-          { "facetime_rtp.fec_length_mismatch", PI_PROTOCOL, PI_WARN,
-            "FEC length doesn't match the packet", EXPFILL } },
-        { &ei_fec_list,
-          { "facetime_rtp.fec_list_mismatch", PI_PROTOCOL, PI_WARN,
-            "FEC source lengths don't match the source packets", EXPFILL } },
-        { &ei_stream_mismatch,
-          { "facetime_rtp.stream_mismatch", PI_PROTOCOL, PI_WARN,
-            "Stream id doesn't match the SSRC", EXPFILL } },
-        { &ei_retransmitted,
-          { "facetime_rtp.retransmitted", PI_SEQUENCE, PI_NOTE, "Sent again by the relay",
-            EXPFILL } },
-        { &ei_ratchet_changed,
-          { "facetime_rtp.ratchet_changed", PI_SEQUENCE, PI_CHAT,
-            "The sender goes on with another key", EXPFILL } },
-    };
+    static hf_register_info hf[] = { RTP_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { RTP_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { RTP_EXPERTS(REGISTER_EXPERT) };
 
     proto_facetime_rtp = proto_register_protocol("FaceTime RTP", "FaceTime RTP", "facetime_rtp");
     proto_register_field_array(proto_facetime_rtp, hf, G_N_ELEMENTS(hf));

@@ -27,6 +27,7 @@
 #include "calls/media.h"
 #include "calls/reveal.h"
 #include "calls/text.h"
+#include "packet-rows.h"
 #include "wire/piece.h"
 #include "wire/sdp_text.h"
 
@@ -38,57 +39,137 @@ void proto_reg_handoff_facetime_sdp(void);
 static int proto_facetime_sdp = -1;
 static int sdp_export_tap = -1;
 
-static int hf_facetime_sdp_line = -1;
-static int hf_facetime_sdp_user = -1;
-static int hf_facetime_sdp_bandwidth_answer = -1;
-static int hf_facetime_sdp_bandwidth_max = -1;
-static int hf_facetime_sdp_rtpid = -1;
-static int hf_facetime_sdp_audio_unit = -1;
-static int hf_facetime_sdp_dmbr = -1;
-static int hf_facetime_sdp_cap = -1;
-static int hf_facetime_sdp_features_payload_type = -1;
-static int hf_facetime_sdp_feature = -1;
-static int hf_facetime_sdp_media_payload_type = -1;
-static int hf_facetime_sdp_media_codec = -1;
-static int hf_facetime_sdp_fmtp_payload_type = -1;
-static int hf_facetime_sdp_fmtp_format = -1;
-static int hf_facetime_sdp_block = -1;
-static int hf_facetime_sdp_sbr = -1;
-static int hf_facetime_sdp_secondary = -1;
-static int hf_facetime_sdp_imagesize = -1;
-static int hf_facetime_sdp_imagesize_send_fps = -1;
-static int hf_facetime_sdp_imagesize_send_width = -1;
-static int hf_facetime_sdp_imagesize_send_height = -1;
-static int hf_facetime_sdp_imagesize_recv_width = -1;
-static int hf_facetime_sdp_imagesize_recv_height = -1;
-static int hf_facetime_sdp_imagesize_recv_fps = -1;
-static int hf_facetime_sdp_imageattr_payload_type = -1;
-static int hf_facetime_sdp_imageattr_direction = -1;
-static int hf_facetime_sdp_imageattr_width = -1;
-static int hf_facetime_sdp_imageattr_height = -1;
-static int hf_facetime_sdp_imageattr_fps = -1;
-static int hf_facetime_sdp_imageattr_interface = -1;
-static int hf_facetime_sdp_imageattr_preference = -1;
-static int hf_facetime_sdp_hwi_cpu = -1;
-static int hf_facetime_sdp_hwi_cores = -1;
-static int hf_facetime_sdp_hwi_mhz = -1;
-static int hf_facetime_sdp_multipoint = -1;
-static int hf_facetime_sdp_ichat_encryption = -1;
-static int hf_facetime_sdp_bandwidth_detection = -1;
-static int hf_facetime_sdp_rtcp_audio_port = -1;
-static int hf_facetime_sdp_rtcp_video_port = -1;
-static int hf_facetime_sdp_bbcodec_type = -1;
-static int hf_facetime_sdp_bbcodec_rate = -1;
-static int hf_facetime_sdp_allowrecording = -1;
+/* clang-format off */
+#define SDP_FIELDS(X) \
+    X(hf_facetime_sdp_line, "Line", "facetime_sdp.line", FT_STRING, BASE_NONE, NULL, 0, \
+      "A line of the SDP that is Apple's, or any line where stock SDP shows none") \
+    X(hf_facetime_sdp_user, "User", "facetime_sdp.user", FT_STRING, BASE_NONE, NULL, 0, \
+      "s= has the first word of the user's name in the operating system; on iOS that is mobile") \
+    X(hf_facetime_sdp_bandwidth_answer, "Answer bandwidth", "facetime_sdp.bandwidth.answer", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "First value of b=AS:answer:max, kbit/s; only answers have it") \
+    X(hf_facetime_sdp_bandwidth_max, "Largest bandwidth", "facetime_sdp.bandwidth.max", \
+      FT_UINT32, BASE_DEC, NULL, 0, "Last value of b=AS, kbit/s") \
+    X(hf_facetime_sdp_rtpid, "SSRC to come", "facetime_sdp.rtpid", \
+      FT_UINT32, BASE_DEC_HEX, NULL, 0, \
+      "a=rtpID: the SSRC that the sender of this SDP will use for the medium") \
+    X(hf_facetime_sdp_audio_unit, "Audio unit model", "facetime_sdp.audio_unit", \
+      FT_UINT32, BASE_DEC_HEX, NULL, 0, "a=au: model or version of the audio unit") \
+    X(hf_facetime_sdp_dmbr, "Dynamic maximal bit rate", "facetime_sdp.dmbr", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=DMBR: the sender allows the maximal bit rate to change") \
+    X(hf_facetime_sdp_cap, "Content may change, aspect is kept", "facetime_sdp.cap", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=CAP: the sender allows the content to change with its aspect ratio preserved") \
+    X(hf_facetime_sdp_features_payload_type, "Features of payload type", \
+      "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the one it " \
+      "names") \
+    X(hf_facetime_sdp_feature, "Feature", "facetime_sdp.feature", FT_STRING, BASE_NONE, NULL, 0, \
+      "One token of a feature list (FLS), key or key:value; many meanings are inferred or " \
+      "unknown") \
+    X(hf_facetime_sdp_media_payload_type, "Payload type", "facetime_sdp.media.payload_type", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Payload type of an m= line") \
+    X(hf_facetime_sdp_media_codec, "Codec", "facetime_sdp.media.codec", \
+      FT_STRING, BASE_NONE, NULL, 0, \
+      "Codec of the payload type, from a=rtpmap, or FaceTime's use of the number where that " \
+      "line is missing (of 20, 97, 98, 101, 107, 108, 111, 113 and 119 inferred)") \
+    X(hf_facetime_sdp_fmtp_payload_type, "Format of payload type", \
+      "facetime_sdp.fmtp.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Payload type that a=fmtp speaks of") \
+    X(hf_facetime_sdp_fmtp_format, "Format of codec", "facetime_sdp.fmtp.format", \
+      FT_STRING, BASE_NONE, NULL, 0, "Name of a codec where a=fmtp should have a payload type") \
+    X(hf_facetime_sdp_block, "Samples per block", "facetime_sdp.block", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "SamplesPerBlock or block of a=fmtp: audio samples in one frame of AAC") \
+    X(hf_facetime_sdp_sbr, "Spectral band replication", "facetime_sdp.sbr", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, "sbr of a=fmtp: the codec uses spectral band replication") \
+    X(hf_facetime_sdp_secondary, "Secondary payload", "facetime_sdp.secondary", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "sec of a=fmtp: a redundant or alternative audio payload only") \
+    X(hf_facetime_sdp_imagesize, "Image size", "facetime_sdp.imagesize", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "imagesize of a=fmtp: number of the rule for video that falls back; 0 in all samples") \
+    X(hf_facetime_sdp_imagesize_send_fps, "Frames a second to send", \
+      "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC, NULL, 0, \
+      "First value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_send_width, "Width to send", "facetime_sdp.imagesize.send_width", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Second value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_send_height, "Height to send", \
+      "facetime_sdp.imagesize.send_height", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Third value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_width, "Width to receive", \
+      "facetime_sdp.imagesize.recv_width", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Fourth value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_height, "Height to receive", \
+      "facetime_sdp.imagesize.recv_height", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Fifth value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_fps, "Frames a second to receive", \
+      "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Last value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imageattr_payload_type, "Image sizes of payload type", \
+      "facetime_sdp.imageattr.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Payload type that a=imageattr (RFC 6236) speaks of") \
+    X(hf_facetime_sdp_imageattr_direction, "Direction", "facetime_sdp.imageattr.direction", \
+      FT_UINT8, BASE_DEC, VALS(direction_vals), 0, \
+      "Whether the sender of the SDP would send or receive this size") \
+    X(hf_facetime_sdp_imageattr_width, "Width", "facetime_sdp.imageattr.width", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "x of a set of a=imageattr, in pixels; the smallest and the largest where it's a range") \
+    X(hf_facetime_sdp_imageattr_height, "Height", "facetime_sdp.imageattr.height", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "y of a set of a=imageattr, in pixels; the smallest and the largest where it's a range") \
+    X(hf_facetime_sdp_imageattr_fps, "Frames a second", "facetime_sdp.imageattr.fps", \
+      FT_UINT32, BASE_DEC, NULL, 0, "fps of a set of a=imageattr, without decimals") \
+    X(hf_facetime_sdp_imageattr_interface, "Interface", "facetime_sdp.imageattr.interface", \
+      FT_UINT32, BASE_DEC, VALS(interface_vals), 0, \
+      "i of a set of a=imageattr: the network that the size is meant for; Wi-Fi where it's " \
+      "absent") \
+    X(hf_facetime_sdp_imageattr_preference, "Preference", "facetime_sdp.imageattr.preference", \
+      FT_FLOAT, BASE_NONE, NULL, 0, "q of a set of a=imageattr, 0 to 1; 0.5 where it's absent") \
+    X(hf_facetime_sdp_hwi_cpu, "CPU", "facetime_sdp.hwi.cpu", FT_UINT32, BASE_DEC_HEX, NULL, 0, \
+      "First value of a=hwi (iChat): an identifier of the CPU, a guess") \
+    X(hf_facetime_sdp_hwi_cores, "CPU cores", "facetime_sdp.hwi.cores", \
+      FT_UINT32, BASE_DEC, NULL, 0, "Second value of a=hwi (iChat): number of cores, a guess") \
+    X(hf_facetime_sdp_hwi_mhz, "CPU clock", "facetime_sdp.hwi.mhz", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Third value of a=hwi (iChat): clock in MHz, a guess") \
+    X(hf_facetime_sdp_multipoint, "Multipoint", "facetime_sdp.multipoint", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=multipoint (iChat): the sender can take part in a call of more than two (inferred)") \
+    X(hf_facetime_sdp_ichat_encryption, "iChat encryption", "facetime_sdp.ichat_encryption", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=iChatEncryption (iChat): media is encrypted (inferred)") \
+    X(hf_facetime_sdp_bandwidth_detection, "Bandwidth detection", \
+      "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=bandwidthDetection (iChat): the sender measures bandwidth (inferred)") \
+    X(hf_facetime_sdp_rtcp_audio_port, "RTCP port of audio", "facetime_sdp.rtcp.audio_port", \
+      FT_UINT32, BASE_DEC, NULL, 0, "a=RTCP:AUDIO (iChat): port of audio's RTCP") \
+    X(hf_facetime_sdp_rtcp_video_port, "RTCP port of video", "facetime_sdp.rtcp.video_port", \
+      FT_UINT32, BASE_DEC, NULL, 0, "VIDEO of a=RTCP (iChat): port of video's RTCP") \
+    X(hf_facetime_sdp_bbcodec_type, "Baseband codec type", "facetime_sdp.bbcodec.type", \
+      FT_STRING, BASE_NONE, NULL, 0, \
+      "a=BBCODEC: codec of the phone's baseband; no sample is known") \
+    X(hf_facetime_sdp_bbcodec_rate, "Baseband codec rate", "facetime_sdp.bbcodec.rate", \
+      FT_STRING, BASE_NONE, NULL, 0, "Second value of a=BBCODEC; no sample is known") \
+    X(hf_facetime_sdp_allowrecording, "Recording allowed", "facetime_sdp.allowrecording", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=allowrecording: the sender allows the call to be recorded")
 
-static int ett_facetime_sdp = -1;
-static int ett_facetime_sdp_line = -1;
-static int ett_facetime_sdp_imageattr = -1;
+#define SDP_EXPERTS(X) \
+    X(ei_facetime_sdp_apple_way, "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT, \
+      "Not as RFC 8866 has it, but Apple's way") \
+    X(ei_facetime_sdp_bad_value, "facetime_sdp.bad_value", PI_PROTOCOL, PI_WARN, \
+      "A value that can't be read") \
+    X(ei_facetime_sdp_too_long, "facetime_sdp.too_long", PI_UNDECODED, PI_WARN, \
+      "SDP is too long to be shown to its end") \
+    X(ei_facetime_sdp_cut_line, "facetime_sdp.cut_line", PI_UNDECODED, PI_NOTE, \
+      "The text ends in this line")
 
-static expert_field ei_facetime_sdp_apple_way = EI_INIT;
-static expert_field ei_facetime_sdp_bad_value = EI_INIT;
-static expert_field ei_facetime_sdp_too_long = EI_INIT;
-static expert_field ei_facetime_sdp_cut_line = EI_INIT;
+#define SDP_TREES(X) X(ett_facetime_sdp) X(ett_facetime_sdp_line) X(ett_facetime_sdp_imageattr)
+
+SDP_FIELDS(DECLARE_FIELD)
+SDP_EXPERTS(DECLARE_EXPERT)
+SDP_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static dissector_handle_t sdp_handle;
 
@@ -765,173 +846,9 @@ facetime_sdp_reveal(tvbuff_t *text, packet_info *pinfo, const char *role)
 void
 proto_register_facetime_sdp(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_facetime_sdp_line,
-          { "Line", "facetime_sdp.line", FT_STRING, BASE_NONE, NULL, 0,
-            "A line of the SDP that is Apple's, or any line where stock SDP shows none", HFILL } },
-        { &hf_facetime_sdp_user,
-          { "User", "facetime_sdp.user", FT_STRING, BASE_NONE, NULL, 0,
-            "s= has the first word of the user's name in the operating system; on iOS that is "
-            "mobile", HFILL } },
-        { &hf_facetime_sdp_bandwidth_answer,
-          { "Answer bandwidth", "facetime_sdp.bandwidth.answer", FT_UINT32, BASE_DEC, NULL, 0,
-            "First value of b=AS:answer:max, kbit/s; only answers have it", HFILL } },
-        { &hf_facetime_sdp_bandwidth_max,
-          { "Largest bandwidth", "facetime_sdp.bandwidth.max", FT_UINT32, BASE_DEC, NULL, 0,
-            "Last value of b=AS, kbit/s", HFILL } },
-        { &hf_facetime_sdp_rtpid,
-          { "SSRC to come", "facetime_sdp.rtpid", FT_UINT32, BASE_DEC_HEX, NULL, 0,
-            "a=rtpID: the SSRC that the sender of this SDP will use for the medium", HFILL } },
-        { &hf_facetime_sdp_audio_unit,
-          { "Audio unit model", "facetime_sdp.audio_unit", FT_UINT32, BASE_DEC_HEX, NULL, 0,
-            "a=au: model or version of the audio unit", HFILL } },
-        { &hf_facetime_sdp_dmbr,
-          { "Dynamic maximal bit rate", "facetime_sdp.dmbr", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=DMBR: the sender allows the maximal bit rate to change", HFILL } },
-        { &hf_facetime_sdp_cap,
-          { "Content may change, aspect is kept", "facetime_sdp.cap", FT_BOOLEAN, BASE_NONE, NULL,
-            0,
-            "a=CAP: the sender allows the content to change with its aspect ratio preserved",
-                HFILL } },
-        { &hf_facetime_sdp_features_payload_type,
-          { "Features of payload type", "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC,
-            NULL, 0,
-            "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the "
-            "one it "
-            "names", HFILL } },
-        { &hf_facetime_sdp_feature,
-          { "Feature", "facetime_sdp.feature", FT_STRING, BASE_NONE, NULL, 0,
-            "One token of a feature list (FLS), key or key:value; many meanings are inferred or "
-            "unknown", HFILL } },
-        { &hf_facetime_sdp_media_payload_type,
-          { "Payload type", "facetime_sdp.media.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
-            "Payload type of an m= line", HFILL } },
-        { &hf_facetime_sdp_media_codec,
-          { "Codec", "facetime_sdp.media.codec", FT_STRING, BASE_NONE, NULL, 0,
-            "Codec of the payload type, from a=rtpmap, or FaceTime's use of the number where that "
-            "line is "
-            "missing (of 20, 97, 98, 101, 107, 108, 111, 113 and 119 inferred)", HFILL } },
-        { &hf_facetime_sdp_fmtp_payload_type,
-          { "Format of payload type", "facetime_sdp.fmtp.payload_type", FT_UINT8, BASE_DEC, NULL, 0,
-            "Payload type that a=fmtp speaks of", HFILL } },
-        { &hf_facetime_sdp_fmtp_format,
-          { "Format of codec", "facetime_sdp.fmtp.format", FT_STRING, BASE_NONE, NULL, 0,
-            "Name of a codec where a=fmtp should have a payload type", HFILL } },
-        { &hf_facetime_sdp_block,
-          { "Samples per block", "facetime_sdp.block", FT_UINT32, BASE_DEC, NULL, 0,
-            "SamplesPerBlock or block of a=fmtp: audio samples in one frame of AAC", HFILL } },
-        { &hf_facetime_sdp_sbr,
-          { "Spectral band replication", "facetime_sdp.sbr", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "sbr of a=fmtp: the codec uses spectral band replication", HFILL } },
-        { &hf_facetime_sdp_secondary,
-          { "Secondary payload", "facetime_sdp.secondary", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "sec of a=fmtp: a redundant or alternative audio payload only", HFILL } },
-        { &hf_facetime_sdp_imagesize,
-          { "Image size", "facetime_sdp.imagesize", FT_UINT32, BASE_DEC, NULL, 0,
-            "imagesize of a=fmtp: number of the rule for video that falls back; 0 in all "
-            "samples", HFILL } },
-        { &hf_facetime_sdp_imagesize_send_fps,
-          { "Frames a second to send", "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC,
-            NULL, 0,
-            "First value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imagesize_send_width,
-          { "Width to send", "facetime_sdp.imagesize.send_width", FT_UINT32, BASE_DEC, NULL, 0,
-            "Second value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imagesize_send_height,
-          { "Height to send", "facetime_sdp.imagesize.send_height", FT_UINT32, BASE_DEC, NULL, 0,
-            "Third value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imagesize_recv_width,
-          { "Width to receive", "facetime_sdp.imagesize.recv_width", FT_UINT32, BASE_DEC, NULL, 0,
-            "Fourth value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imagesize_recv_height,
-          { "Height to receive", "facetime_sdp.imagesize.recv_height", FT_UINT32, BASE_DEC, NULL, 0,
-            "Fifth value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imagesize_recv_fps,
-          { "Frames a second to receive", "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC,
-            NULL, 0,
-            "Last value of the imagesize rules; the order of the values is inferred", HFILL } },
-        { &hf_facetime_sdp_imageattr_payload_type,
-          { "Image sizes of payload type", "facetime_sdp.imageattr.payload_type", FT_UINT8,
-            BASE_DEC, NULL, 0,
-            "Payload type that a=imageattr (RFC 6236) speaks of", HFILL } },
-        { &hf_facetime_sdp_imageattr_direction,
-          { "Direction", "facetime_sdp.imageattr.direction", FT_UINT8, BASE_DEC,
-            VALS(direction_vals), 0,
-            "Whether the sender of the SDP would send or receive this size", HFILL } },
-        { &hf_facetime_sdp_imageattr_width,
-          { "Width", "facetime_sdp.imageattr.width", FT_UINT32, BASE_DEC, NULL, 0,
-            "x of a set of a=imageattr, in pixels; the smallest and the largest where it's a "
-            "range", HFILL } },
-        { &hf_facetime_sdp_imageattr_height,
-          { "Height", "facetime_sdp.imageattr.height", FT_UINT32, BASE_DEC, NULL, 0,
-            "y of a set of a=imageattr, in pixels; the smallest and the largest where it's a "
-            "range", HFILL } },
-        { &hf_facetime_sdp_imageattr_fps,
-          { "Frames a second", "facetime_sdp.imageattr.fps", FT_UINT32, BASE_DEC, NULL, 0,
-            "fps of a set of a=imageattr, without decimals", HFILL } },
-        { &hf_facetime_sdp_imageattr_interface,
-          { "Interface", "facetime_sdp.imageattr.interface", FT_UINT32, BASE_DEC,
-            VALS(interface_vals), 0,
-            "i of a set of a=imageattr: the network that the size is meant for; Wi-Fi where it's "
-            "absent", HFILL } },
-        { &hf_facetime_sdp_imageattr_preference,
-          { "Preference", "facetime_sdp.imageattr.preference", FT_FLOAT, BASE_NONE, NULL, 0,
-            "q of a set of a=imageattr, 0 to 1; 0.5 where it's absent", HFILL } },
-        { &hf_facetime_sdp_hwi_cpu,
-          { "CPU", "facetime_sdp.hwi.cpu", FT_UINT32, BASE_DEC_HEX, NULL, 0,
-            "First value of a=hwi (iChat): an identifier of the CPU, a guess", HFILL } },
-        { &hf_facetime_sdp_hwi_cores,
-          { "CPU cores", "facetime_sdp.hwi.cores", FT_UINT32, BASE_DEC, NULL, 0,
-            "Second value of a=hwi (iChat): number of cores, a guess", HFILL } },
-        { &hf_facetime_sdp_hwi_mhz,
-          { "CPU clock", "facetime_sdp.hwi.mhz", FT_UINT32, BASE_DEC, NULL, 0,
-            "Third value of a=hwi (iChat): clock in MHz, a guess", HFILL } },
-        { &hf_facetime_sdp_multipoint,
-          { "Multipoint", "facetime_sdp.multipoint", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=multipoint (iChat): the sender can take part in a call of more than two "
-            "(inferred)", HFILL } },
-        { &hf_facetime_sdp_ichat_encryption,
-          { "iChat encryption", "facetime_sdp.ichat_encryption", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=iChatEncryption (iChat): media is encrypted (inferred)", HFILL } },
-        { &hf_facetime_sdp_bandwidth_detection,
-          { "Bandwidth detection", "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL,
-            0,
-            "a=bandwidthDetection (iChat): the sender measures bandwidth (inferred)", HFILL } },
-        { &hf_facetime_sdp_rtcp_audio_port,
-          { "RTCP port of audio", "facetime_sdp.rtcp.audio_port", FT_UINT32, BASE_DEC, NULL, 0,
-            "a=RTCP:AUDIO (iChat): port of audio's RTCP", HFILL } },
-        { &hf_facetime_sdp_rtcp_video_port,
-          { "RTCP port of video", "facetime_sdp.rtcp.video_port", FT_UINT32, BASE_DEC, NULL, 0,
-            "VIDEO of a=RTCP (iChat): port of video's RTCP", HFILL } },
-        { &hf_facetime_sdp_bbcodec_type,
-          { "Baseband codec type", "facetime_sdp.bbcodec.type", FT_STRING, BASE_NONE, NULL, 0,
-            "a=BBCODEC: codec of the phone's baseband; no sample is known", HFILL } },
-        { &hf_facetime_sdp_bbcodec_rate,
-          { "Baseband codec rate", "facetime_sdp.bbcodec.rate", FT_STRING, BASE_NONE, NULL, 0,
-            "Second value of a=BBCODEC; no sample is known", HFILL } },
-        { &hf_facetime_sdp_allowrecording,
-          { "Recording allowed", "facetime_sdp.allowrecording", FT_BOOLEAN, BASE_NONE, NULL, 0,
-            "a=allowrecording: the sender allows the call to be recorded", HFILL } },
-    };
-    static ei_register_info sdp_ei[] = {
-        { &ei_facetime_sdp_apple_way,
-          { "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT,
-            "Not as RFC 8866 has it, but Apple's way", EXPFILL } },
-        { &ei_facetime_sdp_bad_value,
-          { "facetime_sdp.bad_value", PI_PROTOCOL, PI_WARN, "A value that can't be read",
-            EXPFILL } },
-        { &ei_facetime_sdp_too_long,
-          { "facetime_sdp.too_long", PI_UNDECODED, PI_WARN,
-            "SDP is too long to be shown to its end", EXPFILL } },
-        { &ei_facetime_sdp_cut_line,
-          { "facetime_sdp.cut_line", PI_UNDECODED, PI_NOTE, "The text ends in this line",
-            EXPFILL } },
-    };
-    static int *ett[] = {
-        &ett_facetime_sdp,
-        &ett_facetime_sdp_line,
-        &ett_facetime_sdp_imageattr,
-    };
+    static hf_register_info hf[] = { SDP_FIELDS(REGISTER_FIELD) };
+    static ei_register_info sdp_ei[] = { SDP_EXPERTS(REGISTER_EXPERT) };
+    static int *ett[] = { SDP_TREES(REGISTER_TREE) };
 
     proto_facetime_sdp = proto_register_protocol("FaceTime SDP", "FaceTime SDP", "facetime_sdp");
     /* Export Objects names its menu entry and its option after a protocol: facetime-sdp. */

@@ -43,6 +43,7 @@
 #include "calls/evidence.h"
 #include "calls/text.h"
 #include "packet-facetime-sdp.h"
+#include "packet-rows.h"
 #include "sdp_inflate/sdp_inflate.h"
 #include "wire/piece.h"
 #include "wire/sdp_text.h"
@@ -61,31 +62,69 @@ void proto_reg_handoff_facetime_sip(void);
 
 static int proto_facetime_sip = -1;
 
-static int hf_facetime_sip_viceroy = -1;
-static int hf_facetime_sip_coding = -1;
-static int hf_facetime_sip_inflated_length = -1;
-static int hf_facetime_sip_ske_sequence = -1;
-static int hf_facetime_sip_ske_fragment = -1;
-static int hf_facetime_sip_ske_data = -1;
-static int hf_facetime_sip_text = -1;
-static int hf_facetime_sip_notice = -1;
-static int hf_facetime_sip_reason = -1;
-static int hf_facetime_sip_reason_code = -1;
-static int hf_facetime_sip_trailing_bytes = -1;
+/* clang-format off */
+#define SIP_FIELDS(X) \
+    X(hf_facetime_sip_viceroy, "Viceroy version", "facetime_sip.viceroy", \
+      FT_STRING, BASE_NONE, NULL, 0, \
+      "Version of Apple's SIP stack, from User-Agent; /GK is the GameKit flavour of iOS and " \
+      "FaceTime, without it 1.x is iChat AV's") \
+    X(hf_facetime_sip_coding, "Body coding", "facetime_sip.coding", \
+      FT_UINT8, BASE_DEC, VALS(coding_vals), 0, \
+      "How the body is compressed, told by its first bytes") \
+    X(hf_facetime_sip_inflated_length, "Inflated length", "facetime_sip.inflated_length", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Bytes that came out of the compressed body, at most the cap of facetime_sip.inflate_cap") \
+    X(hf_facetime_sip_ske_sequence, "SKE sequence", "facetime_sip.ske.sequence", \
+      FT_UINT64, BASE_DEC, NULL, 0, \
+      "Key exchange (SimpleKeyExchange): number of the message, the first value of SKESeq") \
+    X(hf_facetime_sip_ske_fragment, "SKE fragment", "facetime_sip.ske.fragment", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Key exchange (SimpleKeyExchange): fragment of the message, the second value of SKESeq") \
+    X(hf_facetime_sip_ske_data, "SKE data", "facetime_sip.ske.data", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Key exchange (SimpleKeyExchange): one fragment of a message in ASN.1") \
+    X(hf_facetime_sip_text, "Text message", "facetime_sip.text", FT_STRING, BASE_NONE, NULL, 0, \
+      "Body of a text MESSAGE: PING is a heartbeat, key:value a notice") \
+    X(hf_facetime_sip_notice, "Notice", "facetime_sip.notice", FT_STRING, BASE_NONE, NULL, 0, \
+      "Key of a notice, what stands before ':' in a text MESSAGE") \
+    X(hf_facetime_sip_reason, "Reason", "facetime_sip.reason", FT_STRING, BASE_NONE, NULL, 0, \
+      "Why the call was ended (header Reason of a BYE)") \
+    X(hf_facetime_sip_reason_code, "Reason code", "facetime_sip.reason.code", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Apple's detailed error code, 291 is a timeout; that it stands after cause= is inferred") \
+    X(hf_facetime_sip_trailing_bytes, "Trailing bytes", "facetime_sip.trailing_bytes", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes that follow the body as long as Content-Length says it is")
 
-static int ett_facetime_sip = -1;
+#define SIP_EXPERTS(X) \
+    X(ei_facetime_sip_inflate_limit, "facetime_sip.inflate_limit", PI_UNDECODED, PI_WARN, \
+      "The body inflates to more than the cap") \
+    X(ei_facetime_sip_inflate_corrupt, "facetime_sip.inflate_corrupt", PI_MALFORMED, PI_ERROR, \
+      "The compressed body is damaged") \
+    X(ei_facetime_sip_inflate_truncated, "facetime_sip.inflate_truncated", PI_UNDECODED, PI_WARN, \
+      "The compressed body ends before its end") \
+    X(ei_facetime_sip_inflate_trailing, "facetime_sip.inflate_trailing", PI_UNDECODED, PI_NOTE, \
+      "Bytes follow the end of the compressed body") \
+    X(ei_facetime_sip_not_compressed, "facetime_sip.not_compressed", PI_PROTOCOL, PI_NOTE, \
+      "Content-Encoding says compressed, but the body is plain text") \
+    X(ei_facetime_sip_unlabelled_compression, "facetime_sip.unlabelled_compression", PI_PROTOCOL, \
+      PI_NOTE, "The body is compressed, but no Content-Encoding says so") \
+    X(ei_facetime_sip_content_length, "facetime_sip.content_length", PI_PROTOCOL, PI_WARN, \
+      "Content-Length is more than the datagram has") \
+    X(ei_facetime_sip_no_header_end, "facetime_sip.no_header_end", PI_PROTOCOL, PI_WARN, \
+      "The header doesn't end with an empty line") \
+    X(ei_facetime_sip_cut, "facetime_sip.cut", PI_UNDECODED, PI_NOTE, \
+      "Not all of the message was captured") \
+    X(ei_facetime_sip_trailing, "facetime_sip.trailing", PI_PROTOCOL, PI_NOTE, \
+      "Bytes follow the body as long as Content-Length says it is") \
+    X(ei_facetime_sip_bad_skeseq, "facetime_sip.bad_skeseq", PI_PROTOCOL, PI_WARN, \
+      "SKESeq isn't sequence;fragment")
 
-static expert_field ei_facetime_sip_inflate_limit = EI_INIT;
-static expert_field ei_facetime_sip_inflate_corrupt = EI_INIT;
-static expert_field ei_facetime_sip_inflate_truncated = EI_INIT;
-static expert_field ei_facetime_sip_inflate_trailing = EI_INIT;
-static expert_field ei_facetime_sip_not_compressed = EI_INIT;
-static expert_field ei_facetime_sip_unlabelled_compression = EI_INIT;
-static expert_field ei_facetime_sip_content_length = EI_INIT;
-static expert_field ei_facetime_sip_no_header_end = EI_INIT;
-static expert_field ei_facetime_sip_cut = EI_INIT;
-static expert_field ei_facetime_sip_trailing = EI_INIT;
-static expert_field ei_facetime_sip_bad_skeseq = EI_INIT;
+#define SIP_TREES(X) X(ett_facetime_sip)
+
+SIP_FIELDS(DECLARE_FIELD)
+SIP_EXPERTS(DECLARE_EXPERT)
+SIP_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static dissector_handle_t sip_handle;
 
@@ -778,87 +817,14 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
 static void
 register_sip_fields(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_facetime_sip_viceroy,
-          { "Viceroy version", "facetime_sip.viceroy", FT_STRING, BASE_NONE, NULL, 0,
-            "Version of Apple's SIP stack, from User-Agent; /GK is the GameKit flavour of iOS and "
-            "FaceTime, without it 1.x is iChat AV's", HFILL } },
-        { &hf_facetime_sip_coding,
-          { "Body coding", "facetime_sip.coding", FT_UINT8, BASE_DEC, VALS(coding_vals), 0,
-            "How the body is compressed, told by its first bytes", HFILL } },
-        { &hf_facetime_sip_inflated_length,
-          { "Inflated length", "facetime_sip.inflated_length", FT_UINT32, BASE_DEC, NULL, 0,
-            "Bytes that came out of the compressed body, at most the cap of "
-            "facetime_sip.inflate_cap", HFILL } },
-        { &hf_facetime_sip_ske_sequence,
-          { "SKE sequence", "facetime_sip.ske.sequence", FT_UINT64, BASE_DEC, NULL, 0,
-            "Key exchange (SimpleKeyExchange): number of the message, the first value of SKESeq",
-                HFILL } },
-        { &hf_facetime_sip_ske_fragment,
-          { "SKE fragment", "facetime_sip.ske.fragment", FT_UINT32, BASE_DEC, NULL, 0,
-            "Key exchange (SimpleKeyExchange): fragment of the message, the second value of "
-            "SKESeq", HFILL } },
-        { &hf_facetime_sip_ske_data,
-          { "SKE data", "facetime_sip.ske.data", FT_BYTES, BASE_NONE, NULL, 0,
-            "Key exchange (SimpleKeyExchange): one fragment of a message in ASN.1", HFILL } },
-        { &hf_facetime_sip_text,
-          { "Text message", "facetime_sip.text", FT_STRING, BASE_NONE, NULL, 0,
-            "Body of a text MESSAGE: PING is a heartbeat, key:value a notice", HFILL } },
-        { &hf_facetime_sip_notice,
-          { "Notice", "facetime_sip.notice", FT_STRING, BASE_NONE, NULL, 0,
-            "Key of a notice, what stands before ':' in a text MESSAGE", HFILL } },
-        { &hf_facetime_sip_reason,
-          { "Reason", "facetime_sip.reason", FT_STRING, BASE_NONE, NULL, 0,
-            "Why the call was ended (header Reason of a BYE)", HFILL } },
-        { &hf_facetime_sip_reason_code,
-          { "Reason code", "facetime_sip.reason.code", FT_UINT32, BASE_DEC, NULL, 0,
-            "Apple's detailed error code, 291 is a timeout; that it stands after cause= is "
-            "inferred", HFILL } },
-        { &hf_facetime_sip_trailing_bytes,
-          { "Trailing bytes", "facetime_sip.trailing_bytes", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes that follow the body as long as Content-Length says it is", HFILL } },
-    };
+    static hf_register_info hf[] = { SIP_FIELDS(REGISTER_FIELD) };
     proto_register_field_array(proto_facetime_sip, hf, array_length(hf));
 }
 
 static void
 register_experts(void)
 {
-    static ei_register_info sip_ei[] = {
-        { &ei_facetime_sip_inflate_limit,
-          { "facetime_sip.inflate_limit", PI_UNDECODED, PI_WARN,
-            "The body inflates to more than the cap", EXPFILL } },
-        { &ei_facetime_sip_inflate_corrupt,
-          { "facetime_sip.inflate_corrupt", PI_MALFORMED, PI_ERROR,
-            "The compressed body is damaged", EXPFILL } },
-        { &ei_facetime_sip_inflate_truncated,
-          { "facetime_sip.inflate_truncated", PI_UNDECODED, PI_WARN,
-            "The compressed body ends before its end", EXPFILL } },
-        { &ei_facetime_sip_inflate_trailing,
-          { "facetime_sip.inflate_trailing", PI_UNDECODED, PI_NOTE,
-            "Bytes follow the end of the compressed body", EXPFILL } },
-        { &ei_facetime_sip_not_compressed,
-          { "facetime_sip.not_compressed", PI_PROTOCOL, PI_NOTE,
-            "Content-Encoding says compressed, but the body is plain text", EXPFILL } },
-        { &ei_facetime_sip_unlabelled_compression,
-          { "facetime_sip.unlabelled_compression", PI_PROTOCOL, PI_NOTE,
-            "The body is compressed, but no Content-Encoding says so", EXPFILL } },
-        { &ei_facetime_sip_content_length,
-          { "facetime_sip.content_length", PI_PROTOCOL, PI_WARN,
-            "Content-Length is more than the datagram has", EXPFILL } },
-        { &ei_facetime_sip_no_header_end,
-          { "facetime_sip.no_header_end", PI_PROTOCOL, PI_WARN,
-            "The header doesn't end with an empty line", EXPFILL } },
-        { &ei_facetime_sip_cut,
-          { "facetime_sip.cut", PI_UNDECODED, PI_NOTE, "Not all of the message was captured",
-            EXPFILL } },
-        { &ei_facetime_sip_trailing,
-          { "facetime_sip.trailing", PI_PROTOCOL, PI_NOTE,
-            "Bytes follow the body as long as Content-Length says it is", EXPFILL } },
-        { &ei_facetime_sip_bad_skeseq,
-          { "facetime_sip.bad_skeseq", PI_PROTOCOL, PI_WARN, "SKESeq isn't sequence;fragment",
-            EXPFILL } },
-    };
+    static ei_register_info sip_ei[] = { SIP_EXPERTS(REGISTER_EXPERT) };
     expert_register_field_array(expert_register_protocol(proto_facetime_sip), sip_ei,
         array_length(sip_ei));
 }
@@ -868,9 +834,7 @@ register_experts(void)
 void
 proto_register_facetime_sip(void)
 {
-    static int *ett[] = {
-        &ett_facetime_sip,
-    };
+    static int *ett[] = { SIP_TREES(REGISTER_TREE) };
     module_t *module;
 
     proto_facetime_sip =

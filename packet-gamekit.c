@@ -19,6 +19,7 @@
  */
 #include "calls/evidence.h"
 #include "calls/gamekit.h"
+#include "packet-rows.h"
 #include <epan/expert.h>
 #include <wsutil/crc16-plain.h>
 
@@ -31,24 +32,44 @@ void proto_reg_handoff_gamekit(void);
 
 static int proto_gamekit = -1;
 
-static int hf_mark = -1;
-static int hf_type = -1;
-static int hf_size = -1;
-static int hf_channel = -1;
-static int hf_crc = -1;
-static int hf_crc_status = -1;
-static int hf_from = -1;
-static int hf_to = -1;
-static int hf_body = -1;
-static int hf_rest = -1;
+/* clang-format off */
+#define GAMEKIT_FIELDS(X) \
+    X(hf_mark, "Mark", "gamekit.mark", FT_UINT8, BASE_HEX, NULL, 0, "C1") \
+    X(hf_type, "Type", "gamekit.type", FT_UINT8, BASE_DEC, VALS(types), 0, \
+      "Hello, description of the database, or data; the names are published") \
+    X(hf_size, "Size", "gamekit.size", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Of the whole message, in bytes") \
+    X(hf_channel, "Channel", "gamekit.channel", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Channel of the session (published; 0 and 3 were seen)") \
+    X(hf_crc, "CRC", "gamekit.crc", FT_UINT16, BASE_HEX, NULL, 0, \
+      "CRC-16/ARC of the message, computed with this field zero; that zero means none is " \
+      "inferred") \
+    X(hf_crc_status, "CRC status", "gamekit.crc.status", \
+      FT_UINT8, BASE_NONE, VALS(proto_checksum_vals), 0, "Whether the checksum fits") \
+    X(hf_from, "From", "gamekit.from", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Id of the sender in its session") \
+    X(hf_to, "To", "gamekit.to", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Id of the addressee in its session") \
+    X(hf_body, "Body", "gamekit.body", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Behind the header, as far as the message's size goes") \
+    X(hf_rest, "Rest", "gamekit.rest", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes that the message's size leaves unexplained")
 
-static int ett_gamekit = -1;
+#define GAMEKIT_EXPERTS(X) \
+    X(ei_no_call, "gamekit.no_call", PI_PROTOCOL, PI_CHAT, \
+      "A game or a file transfer (GameKit, Multipeer Connectivity): no FaceTime call") \
+    X(ei_type, "gamekit.unknown_type", PI_UNDECODED, PI_NOTE, "Type of message that nobody knows") \
+    X(ei_size, "gamekit.bad_size", PI_PROTOCOL, PI_WARN, "The size isn't the datagram's") \
+    X(ei_crc, "gamekit.bad_crc", PI_CHECKSUM, PI_WARN, "The checksum doesn't fit") \
+    X(ei_cut, "gamekit.cut", PI_UNDECODED, PI_NOTE, \
+      "The capture has only the start of this message")
 
-static expert_field ei_no_call = EI_INIT;
-static expert_field ei_type = EI_INIT;
-static expert_field ei_size = EI_INIT;
-static expert_field ei_crc = EI_INIT;
-static expert_field ei_cut = EI_INIT;
+#define GAMEKIT_TREES(X) X(ett_gamekit)
+
+GAMEKIT_FIELDS(DECLARE_FIELD)
+GAMEKIT_EXPERTS(DECLARE_EXPERT)
+GAMEKIT_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static const value_string types[] = {
     { 1, "hello" },
@@ -205,55 +226,9 @@ proves_gamekit(tvbuff_t *tvb, packet_info *pinfo _U_, ft_generation *generation 
 void
 proto_register_gamekit(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_mark, { "Mark", "gamekit.mark", FT_UINT8, BASE_HEX, NULL, 0, "C1", HFILL } },
-        { &hf_type,
-          { "Type", "gamekit.type", FT_UINT8, BASE_DEC, VALS(types), 0,
-            "Hello, description of the database, or data; the names are published", HFILL } },
-        { &hf_size,
-          { "Size", "gamekit.size", FT_UINT16, BASE_DEC, NULL, 0, "Of the whole message, in bytes",
-            HFILL } },
-        { &hf_channel,
-          { "Channel", "gamekit.channel", FT_UINT16, BASE_DEC, NULL, 0,
-            "Channel of the session (published; 0 and 3 were seen)", HFILL } },
-        { &hf_crc,
-          { "CRC", "gamekit.crc", FT_UINT16, BASE_HEX, NULL, 0,
-            "CRC-16/ARC of the message, computed with this field zero; that zero means none is "
-            "inferred",
-            HFILL } },
-        { &hf_crc_status,
-          { "CRC status", "gamekit.crc.status", FT_UINT8, BASE_NONE, VALS(proto_checksum_vals), 0,
-            "Whether the checksum fits", HFILL } },
-        { &hf_from,
-          { "From", "gamekit.from", FT_UINT32, BASE_HEX, NULL, 0, "Id of the sender in its session",
-            HFILL } },
-        { &hf_to,
-          { "To", "gamekit.to", FT_UINT32, BASE_HEX, NULL, 0, "Id of the addressee in its session",
-            HFILL } },
-        { &hf_body,
-          { "Body", "gamekit.body", FT_BYTES, BASE_NONE, NULL, 0,
-            "Behind the header, as far as the message's size goes", HFILL } },
-        { &hf_rest,
-          { "Rest", "gamekit.rest", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes that the message's size leaves unexplained", HFILL } },
-    };
-    static int *ett[] = { &ett_gamekit };
-    static ei_register_info ei[] = {
-        { &ei_no_call,
-          { "gamekit.no_call", PI_PROTOCOL, PI_CHAT,
-            "A game or a file transfer (GameKit, Multipeer Connectivity): no FaceTime call",
-            EXPFILL } },
-        { &ei_type,
-          { "gamekit.unknown_type", PI_UNDECODED, PI_NOTE, "Type of message that nobody knows",
-            EXPFILL } },
-        { &ei_size,
-          { "gamekit.bad_size", PI_PROTOCOL, PI_WARN, "The size isn't the datagram's", EXPFILL } },
-        { &ei_crc,
-          { "gamekit.bad_crc", PI_CHECKSUM, PI_WARN, "The checksum doesn't fit", EXPFILL } },
-        { &ei_cut,
-          { "gamekit.cut", PI_UNDECODED, PI_NOTE, "The capture has only the start of this message",
-            EXPFILL } },
-    };
+    static hf_register_info hf[] = { GAMEKIT_FIELDS(REGISTER_FIELD) };
+    static int *ett[] = { GAMEKIT_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { GAMEKIT_EXPERTS(REGISTER_EXPERT) };
 
     proto_gamekit = proto_register_protocol("GameKit", "GameKit", "gamekit");
     proto_register_field_array(proto_gamekit, hf, array_length(hf));

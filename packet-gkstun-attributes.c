@@ -27,6 +27,7 @@
  */
 #include "packet-gkstun.h"
 #include "calls/relay.h"
+#include "packet-rows.h"
 #include "stock/stock_stun.h"
 
 #include <epan/to_str.h>
@@ -36,62 +37,145 @@
 
 static int proto_gkstun = -1;
 
-static int hf_gkstun_att_type = -1;
-static int hf_gkstun_att_length = -1;
-static int hf_gkstun_att_value = -1;
-static int hf_gkstun_username_destination = -1;
-static int hf_gkstun_username_destination_tag = -1;
-static int hf_gkstun_username_source = -1;
-static int hf_gkstun_username_source_tag = -1;
-static int hf_gkstun_protocol = -1;
-static int hf_gkstun_derived = -1;
-static int hf_gkstun_unknown_8002 = -1;
-static int hf_gkstun_ice_version = -1;
-static int hf_gkstun_timestamp = -1;
-static int hf_gkstun_delay = -1;
-static int hf_gkstun_qos = -1;
-static int hf_gkstun_radio = -1;
-static int hf_gkstun_nomination = -1;
-static int hf_gkstun_nomination_count = -1;
-static int hf_gkstun_nomination_derived = -1;
-static int hf_gkstun_nomination_primary = -1;
-static int hf_gkstun_nomination_replace_only = -1;
-static int hf_gkstun_nomination_bit_11 = -1;
-static int hf_gkstun_nomination_other = -1;
-static int hf_gkstun_link_id = -1;
-static int hf_gkstun_candidates_version = -1;
-static int hf_gkstun_candidates_ipv4_count = -1;
-static int hf_gkstun_candidates_ipv6_count = -1;
-static int hf_gkstun_candidates_ipv4 = -1;
-static int hf_gkstun_candidates_ipv6 = -1;
-static int hf_gkstun_candidate_type = -1;
-static int hf_gkstun_candidate_protocol = -1;
-static int hf_gkstun_candidate_call_id = -1;
-static int hf_gkstun_candidate_id = -1;
-static int hf_gkstun_candidate_priority = -1;
-static int hf_gkstun_candidate_rank = -1;
-static int hf_gkstun_candidate_flags = -1;
-static int hf_gkstun_candidate_flag_80 = -1;
-static int hf_gkstun_candidate_flag_20 = -1;
-static int hf_gkstun_candidate_other_flags = -1;
-static int hf_gkstun_candidate_cellular = -1;
-static int hf_gkstun_candidate_is_ipv6 = -1;
-static int hf_gkstun_candidate_index = -1;
-static int hf_gkstun_candidate_ipv4 = -1;
-static int hf_gkstun_candidate_ipv6 = -1;
-static int hf_gkstun_candidate_port = -1;
-static int hf_gkstun_ske = -1;
-static int hf_gkstun_link_flags = -1;
-static int hf_gkstun_data_so = -1;
+/* clang-format off */
+#define ATTRIBUTE_FIELDS(X) \
+    X(hf_gkstun_att_type, "Attribute Type", "gkstun.att.type", \
+      FT_UINT16, BASE_HEX, VALS(gkstun_att_type_vals), 0, \
+      "Number of an attribute of Apple's. The names are this plugin's") \
+    X(hf_gkstun_att_length, "Attribute Length", "gkstun.att.length", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Length of the value without padding") \
+    X(hf_gkstun_att_value, "Undecoded", "gkstun.att.value", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes of an attribute of Apple's that could not be decoded") \
+    X(hf_gkstun_username_destination, "Destination Candidate", "gkstun.username.destination", \
+      FT_UINT64, BASE_HEX, NULL, 0, \
+      "Candidate id of who is asked (in an answer: who asked): high word, then low word, which " \
+      "is 0 for a plain candidate and the other side's high word for a derived (peer-reflexive) " \
+      "one") \
+    X(hf_gkstun_username_destination_tag, "Destination Tag", "gkstun.username.destination_tag", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Last two bytes of the destination's half; their meaning is unknown, they aren't compared") \
+    X(hf_gkstun_username_source, "Source Candidate", "gkstun.username.source", \
+      FT_UINT64, BASE_HEX, NULL, 0, "Candidate id of the sender: high word, then low word") \
+    X(hf_gkstun_username_source_tag, "Source Tag", "gkstun.username.source_tag", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Last two bytes of the source's half; their meaning is unknown") \
+    X(hf_gkstun_protocol, "Candidate Protocol", "gkstun.protocol", \
+      FT_UINT32, BASE_DEC, NULL, 0xfffffeff, \
+      "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 " \
+      "was observed in GameKit, so the value is no mark of FaceTime") \
+    X(hf_gkstun_derived, "Derived", "gkstun.derived", \
+      FT_BOOLEAN, 32, TFS(&tfs_yes_no), 0x00000100, \
+      "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester " \
+      "should make a derived local one") \
+    X(hf_gkstun_unknown_8002, "Unknown 8002", "gkstun.unknown_8002", FT_BYTES, BASE_NONE, NULL, 0, \
+      "0x8002, which only the report of 2015 has seen; its meaning is unknown") \
+    X(hf_gkstun_ice_version, "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination " \
+      "counts, 1010 is the last known, observed in GameKit: no mark of FaceTime") \
+    X(hf_gkstun_timestamp, "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it") \
+    X(hf_gkstun_delay, "Processing Delay", "gkstun.delay", FT_UINT32, BASE_DEC, NULL, 0, \
+      "How long the responder held the request, in 1/65536 s") \
+    X(hf_gkstun_qos, "Cellular QoS", "gkstun.qos", FT_BOOLEAN, BASE_NONE, TFS(&tfs_yes_no), 0, \
+      "0x8006 is there: the sender's cellular interface supports QoS (after 2015)") \
+    X(hf_gkstun_radio, "Radio Access Technology", "gkstun.radio", \
+      FT_UINT32, BASE_DEC, VALS(ft_radio_vals), 0, \
+      "Kind of the sender's interface. The names are of the modern generation, inferred from " \
+      "calls over Wi-Fi (0) and cellular (5); what legacy devices mean by the numbers is not " \
+      "known") \
+    X(hf_gkstun_nomination, "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0, \
+      "0x8008 of 4 bytes, beside USE-CANDIDATE: a count and flags") \
+    X(hf_gkstun_nomination_count, "Nomination Count", "gkstun.nomination.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "How many times the controlling side has nominated (bits 0 to 7)") \
+    X(hf_gkstun_nomination_derived, "Derived or Duplicate", "gkstun.nomination.derived", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000100, \
+      "The nominated pair is of a derived candidate, or a duplicate") \
+    X(hf_gkstun_nomination_primary, "Primary", "gkstun.nomination.primary", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000200, \
+      "The pair is to be the primary connection (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_replace_only, "Replace Only", "gkstun.nomination.replace_only", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000400, \
+      "The pair only replaces another one (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_bit_11, "Bit 11", "gkstun.nomination.bit_11", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000800, \
+      "A flag of unknown meaning (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_other, "Other Bits", "gkstun.nomination.other", \
+      FT_UINT32, BASE_HEX, NULL, 0xfffff000, "Bits 12 on, of unknown meaning") \
+    X(hf_gkstun_link_id, "Link ID", "gkstun.link_id", FT_GUID, BASE_NONE, NULL, 0, \
+      "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair") \
+    X(hf_gkstun_candidates_version, "List Version", "gkstun.candidates.version", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Version of the candidate list (Apple's iLCVersion)") \
+    X(hf_gkstun_candidates_ipv4_count, "IPv4 Addresses", "gkstun.candidates.ipv4_count", \
+      FT_UINT8, BASE_DEC, NULL, 0xf0, "How many IPv4 addresses the list says it has") \
+    X(hf_gkstun_candidates_ipv6_count, "IPv6 Addresses", "gkstun.candidates.ipv6_count", \
+      FT_UINT8, BASE_DEC, NULL, 0x0f, "How many IPv6 addresses the list says it has") \
+    X(hf_gkstun_candidates_ipv4, "IPv4 Address", "gkstun.candidates.ipv4", \
+      FT_IPv4, BASE_NONE, NULL, 0, \
+      "An address that candidates name by its index; byte-reversed on the wire") \
+    X(hf_gkstun_candidates_ipv6, "IPv6 Address", "gkstun.candidates.ipv6", \
+      FT_IPv6, BASE_NONE, NULL, 0, "An address that candidates name by its index") \
+    X(hf_gkstun_candidate_type, "Type", "gkstun.candidate.type", \
+      FT_UINT8, BASE_DEC, VALS(gkstun_candidate_types), 0x0f, \
+      "Type of the candidate; Apple's own ones beside those of RFC 8445") \
+    X(hf_gkstun_candidate_protocol, "Protocol", "gkstun.candidate.protocol", \
+      FT_UINT8, BASE_DEC, NULL, 0xf0, \
+      "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit") \
+    X(hf_gkstun_candidate_call_id, "Call ID", "gkstun.candidate.call_id", \
+      FT_UINT32, BASE_HEX, NULL, 0, "Apple's number of the call, little-endian on the wire") \
+    X(hf_gkstun_candidate_id, "Candidate ID", "gkstun.candidate.id", FT_UINT32, BASE_HEX, NULL, 0, \
+      "High word of the candidate's id in USERNAME") \
+    X(hf_gkstun_candidate_priority, "Priority", "gkstun.candidate.priority", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6") \
+    X(hf_gkstun_candidate_rank, "Rank", "gkstun.candidate.rank", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Apple's name; what it ranks is unknown") \
+    X(hf_gkstun_candidate_flags, "Flags", "gkstun.candidate.flags", FT_UINT8, BASE_HEX, NULL, 0, \
+      "Flags of unknown meaning; 0x80 and 0x20 were observed in GameKit") \
+    X(hf_gkstun_candidate_flag_80, "Flag 80", "gkstun.candidate.flag_80", \
+      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x80, \
+      "Of unknown meaning; observed in GameKit, in each candidate of a list") \
+    X(hf_gkstun_candidate_flag_20, "Flag 20", "gkstun.candidate.flag_20", \
+      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x20, "Of unknown meaning; observed in GameKit") \
+    X(hf_gkstun_candidate_other_flags, "Other Flags", "gkstun.candidate.other_flags", \
+      FT_UINT8, BASE_HEX, NULL, 0x5f, "Never observed") \
+    X(hf_gkstun_candidate_cellular, "Cellular", "gkstun.candidate.cellular", \
+      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x40, "The address is of a cellular interface") \
+    X(hf_gkstun_candidate_is_ipv6, "IPv6", "gkstun.candidate.is_ipv6", \
+      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x10, "The index counts IPv6 addresses") \
+    X(hf_gkstun_candidate_index, "Address Index", "gkstun.candidate.index", \
+      FT_UINT8, BASE_DEC, NULL, 0x0f, \
+      "Which address of the list is the candidate's, from 0; within its family, as observed in " \
+      "GameKit") \
+    X(hf_gkstun_candidate_ipv4, "IPv4 Address", "gkstun.candidate.ipv4", \
+      FT_IPv4, BASE_NONE, NULL, 0, "The candidate's address, found by its index") \
+    X(hf_gkstun_candidate_ipv6, "IPv6 Address", "gkstun.candidate.ipv6", \
+      FT_IPv6, BASE_NONE, NULL, 0, "The candidate's address, found by its index") \
+    X(hf_gkstun_candidate_port, "Port", "gkstun.candidate.port", FT_UINT16, BASE_DEC, NULL, 0, \
+      "The candidate's UDP port, little-endian on the wire") \
+    X(hf_gkstun_ske, "Key Exchange", "gkstun.ske", FT_BYTES, BASE_NONE, NULL, 0, \
+      "A message of Apple's SimpleKeyExchange, in place of SIP MESSAGEs (later than 2015)") \
+    X(hf_gkstun_link_flags, "Link Flags", "gkstun.link_flags", FT_UINT32, BASE_HEX, NULL, 0, \
+      "0x8023 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular") \
+    X(hf_gkstun_data_so, "Data SO Mask", "gkstun.data_so", FT_UINT32, BASE_HEX, NULL, 0, \
+      "0x8024 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular")
 
-static int ett_gkstun_attribute = -1;
-static int ett_gkstun_username = -1;
-static int ett_gkstun_candidate = -1;
+#define ATTRIBUTE_EXPERTS(X) \
+    X(ei_gkstun_bad_length, "gkstun.bad_length", PI_PROTOCOL, PI_WARN, \
+      "Attribute of a length that is never sent") \
+    X(ei_gkstun_bad_value, "gkstun.bad_value", PI_PROTOCOL, PI_WARN, \
+      "Attribute of a value that is never sent") \
+    X(ei_gkstun_unknown_attribute, "gkstun.unknown_attribute", PI_UNDECODED, PI_NOTE, \
+      "Attribute of unknown meaning") \
+    X(ei_gkstun_candidates_bad, "gkstun.candidates_bad", PI_PROTOCOL, PI_WARN, \
+      "Candidate list unlike its counts")
 
-static expert_field ei_gkstun_bad_length = EI_INIT;
-static expert_field ei_gkstun_bad_value = EI_INIT;
-static expert_field ei_gkstun_unknown_attribute = EI_INIT;
-static expert_field ei_gkstun_candidates_bad = EI_INIT;
+#define ATTRIBUTE_TREES(X) X(ett_gkstun_attribute) X(ett_gkstun_username) X(ett_gkstun_candidate)
+
+ATTRIBUTE_FIELDS(DECLARE_FIELD)
+ATTRIBUTE_EXPERTS(DECLARE_EXPERT)
+ATTRIBUTE_TREES(DECLARE_TREE)
+/* clang-format on */
 
 /* clang-format off */
 static const value_string gkstun_candidate_types[] = {
@@ -633,192 +717,15 @@ name_attributes(void)
 }
 
 /* clang-format off */
-static hf_register_info hf[] = {
-    { &hf_gkstun_att_type,
-      { "Attribute Type", "gkstun.att.type", FT_UINT16, BASE_HEX, VALS(gkstun_att_type_vals), 0,
-        "Number of an attribute of Apple's. The names are this plugin's", HFILL } },
-    { &hf_gkstun_att_length,
-      { "Attribute Length", "gkstun.att.length", FT_UINT16, BASE_DEC, NULL, 0,
-        "Length of the value without padding", HFILL } },
-    { &hf_gkstun_att_value,
-      { "Undecoded", "gkstun.att.value", FT_BYTES, BASE_NONE, NULL, 0,
-        "Bytes of an attribute of Apple's that could not be decoded", HFILL } },
-    { &hf_gkstun_username_destination,
-      { "Destination Candidate", "gkstun.username.destination", FT_UINT64, BASE_HEX, NULL, 0,
-        "Candidate id of who is asked (in an answer: who asked): high word, then low word, which "
-        "is 0 for a "
-        "plain candidate and the other side's high word for a derived (peer-reflexive) one",
-            HFILL } },
-    { &hf_gkstun_username_destination_tag,
-      { "Destination Tag", "gkstun.username.destination_tag", FT_UINT16, BASE_DEC, NULL, 0,
-        "Last two bytes of the destination's half; their meaning is unknown, they aren't "
-        "compared", HFILL } },
-    { &hf_gkstun_username_source,
-      { "Source Candidate", "gkstun.username.source", FT_UINT64, BASE_HEX, NULL, 0,
-        "Candidate id of the sender: high word, then low word", HFILL } },
-    { &hf_gkstun_username_source_tag,
-      { "Source Tag", "gkstun.username.source_tag", FT_UINT16, BASE_DEC, NULL, 0,
-        "Last two bytes of the source's half; their meaning is unknown", HFILL } },
-    { &hf_gkstun_protocol,
-      { "Candidate Protocol", "gkstun.protocol", FT_UINT32, BASE_DEC, NULL, 0xfffffeff,
-        "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 "
-        "was observed in GameKit, so "
-        "the value is no mark of FaceTime", HFILL } },
-    { &hf_gkstun_derived,
-      { "Derived", "gkstun.derived", FT_BOOLEAN, 32, TFS(&tfs_yes_no), 0x00000100,
-        "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester "
-        "should "
-        "make a derived local one", HFILL } },
-    { &hf_gkstun_unknown_8002,
-      { "Unknown 8002", "gkstun.unknown_8002", FT_BYTES, BASE_NONE, NULL, 0,
-        "0x8002, which only the report of 2015 has seen; its meaning is unknown", HFILL } },
-    { &hf_gkstun_ice_version,
-      { "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0,
-        "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination "
-        "counts, 1010 "
-        "is the last known, observed in GameKit: no mark of FaceTime", HFILL } },
-    { &hf_gkstun_timestamp,
-      { "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0,
-        "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it",
-            HFILL } },
-    { &hf_gkstun_delay,
-      { "Processing Delay", "gkstun.delay", FT_UINT32, BASE_DEC, NULL, 0,
-        "How long the responder held the request, in 1/65536 s", HFILL } },
-    { &hf_gkstun_qos,
-      { "Cellular QoS", "gkstun.qos", FT_BOOLEAN, BASE_NONE, TFS(&tfs_yes_no), 0,
-        "0x8006 is there: the sender's cellular interface supports QoS (after 2015)", HFILL } },
-    { &hf_gkstun_radio,
-      { "Radio Access Technology", "gkstun.radio", FT_UINT32, BASE_DEC, VALS(ft_radio_vals), 0,
-        "Kind of the sender's interface. The names are of the modern generation, inferred from "
-        "calls over Wi-Fi (0) "
-        "and cellular (5); what legacy devices mean by the numbers is not known", HFILL } },
-    { &hf_gkstun_nomination,
-      { "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0,
-        "0x8008 of 4 bytes, beside USE-CANDIDATE: a count and flags", HFILL } },
-    { &hf_gkstun_nomination_count,
-      { "Nomination Count", "gkstun.nomination.count", FT_UINT8, BASE_DEC, NULL, 0,
-        "How many times the controlling side has nominated (bits 0 to 7)", HFILL } },
-    { &hf_gkstun_nomination_derived,
-      { "Derived or Duplicate", "gkstun.nomination.derived", FT_BOOLEAN, 32, TFS(&tfs_set_notset),
-        0x00000100,
-        "The nominated pair is of a derived candidate, or a duplicate", HFILL } },
-    { &hf_gkstun_nomination_primary,
-      { "Primary", "gkstun.nomination.primary", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000200,
-        "The pair is to be the primary connection (ICE version 1010 on)", HFILL } },
-    { &hf_gkstun_nomination_replace_only,
-      { "Replace Only", "gkstun.nomination.replace_only", FT_BOOLEAN, 32, TFS(&tfs_set_notset),
-        0x00000400,
-        "The pair only replaces another one (ICE version 1010 on)", HFILL } },
-    { &hf_gkstun_nomination_bit_11,
-      { "Bit 11", "gkstun.nomination.bit_11", FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000800,
-        "A flag of unknown meaning (ICE version 1010 on)", HFILL } },
-    { &hf_gkstun_nomination_other,
-      { "Other Bits", "gkstun.nomination.other", FT_UINT32, BASE_HEX, NULL, 0xfffff000,
-        "Bits 12 on, of unknown meaning", HFILL } },
-    { &hf_gkstun_link_id,
-      { "Link ID", "gkstun.link_id", FT_GUID, BASE_NONE, NULL, 0,
-        "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair",
-            HFILL } },
-    { &hf_gkstun_candidates_version,
-      { "List Version", "gkstun.candidates.version", FT_UINT16, BASE_DEC, NULL, 0,
-        "Version of the candidate list (Apple's iLCVersion)", HFILL } },
-    { &hf_gkstun_candidates_ipv4_count,
-      { "IPv4 Addresses", "gkstun.candidates.ipv4_count", FT_UINT8, BASE_DEC, NULL, 0xf0,
-        "How many IPv4 addresses the list says it has", HFILL } },
-    { &hf_gkstun_candidates_ipv6_count,
-      { "IPv6 Addresses", "gkstun.candidates.ipv6_count", FT_UINT8, BASE_DEC, NULL, 0x0f,
-        "How many IPv6 addresses the list says it has", HFILL } },
-    { &hf_gkstun_candidates_ipv4,
-      { "IPv4 Address", "gkstun.candidates.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-        "An address that candidates name by its index; byte-reversed on the wire", HFILL } },
-    { &hf_gkstun_candidates_ipv6,
-      { "IPv6 Address", "gkstun.candidates.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
-        "An address that candidates name by its index", HFILL } },
-    { &hf_gkstun_candidate_type,
-      { "Type", "gkstun.candidate.type", FT_UINT8, BASE_DEC, VALS(gkstun_candidate_types), 0x0f,
-        "Type of the candidate; Apple's own ones beside those of RFC 8445", HFILL } },
-    { &hf_gkstun_candidate_protocol,
-      { "Protocol", "gkstun.candidate.protocol", FT_UINT8, BASE_DEC, NULL, 0xf0,
-        "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit",
-            HFILL } },
-    { &hf_gkstun_candidate_call_id,
-      { "Call ID", "gkstun.candidate.call_id", FT_UINT32, BASE_HEX, NULL, 0,
-        "Apple's number of the call, little-endian on the wire", HFILL } },
-    { &hf_gkstun_candidate_id,
-      { "Candidate ID", "gkstun.candidate.id", FT_UINT32, BASE_HEX, NULL, 0,
-        "High word of the candidate's id in USERNAME", HFILL } },
-    { &hf_gkstun_candidate_priority,
-      { "Priority", "gkstun.candidate.priority", FT_UINT16, BASE_DEC, NULL, 0,
-        "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6",
-            HFILL } },
-    { &hf_gkstun_candidate_rank,
-      { "Rank", "gkstun.candidate.rank", FT_UINT8, BASE_DEC, NULL, 0,
-        "Apple's name; what it ranks is unknown", HFILL } },
-    { &hf_gkstun_candidate_flags,
-      { "Flags", "gkstun.candidate.flags", FT_UINT8, BASE_HEX, NULL, 0,
-        "Flags of unknown meaning; 0x80 and 0x20 were observed in GameKit", HFILL } },
-    { &hf_gkstun_candidate_flag_80,
-      { "Flag 80", "gkstun.candidate.flag_80", FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x80,
-        "Of unknown meaning; observed in GameKit, in each candidate of a list", HFILL } },
-    { &hf_gkstun_candidate_flag_20,
-      { "Flag 20", "gkstun.candidate.flag_20", FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x20,
-        "Of unknown meaning; observed in GameKit", HFILL } },
-    { &hf_gkstun_candidate_other_flags,
-      { "Other Flags", "gkstun.candidate.other_flags", FT_UINT8, BASE_HEX, NULL, 0x5f,
-        "Never observed", HFILL } },
-    { &hf_gkstun_candidate_cellular,
-      { "Cellular", "gkstun.candidate.cellular", FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x40,
-        "The address is of a cellular interface", HFILL } },
-    { &hf_gkstun_candidate_is_ipv6,
-      { "IPv6", "gkstun.candidate.is_ipv6", FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x10,
-        "The index counts IPv6 addresses", HFILL } },
-    { &hf_gkstun_candidate_index,
-      { "Address Index", "gkstun.candidate.index", FT_UINT8, BASE_DEC, NULL, 0x0f,
-        "Which address of the list is the candidate's, from 0; within its family, as observed in "
-        "GameKit", HFILL } },
-    { &hf_gkstun_candidate_ipv4,
-      { "IPv4 Address", "gkstun.candidate.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-        "The candidate's address, found by its index", HFILL } },
-    { &hf_gkstun_candidate_ipv6,
-      { "IPv6 Address", "gkstun.candidate.ipv6", FT_IPv6, BASE_NONE, NULL, 0,
-        "The candidate's address, found by its index", HFILL } },
-    { &hf_gkstun_candidate_port,
-      { "Port", "gkstun.candidate.port", FT_UINT16, BASE_DEC, NULL, 0,
-        "The candidate's UDP port, little-endian on the wire", HFILL } },
-    { &hf_gkstun_ske,
-      { "Key Exchange", "gkstun.ske", FT_BYTES, BASE_NONE, NULL, 0,
-        "A message of Apple's SimpleKeyExchange, in place of SIP MESSAGEs (later than 2015)",
-            HFILL } },
-    { &hf_gkstun_link_flags,
-      { "Link Flags", "gkstun.link_flags", FT_UINT32, BASE_HEX, NULL, 0,
-        "0x8023 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular",
-            HFILL } },
-    { &hf_gkstun_data_so,
-      { "Data SO Mask", "gkstun.data_so", FT_UINT32, BASE_HEX, NULL, 0,
-        "0x8024 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular",
-            HFILL } },
-};
+static hf_register_info hf[] = { ATTRIBUTE_FIELDS(REGISTER_FIELD) };
 
-static ei_register_info ei[] = {
-    { &ei_gkstun_bad_length,
-      { "gkstun.bad_length", PI_PROTOCOL, PI_WARN, "Attribute of a length that is never sent",
-        EXPFILL } },
-    { &ei_gkstun_bad_value,
-      { "gkstun.bad_value", PI_PROTOCOL, PI_WARN, "Attribute of a value that is never sent",
-        EXPFILL } },
-    { &ei_gkstun_unknown_attribute,
-      { "gkstun.unknown_attribute", PI_UNDECODED, PI_NOTE, "Attribute of unknown meaning",
-        EXPFILL } },
-    { &ei_gkstun_candidates_bad,
-      { "gkstun.candidates_bad", PI_PROTOCOL, PI_WARN, "Candidate list unlike its counts",
-        EXPFILL } },
-};
+static ei_register_info ei[] = { ATTRIBUTE_EXPERTS(REGISTER_EXPERT) };
 /* clang-format on */
 
 void
 gkstun_register_attributes(int proto, expert_module_t *experts)
 {
-    static int *ett[] = { &ett_gkstun_attribute, &ett_gkstun_username, &ett_gkstun_candidate };
+    static int *ett[] = { ATTRIBUTE_TREES(REGISTER_TREE) };
 
     proto_gkstun = proto;
     stun_index_attributes();

@@ -33,6 +33,7 @@
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/reveal.h"
+#include "packet-rows.h"
 #include "stock/stock_stun.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
@@ -47,19 +48,41 @@ void proto_reg_handoff_gkstun(void);
 static int proto_gkstun = -1;
 static int proto_stun = -1;             /* stock's: messages are shown under its name */
 
-static int hf_gkstun_rtt = -1;
-static int hf_gkstun_txid_method = -1;
-static int hf_gkstun_padding = -1;
-static int hf_gkstun_trailing = -1;
+/* clang-format off */
+#define GKSTUN_FIELDS(X) \
+    X(hf_gkstun_rtt, "Round Trip Time", "gkstun.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "From the request that carried the echoed timestamp (0x8004) to this answer, both by the " \
+      "capture's clock, less the responder's delay (0x8005). It is the network's where the " \
+      "capture was made at the requester") \
+    X(hf_gkstun_txid_method, "Method in Transaction ID", "gkstun.txid.method", \
+      FT_UINT16, BASE_HEX, VALS(gkstun_methods), 0, \
+      "Legacy FaceTime's transaction ids begin with the method") \
+    X(hf_gkstun_padding, "Padding", "gkstun.padding", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes behind ChannelData up to a multiple of 4, which UDP doesn't ask for") \
+    X(hf_gkstun_trailing, "Trailing Bytes", "gkstun.trailing_bytes", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Bytes behind the end that the message's header tells")
 
-static int ett_gkstun = -1;
-static int ett_gkstun_stun = -1;
-static int ett_gkstun_attributes = -1;
+/* packet-gkstun-attributes.c tells them too. */
+#define GKSTUN_SHARED_EXPERTS(X) \
+    X(ei_gkstun_truncated, "gkstun.truncated", PI_PROTOCOL, PI_ERROR, \
+      "Length beyond the end of the data") \
+    X(ei_gkstun_cut, "gkstun.cut", PI_UNDECODED, PI_NOTE, \
+      "The rest of the message was not captured")
 
-expert_field ei_gkstun_truncated = EI_INIT;
-expert_field ei_gkstun_cut = EI_INIT;
-static expert_field ei_gkstun_trailing = EI_INIT;
-static expert_field ei_gkstun_unpadded = EI_INIT;
+#define GKSTUN_EXPERTS(X) \
+    X(ei_gkstun_trailing, "gkstun.trailing", PI_PROTOCOL, PI_WARN, \
+      "Bytes behind the end of the message") \
+    X(ei_gkstun_unpadded, "gkstun.unpadded", PI_PROTOCOL, PI_NOTE, \
+      "Message length is no multiple of 4")
+
+#define GKSTUN_TREES(X) X(ett_gkstun) X(ett_gkstun_stun) X(ett_gkstun_attributes)
+
+GKSTUN_FIELDS(DECLARE_FIELD)
+GKSTUN_SHARED_EXPERTS(DEFINE_EXPERT)
+GKSTUN_EXPERTS(DECLARE_EXPERT)
+GKSTUN_TREES(DECLARE_TREE)
+/* clang-format on */
+
 
 static ws_bool gkstun_stock_display;
 
@@ -500,43 +523,17 @@ dissect_gkstun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _
 /* ---- registration ---- */
 
 /* clang-format off */
-static hf_register_info hf[] = {
-    { &hf_gkstun_rtt,
-      { "Round Trip Time", "gkstun.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-        "From the request that carried the echoed timestamp (0x8004) to this answer, both by the "
-        "capture's "
-        "clock, less the responder's delay (0x8005). It is the network's where the capture was "
-        "made at the "
-        "requester", HFILL } },
-    { &hf_gkstun_txid_method,
-      { "Method in Transaction ID", "gkstun.txid.method", FT_UINT16, BASE_HEX,
-        VALS(gkstun_methods), 0,
-        "Legacy FaceTime's transaction ids begin with the method", HFILL } },
-    { &hf_gkstun_padding,
-      { "Padding", "gkstun.padding", FT_BYTES, BASE_NONE, NULL, 0,
-        "Bytes behind ChannelData up to a multiple of 4, which UDP doesn't ask for", HFILL } },
-    { &hf_gkstun_trailing,
-      { "Trailing Bytes", "gkstun.trailing_bytes", FT_BYTES, BASE_NONE, NULL, 0,
-        "Bytes behind the end that the message's header tells", HFILL } },
-};
+static hf_register_info hf[] = { GKSTUN_FIELDS(REGISTER_FIELD) };
 
 static ei_register_info ei[] = {
-    { &ei_gkstun_truncated,
-      { "gkstun.truncated", PI_PROTOCOL, PI_ERROR, "Length beyond the end of the data", EXPFILL } },
-    { &ei_gkstun_cut,
-      { "gkstun.cut", PI_UNDECODED, PI_NOTE, "The rest of the message was not captured",
-        EXPFILL } },
-    { &ei_gkstun_trailing,
-      { "gkstun.trailing", PI_PROTOCOL, PI_WARN, "Bytes behind the end of the message", EXPFILL } },
-    { &ei_gkstun_unpadded,
-      { "gkstun.unpadded", PI_PROTOCOL, PI_NOTE, "Message length is no multiple of 4", EXPFILL } },
+    GKSTUN_SHARED_EXPERTS(REGISTER_EXPERT) GKSTUN_EXPERTS(REGISTER_EXPERT)
 };
 /* clang-format on */
 
 void
 proto_register_gkstun(void)
 {
-    static int *ett[] = { &ett_gkstun, &ett_gkstun_stun, &ett_gkstun_attributes };
+    static int *ett[] = { GKSTUN_TREES(REGISTER_TREE) };
 
     proto_gkstun = proto_register_protocol("GameKit STUN", "GKSTUN", "gkstun");
     proto_register_field_array(proto_gkstun, hf, array_length(hf));

@@ -41,6 +41,7 @@
 #include "calls/record.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
+#include "packet-rows.h"
 #include "wire/relay_chain.h"
 #include "wire/relay_proof.h"
 #include <epan/expert.h>
@@ -51,47 +52,132 @@ void proto_reg_handoff_quickrelay(void);
 
 static int proto_quickrelay = -1;
 
-static int hf_quickrelay_channel = -1;
-static int hf_quickrelay_length = -1;
-static int hf_quickrelay_flags1 = -1;
-static int hf_quickrelay_flags2 = -1;
-static int hf_quickrelay_attr = -1;
-static int hf_quickrelay_stream = -1;
-static int hf_quickrelay_secondary_streams = -1;
-static int hf_quickrelay_secondary_stream = -1;
-static int hf_quickrelay_participant = -1;
-static int hf_quickrelay_base_stream = -1;
-static int hf_quickrelay_priority = -1;
-static int hf_quickrelay_probe_group = -1;
-static int hf_quickrelay_session_version = -1;
-static int hf_quickrelay_packet_length = -1;
-static int hf_quickrelay_counter = -1;
-static int hf_quickrelay_stats = -1;
-static int hf_quickrelay_stats_echoed_counter = -1;
-static int hf_quickrelay_stats_clock = -1;
-static int hf_quickrelay_stats_hold = -1;
-static int hf_quickrelay_stats_received = -1;
-static int hf_quickrelay_stats_sent = -1;
-static int hf_quickrelay_stats_bandwidth = -1;
-static int hf_quickrelay_stats_echo_of = -1;
-static int hf_quickrelay_stats_rtt = -1;
-static int hf_quickrelay_link = -1;
-static int hf_quickrelay_link_frame = -1;
-static int hf_quickrelay_secondary_links = -1;
-static int hf_quickrelay_secondary_link = -1;
-static int hf_quickrelay_state = -1;
-static int hf_quickrelay_transition_count = -1;
-static int hf_quickrelay_transition_stream = -1;
-static int hf_quickrelay_chain = -1;
-static int hf_quickrelay_chained = -1;
-static int hf_quickrelay_undecided = -1;
-static int hf_quickrelay_hbh = -1;
-static int hf_quickrelay_hbh_iv = -1;
-static int hf_quickrelay_hbh_ciphertext = -1;
-static int hf_quickrelay_hbh_tag = -1;
-static int hf_quickrelay_hbh_unknown = -1;
-static int hf_quickrelay_body = -1;
-static int hf_quickrelay_trailing = -1;
+/* clang-format off */
+#define QUICKRELAY_FIELDS(X) \
+    X(hf_quickrelay_channel, "Channel", "quickrelay.channel", FT_UINT16, BASE_HEX, NULL, 0, \
+      "TURN channel number that the relay gave this session; 0x6000 in every capture") \
+    X(hf_quickrelay_length, "Length", "quickrelay.length", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes behind this field: header and body") \
+    X(hf_quickrelay_flags1, "Flags 1", "quickrelay.flags1", FT_UINT8, BASE_HEX, NULL, 0, \
+      "What the header holds and how the relay treats the packet, first byte") \
+    X(hf_quickrelay_flags2, "Flags 2", "quickrelay.flags2", FT_UINT8, BASE_HEX, NULL, 0, \
+      "What the header holds and how the relay treats the packet, second byte") \
+    X(hf_quickrelay_attr, "Attributes", "quickrelay.attr", FT_UINT16, BASE_HEX, NULL, 0, \
+      "What the body is, and more of the header") \
+    X(hf_quickrelay_stream, "Stream", "quickrelay.stream", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Stream id: the low half of the SSRC, one more on FEC parity packets") \
+    X(hf_quickrelay_secondary_streams, "Secondary streams", "quickrelay.secondary_stream.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further streams follow") \
+    X(hf_quickrelay_secondary_stream, "Secondary stream", "quickrelay.secondary_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, \
+      "Id of a further stream that this packet may serve (inferred)") \
+    X(hf_quickrelay_participant, "Participant", "quickrelay.participant", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a " \
+      "downlink one") \
+    X(hf_quickrelay_base_stream, "Base layer stream", "quickrelay.base_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, \
+      "Stream id of the base layer (published; checked on one datagram)") \
+    X(hf_quickrelay_priority, "Priority", "quickrelay.priority", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Priority of the channel: 1 or 127 in every capture (meaning inferred)") \
+    X(hf_quickrelay_probe_group, "Probe group", "quickrelay.probe_group", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Group of packets that probe the bandwidth together (meaning inferred)") \
+    X(hf_quickrelay_session_version, "Session version", "quickrelay.session_version", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "Version of the session info that the relay holds: it never falls within a session") \
+    X(hf_quickrelay_packet_length, "Packet length", "quickrelay.packet_length", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes of this packet's body, others being chained behind it (published; checked on one " \
+      "datagram)") \
+    X(hf_quickrelay_counter, "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packet counter of the device, echoed in the relay's report") \
+    X(hf_quickrelay_stats, "Report", "quickrelay.stats", FT_NONE, BASE_NONE, NULL, 0, \
+      "The relay's report to the device") \
+    X(hf_quickrelay_stats_echoed_counter, "Echoed counter", "quickrelay.stats.echoed_counter", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Counter of the device's packet that this reports on") \
+    X(hf_quickrelay_stats_clock, "Relay clock", "quickrelay.stats.clock", \
+      FT_UINT16, BASE_DEC, NULL, 0, "The relay's clock in milliseconds, modulo 65536") \
+    X(hf_quickrelay_stats_hold, "Hold time", "quickrelay.stats.hold", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Milliseconds between the counter's arrival and this report") \
+    X(hf_quickrelay_stats_received, "Received", "quickrelay.stats.received", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Counted packets that the relay had from this device, modulo 65536") \
+    X(hf_quickrelay_stats_sent, "Sent", "quickrelay.stats.sent", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Counted packets that the relay sent to this device, modulo 65536") \
+    X(hf_quickrelay_stats_bandwidth, "Bandwidth", "quickrelay.stats.bandwidth", \
+      FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS, VALS(bandwidth_vals), 0, \
+      "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit inferred)") \
+    X(hf_quickrelay_stats_echo_of, "Echo of", "quickrelay.stats.echo_of", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0, \
+      "The device's packet whose counter this report echoes") \
+    X(hf_quickrelay_stats_rtt, "Round trip", "quickrelay.stats.rtt", \
+      FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "From the packet echoed to this report, less the relay's hold time. Only where frame " \
+      "times can be believed, by the media so far: captures made on a phone stamp packets in " \
+      "batches") \
+    X(hf_quickrelay_link, "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Id of the relay link: where an uplink packet goes to, or a downlink packet comes from") \
+    X(hf_quickrelay_link_frame, "Link announced in", "quickrelay.link.frame", \
+      FT_FRAMENUM, BASE_NONE, NULL, 0, "The link message that announced this link id") \
+    X(hf_quickrelay_secondary_links, "Secondary links", "quickrelay.secondary_link.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further links follow; unverified") \
+    X(hf_quickrelay_secondary_link, "Secondary link", "quickrelay.secondary_link", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Id of a further relay link; unverified") \
+    X(hf_quickrelay_state, "Session state", "quickrelay.state", FT_UINT8, BASE_DEC, NULL, 0, \
+      "State of the session at the relay: 0 in every capture") \
+    X(hf_quickrelay_chained, "Chained packet", "quickrelay.chained", FT_NONE, BASE_NONE, NULL, 0, \
+      "A further packet in the same datagram (published; checked on one datagram)") \
+    X(hf_quickrelay_chain, "Packet of the datagram", "quickrelay.chain", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "Number of this packet in its datagram, from 0; where a datagram has several") \
+    X(hf_quickrelay_undecided, "Not taken apart", "quickrelay.undecided", \
+      FT_BYTES, BASE_NONE, NULL, 0, "What of a datagram of several packets can't be told apart") \
+    X(hf_quickrelay_transition_count, "Transition streams", "quickrelay.transition_stream.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "One less than the ids of streams that follow the header; unverified") \
+    X(hf_quickrelay_transition_stream, "Transition stream", "quickrelay.transition_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Id of a stream behind the header; unverified") \
+    X(hf_quickrelay_hbh, "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0, \
+      "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each " \
+      "precedes a relay's retransmission") \
+    X(hf_quickrelay_hbh_iv, "IV", "quickrelay.hbh.iv", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Initialization vector, protobuf field 1") \
+    X(hf_quickrelay_hbh_ciphertext, "Ciphertext", "quickrelay.hbh.ciphertext", \
+      FT_BYTES, BASE_NONE, NULL, 0, "Encrypted message, protobuf field 2") \
+    X(hf_quickrelay_hbh_tag, "Tag", "quickrelay.hbh.tag", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Authentication tag, protobuf field 3") \
+    X(hf_quickrelay_hbh_unknown, "Unknown bytes", "quickrelay.hbh.unknown", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "What of the hop-by-hop message is not the protobuf that is known") \
+    X(hf_quickrelay_body, "Unparsed body", "quickrelay.body", FT_BYTES, BASE_NONE, NULL, 0, \
+      "A body of no kind that is known") \
+    X(hf_quickrelay_trailing, "Trailing bytes", "quickrelay.trailing", \
+      FT_BYTES, BASE_NONE, NULL, 0, "Bytes that the header or its length leave over")
+
+#define QUICKRELAY_EXPERTS(X) \
+    X(ei_quickrelay_bad_length, "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, \
+      "A length or count doesn't fit the packet") \
+    X(ei_quickrelay_bad_hbh, "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, \
+      "Not the protobuf that hop-by-hop messages are") \
+    X(ei_quickrelay_unverified, "quickrelay.unverified", PI_UNDECODED, PI_NOTE, \
+      "Unverified form: no capture has shown it yet") \
+    X(ei_quickrelay_unknown_bit, "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit") \
+    X(ei_quickrelay_unparsed_body, "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, \
+      "Unparsed body: of no kind that is known") \
+    X(ei_quickrelay_broken_chain, "quickrelay.broken_chain", PI_PROTOCOL, PI_WARN, \
+      "The datagram's further packets can't be taken apart") \
+    X(ei_quickrelay_long_chain, "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, \
+      "More packets in a datagram than are taken apart")
+
+#define QUICKRELAY_TREES(X) \
+    X(ett_quickrelay) X(ett_quickrelay_flags1) X(ett_quickrelay_flags2) X(ett_quickrelay_attr) \
+    X(ett_quickrelay_list) X(ett_quickrelay_stats) X(ett_quickrelay_chained) X(ett_quickrelay_hbh)
+
+QUICKRELAY_FIELDS(DECLARE_FIELD)
+QUICKRELAY_EXPERTS(DECLARE_EXPERT)
+QUICKRELAY_TREES(DECLARE_TREE)
+/* clang-format on */
 
 /* clang-format off */
 #define FLAG_HF(byte, mask, NAME, name, label, blurb) static int \
@@ -100,23 +186,6 @@ RELAY_FLAGS1(FLAG_HF)
 RELAY_FLAGS2(FLAG_HF)
 #define ATTR_HF(mask, name, label, blurb) static int hf_quickrelay_attr_##name = -1;
 RELAY_ATTRS(ATTR_HF)
-
-static int ett_quickrelay = -1;
-static int ett_quickrelay_flags1 = -1;
-static int ett_quickrelay_flags2 = -1;
-static int ett_quickrelay_attr = -1;
-static int ett_quickrelay_list = -1;
-static int ett_quickrelay_stats = -1;
-static int ett_quickrelay_chained = -1;
-static int ett_quickrelay_hbh = -1;
-
-static expert_field ei_quickrelay_bad_length = EI_INIT;
-static expert_field ei_quickrelay_bad_hbh = EI_INIT;
-static expert_field ei_quickrelay_unverified = EI_INIT;
-static expert_field ei_quickrelay_unknown_bit = EI_INIT;
-static expert_field ei_quickrelay_unparsed_body = EI_INIT;
-static expert_field ei_quickrelay_broken_chain = EI_INIT;
-static expert_field ei_quickrelay_long_chain = EI_INIT;
 
 static dissector_handle_t link_handle;
 static dissector_handle_t control_handle;
@@ -742,180 +811,11 @@ proto_register_quickrelay(void)
         { &hf_quickrelay_attr_##name, \
           { label, "quickrelay.attr." #name, FT_BOOLEAN, 16, NULL, mask, blurb, HFILL } },
     static hf_register_info hf[] = {
-        RELAY_FLAGS1(FLAG_INFO)
-        RELAY_FLAGS2(FLAG_INFO)
+        QUICKRELAY_FIELDS(REGISTER_FIELD) RELAY_FLAGS1(FLAG_INFO) RELAY_FLAGS2(FLAG_INFO)
         RELAY_ATTRS(ATTR_INFO)
-        { &hf_quickrelay_channel,
-          { "Channel", "quickrelay.channel", FT_UINT16, BASE_HEX, NULL, 0,
-            "TURN channel number that the relay gave this session; 0x6000 in every capture",
-                HFILL } },
-        { &hf_quickrelay_length,
-          { "Length", "quickrelay.length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes behind this field: header and body", HFILL } },
-        { &hf_quickrelay_flags1,
-          { "Flags 1", "quickrelay.flags1", FT_UINT8, BASE_HEX, NULL, 0,
-            "What the header holds and how the relay treats the packet, first byte", HFILL } },
-        { &hf_quickrelay_flags2,
-          { "Flags 2", "quickrelay.flags2", FT_UINT8, BASE_HEX, NULL, 0,
-            "What the header holds and how the relay treats the packet, second byte", HFILL } },
-        { &hf_quickrelay_attr,
-          { "Attributes", "quickrelay.attr", FT_UINT16, BASE_HEX, NULL, 0,
-            "What the body is, and more of the header", HFILL } },
-        { &hf_quickrelay_stream,
-          { "Stream", "quickrelay.stream", FT_UINT16, BASE_HEX, NULL, 0,
-            "Stream id: the low half of the SSRC, one more on FEC parity packets", HFILL } },
-        { &hf_quickrelay_secondary_streams,
-          { "Secondary streams", "quickrelay.secondary_stream.count", FT_UINT8, BASE_DEC, NULL, 0,
-            "How many ids of further streams follow", HFILL } },
-        { &hf_quickrelay_secondary_stream,
-          { "Secondary stream", "quickrelay.secondary_stream", FT_UINT16, BASE_HEX, NULL, 0,
-            "Id of a further stream that this packet may serve (inferred)", HFILL } },
-        { &hf_quickrelay_participant,
-          { "Participant", "quickrelay.participant", FT_BYTES, BASE_NONE, NULL, 0,
-            "Pseudonym of the other side on this session: addressee of an uplink packet, sender "
-            "of a "
-            "downlink one", HFILL } },
-        { &hf_quickrelay_base_stream,
-          { "Base layer stream", "quickrelay.base_stream", FT_UINT16, BASE_HEX, NULL, 0,
-            "Stream id of the base layer (published; checked on one datagram)", HFILL } },
-        { &hf_quickrelay_priority,
-          { "Priority", "quickrelay.priority", FT_UINT8, BASE_DEC, NULL, 0,
-            "Priority of the channel: 1 or 127 in every capture (meaning inferred)", HFILL } },
-        { &hf_quickrelay_probe_group,
-          { "Probe group", "quickrelay.probe_group", FT_UINT16, BASE_DEC, NULL, 0,
-            "Group of packets that probe the bandwidth together (meaning inferred)", HFILL } },
-        { &hf_quickrelay_session_version,
-          { "Session version", "quickrelay.session_version", FT_UINT8, BASE_DEC, NULL, 0,
-            "Version of the session info that the relay holds: it never falls within a session",
-                HFILL } },
-        { &hf_quickrelay_packet_length,
-          { "Packet length", "quickrelay.packet_length", FT_UINT16, BASE_DEC, NULL, 0,
-            "Bytes of this packet's body, others being chained behind it (published; checked on "
-            "one datagram)",
-            HFILL } },
-        { &hf_quickrelay_counter,
-          { "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0,
-            "Packet counter of the device, echoed in the relay's report", HFILL } },
-        { &hf_quickrelay_stats,
-          { "Report", "quickrelay.stats", FT_NONE, BASE_NONE, NULL, 0,
-            "The relay's report to the device", HFILL } },
-        { &hf_quickrelay_stats_echoed_counter,
-          { "Echoed counter", "quickrelay.stats.echoed_counter", FT_UINT16, BASE_DEC, NULL, 0,
-            "Counter of the device's packet that this reports on", HFILL } },
-        { &hf_quickrelay_stats_clock,
-          { "Relay clock", "quickrelay.stats.clock", FT_UINT16, BASE_DEC, NULL, 0,
-            "The relay's clock in milliseconds, modulo 65536", HFILL } },
-        { &hf_quickrelay_stats_hold,
-          { "Hold time", "quickrelay.stats.hold", FT_UINT16, BASE_DEC, NULL, 0,
-            "Milliseconds between the counter's arrival and this report", HFILL } },
-        { &hf_quickrelay_stats_received,
-          { "Received", "quickrelay.stats.received", FT_UINT16, BASE_DEC, NULL, 0,
-            "Counted packets that the relay had from this device, modulo 65536", HFILL } },
-        { &hf_quickrelay_stats_sent,
-          { "Sent", "quickrelay.stats.sent", FT_UINT16, BASE_DEC, NULL, 0,
-            "Counted packets that the relay sent to this device, modulo 65536", HFILL } },
-        { &hf_quickrelay_stats_bandwidth,
-          { "Bandwidth", "quickrelay.stats.bandwidth", FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS,
-            VALS(bandwidth_vals), 0,
-            "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit "
-            "inferred)", HFILL } },
-        { &hf_quickrelay_stats_echo_of,
-          { "Echo of", "quickrelay.stats.echo_of", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The device's packet whose counter this report echoes", HFILL } },
-        { &hf_quickrelay_stats_rtt,
-          { "Round trip", "quickrelay.stats.rtt", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "From the packet echoed to this report, less the relay's hold time. Only where frame "
-            "times can be "
-            "believed, by the media so far: captures made on a phone stamp packets in batches",
-                HFILL } },
-        { &hf_quickrelay_link,
-          { "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0,
-            "Id of the relay link: where an uplink packet goes to, or a downlink packet comes "
-            "from", HFILL } },
-        { &hf_quickrelay_link_frame,
-          { "Link announced in", "quickrelay.link.frame", FT_FRAMENUM, BASE_NONE, NULL, 0,
-            "The link message that announced this link id", HFILL } },
-        { &hf_quickrelay_secondary_links,
-          { "Secondary links", "quickrelay.secondary_link.count", FT_UINT8, BASE_DEC, NULL, 0,
-            "How many ids of further links follow; unverified", HFILL } },
-        { &hf_quickrelay_secondary_link,
-          { "Secondary link", "quickrelay.secondary_link", FT_UINT16, BASE_HEX, NULL, 0,
-            "Id of a further relay link; unverified", HFILL } },
-        { &hf_quickrelay_state,
-          { "Session state", "quickrelay.state", FT_UINT8, BASE_DEC, NULL, 0,
-            "State of the session at the relay: 0 in every capture", HFILL } },
-        { &hf_quickrelay_chained,
-          { "Chained packet", "quickrelay.chained", FT_NONE, BASE_NONE, NULL, 0,
-            "A further packet in the same datagram (published; checked on one datagram)", HFILL } },
-        { &hf_quickrelay_chain,
-          { "Packet of the datagram", "quickrelay.chain", FT_UINT8, BASE_DEC, NULL, 0,
-            "Number of this packet in its datagram, from 0; where a datagram has several",
-                HFILL } },
-        { &hf_quickrelay_undecided,
-          { "Not taken apart", "quickrelay.undecided", FT_BYTES, BASE_NONE, NULL, 0,
-            "What of a datagram of several packets can't be told apart", HFILL } },
-        { &hf_quickrelay_transition_count,
-          { "Transition streams", "quickrelay.transition_stream.count", FT_UINT8, BASE_DEC, NULL, 0,
-            "One less than the ids of streams that follow the header; unverified", HFILL } },
-        { &hf_quickrelay_transition_stream,
-          { "Transition stream", "quickrelay.transition_stream", FT_UINT16, BASE_HEX, NULL, 0,
-            "Id of a stream behind the header; unverified", HFILL } },
-        { &hf_quickrelay_hbh,
-          { "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0,
-            "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each "
-            "precedes "
-            "a relay's retransmission", HFILL } },
-        { &hf_quickrelay_hbh_iv,
-          { "IV", "quickrelay.hbh.iv", FT_BYTES, BASE_NONE, NULL, 0,
-            "Initialization vector, protobuf field 1", HFILL } },
-        { &hf_quickrelay_hbh_ciphertext,
-          { "Ciphertext", "quickrelay.hbh.ciphertext", FT_BYTES, BASE_NONE, NULL, 0,
-            "Encrypted message, protobuf field 2", HFILL } },
-        { &hf_quickrelay_hbh_tag,
-          { "Tag", "quickrelay.hbh.tag", FT_BYTES, BASE_NONE, NULL, 0,
-            "Authentication tag, protobuf field 3", HFILL } },
-        { &hf_quickrelay_hbh_unknown,
-          { "Unknown bytes", "quickrelay.hbh.unknown", FT_BYTES, BASE_NONE, NULL, 0,
-            "What of the hop-by-hop message is not the protobuf that is known", HFILL } },
-        { &hf_quickrelay_body,
-          { "Unparsed body", "quickrelay.body", FT_BYTES, BASE_NONE, NULL, 0,
-            "A body of no kind that is known", HFILL } },
-        { &hf_quickrelay_trailing,
-          { "Trailing bytes", "quickrelay.trailing", FT_BYTES, BASE_NONE, NULL, 0,
-            "Bytes that the header or its length leave over", HFILL } },
     };
-    static int *ett[] = {
-        &ett_quickrelay, &ett_quickrelay_flags1, &ett_quickrelay_flags2, &ett_quickrelay_attr,
-        &ett_quickrelay_list, &ett_quickrelay_stats, &ett_quickrelay_chained, &ett_quickrelay_hbh
-    };
-    static ei_register_info ei[] = {
-        { &ei_quickrelay_bad_length,
-          { "quickrelay.bad_length", PI_PROTOCOL, PI_ERROR, "A length or count doesn't fit the "
-              "packet",
-            EXPFILL } },
-        { &ei_quickrelay_bad_hbh,
-          { "quickrelay.bad_hbh", PI_MALFORMED, PI_ERROR, "Not the protobuf that hop-by-hop "
-                                                          "messages are",
-            EXPFILL } },
-        { &ei_quickrelay_unverified,
-          { "quickrelay.unverified", PI_UNDECODED, PI_NOTE, "Unverified form: no capture has "
-              "shown it yet",
-            EXPFILL } },
-        { &ei_quickrelay_unknown_bit,
-          { "quickrelay.unknown_bit", PI_UNDECODED, PI_NOTE, "Unknown bit", EXPFILL } },
-        { &ei_quickrelay_unparsed_body,
-          { "quickrelay.unparsed_body", PI_UNDECODED, PI_NOTE, "Unparsed body: of no kind that is "
-              "known",
-            EXPFILL } },
-        { &ei_quickrelay_broken_chain,
-          { "quickrelay.broken_chain", PI_PROTOCOL, PI_WARN,
-            "The datagram's further packets can't be taken apart", EXPFILL } },
-        { &ei_quickrelay_long_chain,
-          { "quickrelay.long_chain", PI_UNDECODED, PI_NOTE, "More packets in a datagram than are "
-              "taken apart",
-            EXPFILL } },
-    };
+    static int *ett[] = { QUICKRELAY_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { QUICKRELAY_EXPERTS(REGISTER_EXPERT) };
 
     proto_quickrelay = proto_register_protocol("FaceTime QuickRelay Header", "QuickRelay",
         "quickrelay");

@@ -23,6 +23,7 @@
 #include "calls/exchange.h"
 #include "calls/flow.h"
 #include "calls/limits.h"
+#include "packet-rows.h"
 #include "wire/nat_message.h"
 #include <epan/expert.h>
 
@@ -35,23 +36,46 @@ enum { SNATMAP_REQUEST = 1, SNATMAP_RESPONSE = 2 };
 
 static int proto_snatmap = -1;
 
-static int hf_snatmap_type = -1;
-static int hf_snatmap_nonce = -1;
-static int hf_snatmap_ipv4 = -1;
-static int hf_snatmap_port = -1;
-static int hf_snatmap_raw = -1;
-static int hf_snatmap_unused = -1;
-static int hf_snatmap_response_in = -1;
-static int hf_snatmap_response_to = -1;
-static int hf_snatmap_time = -1;
+/* clang-format off */
+#define SNATMAP_FIELDS(X) \
+    X(hf_snatmap_type, "Message type", "snatmap.type", \
+      FT_UINT32, BASE_DEC, VALS(snatmap_types), 0, "1 asks for the public address, 2 tells it") \
+    X(hf_snatmap_nonce, "Nonce", "snatmap.nonce", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Random and echoed by the response. Later builds clear one top bit of it") \
+    X(hf_snatmap_ipv4, "IPv4 address", "snatmap.ipv4", FT_IPv4, BASE_NONE, NULL, 0, \
+      "The device's own address in a request, its public one in a response (inversion undone)") \
+    X(hf_snatmap_port, "Port", "snatmap.port", FT_UINT16, BASE_DEC, NULL, 0, \
+      "The device's own UDP port in a request, its public one in a response (inversion undone)") \
+    X(hf_snatmap_raw, "Address and port on the wire", "snatmap.raw", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Plain in a request; in a response every bit is inverted, presumably so that no NAT " \
+      "rewrites it") \
+    X(hf_snatmap_unused, "Unused", "snatmap.unused", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Whatever the sender's memory held, echoed by the server (inferred)") \
+    X(hf_snatmap_response_in, "Response in", "snatmap.response_in", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0, \
+      "The response to this request is in this frame") \
+    X(hf_snatmap_response_to, "Response to", "snatmap.response_to", \
+      FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0, \
+      "The first request that this answers is in this frame") \
+    X(hf_snatmap_time, "Time", "snatmap.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
+      "Time from the first request to this response")
 
-static int ett_snatmap = -1;
+#define SNATMAP_EXPERTS(X) \
+    X(ei_snatmap_length, "snatmap.bad_length", PI_MALFORMED, PI_ERROR, \
+      "Message is not 16 bytes long") \
+    X(ei_snatmap_cut, "snatmap.cut", PI_UNDECODED, PI_NOTE, \
+      "The capture does not have the whole message") \
+    X(ei_snatmap_type, "snatmap.bad_type", PI_PROTOCOL, PI_WARN, "Neither request nor response") \
+    X(ei_snatmap_nonce, "snatmap.bad_nonce", PI_PROTOCOL, PI_NOTE, \
+      "Nonce has its top bit set at both ends") \
+    X(ei_snatmap_address, "snatmap.bad_address", PI_PROTOCOL, PI_NOTE, "No host has this address")
 
-static expert_field ei_snatmap_length = EI_INIT;
-static expert_field ei_snatmap_cut = EI_INIT;
-static expert_field ei_snatmap_type = EI_INIT;
-static expert_field ei_snatmap_nonce = EI_INIT;
-static expert_field ei_snatmap_address = EI_INIT;
+#define SNATMAP_TREES(X) X(ett_snatmap)
+
+SNATMAP_FIELDS(DECLARE_FIELD)
+SNATMAP_EXPERTS(DECLARE_EXPERT)
+SNATMAP_TREES(DECLARE_TREE)
+/* clang-format on */
 
 static const value_string snatmap_types[] = {
     { SNATMAP_REQUEST, "request" },
@@ -230,58 +254,8 @@ dissect_snatmap(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
 static void
 register_snatmap(void)
 {
-    static hf_register_info hf[] = {
-        { &hf_snatmap_type,
-          { "Message type", "snatmap.type", FT_UINT32, BASE_DEC, VALS(snatmap_types), 0,
-            "1 asks for the public address, 2 tells it", HFILL } },
-        { &hf_snatmap_nonce,
-          { "Nonce", "snatmap.nonce", FT_UINT32, BASE_HEX, NULL, 0,
-            "Random and echoed by the response. Later builds clear one top bit of it", HFILL } },
-        { &hf_snatmap_ipv4,
-          { "IPv4 address", "snatmap.ipv4", FT_IPv4, BASE_NONE, NULL, 0,
-            "The device's own address in a request, its public one in a response (inversion "
-            "undone)",
-            HFILL } },
-        { &hf_snatmap_port,
-          { "Port", "snatmap.port", FT_UINT16, BASE_DEC, NULL, 0,
-            "The device's own UDP port in a request, its public one in a response (inversion "
-            "undone)",
-            HFILL } },
-        { &hf_snatmap_raw,
-          { "Address and port on the wire", "snatmap.raw", FT_BYTES, BASE_NONE, NULL, 0,
-            "Plain in a request; in a response every bit is inverted, presumably so that no NAT "
-            "rewrites it",
-            HFILL } },
-        { &hf_snatmap_unused,
-          { "Unused", "snatmap.unused", FT_BYTES, BASE_NONE, NULL, 0,
-            "Whatever the sender's memory held, echoed by the server (inferred)", HFILL } },
-        { &hf_snatmap_response_in,
-          { "Response in", "snatmap.response_in", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), 0, "The response to this request is in this frame",
-            HFILL } },
-        { &hf_snatmap_response_to,
-          { "Response to", "snatmap.response_to", FT_FRAMENUM, BASE_NONE,
-            FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0,
-            "The first request that this answers is in this frame", HFILL } },
-        { &hf_snatmap_time,
-          { "Time", "snatmap.time", FT_RELATIVE_TIME, BASE_NONE, NULL, 0,
-            "Time from the first request to this response", HFILL } },
-    };
-    static ei_register_info ei[] = {
-        { &ei_snatmap_length,
-          { "snatmap.bad_length", PI_MALFORMED, PI_ERROR, "Message is not 16 bytes long",
-            EXPFILL } },
-        { &ei_snatmap_cut,
-          { "snatmap.cut", PI_UNDECODED, PI_NOTE, "The capture does not have the whole message",
-            EXPFILL } },
-        { &ei_snatmap_type,
-          { "snatmap.bad_type", PI_PROTOCOL, PI_WARN, "Neither request nor response", EXPFILL } },
-        { &ei_snatmap_nonce,
-          { "snatmap.bad_nonce", PI_PROTOCOL, PI_NOTE, "Nonce has its top bit set at both ends",
-            EXPFILL } },
-        { &ei_snatmap_address,
-          { "snatmap.bad_address", PI_PROTOCOL, PI_NOTE, "No host has this address", EXPFILL } },
-    };
+    static hf_register_info hf[] = { SNATMAP_FIELDS(REGISTER_FIELD) };
+    static ei_register_info ei[] = { SNATMAP_EXPERTS(REGISTER_EXPERT) };
 
     proto_snatmap = proto_register_protocol("Apple SNATMAP", "SNATMAP", "snatmap");
     proto_register_field_array(proto_snatmap, hf, array_length(hf));
@@ -292,7 +266,7 @@ register_snatmap(void)
 void
 proto_register_snatmap(void)
 {
-    static int *ett[] = { &ett_snatmap };
+    static int *ett[] = { SNATMAP_TREES(REGISTER_TREE) };
 
     register_snatmap();
     proto_register_subtree_array(ett, array_length(ett));
