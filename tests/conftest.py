@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import forks
 import support
 
 
@@ -71,4 +72,5 @@ def negative():
 @pytest.fixture(scope="session", autouse=True)
 def _remove_stage():
     yield
+    forks.end()
     shutil.rmtree(support.stage(), ignore_errors=True)

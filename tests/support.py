@@ -10,8 +10,8 @@ Most tests need two fixtures (conftest.py) and nothing else:
 
 `tshark` is tshark with the plugin, `stock` the same tshark without it; both are a `Tshark`. Each call fails
 the test when tshark exits with an error, writes a word to stderr, says "Dissector bug" or takes too long.
-Results are kept, so asking the same thing twice costs nothing; a start of tshark takes 0.3 s: put many
-packets into one capture rather than one into many.
+Results are kept, so asking the same thing twice costs nothing. A run of tshark takes 0.05 s, since only the first of
+a kind is started (forks.py); elsewhere a start takes 0.3 s: put many packets into one capture rather than one into many.
 
 Environment
     FACETIME_PLUGIN    the plugin to test (default build/facetime.so)
@@ -19,6 +19,7 @@ Environment
     FACETIME_CAPTURES  folder with real/ and negative/ captures (default ../shared/captures);
                        tests that need it are reported as skipped where it isn't there
     FACETIME_PRELOAD   libraries to preload into tshark: the runtimes of a plugin built with sanitizers
+    FACETIME_FORKS     0: each run starts a tshark of its own
 """
 
 import collections
@@ -28,6 +29,7 @@ import itertools
 import os
 import pathlib
 import re
+import select
 import shutil
 import struct
 import subprocess
@@ -36,6 +38,8 @@ import tempfile
 import xml.etree.ElementTree
 
 import pytest
+
+import forks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEST_CAPTURES = ROOT / "test-captures"
@@ -270,6 +274,7 @@ class Tshark:
             self.environment["LLVM_PROFILE_FILE"] = os.environ["LLVM_PROFILE_FILE"]
         self._results = {}
         self._copies = {}
+        self._waiting = {}      # early options -> Forks
 
     @functools.cached_property
     def version(self):
@@ -307,12 +312,9 @@ class Tshark:
     def _run(self, args, measured=False):
         with (tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err,
               tempfile.NamedTemporaryFile() as used):
-            command = [*self.command, self.program, *args]
-            if measured:
-                command = [sys.executable, "-c", MEASURE, used.name, str(TIME_LIMIT - 5), *command]
-            process = subprocess.Popen(command, env=self.environment, cwd=self.home,
-                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-            status = _wait(process)
+            waiting = None if measured else self._waiting_for(args)
+            status = waiting.run(args, out, err, TIME_LIMIT) if waiting else self._start(
+                args, out, err, [sys.executable, "-c", MEASURE, used.name, str(TIME_LIMIT - 5)] if measured else [])
             out.seek(0), err.seek(0)
             stdout, stderr = out.read().decode(errors="backslashreplace"), err.read().decode(errors="replace")
             cpu, memory = map(float, used.read().split()) if measured and status == 0 else (None, None)
@@ -323,6 +325,20 @@ class Tshark:
         bug = _line_of("Dissector bug", stdout)
         assert not bug or args[0] == "-G", f"tshark {shown}: {bug}"     # -G fields lists a field of that name
         return Result(stdout, cpu, memory)
+
+    def _start(self, args, out, err, before=()):
+        process = subprocess.Popen([*before, *self.command, self.program, *args], env=self.environment, cwd=self.home,
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        return _wait(process)
+
+    def _waiting_for(self, args):
+        """A tshark that waits for these arguments (forks.py), or None where one has to be started."""
+        early, library = forks.early(args), forks.library(stage())
+        if early is None or library is None or "-r" not in args or self.version[:2] not in forks.VERSIONS:
+            return None
+        if early not in self._waiting:
+            self._waiting[early] = forks.Forks([*self.command, self.program, *early, "-r", "forked"], self.environment, self.home, library)
+        return self._waiting[early] if self._waiting[early].waits else None
 
     def _options(self, capture, args, two_pass=False, disable=(), prefs=None, filter=None):
         options = ["-n", "-r", self._readable(capture)]
@@ -410,13 +426,18 @@ class Tshark:
 
 
 def _wait(process):
-    """The exit status, or None where it had to be ended."""
+    """The exit status, or None where it had to be ended. (Popen.wait() looks every 50 ms when there is a limit.)"""
+    descriptor = os.pidfd_open(process.pid)
     try:
-        return process.wait(TIME_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return None
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        if not ended.poll(TIME_LIMIT * 1000):
+            process.kill()
+            process.wait()
+            return None
+        return process.wait()
+    finally:
+        os.close(descriptor)
 
 
 def _pref(value):
