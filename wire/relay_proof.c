@@ -86,9 +86,22 @@ proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 }
 
 /* What a sender says again and again, and others' packets of this look don't: the participant,
- * the SSRC, the key id.
+ * the SSRC, the key id; of a packet that the capture cut before them, the stream or the link.
  * 0 where the packet has none of them, or its capture doesn't. */
 #define TOKENS_NEEDED 3
+
+/* Not with attributes: media in others' channels would have its first timestamps here. */
+static uint64_t
+token_of_header(tvbuff_t *tvb, const relay_header *header)
+{
+    if (tvb_captured_length(tvb) == tvb_reported_length(tvb) || (header->flags & FLAG_ATTR))
+        return 0;
+    if (header->offset[FIELD_STREAM])
+        return (uint64_t)1 << 32 | relay_value_of(tvb, header, FIELD_STREAM);
+    if (header->offset[FIELD_LINK])
+        return (uint64_t)2 << 32 | relay_value_of(tvb, header, FIELD_LINK);
+    return 0;
+}
 
 static uint64_t
 repeated_token(tvbuff_t *tvb, const relay_header *header, relay_body body)
@@ -101,7 +114,7 @@ repeated_token(tvbuff_t *tvb, const relay_header *header, relay_body body)
         return tvb_get_ntoh64(tvb, participant);
     if (body == BODY_RTP && tvb_captured_length_remaining(tvb, header->end) >= RTP_HEADER)
         return tvb_get_ntohl(tvb, header->end + 8);
-    return 0;
+    return token_of_header(tvb, header);
 }
 
 /* A packet that the capture cut, or whose body doesn't prove: the header parses as far as it

@@ -17,6 +17,7 @@
 #define BARE_TIMESTAMP_STEP 480
 #define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
 #define BARE_PACKETS        4
+#define BARE_MAX_PACKETS    8   /* lost between two of them, or overtaken */
 #define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
 
 static bool
@@ -25,15 +26,28 @@ is_bare_payload_type(uint8_t payload_type)
     return payload_type == 104 || payload_type == 119;
 }
 
-/* The packet's timestamp, sequence number and SSRC go on from where the run is. */
+/* The packet's timestamp, sequence number and SSRC go on from where the run is, some packets of
+ * which may be lost. */
 static bool
 follows(const ft_witness *witness, tvbuff_t *tvb)
 {
     const uint32_t step = tvb_get_ntohl(tvb, 4) - witness->run.timestamp;
+    const uint16_t packets = (uint16_t)(tvb_get_ntohs(tvb, 2) - witness->run.sequence);
+
+    return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc && packets != 0 &&
+           packets <= BARE_MAX_PACKETS && step >= (uint32_t)packets * BARE_TIMESTAMP_STEP &&
+           step % BARE_TIMESTAMP_STEP == 0 && step <= BARE_MAX_STEP;
+}
+
+/* One of the run that others overtook says nothing, nor does its copy. */
+static bool
+is_late(const ft_witness *witness, tvbuff_t *tvb)
+{
+    const uint16_t back = (uint16_t)(witness->run.sequence - tvb_get_ntohs(tvb, 2));
 
     return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc &&
-           tvb_get_ntohs(tvb, 2) == (uint16_t)(witness->run.sequence + 1) && step != 0 &&
-           step % BARE_TIMESTAMP_STEP == 0 && step <= BARE_MAX_STEP;
+           back <= BARE_MAX_PACKETS &&
+           witness->run.timestamp - tvb_get_ntohl(tvb, 4) <= BARE_MAX_STEP;
 }
 
 /* The run's ticks against the time that it took in the capture. */
@@ -56,6 +70,8 @@ extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
     const bool goes_on = follows(witness, tvb);
 
     witness->last_frame = ft_frame_id(pinfo);
+    if (!goes_on && is_late(witness, tvb))
+        return;
     witness->run.sequence = tvb_get_ntohs(tvb, 2);
     witness->run.timestamp = tvb_get_ntohl(tvb, 4);
     witness->run.ssrc = tvb_get_ntohl(tvb, 8);
@@ -140,13 +156,16 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
     return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
 }
 
-/* The last byte of the long trailers and of a group's; tags may end in any, so there a port must
- * say so, too. */
+/* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
+ * of version 2 only, which RFC 8285's BEDE would be by its first bits. */
 static bool
-may_end_in_trailer(const packet_info *pinfo, uint8_t last)
+may_have_trailer(const uint8_t *bytes, unsigned captured)
 {
-    return last == 0 || last == 0x20 || ft_is_device_port(pinfo->srcport) ||
-           ft_is_device_port(pinfo->destport);
+    const uint8_t last = bytes[captured - 1];
+
+    return last == 0 || last == 0x20 ||
+           ((bytes[0] & 0x1f) == 0x10 && captured > RTP_FIXED_HEADER + 4 &&
+            bytes[RTP_FIXED_HEADER] >> 6 == 2 && bytes[RTP_FIXED_HEADER] != 0xbe);
 }
 
 /* Marks of FaceTime's own prove on any port: the key id at the end, the legacy extension. */
@@ -155,7 +174,7 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
 {
     const unsigned captured = tvb_captured_length(tvb);
 
-    if (may_end_in_trailer(pinfo, bytes[captured - 1]) && proves_modern(tvb, pinfo)) {
+    if (may_have_trailer(bytes, captured) && proves_modern(tvb, pinfo)) {
         *generation = FT_MODERN;
         return true;
     }
