@@ -18,6 +18,7 @@
 #include "ws-compat.h"
 
 #include "calls/call.h"
+#include "calls/copies.h"
 #include "calls/dialog.h"
 #include "calls/limits.h"
 #include "packet-facetime.h"
@@ -101,8 +102,9 @@ show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree
     ENDTRY;
 }
 
+/* numbers: sequence and acknowledgement of the segment. */
 static int
-dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+dissect_http_check(tvbuff_t *tvb, uint64_t numbers, packet_info *pinfo, proto_tree *tree)
 {
     const bool asks = is_http_check(tvb, pinfo);
     const uint32_t request = asks ? 0 : http_check_answered(tvb, pinfo);
@@ -112,6 +114,7 @@ dissect_http_check(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     const ft_endpoint client = asks ? ft_source(pinfo) : ft_destination(pinfo);
     ft_packet *packet = ft_packet_begin(pinfo);
     packet->path = FT_PATH_SERVER;
+    ft_copies_judge_rare(pinfo, packet, numbers);
     learn_http_check(pinfo, &client, request);
     show_alone(tvb, 0, 0, pinfo, tree, packet);
     return (int)tvb_captured_length(tvb);
@@ -145,7 +148,7 @@ show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
     if (flow) {
         ft_packet *packet = ft_packet_begin(pinfo);
         packet->flow = flow;
-        facetime_note_icmp(pinfo, packet, &sender);
+        facetime_note_icmp(tvb, start, pinfo, packet, &sender);
         show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
         used = (int)tvb_captured_length(tvb);
     }
@@ -298,7 +301,9 @@ dissect_segment_late(const transport *place, unsigned start, bool is_turn, packe
     if (!tvb)
         return 0;
     if (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT) {
-        const int used = dissect_http_check(tvb, pinfo, tree);
+        const uint8_t *numbers = place->bytes + place->offset + 4;
+        const int used = dissect_http_check(
+            tvb, (uint64_t)big_endian_32(numbers) << 32 | big_endian_32(numbers + 4), pinfo, tree);
         if (used)
             return used;
     }

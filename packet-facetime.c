@@ -248,12 +248,34 @@ note_closed_socket(packet_info *pinfo, const ft_packet *packet)
                 is_other_end ? "socket closed by the other device" : "socket closed by the device");
 }
 
+/* What tells one error from the next, on both sides of a NAT: the flow and the IP id of what it
+ * quotes; without an id UDP's checksum. quote: its IP header. */
+static void
+judge_quote(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *packet)
+{
+    const bool is_ipv4 = pinfo->src.type == AT_IPv4;
+    const int udp = quote + (is_ipv4 ? 20 : 40);
+
+    if (!packet->flow || quote < 0 || tvb_captured_length_remaining(frame, udp) < 8)
+        return;
+    if (packet->flow->twin)
+        packet->flow = packet->flow->twin;
+
+    const unsigned id = is_ipv4 ? tvb_get_ntohs(frame, quote + 4) : 0;
+    const uint64_t what =
+        id ? id | 1U << 16 : tvb_get_ntohs(frame, udp + 6) | (uint64_t)2 << 16;
+    ft_copies_judge_rare(pinfo, packet, (uint64_t)packet->flow->number << 32 | what);
+}
+
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its
  * bytes. */
 void
-facetime_note_icmp(packet_info *pinfo, ft_packet *packet, const address *sender)
+facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *packet,
+                   const address *sender)
 {
     const ft_endpoint destination = ft_destination(pinfo);
+
+    judge_quote(frame, quote, pinfo, packet);
 
     packet->path = FT_PATH_UNKNOWN;
     packet->generation = FT_GENERATION_UNKNOWN;
@@ -304,7 +326,8 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
         ft_frame_show_packet(pinfo, packet);
     if (pinfo->flags.in_error_pkt) {
         const address sender = icmp_sender(tvb, pinfo);
-        facetime_note_icmp(pinfo, packet, &sender);
+        const int quote = tvb_raw_offset(tvb) - 8 - (pinfo->src.type == AT_IPv6 ? 40 : 20);
+        facetime_note_icmp(tvb_get_ds_tvb(tvb), quote, pinfo, packet, &sender);
         call_data_dissector(tvb, pinfo, tree);
     } else {
         dissect_content(shape, tvb, pinfo, tree, packet, shown);

@@ -578,7 +578,9 @@ ft_call_last_time(const ft_call *call)
 unsigned
 ft_call_points(const ft_call *call)
 {
-    return call->twice > call->packets / CHANCE ? 2 : 1;
+    if (call->twice <= call->packets / CHANCE)
+        return 1;
+    return 1 + MAX(1, (call->twice + call->packets / 2) / MAX(call->packets, 1));
 }
 
 void

@@ -17,8 +17,9 @@
 #include <epan/ipproto.h>
 
 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
-#define AT_ONCE_S     0.002
-#define COPY_S        0.05  /* copies with the same IP id */
+#define AT_ONCE_S     0.006
+#define COPY_S        0.05  /* copies with the same IP id, or told by their addresses */
+#define MIRRORED      3     /* copies at once, more than other datagrams: the flow has copies */
 /* a flow without a copy for so long is a flow of its own again: ports are used anew */
 #define TWIN_S        60
 #define SLOTS         4096  /* latest datagrams that are remembered, by their hash */
@@ -31,16 +32,26 @@ typedef struct {
     ft_endpoint source, destination;
     nstime_t time;
     uint16_t ip_id;         /* 0 where there is none */
+    uint8_t  ttl;
     bool     is_media;
     uint8_t  bytes[COMPARED];
 } datagram;
 
 static datagram *slots[2];  /* media push out nothing but media; NULL before the first datagram */
 
+/* What isn't a datagram of a flow: the latest ones, by their keys. */
+#define RARE_SLOTS    64
+static struct {
+    uint64_t key;
+    uint32_t frame;
+    nstime_t time;
+} rare[RARE_SLOTS];
+
 static void
 reset(void)
 {
     slots[0] = slots[1] = NULL;
+    memset(rare, 0, sizeof rare);
 }
 
 void
@@ -59,19 +70,22 @@ datagram_slot_of(const datagram *now)
     return &(*table)[now->hash % SLOTS];
 }
 
-/* Of the IPv4 header without options in front of UDP's; 0 elsewhere (IPv6, fragments put
+/* Of the IPv4 header without options in front of UDP's; zeros elsewhere (IPv6, fragments put
  * together). */
-static uint16_t
-ip_id_of(tvbuff_t *tvb, const packet_info *pinfo)
+static void
+read_ip(tvbuff_t *tvb, const packet_info *pinfo, datagram *now)
 {
     tvbuff_t *frame = tvb_get_ds_tvb(tvb);
     const int ip = tvb_raw_offset(tvb) - 8 - 20;
 
+    now->ip_id = 0;
+    now->ttl = 0;
     if (pinfo->src.type != AT_IPv4 || ip < 0 || tvb_get_uint8(frame, ip) != 0x45 ||
         tvb_get_uint8(frame, ip + 9) != IP_PROTO_UDP ||
         tvb_memeql(frame, ip + 12, (const uint8_t *)pinfo->src.data, 4))
-        return 0;
-    return tvb_get_ntohs(frame, ip + 4);
+        return;
+    now->ip_id = tvb_get_ntohs(frame, ip + 4);
+    now->ttl = tvb_get_uint8(frame, ip + 8);
 }
 
 /* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a
@@ -109,7 +123,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->source = ft_source(pinfo);
     now->destination = ft_destination(pinfo);
     now->time = ft_now(pinfo);
-    now->ip_id = ip_id_of(tvb, pinfo);
+    read_ip(tvb, pinfo, now);
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
     now->hash = hash_of(now->bytes, now->length);
@@ -136,6 +150,13 @@ is_nat_pair(const ft_endpoint *one, const ft_endpoint *other)
     return ft_is_private(&one->addr) != ft_is_private(&other->addr);
 }
 
+/* The same packet a router farther: also between two private networks. */
+static bool
+is_routed(const datagram *one, const datagram *other)
+{
+    return one->ip_id && one->ip_id == other->ip_id && one->ttl != other->ttl;
+}
+
 /* A NAT leaves one end as it is, 464XLAT changes the family of both, a router between VLANs
  * neither end. */
 static bool
@@ -148,30 +169,82 @@ is_translated(const datagram *one, const datagram *other)
         return false;
     if (same_source && same_destination)
         return true;
+    if (is_routed(one, other) && (same_source || same_destination))
+        return true;
     return (same_source && is_nat_pair(&one->destination, &other->destination)) ||
            (same_destination && is_nat_pair(&one->source, &other->source)) ||
            one->source.addr.type != other->source.addr.type;
 }
 
+/* RFC 6052: an IPv6 address that stands for an IPv4 one ends in it (prefixes of 96 bits). */
+static bool
+embeds(const address *six, const address *four)
+{
+    return six->type == AT_IPv6 && four->type == AT_IPv4 &&
+           memcmp((const uint8_t *)six->data + 12, four->data, 4) == 0;
+}
+
+/* 464XLAT leaves the far end's address in the new one. */
+static bool
+is_464(const datagram *one, const datagram *other)
+{
+    const datagram *six = one->source.addr.type == AT_IPv6 ? one : other;
+    const datagram *four = six == one ? other : one;
+
+    return embeds(&six->source.addr, &four->source.addr) ||
+           embeds(&six->destination.addr, &four->destination.addr);
+}
+
+static bool
+is_same_datagram(const datagram *now, const datagram *before)
+{
+    return before->frame && before->hash == now->hash && before->length == now->length &&
+           memcmp(before->bytes, now->bytes, sizeof now->bytes) == 0;
+}
+
+/* At another place, where nobody sends it again. Some NATs give packets numbers of their own; who
+ * sends the same over two networks has passed no router in between. */
+static bool
+is_translated_copy(const datagram *now, const datagram *before, double passed)
+{
+    const bool has_ids = now->ip_id && before->ip_id;
+
+    if (!is_translated(now, before))
+        return false;
+    if (now->source.addr.type != before->source.addr.type)
+        return passed <= (is_464(now, before) ? COPY_S : AT_ONCE_S);
+    if (now->ip_id != before->ip_id)
+        return passed <= AT_ONCE_S && now->ttl != before->ttl;
+    return passed <= (has_ids ? COPY_S : AT_ONCE_S);
+}
+
+/* Without an IP id, only where nothing of the flow came between (clocks may be batched), or where
+ * its datagrams come twice. */
 static bool
 is_copy(const datagram *now, const datagram *before)
 {
     const double passed = ft_seconds(&before->time, &now->time);
-    const bool has_ids = now->ip_id && before->ip_id;
 
-    if (!before->frame || before->hash != now->hash || before->length != now->length ||
-        memcmp(before->bytes, now->bytes, sizeof now->bytes) != 0)
+    if (!is_same_datagram(now, before))
         return false;
-    if ((now->ip_id || before->ip_id) && now->source.addr.type == before->source.addr.type &&
-        now->ip_id != before->ip_id)
+    if (!is_same_way(now, before))
+        return is_translated_copy(now, before, passed);
+    if (now->ip_id != before->ip_id)
         return false;
-    if (is_same_way(
-            now,
-            before)) /* without an IP id,
-                only where nothing of the flow came between: clocks may be batched */
-        return has_ids ? passed <= COPY_S || now->flow->ids_differ[heading_of(now)]
-                       : passed <= AT_ONCE_S && before->frame == now->flow->last_datagram;
-    return passed <= (has_ids ? COPY_S : AT_ONCE_S) && is_translated(now, before);
+    if (now->ip_id)
+        return passed <= COPY_S || now->flow->ids_differ[heading_of(now)];
+    return passed <= AT_ONCE_S &&
+           (before->frame == now->flow->last_datagram || now->flow->copied >= MIRRORED);
+}
+
+/* Copies at once count for it, other datagrams against it. */
+static void
+note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool copy)
+{
+    if (copy && is_same_way(now, before) && ft_seconds(&before->time, &now->time) <= AT_ONCE_S)
+        flow->copied = MIN(flow->copied + 2, 4 * MIRRORED);
+    else if (flow->copied > 0)
+        flow->copied--;
 }
 
 static void
@@ -237,6 +310,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
         packet->seen_before = true;
         flow->two_clocks |= ft_seconds(&before->time, &now->time) > COPY_S;
     }
+    note_mirror(flow, now, before, copy);
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
@@ -266,4 +340,25 @@ ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo)
     }
     if (packet->seen_before && packet->leg)
         packet->leg = &packet->flow->direct;
+}
+
+void
+ft_copies_judge_rare(packet_info *pinfo, ft_packet *packet, uint64_t key)
+{
+    const uint64_t mixed = (key ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15);
+    const unsigned slot = (unsigned)(mixed >> 32) % RARE_SLOTS;
+    const nstime_t now = ft_now(pinfo);
+
+    if (pinfo->fd->visited) {
+        const ft_frame *frame = ft_frame_get(pinfo);
+        packet->seen_before = frame && frame->is_copy;
+    } else if (rare[slot].frame && rare[slot].key == key &&
+               ft_seconds(&rare[slot].time, &now) <= COPY_S) {
+        packet->seen_before = true;
+        note_copy(pinfo, packet, rare[slot].frame);
+    } else {
+        rare[slot].key = key;
+        rare[slot].frame = packet->frame;
+        rare[slot].time = now;
+    }
 }

@@ -67,6 +67,7 @@ typedef struct ft_flow {
     /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     struct ft_flow *twin;
     uint32_t      last_datagram;    /* id of its latest frame */
+    uint8_t       copied;           /* how sure it is that each of its datagrams comes twice */
     uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
