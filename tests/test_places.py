@@ -197,7 +197,23 @@ def test_anywhere(name, tshark, real):
     assert not list(short_ones(kinds(tshark, capture, index), names, same_kind=False))
 
 
-CUTS = [None, 64, 96, 128, 200]
+def test_tags_of_2026_behind_two_nats(tshark):
+    """The direct path from its middle, both ends' ports mapped: the tags' key ids agree, on whatever ports."""
+    frames = subprocess.run(["editcap", "-F", "pcap", support.TEST_CAPTURES / "modern-2026.pcapng", "-"], capture_output=True,
+                            check=True).stdout
+    offset, out = 24, []
+    while offset < len(frames):
+        length = int.from_bytes(frames[offset + 8:offset + 12], "little")
+        frame = bytearray(frames[offset + 16:offset + 16 + length])
+        offset += 16 + length
+        if frame[12:14] == b"\x08\0" and frame[23] == 17 and frame[42] >> 6 == 2:
+            frame[34:38] = struct.pack("!HH", *(port + 20000 for port in struct.unpack("!HH", frame[34:38])))
+            out.append(bytes(frame))
+    kinds_of = tshark.values(support.make_capture(out), "facetime.kind")
+    assert len(out) > 30 and len(kinds_of) >= len(out) - 6 and set(kinds_of) == {"4"}
+
+
+CUTS = [None, 58, 64, 96, 128, 200]
 
 
 @pytest.mark.parametrize("name", REAL)

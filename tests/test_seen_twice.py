@@ -180,3 +180,57 @@ def test_a_number_that_never_changes_tells_nothing(tshark):
     before, after = (tshark.count(written(part), 'facetime.event == "binding_retransmitted"') for part in (frames, frames + [again]))
     assert after == before + 1
     assert tshark.count(written(frames + [again]), "facetime.seen_before") == 0
+
+
+def routed(frame, ip_id=None):
+    """A router farther, and perhaps with a number of the router's own."""
+    ip_id = frame[18:20] if ip_id is None else struct.pack("!H", ip_id)
+    return frame[:18] + ip_id + frame[20:22] + bytes([frame[22] - 1]) + frame[23:]
+
+
+def beyond_numbering_nat(frame):
+    copy = beyond_nat(frame)
+    return copy and routed(copy, sum(frame[40:46]) & 0xFFFF | 0x8000)
+
+
+def beyond_private_nat(frame):
+    """Two NATs, one behind the other: between them the addresses are private, too."""
+    copy = beyond_nat(frame)
+    return copy and routed(copy.replace(OUTSIDE.packed, bytes([10, 0, 0, 7])))
+
+
+ODD_PLACES = {
+    "mirror, three times": lambda f: f + [(t + n * .0002, x) for t, x in f for n in (1, 2)],
+    "mirror, in a VLAN": lambda f: f + [(t + .00002, x[:12] + b"\x81\0\0\x64" + x[12:]) for t, x in f],
+    "NAT that numbers anew": lambda f: both_sides(f, beyond_numbering_nat, .0004),
+    "NAT behind NAT": lambda f: both_sides(f, beyond_private_nat, .0004),
+    "464XLAT, 3 ms": lambda f: both_sides(f, as_ipv6, .003),
+}
+
+
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+@pytest.mark.parametrize("place", ODD_PLACES)
+def test_odd_places(place, mode, tshark):
+    """Streams are as at one place, and at mirror ports the events are, ICMP errors' included."""
+    frames = at_a(mode)
+    (alone,), before = told(tshark, written(frames))
+    (call,), events = told(tshark, written(ODD_PLACES[place](frames)))
+    assert call["capture_points"] == (3 if "three" in place else 2)
+    assert [(s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] == \
+        [(s["ssrc"], s["packets"], 0, 0) for s in alone["streams"]]
+    assert events == before if "mirror" in place else not FALSE & set(events)
+
+
+@functools.cache
+def http_check():
+    def segment(source, destination, ports, payload):
+        tcp = struct.pack("!HHIIBBHHH", *ports, 1, 1, 0x50, 0x18, 65535, 0, 0) + payload
+        return bytes(12) + b"\x08\0" + struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 7, 0, 64, 6, 0, source, destination) + tcp
+    client, server = DEVICE.packed, bytes([17, 253, 3, 205])
+    return [(0, segment(client, server, (50000, 80), b"GET /connectivity.txt HTTP/1.1\r\nHost: static.ess.apple.com:80\r\n\r\n")),
+            (.1, segment(server, client, (80, 50000), b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nAV was here!\n"))]
+
+
+def test_http_check_once(tshark):
+    frames = [(1_700_000_000 + t, f) for t, f in http_check()]
+    assert tshark.count(written(mirrored(frames, .0005)), 'facetime.event == "connectivity_check"') == 2
