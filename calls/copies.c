@@ -299,6 +299,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
 
     if (copy && is_translated(now, before) && !flow->twin && before->flow->twin != flow) {
         flow->twin = before->flow;
+        before->flow->twin_of_it = flow;
         ft_call_changes++;
     }
     if (copy && flow->twin)

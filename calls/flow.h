@@ -66,6 +66,7 @@ typedef struct ft_flow {
     struct ft_flow *elsewhere;
     /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     struct ft_flow *twin;
+    struct ft_flow *twin_of_it;     /* the latest flow whose twin this is, or NULL */
     uint32_t      last_datagram;    /* id of its latest frame */
     uint8_t       copied;           /* how sure it is that each of its datagrams comes twice */
     uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */

@@ -731,11 +731,24 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
     return is_relayed(leg) ? "the relay" : "the direct path";
 }
 
+/* The flow was seen on a NAT's other side, too, where one end has this address. */
+static bool
+has_other_side(const ft_flow *flow, const address *addr)
+{
+    const ft_flow *other = flow ? flow->twin_of_it : NULL;
+
+    return other &&
+           (addresses_equal(&other->a.addr, addr) || addresses_equal(&other->b.addr, addr));
+}
+
 /* A modern device has a socket for each way: another port is another socket there, another
  * address is another network. */
 static bool
 has_moved(const ft_sender *sender, const ft_packet *packet, const ft_observation *seen)
 {
+    if (has_other_side(packet->flow, &sender->device.addr) ||
+        has_other_side(sender->leg->flow, &seen->device.addr))
+        return false;
     return !addresses_equal(&sender->device.addr, &seen->device.addr) ||
            (sender->device.port != seen->device.port &&
             is_relayed(sender->leg) == is_relayed(packet->leg));

@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import json
 import struct
+import subprocess
 
 import pytest
 
@@ -234,3 +235,12 @@ def http_check():
 def test_http_check_once(tshark):
     frames = [(1_700_000_000 + t, f) for t, f in http_check()]
     assert tshark.count(written(mirrored(frames, .0005)), 'facetime.event == "connectivity_check"') == 2
+
+
+def test_no_handover_from_one_side_of_a_nat_to_the_other(tshark):
+    """The peer is heard first on the direct path, and so outside; the relay was met inside."""
+    pcap = subprocess.run(["editcap", "-F", "pcap", support.TEST_CAPTURES / "modern-2026.pcapng", "-"], capture_output=True,
+                          check=True).stdout
+    frames = [(time, frame) for time, frame in records(pcap) if frame[12:14] == b"\x08\0"]
+    calls, events = told(tshark, written(both_sides(frames, beyond_nat, .0004)))
+    assert len(calls) == 1 and not events["handover"] and events["path_switch"]
