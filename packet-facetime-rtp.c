@@ -57,6 +57,45 @@ void proto_reg_handoff_facetime_rtp(void);
 static int proto_facetime_rtp = -1;
 
 /* clang-format off */
+/* The profile of audio, and of video */
+#define RTP_AUDIO_BITS(X) \
+    X(hf_audio_ecn, "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800, \
+      "Counts of ECN marks follow (not seen, unverified)") \
+    X(hf_audio_video, "Video feedback", "facetime_rtp.audio.has_video", \
+      FT_BOOLEAN, 16, NULL, 0x0400, "Feedback on the video received follows (inferred)") \
+    X(hf_audio_connection, "Connection statistics", "facetime_rtp.audio.has_connection", \
+      FT_BOOLEAN, 16, NULL, 0x0200, "Statistics of the links in use follow (inferred)") \
+    X(hf_audio_timing, "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100, \
+      "Queuing delay, send time and one-way delay follow") \
+    X(hf_audio_bucket, "Rate bucket", "facetime_rtp.audio.rate_bucket", \
+      FT_UINT16, BASE_DEC, NULL, 0x00ff, \
+      "Step of the sender's rate control (inferred; 0 in every packet seen)")
+
+#define RTP_VIDEO_BITS(X) \
+    X(hf_video_source, "Picture source", "facetime_rtp.video.source", \
+      FT_UINT16, BASE_DEC, NULL, 0x3000, \
+      "Camera, screen or other source of the picture (inferred)") \
+    X(hf_video_back_camera, "Back camera", "facetime_rtp.video.back_camera", \
+      FT_BOOLEAN, 16, NULL, 0x0800, \
+      "The picture is of the camera on the device's back (inferred)") \
+    X(hf_video_mirrored, "Mirrored", "facetime_rtp.video.mirrored", FT_BOOLEAN, 16, NULL, 0x0400, \
+      "The picture is mirrored (inferred)") \
+    X(hf_video_orientation, "Orientation", "facetime_rtp.video.orientation", \
+      FT_UINT16, BASE_DEC, NULL, 0x0300, \
+      "Orientation of the device (name from others' clients, inferred); what its values mean is " \
+      "not known") \
+    X(hf_video_ltr, "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0, \
+      "Bits about long-term reference frames (inferred)") \
+    X(hf_video_has_probe, "Probe", "facetime_rtp.video.has_probe", FT_BOOLEAN, 16, NULL, 0x0008, \
+      "A probe follows") \
+    X(hf_video_has_fec, "FEC", "facetime_rtp.video.has_fec", FT_BOOLEAN, 16, NULL, 0x0004, \
+      "An FEC header follows") \
+    X(hf_video_has_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.has_ltr_timestamp", \
+      FT_BOOLEAN, 16, NULL, 0x0002, \
+      "The timestamp of a long-term reference frame follows (inferred)") \
+    X(hf_video_has_frame_info, "Frame information", "facetime_rtp.video.has_frame_info", \
+      FT_BOOLEAN, 16, NULL, 0x0001, "Packets in frame and frame sequence follow (in version 2)")
+
 #define RTP_FIELDS(X) \
     X(hf_codec, "Codec", "facetime_rtp.codec", FT_STRING, BASE_NONE, NULL, 0, \
       "Codec: from a=rtpmap of the call's SDP, else FaceTime's use of the payload type (of 20, " \
@@ -65,6 +104,8 @@ static int proto_facetime_rtp = -1;
       "Flags that tell which fields the extension has: not an id of RFC 8285") \
     X(hf_version, "Version", "facetime_rtp.ext.version", FT_UINT8, BASE_DEC, NULL, 0xc0, \
       "Version of the extension: 1 in legacy and multiway calls, 2 in one-to-one calls") \
+    RTP_AUDIO_BITS(X) \
+    RTP_VIDEO_BITS(X) \
     X(hf_control_info, "Audio information", "facetime_rtp.ext.control_info", \
       FT_BYTES, BASE_NONE, NULL, 0, \
       "Two words of a legacy call: a running clock and zero in all samples, meaning unknown") \
@@ -91,88 +132,6 @@ static int proto_facetime_rtp = -1;
       "2026 (published, unverified)") \
     X(hf_auth_tag, "Authentication tag", "facetime_rtp.auth_tag", FT_BYTES, BASE_NONE, NULL, 0, \
       "In one-to-one calls of 2026: 4 bytes on audio, 10 on video (published, unverified)") \
-    X(hf_audio_ecn, "ECN counts", "facetime_rtp.audio.has_ecn", FT_BOOLEAN, 16, NULL, 0x0800, \
-      "Counts of ECN marks follow (not seen, unverified)") \
-    X(hf_audio_video, "Video feedback", "facetime_rtp.audio.has_video", \
-      FT_BOOLEAN, 16, NULL, 0x0400, "Feedback on the video received follows (inferred)") \
-    X(hf_audio_connection, "Connection statistics", "facetime_rtp.audio.has_connection", \
-      FT_BOOLEAN, 16, NULL, 0x0200, "Statistics of the links in use follow (inferred)") \
-    X(hf_audio_timing, "Timing", "facetime_rtp.audio.has_timing", FT_BOOLEAN, 16, NULL, 0x0100, \
-      "Queuing delay, send time and one-way delay follow") \
-    X(hf_audio_bucket, "Rate bucket", "facetime_rtp.audio.rate_bucket", \
-      FT_UINT16, BASE_DEC, NULL, 0x00ff, \
-      "Step of the sender's rate control (inferred; 0 in every packet seen)") \
-    X(hf_audio_echoed_timestamp, "Echoed send time", "facetime_rtp.audio.echoed_timestamp", \
-      FT_UINT16, BASE_DEC, NULL, 0, "The peer's last send timestamp, sent back to it (inferred)") \
-    X(hf_audio_received_kbit, "Received", "facetime_rtp.audio.received_kbit", \
-      FT_UINT16, BASE_DEC, NULL, 0, "Kilobits received so far, modulo 65536 (inferred)") \
-    X(hf_audio_burst_loss, "Burst loss", "facetime_rtp.audio.burst_loss", \
-      FT_UINT16, BASE_DEC, NULL, 0xf000, "Audio packets lost in a row (inferred)") \
-    X(hf_audio_received_packets, "Packets received", "facetime_rtp.audio.received_packets", \
-      FT_UINT16, BASE_DEC, NULL, 0x0fff, "Audio packets received so far, modulo 4096 (inferred)") \
-    X(hf_audio_queuing_delay, "Queuing delay", "facetime_rtp.audio.queuing_delay", \
-      FT_UINT16, BASE_DEC, NULL, 0, "Delay in queues as the sender estimates it (inferred)") \
-    X(hf_audio_send_timestamp, "Send timestamp", "facetime_rtp.audio.send_timestamp", \
-      FT_UINT16, BASE_DEC, NULL, 0, "When the packet was sent, in 1/1024 s, modulo 64 s") \
-    X(hf_audio_one_way_delay, "One-way delay", "facetime_rtp.audio.one_way_delay", \
-      FT_UINT16, BASE_DEC, NULL, 0, \
-      "Delay of the other direction as its receiver estimates it (inferred)") \
-    X(hf_audio_video_burst_loss, "Video burst loss", "facetime_rtp.audio.video.burst_loss", \
-      FT_UINT16, BASE_DEC, NULL, 0xf000, "Video packets lost in a row (inferred)") \
-    X(hf_audio_video_frame_size, "Video frame size", "facetime_rtp.audio.video.frame_size", \
-      FT_UINT16, BASE_DEC, NULL, 0x0fc0, \
-      "Size of the video frame received, unit unknown (inferred)") \
-    X(hf_audio_video_loss, "Video loss", "facetime_rtp.audio.video.loss", \
-      FT_UINT16, BASE_DEC, NULL, 0x003f, "Video packets lost (inferred)") \
-    X(hf_audio_bandwidth, "Bandwidth estimate", "facetime_rtp.audio.bandwidth", \
-      FT_UINT16, BASE_CUSTOM, CF_FUNC(format_bit_rate), 0, \
-      "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, " \
-      "unverified)") \
-    X(hf_audio_ect, "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Packets received with an ECN-capable mark (not seen, unverified)") \
-    X(hf_audio_ce, "CE packets", "facetime_rtp.audio.ecn.ce", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Packets received with a congestion mark (not seen, unverified)") \
-    X(hf_audio_connection_index, "Connection", "facetime_rtp.audio.connection.index", \
-      FT_UINT8, BASE_DEC, NULL, 0, "Which connection the statistics are of (inferred)") \
-    X(hf_audio_connection_secondary, "Secondary only", "facetime_rtp.audio.connection.secondary", \
-      FT_UINT8, BASE_DEC, NULL, 0, \
-      "Packets that came over the secondary connection only (inferred)") \
-    X(hf_audio_connection_primary, "Primary", "facetime_rtp.audio.connection.primary", \
-      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over the primary connection (inferred)") \
-    X(hf_audio_connection_total, "Total", "facetime_rtp.audio.connection.total", \
-      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over any connection (inferred)") \
-    X(hf_video_source, "Picture source", "facetime_rtp.video.source", \
-      FT_UINT16, BASE_DEC, NULL, 0x3000, \
-      "Camera, screen or other source of the picture (inferred)") \
-    X(hf_video_back_camera, "Back camera", "facetime_rtp.video.back_camera", \
-      FT_BOOLEAN, 16, NULL, 0x0800, \
-      "The picture is of the camera on the device's back (inferred)") \
-    X(hf_video_mirrored, "Mirrored", "facetime_rtp.video.mirrored", FT_BOOLEAN, 16, NULL, 0x0400, \
-      "The picture is mirrored (inferred)") \
-    X(hf_video_orientation, "Orientation", "facetime_rtp.video.orientation", \
-      FT_UINT16, BASE_DEC, NULL, 0x0300, \
-      "Orientation of the device (name from others' clients, inferred); what its values mean is " \
-      "not known") \
-    X(hf_video_ltr, "LTR bits", "facetime_rtp.video.ltr", FT_UINT16, BASE_HEX, NULL, 0x00f0, \
-      "Bits about long-term reference frames (inferred)") \
-    X(hf_video_has_probe, "Probe", "facetime_rtp.video.has_probe", FT_BOOLEAN, 16, NULL, 0x0008, \
-      "A probe follows") \
-    X(hf_video_has_fec, "FEC", "facetime_rtp.video.has_fec", FT_BOOLEAN, 16, NULL, 0x0004, \
-      "An FEC header follows") \
-    X(hf_video_has_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.has_ltr_timestamp", \
-      FT_BOOLEAN, 16, NULL, 0x0002, \
-      "The timestamp of a long-term reference frame follows (inferred)") \
-    X(hf_video_has_frame_info, "Frame information", "facetime_rtp.video.has_frame_info", \
-      FT_BOOLEAN, 16, NULL, 0x0001, "Packets in frame and frame sequence follow (in version 2)") \
-    X(hf_video_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.ltr_timestamp", \
-      FT_UINT32, BASE_DEC, NULL, 0, \
-      "RTP timestamp of the long-term reference frame in use (inferred)") \
-    X(hf_video_packets_in_frame, "Packets in frame", "facetime_rtp.video.packets_in_frame", \
-      FT_UINT16, BASE_DEC, NULL, 0, "How many RTP packets have this timestamp") \
-    X(hf_video_frame_sequence, "Frame sequence", "facetime_rtp.video.frame_sequence", \
-      FT_UINT16, BASE_DEC, NULL, 0, "Number of the video frame, one more for each frame") \
-    X(hf_video_probe, "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0, \
-      "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)") \
     X(hf_fec_index, "Symbol index", "facetime_rtp.fec.index", FT_UINT8, BASE_HEX, NULL, 0, \
       "Which symbol of the block this is: 0x08-0x0a parity, 0x0b-0x0f source in those seen") \
     X(hf_fec_parity, "Parity", "facetime_rtp.fec.parity", FT_BOOLEAN, BASE_NONE, NULL, 0, \
@@ -218,24 +177,22 @@ static int proto_facetime_rtp = -1;
 
 #define RTP_TREES(X) X(ett_facetime_rtp) X(ett_extension) X(ett_profile) X(ett_fec) X(ett_mki)
 
+#define DECLARE_EXTENSION(bits, version, length, shares, part, ...) DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_EXTENSION(bits, version, length, shares, part, ...) REGISTER_FIELD(__VA_ARGS__)
+#define EXTENSION_SHOWN(bits, version, length, shares, part, ...) FIELD_POINTER(__VA_ARGS__)
+#define NOT_SHOWN(...) NULL,
+
 RTP_FIELDS(DECLARE_FIELD)
+RTP_AUDIO_FIELDS(DECLARE_EXTENSION)
+RTP_VIDEO_FIELDS(DECLARE_EXTENSION, NO_FIELD)
 RTP_EXPERTS(DECLARE_EXPERT)
 RTP_TREES(DECLARE_TREE)
-/* clang-format on */
 
-static int *const audio_profile_bits[] = {
-    &hf_audio_ecn, &hf_audio_video, &hf_audio_connection, &hf_audio_timing, &hf_audio_bucket, NULL
-};
-static int *const video_profile_bits[] = { &hf_video_source,
-                                           &hf_video_back_camera,
-                                           &hf_video_mirrored,
-                                           &hf_video_orientation,
-                                           &hf_video_ltr,
-                                           &hf_video_has_probe,
-                                           &hf_video_has_fec,
-                                           &hf_video_has_ltr_timestamp,
-                                           &hf_video_has_frame_info,
-                                           NULL };
+static int *const audio_profile_bits[] = { RTP_AUDIO_BITS(FIELD_POINTER) NULL };
+static int *const video_profile_bits[] = { RTP_VIDEO_BITS(FIELD_POINTER) NULL };
+static const int *const audio_fields[] = { RTP_AUDIO_FIELDS(EXTENSION_SHOWN) };
+static const int *const video_fields[] = { RTP_VIDEO_FIELDS(EXTENSION_SHOWN, NOT_SHOWN) };
+/* clang-format on */
 
 static void
 dissect_standard_part(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const ft_packet *packet,
@@ -321,12 +278,8 @@ show_unparsed(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp)
 static const int *
 field_of(const rtp_packet *rtp, const extension_field *field)
 {
-#define EXTENSION_SHOWN(bits, version, length, shares, part, hf) hf,
-    static const int *const audio[] = { RTP_AUDIO_FIELDS(EXTENSION_SHOWN) };
-    static const int *const video[] = { RTP_VIDEO_FIELDS(EXTENSION_SHOWN) };
-
-    return rtp->form == EXTENSION_AUDIO ? audio[field->row - rtp_audio_rows]
-                                        : video[field->row - rtp_video_rows];
+    return rtp->form == EXTENSION_AUDIO ? audio_fields[field->row - rtp_audio_rows]
+                                        : video_fields[field->row - rtp_video_rows];
 }
 
 static void
@@ -637,7 +590,10 @@ format_bit_rate(char *text, uint32_t value)
 void
 proto_register_facetime_rtp(void)
 {
-    static hf_register_info hf[] = { RTP_FIELDS(REGISTER_FIELD) };
+    static hf_register_info hf[] = {
+        RTP_FIELDS(REGISTER_FIELD) RTP_AUDIO_FIELDS(REGISTER_EXTENSION)
+        RTP_VIDEO_FIELDS(REGISTER_EXTENSION, NO_FIELD)
+    };
     static int *ett[] = { RTP_TREES(REGISTER_TREE) };
     static ei_register_info ei[] = { RTP_EXPERTS(REGISTER_EXPERT) };
 

@@ -38,6 +38,23 @@
 static int proto_gkstun = -1;
 
 /* clang-format off */
+/* NOMINATION, its first three bytes */
+#define NOMINATION_FLAGS(X) \
+    X(hf_gkstun_nomination_derived, "Derived or Duplicate", "gkstun.nomination.derived", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000100, \
+      "The nominated pair is of a derived candidate, or a duplicate") \
+    X(hf_gkstun_nomination_primary, "Primary", "gkstun.nomination.primary", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000200, \
+      "The pair is to be the primary connection (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_replace_only, "Replace Only", "gkstun.nomination.replace_only", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000400, \
+      "The pair only replaces another one (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_bit_11, "Bit 11", "gkstun.nomination.bit_11", \
+      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000800, \
+      "A flag of unknown meaning (ICE version 1010 on)") \
+    X(hf_gkstun_nomination_other, "Other Bits", "gkstun.nomination.other", \
+      FT_UINT32, BASE_HEX, NULL, 0xfffff000, "Bits 12 on, of unknown meaning")
+
 #define ATTRIBUTE_FIELDS(X) \
     X(hf_gkstun_att_type, "Attribute Type", "gkstun.att.type", \
       FT_UINT16, BASE_HEX, VALS(gkstun_att_type_vals), 0, \
@@ -59,51 +76,14 @@ static int proto_gkstun = -1;
     X(hf_gkstun_username_source_tag, "Source Tag", "gkstun.username.source_tag", \
       FT_UINT16, BASE_DEC, NULL, 0, \
       "Last two bytes of the source's half; their meaning is unknown") \
-    X(hf_gkstun_protocol, "Candidate Protocol", "gkstun.protocol", \
-      FT_UINT32, BASE_DEC, NULL, 0xfffffeff, \
-      "0x8001 without its derived bit: protocol of the candidate. The numbering is not known; 6 " \
-      "was observed in GameKit, so the value is no mark of FaceTime") \
     X(hf_gkstun_derived, "Derived", "gkstun.derived", \
       FT_BOOLEAN, 32, TFS(&tfs_yes_no), 0x00000100, \
       "0x8001: the responder made a derived (peer-reflexive) remote candidate, so the requester " \
       "should make a derived local one") \
-    X(hf_gkstun_unknown_8002, "Unknown 8002", "gkstun.unknown_8002", FT_BYTES, BASE_NONE, NULL, 0, \
-      "0x8002, which only the report of 2015 has seen; its meaning is unknown") \
-    X(hf_gkstun_ice_version, "ICE Version", "gkstun.ice_version", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Version of Apple's ICE: 105 where absent, 106 on has 0x8003 to 0x8005, 109 nomination " \
-      "counts, 1010 is the last known, observed in GameKit: no mark of FaceTime") \
-    X(hf_gkstun_timestamp, "Request Timestamp", "gkstun.timestamp", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Middle 32 bits of the requester's NTP clock, in 1/65536 s; the answer echoes it") \
-    X(hf_gkstun_delay, "Processing Delay", "gkstun.delay", FT_UINT32, BASE_DEC, NULL, 0, \
-      "How long the responder held the request, in 1/65536 s") \
-    X(hf_gkstun_qos, "Cellular QoS", "gkstun.qos", FT_BOOLEAN, BASE_NONE, TFS(&tfs_yes_no), 0, \
-      "0x8006 is there: the sender's cellular interface supports QoS (after 2015)") \
-    X(hf_gkstun_radio, "Radio Access Technology", "gkstun.radio", \
-      FT_UINT32, BASE_DEC, VALS(ft_radio_vals), 0, \
-      "Kind of the sender's interface. The names are of the modern generation, inferred from " \
-      "calls over Wi-Fi (0) and cellular (5); what legacy devices mean by the numbers is not " \
-      "known") \
-    X(hf_gkstun_nomination, "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0, \
-      "0x8008 of 4 bytes, beside USE-CANDIDATE: a count and flags") \
     X(hf_gkstun_nomination_count, "Nomination Count", "gkstun.nomination.count", \
       FT_UINT8, BASE_DEC, NULL, 0, \
       "How many times the controlling side has nominated (bits 0 to 7)") \
-    X(hf_gkstun_nomination_derived, "Derived or Duplicate", "gkstun.nomination.derived", \
-      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000100, \
-      "The nominated pair is of a derived candidate, or a duplicate") \
-    X(hf_gkstun_nomination_primary, "Primary", "gkstun.nomination.primary", \
-      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000200, \
-      "The pair is to be the primary connection (ICE version 1010 on)") \
-    X(hf_gkstun_nomination_replace_only, "Replace Only", "gkstun.nomination.replace_only", \
-      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000400, \
-      "The pair only replaces another one (ICE version 1010 on)") \
-    X(hf_gkstun_nomination_bit_11, "Bit 11", "gkstun.nomination.bit_11", \
-      FT_BOOLEAN, 32, TFS(&tfs_set_notset), 0x00000800, \
-      "A flag of unknown meaning (ICE version 1010 on)") \
-    X(hf_gkstun_nomination_other, "Other Bits", "gkstun.nomination.other", \
-      FT_UINT32, BASE_HEX, NULL, 0xfffff000, "Bits 12 on, of unknown meaning") \
-    X(hf_gkstun_link_id, "Link ID", "gkstun.link_id", FT_GUID, BASE_NONE, NULL, 0, \
-      "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair") \
+    NOMINATION_FLAGS(X) \
     X(hf_gkstun_candidates_version, "List Version", "gkstun.candidates.version", \
       FT_UINT16, BASE_DEC, NULL, 0, "Version of the candidate list (Apple's iLCVersion)") \
     X(hf_gkstun_candidates_ipv4_count, "IPv4 Addresses", "gkstun.candidates.ipv4_count", \
@@ -152,13 +132,7 @@ static int proto_gkstun = -1;
     X(hf_gkstun_candidate_ipv6, "IPv6 Address", "gkstun.candidate.ipv6", \
       FT_IPv6, BASE_NONE, NULL, 0, "The candidate's address, found by its index") \
     X(hf_gkstun_candidate_port, "Port", "gkstun.candidate.port", FT_UINT16, BASE_DEC, NULL, 0, \
-      "The candidate's UDP port, little-endian on the wire") \
-    X(hf_gkstun_ske, "Key Exchange", "gkstun.ske", FT_BYTES, BASE_NONE, NULL, 0, \
-      "A message of Apple's SimpleKeyExchange, in place of SIP MESSAGEs (later than 2015)") \
-    X(hf_gkstun_link_flags, "Link Flags", "gkstun.link_flags", FT_UINT32, BASE_HEX, NULL, 0, \
-      "0x8023 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular") \
-    X(hf_gkstun_data_so, "Data SO Mask", "gkstun.data_so", FT_UINT32, BASE_HEX, NULL, 0, \
-      "0x8024 of 4 bytes; the name is inferred from link messages, 1 was seen on cellular")
+      "The candidate's UDP port, little-endian on the wire")
 
 #define ATTRIBUTE_EXPERTS(X) \
     X(ei_gkstun_bad_length, "gkstun.bad_length", PI_PROTOCOL, PI_WARN, \
@@ -172,6 +146,12 @@ static int proto_gkstun = -1;
 
 #define ATTRIBUTE_TREES(X) X(ett_gkstun_attribute) X(ett_gkstun_username) X(ett_gkstun_candidate)
 
+#define DECLARE_OWN(id, number, shortest, longest, owner, name, show, learn, ...) \
+    DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_OWN(id, number, shortest, longest, owner, name, show, learn, ...) \
+    REGISTER_FIELD(__VA_ARGS__)
+
+ATTRIBUTES(NO_FIELD, DECLARE_OWN)
 ATTRIBUTE_FIELDS(DECLARE_FIELD)
 ATTRIBUTE_EXPERTS(DECLARE_EXPERT)
 ATTRIBUTE_TREES(DECLARE_TREE)
@@ -199,12 +179,14 @@ static value_string gkstun_att_type_vals[ATT_COUNT + 1];
 static attribute_decoder show_username, show_plain_address, show_xor_address, show_protocol,
     show_seconds, show_qos, show_radio, show_nomination, show_link_id, show_candidates;
 
-#define ATTRIBUTE_SHOWN(id, number, shortest, longest, owner, name, show, field, learn) \
+#define ATTRIBUTE_SHOWN(id, number, shortest, longest, owner, name, show, learn, field) \
     { show, field },
+#define OWN_SHOWN(id, number, shortest, longest, owner, name, show, learn, ...) \
+    { show, FIELD_POINTER(__VA_ARGS__) },
 static const struct {
     attribute_decoder *show;
     const int         *field;
-} shown[ATT_COUNT] = { ATTRIBUTES(ATTRIBUTE_SHOWN) };
+} shown[ATT_COUNT] = { ATTRIBUTES(ATTRIBUTE_SHOWN, OWN_SHOWN) };
 
 /* What no decoder can read: the bytes, under a name of the protocol that they are in. */
 static void
@@ -375,10 +357,7 @@ show_radio(const attribute_view *view)
 static void
 show_nomination(const attribute_view *view)
 {
-    static const int *const flags[] = { &hf_gkstun_nomination_derived,
-                                        &hf_gkstun_nomination_primary,
-                                        &hf_gkstun_nomination_replace_only,
-                                        &hf_gkstun_nomination_bit_11, &hf_gkstun_nomination_other };
+    static const int *const flags[] = { NOMINATION_FLAGS(FIELD_POINTER) };
 
     stun_show_field(view, &hf_gkstun_nomination, 0, 4, ENC_BIG_ENDIAN);
     stun_show_field(view, &hf_gkstun_nomination_count, 3, 1, ENC_BIG_ENDIAN);
@@ -717,7 +696,9 @@ name_attributes(void)
 }
 
 /* clang-format off */
-static hf_register_info hf[] = { ATTRIBUTE_FIELDS(REGISTER_FIELD) };
+static hf_register_info hf[] = {
+    ATTRIBUTES(NO_FIELD, REGISTER_OWN) ATTRIBUTE_FIELDS(REGISTER_FIELD)
+};
 
 static ei_register_info ei[] = { ATTRIBUTE_EXPERTS(REGISTER_EXPERT) };
 /* clang-format on */

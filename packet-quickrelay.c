@@ -53,47 +53,8 @@ void proto_reg_handoff_quickrelay(void);
 static int proto_quickrelay = -1;
 
 /* clang-format off */
-#define QUICKRELAY_FIELDS(X) \
-    X(hf_quickrelay_channel, "Channel", "quickrelay.channel", FT_UINT16, BASE_HEX, NULL, 0, \
-      "TURN channel number that the relay gave this session; 0x6000 in every capture") \
-    X(hf_quickrelay_length, "Length", "quickrelay.length", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Bytes behind this field: header and body") \
-    X(hf_quickrelay_flags1, "Flags 1", "quickrelay.flags1", FT_UINT8, BASE_HEX, NULL, 0, \
-      "What the header holds and how the relay treats the packet, first byte") \
-    X(hf_quickrelay_flags2, "Flags 2", "quickrelay.flags2", FT_UINT8, BASE_HEX, NULL, 0, \
-      "What the header holds and how the relay treats the packet, second byte") \
-    X(hf_quickrelay_attr, "Attributes", "quickrelay.attr", FT_UINT16, BASE_HEX, NULL, 0, \
-      "What the body is, and more of the header") \
-    X(hf_quickrelay_stream, "Stream", "quickrelay.stream", FT_UINT16, BASE_HEX, NULL, 0, \
-      "Stream id: the low half of the SSRC, one more on FEC parity packets") \
-    X(hf_quickrelay_secondary_streams, "Secondary streams", "quickrelay.secondary_stream.count", \
-      FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further streams follow") \
-    X(hf_quickrelay_secondary_stream, "Secondary stream", "quickrelay.secondary_stream", \
-      FT_UINT16, BASE_HEX, NULL, 0, \
-      "Id of a further stream that this packet may serve (inferred)") \
-    X(hf_quickrelay_participant, "Participant", "quickrelay.participant", \
-      FT_BYTES, BASE_NONE, NULL, 0, \
-      "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a " \
-      "downlink one") \
-    X(hf_quickrelay_base_stream, "Base layer stream", "quickrelay.base_stream", \
-      FT_UINT16, BASE_HEX, NULL, 0, \
-      "Stream id of the base layer (published; checked on one datagram)") \
-    X(hf_quickrelay_priority, "Priority", "quickrelay.priority", FT_UINT8, BASE_DEC, NULL, 0, \
-      "Priority of the channel: 1 or 127 in every capture (meaning inferred)") \
-    X(hf_quickrelay_probe_group, "Probe group", "quickrelay.probe_group", \
-      FT_UINT16, BASE_DEC, NULL, 0, \
-      "Group of packets that probe the bandwidth together (meaning inferred)") \
-    X(hf_quickrelay_session_version, "Session version", "quickrelay.session_version", \
-      FT_UINT8, BASE_DEC, NULL, 0, \
-      "Version of the session info that the relay holds: it never falls within a session") \
-    X(hf_quickrelay_packet_length, "Packet length", "quickrelay.packet_length", \
-      FT_UINT16, BASE_DEC, NULL, 0, \
-      "Bytes of this packet's body, others being chained behind it (published; checked on one " \
-      "datagram)") \
-    X(hf_quickrelay_counter, "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Packet counter of the device, echoed in the relay's report") \
-    X(hf_quickrelay_stats, "Report", "quickrelay.stats", FT_NONE, BASE_NONE, NULL, 0, \
-      "The relay's report to the device") \
+/* The report: two bytes each, in this order. */
+#define QUICKRELAY_STATS(X) \
     X(hf_quickrelay_stats_echoed_counter, "Echoed counter", "quickrelay.stats.echoed_counter", \
       FT_UINT16, BASE_DEC, NULL, 0, "Counter of the device's packet that this reports on") \
     X(hf_quickrelay_stats_clock, "Relay clock", "quickrelay.stats.clock", \
@@ -107,7 +68,20 @@ static int proto_quickrelay = -1;
       "Counted packets that the relay sent to this device, modulo 65536") \
     X(hf_quickrelay_stats_bandwidth, "Bandwidth", "quickrelay.stats.bandwidth", \
       FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS, VALS(bandwidth_vals), 0, \
-      "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit inferred)") \
+      "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit inferred)")
+
+#define QUICKRELAY_FIELDS(X) \
+    X(hf_quickrelay_channel, "Channel", "quickrelay.channel", FT_UINT16, BASE_HEX, NULL, 0, \
+      "TURN channel number that the relay gave this session; 0x6000 in every capture") \
+    X(hf_quickrelay_length, "Length", "quickrelay.length", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes behind this field: header and body") \
+    X(hf_quickrelay_flags1, "Flags 1", "quickrelay.flags1", FT_UINT8, BASE_HEX, NULL, 0, \
+      "What the header holds and how the relay treats the packet, first byte") \
+    X(hf_quickrelay_flags2, "Flags 2", "quickrelay.flags2", FT_UINT8, BASE_HEX, NULL, 0, \
+      "What the header holds and how the relay treats the packet, second byte") \
+    QUICKRELAY_STATS(X) \
+    X(hf_quickrelay_secondary_streams, "Secondary streams", "quickrelay.secondary_stream.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further streams follow") \
     X(hf_quickrelay_stats_echo_of, "Echo of", "quickrelay.stats.echo_of", \
       FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), 0, \
       "The device's packet whose counter this report echoes") \
@@ -116,16 +90,10 @@ static int proto_quickrelay = -1;
       "From the packet echoed to this report, less the relay's hold time. Only where frame " \
       "times can be believed, by the media so far: captures made on a phone stamp packets in " \
       "batches") \
-    X(hf_quickrelay_link, "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0, \
-      "Id of the relay link: where an uplink packet goes to, or a downlink packet comes from") \
     X(hf_quickrelay_link_frame, "Link announced in", "quickrelay.link.frame", \
       FT_FRAMENUM, BASE_NONE, NULL, 0, "The link message that announced this link id") \
     X(hf_quickrelay_secondary_links, "Secondary links", "quickrelay.secondary_link.count", \
       FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further links follow; unverified") \
-    X(hf_quickrelay_secondary_link, "Secondary link", "quickrelay.secondary_link", \
-      FT_UINT16, BASE_HEX, NULL, 0, "Id of a further relay link; unverified") \
-    X(hf_quickrelay_state, "Session state", "quickrelay.state", FT_UINT8, BASE_DEC, NULL, 0, \
-      "State of the session at the relay: 0 in every capture") \
     X(hf_quickrelay_chained, "Chained packet", "quickrelay.chained", FT_NONE, BASE_NONE, NULL, 0, \
       "A further packet in the same datagram (published; checked on one datagram)") \
     X(hf_quickrelay_chain, "Packet of the datagram", "quickrelay.chain", \
@@ -133,11 +101,6 @@ static int proto_quickrelay = -1;
       "Number of this packet in its datagram, from 0; where a datagram has several") \
     X(hf_quickrelay_undecided, "Not taken apart", "quickrelay.undecided", \
       FT_BYTES, BASE_NONE, NULL, 0, "What of a datagram of several packets can't be told apart") \
-    X(hf_quickrelay_transition_count, "Transition streams", "quickrelay.transition_stream.count", \
-      FT_UINT8, BASE_DEC, NULL, 0, \
-      "One less than the ids of streams that follow the header; unverified") \
-    X(hf_quickrelay_transition_stream, "Transition stream", "quickrelay.transition_stream", \
-      FT_UINT16, BASE_HEX, NULL, 0, "Id of a stream behind the header; unverified") \
     X(hf_quickrelay_hbh, "Hop-by-hop message", "quickrelay.hbh", FT_NONE, BASE_NONE, NULL, 0, \
       "Protobuf encrypted between device and relay: as long as one RTCP generic NACK, each " \
       "precedes a relay's retransmission") \
@@ -174,56 +137,48 @@ static int proto_quickrelay = -1;
     X(ett_quickrelay) X(ett_quickrelay_flags1) X(ett_quickrelay_flags2) X(ett_quickrelay_attr) \
     X(ett_quickrelay_list) X(ett_quickrelay_stats) X(ett_quickrelay_chained) X(ett_quickrelay_hbh)
 
+#define DECLARE_FLAG(NAME, ...) DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_FLAG(NAME, ...) REGISTER_FIELD(__VA_ARGS__)
+#define FLAG_POINTER(NAME, ...) FIELD_POINTER(__VA_ARGS__)
+#define DECLARE_RELAY(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, show, \
+                      unverified, ...) \
+    DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_RELAY(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, show, \
+                       unverified, ...) \
+    REGISTER_FIELD(__VA_ARGS__)
+#define FIELD_SHOWN(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, show, \
+                    unverified, ...) \
+    { FIELD_POINTER(__VA_ARGS__) show, unverified },
+
 QUICKRELAY_FIELDS(DECLARE_FIELD)
+RELAY_FLAGS1(DECLARE_FLAG)
+RELAY_FLAGS2(DECLARE_FLAG)
+RELAY_ATTRS(DECLARE_FIELD)
+RELAY_FIELDS(DECLARE_RELAY)
 QUICKRELAY_EXPERTS(DECLARE_EXPERT)
 QUICKRELAY_TREES(DECLARE_TREE)
-/* clang-format on */
 
-/* clang-format off */
-#define FLAG_HF(byte, mask, NAME, name, label, blurb) static int \
-    hf_quickrelay_flags##byte##_##name = -1;
-RELAY_FLAGS1(FLAG_HF)
-RELAY_FLAGS2(FLAG_HF)
-#define ATTR_HF(mask, name, label, blurb) static int hf_quickrelay_attr_##name = -1;
-RELAY_ATTRS(ATTR_HF)
+static int *const flags1_bits[] = { RELAY_FLAGS1(FLAG_POINTER) NULL };
+static int *const flags2_bits[] = { RELAY_FLAGS2(FLAG_POINTER) NULL };
+static int *const attr_bits[] = { RELAY_ATTRS(FIELD_POINTER) NULL };
+static int *const stats_numbers[] = { QUICKRELAY_STATS(FIELD_POINTER) };
+/* clang-format on */
 
 static dissector_handle_t link_handle;
 static dissector_handle_t control_handle;
 static dissector_handle_t facetime_rtp_handle;
 static dissector_handle_t rtcp_handle;
 
-#define FLAG_POINTER(byte, mask, NAME, name, label, blurb) &hf_quickrelay_flags##byte##_##name,
-static int *const flags1_bits[] = { RELAY_FLAGS1(FLAG_POINTER) NULL };
-static int *const flags2_bits[] = { RELAY_FLAGS2(FLAG_POINTER) NULL };
-#define ATTR_POINTER(mask, name, label, blurb) &hf_quickrelay_attr_##name,
-static int *const attr_bits[] = { RELAY_ATTRS(ATTR_POINTER) NULL };
-
-/* clang-format on */
-
 static const value_string bandwidth_vals[] = { { 65535, "no estimate" }, { 0, NULL } };
 
-typedef void (*field_decoder)(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
-                              const relay_header *header, relay_field_id id);
+typedef void field_decoder(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                           const relay_header *header, relay_field_id id);
 
-static void show_number(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                        relay_field_id);
-static void show_list(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                      relay_field_id);
-static void show_attr(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                      relay_field_id);
-static void show_stats(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                       relay_field_id);
-static void show_link(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                      relay_field_id);
-static void show_transition(tvbuff_t *, packet_info *, proto_tree *, const relay_header *,
-                            relay_field_id);
+static field_decoder show_number, show_list, show_attr, show_stats, show_link, show_transition;
 
-#define FIELD_SHOWN(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
-                    unverified) \
-    { hf, show, unverified },
 static const struct {
     int *hf;
-    field_decoder show;
+    field_decoder *show;
     const char *unverified;
 } relay_fields[FIELD_COUNT] = { RELAY_FIELDS(FIELD_SHOWN) };
 
@@ -322,18 +277,14 @@ static void
 show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header,
            relay_field_id id)
 {
-    static int *const numbers[] = {
-        &hf_quickrelay_stats_echoed_counter, &hf_quickrelay_stats_clock,
-        &hf_quickrelay_stats_hold,           &hf_quickrelay_stats_received,
-        &hf_quickrelay_stats_sent,           &hf_quickrelay_stats_bandwidth
-    };
     const int offset = header->offset[id];
     proto_item *item =
         proto_tree_add_item(tree, hf_quickrelay_stats, tvb, offset, header->length[id], ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_stats);
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
-        proto_tree_add_item(subtree, *numbers[i], tvb, offset + 2 * (int)i, 2, ENC_BIG_ENDIAN);
+    for (unsigned i = 0; i < G_N_ELEMENTS(stats_numbers); i++)
+        proto_tree_add_item(subtree, *stats_numbers[i], tvb, offset + 2 * (int)i, 2,
+                            ENC_BIG_ENDIAN);
     show_echo(tvb, pinfo, subtree, offset);
 }
 
@@ -804,15 +755,9 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
 void
 proto_register_quickrelay(void)
 {
-#define FLAG_INFO(byte, mask, NAME, name, label, blurb) \
-        { &hf_quickrelay_flags##byte##_##name, \
-          { label, "quickrelay.flags" #byte "." #name, FT_BOOLEAN, 8, NULL, mask, blurb, HFILL } },
-#define ATTR_INFO(mask, name, label, blurb) \
-        { &hf_quickrelay_attr_##name, \
-          { label, "quickrelay.attr." #name, FT_BOOLEAN, 16, NULL, mask, blurb, HFILL } },
     static hf_register_info hf[] = {
-        QUICKRELAY_FIELDS(REGISTER_FIELD) RELAY_FLAGS1(FLAG_INFO) RELAY_FLAGS2(FLAG_INFO)
-        RELAY_ATTRS(ATTR_INFO)
+        QUICKRELAY_FIELDS(REGISTER_FIELD) RELAY_FLAGS1(REGISTER_FLAG) RELAY_FLAGS2(REGISTER_FLAG)
+        RELAY_ATTRS(REGISTER_FIELD) RELAY_FIELDS(REGISTER_RELAY)
     };
     static int *ett[] = { QUICKRELAY_TREES(REGISTER_TREE) };
     static ei_register_info ei[] = { QUICKRELAY_EXPERTS(REGISTER_EXPERT) };

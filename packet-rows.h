@@ -32,6 +32,7 @@
 #define DECLARE_FIELD(hf, ...) static int hf = -1;
 #define REGISTER_FIELD(hf, name, filter, type, display, values, mask, blurb) \
     { &hf, { name, filter, type, display, values, mask, blurb, HFILL } },
+#define NO_FIELD(...)
 #define FIELD_POINTER(hf, ...) &hf,
 #define FIELD_MASK(hf, name, filter, type, display, values, mask, blurb) | (mask)
 

@@ -16,8 +16,7 @@ typedef struct {
     bool is_list;
 } relay_field;
 
-#define FIELD_ROW(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
-                  unverified) \
+#define FIELD_ROW(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, ...) \
     { flags_set, flags_clear, attr_set, attr_clear, size, is_list },
 static const relay_field relay_fields[FIELD_COUNT] = { RELAY_FIELDS(FIELD_ROW) };
 

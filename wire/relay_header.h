@@ -18,89 +18,150 @@
 #define HMAC_TLV       24 /* the last one of a link message */
 
 /* clang-format off */
-/* X(byte, mask, NAME, name, label, blurb): what the two bytes of flags say */
+/* X(NAME, its field, as in packet-rows.h): what the two bytes of flags say */
 #define RELAY_FLAGS1(X) \
-    X(1, 0x80, ATTR, attr, "Attributes", "Attribute bits follow") \
-    X(1, 0x40, LINKS, secondary_links, "Secondary links", "Ids of further relay links follow; " \
-                                                          "unverified") \
-    X(1, 0x20, LINK, link, "Link", "The id of a relay link follows") \
-    X(1, 0x10, UNKNOWN, unknown, "Unknown", "Never seen set") \
-    X(1, 0x08, TRANSITION, transition, "Transition streams", \
+    X(ATTR, hf_quickrelay_flags1_attr, "Attributes", "quickrelay.flags1.attr", \
+      FT_BOOLEAN, 8, NULL, 0x80, "Attribute bits follow") \
+    X(LINKS, \
+      hf_quickrelay_flags1_secondary_links, "Secondary links", \
+      "quickrelay.flags1.secondary_links", FT_BOOLEAN, 8, NULL, 0x40, \
+      "Ids of further relay links follow; unverified") \
+    X(LINK, hf_quickrelay_flags1_link, "Link", "quickrelay.flags1.link", \
+      FT_BOOLEAN, 8, NULL, 0x20, "The id of a relay link follows") \
+    X(UNKNOWN, hf_quickrelay_flags1_unknown, "Unknown", "quickrelay.flags1.unknown", \
+      FT_BOOLEAN, 8, NULL, 0x10, "Never seen set") \
+    X(TRANSITION, \
+      hf_quickrelay_flags1_transition, "Transition streams", "quickrelay.flags1.transition", \
+      FT_BOOLEAN, 8, NULL, 0x08, \
       "Streams change over (name from others' clients); brings no field in the captures of " \
-      "2023, ids of " \
-      "streams in 2026 (published, unverified)") \
-    X(1, 0x04, STATS, stats, "Stats", "The relay's report follows") \
-    X(1, 0x02, COUNTER, counter, "Counter", "A packet counter follows, or stands first in the " \
-                                            "report") \
-    X(1, 0x01, UNFILTERED, unfiltered, "Not filtered by priority", \
+      "2023, ids of streams in 2026 (published, unverified)") \
+    X(STATS, hf_quickrelay_flags1_stats, "Stats", "quickrelay.flags1.stats", \
+      FT_BOOLEAN, 8, NULL, 0x04, "The relay's report follows") \
+    X(COUNTER, hf_quickrelay_flags1_counter, "Counter", "quickrelay.flags1.counter", \
+      FT_BOOLEAN, 8, NULL, 0x02, "A packet counter follows, or stands first in the report") \
+    X(UNFILTERED, \
+      hf_quickrelay_flags1_unfiltered, "Not filtered by priority", "quickrelay.flags1.unfiltered", \
+      FT_BOOLEAN, 8, NULL, 0x01, \
       "Opts out of the relay's priority filter (name from others' clients, inferred)")
 #define RELAY_FLAGS2(X) \
-    X(2, 0x80, LENGTH, length, "Packet length", \
-      "The packet's length follows: more packets are chained behind") \
-    X(2, 0x40, COUNTED, counted, "Counted", "Counts in the totals of the relay's reports") \
-    X(2, 0x20, VERSION, version, "Session version", "The version of the session info follows") \
-    X(2, 0x10, PROBE, probe, "Probe group", "A probe group id follows") \
-    X(2, 0x08, PRIORITY, priority, "Priority", "A channel priority follows") \
-    X(2, 0x04, PARTICIPANT, participant, "Participant", "A participant id follows") \
-    X(2, 0x02, STREAMS, secondary_streams, "Secondary streams", "Ids of further streams follow") \
-    X(2, 0x01, STREAM, stream, "Stream", "A stream id follows")
+    X(LENGTH, hf_quickrelay_flags2_length, "Packet length", "quickrelay.flags2.length", \
+      FT_BOOLEAN, 8, NULL, 0x80, "The packet's length follows: more packets are chained behind") \
+    X(COUNTED, hf_quickrelay_flags2_counted, "Counted", "quickrelay.flags2.counted", \
+      FT_BOOLEAN, 8, NULL, 0x40, "Counts in the totals of the relay's reports") \
+    X(VERSION, hf_quickrelay_flags2_version, "Session version", "quickrelay.flags2.version", \
+      FT_BOOLEAN, 8, NULL, 0x20, "The version of the session info follows") \
+    X(PROBE, hf_quickrelay_flags2_probe, "Probe group", "quickrelay.flags2.probe", \
+      FT_BOOLEAN, 8, NULL, 0x10, "A probe group id follows") \
+    X(PRIORITY, hf_quickrelay_flags2_priority, "Priority", "quickrelay.flags2.priority", \
+      FT_BOOLEAN, 8, NULL, 0x08, "A channel priority follows") \
+    X(PARTICIPANT, \
+      hf_quickrelay_flags2_participant, "Participant", "quickrelay.flags2.participant", \
+      FT_BOOLEAN, 8, NULL, 0x04, "A participant id follows") \
+    X(STREAMS, \
+      hf_quickrelay_flags2_secondary_streams, "Secondary streams", \
+      "quickrelay.flags2.secondary_streams", FT_BOOLEAN, 8, NULL, 0x02, \
+      "Ids of further streams follow") \
+    X(STREAM, hf_quickrelay_flags2_stream, "Stream", "quickrelay.flags2.stream", \
+      FT_BOOLEAN, 8, NULL, 0x01, "A stream id follows")
 
-/* X(mask, name, label, blurb): the bits of `attr` that are known */
+/* X(field): the bits of `attr` that are known */
 #define RELAY_ATTRS(X) \
-    X(FT_RELAY_ATTR_HBH, hbh, "Hop-by-hop body", \
+    X(hf_quickrelay_attr_hbh, "Hop-by-hop body", "quickrelay.attr.hbh", \
+      FT_BOOLEAN, 16, NULL, FT_RELAY_ATTR_HBH, \
       "The body is a protobuf encrypted between device and relay") \
-    X(FT_RELAY_ATTR_STATE, state, "Session state", "The header ends in a session state") \
-    X(FT_RELAY_ATTR_RETRANSMITTED, retransmitted, "Retransmitted", \
+    X(hf_quickrelay_attr_state, "Session state", "quickrelay.attr.state", \
+      FT_BOOLEAN, 16, NULL, FT_RELAY_ATTR_STATE, "The header ends in a session state") \
+    X(hf_quickrelay_attr_retransmitted, "Retransmitted", "quickrelay.attr.retransmitted", \
+      FT_BOOLEAN, 16, NULL, FT_RELAY_ATTR_RETRANSMITTED, \
       "The relay sends this packet again on request") \
-    X(FT_RELAY_ATTR_NO_RETRANSMISSION, not_retransmittable, "Not retransmittable", \
+    X(hf_quickrelay_attr_not_retransmittable, "Not retransmittable", \
+      "quickrelay.attr.not_retransmittable", FT_BOOLEAN, 16, NULL, \
+      FT_RELAY_ATTR_NO_RETRANSMISSION, \
       "The relay can't send this packet again (name from others' clients, unverified)") \
-    X(FT_RELAY_ATTR_DOWNLINK, downlink, "Downlink or base layer", \
+    X(hf_quickrelay_attr_downlink, "Downlink or base layer", "quickrelay.attr.downlink", \
+      FT_BOOLEAN, 16, NULL, FT_RELAY_ATTR_DOWNLINK, \
       "With the link bit: set on all link messages from the relay. Alone: a base layer stream " \
-      "id follows " \
-      "(unverified)") \
-    X(FT_RELAY_ATTR_LINK, link, "Link message", "The body is a link message")
+      "id follows (unverified)") \
+    X(hf_quickrelay_attr_link, "Link message", "quickrelay.attr.link", \
+      FT_BOOLEAN, 16, NULL, FT_RELAY_ATTR_LINK, "The body is a link message")
 
-#define FLAG_VALUE(byte, mask, NAME, name, label, blurb) FLAG_##NAME = (byte) == 1 ? (mask) << 8 \
-    : (mask),
-enum { RELAY_FLAGS1(FLAG_VALUE) RELAY_FLAGS2(FLAG_VALUE) };
+#define FLAG1_VALUE(NAME, hf, name, filter, type, display, values, mask, blurb) \
+    FLAG_##NAME = (mask) << 8,
+#define FLAG2_VALUE(NAME, hf, name, filter, type, display, values, mask, blurb) \
+    FLAG_##NAME = (mask),
+enum { RELAY_FLAGS1(FLAG1_VALUE) RELAY_FLAGS2(FLAG2_VALUE) };
 
-#define ATTR_MASK(mask, name, label, blurb) | (mask)
+#define ATTR_MASK(hf, name, filter, type, display, values, mask, blurb) | (mask)
 #define KNOWN_ATTRS (0U RELAY_ATTRS(ATTR_MASK))
 
 /* One row a field, in wire order: X(id, the flags that bring it and those that keep it away, the
  * same of attributes, its bytes (of a list: of one element, after a byte with their number),
- * whether it is a list, its field, how it is shown, and its name where captures haven't shown it
- * yet). The header is read by the first ones (wire/relay_header.c), shown by the last three
+ * whether it is a list, how it is shown, its name where captures haven't shown it yet, its field).
+ * The header is read by the first ones (wire/relay_header.c), shown by the last ones
  * (packet-quickrelay.c). */
 #define RELAY_FIELDS(X) \
-    X(ATTR, FLAG_ATTR, 0, 0, 0, 2, false, &hf_quickrelay_attr, show_attr, NULL) \
-    X(STREAM, FLAG_STREAM, 0, 0, 0, 2, false, &hf_quickrelay_stream, show_number, NULL) \
-    X(STREAMS, FLAG_STREAMS, 0, 0, 0, 2, true, &hf_quickrelay_secondary_stream, show_list, NULL) \
-    X(PARTICIPANT, FLAG_PARTICIPANT, 0, 0, 0, 8, false, \
-      &hf_quickrelay_participant, show_number, NULL) \
+    X(ATTR, FLAG_ATTR, 0, 0, 0, 2, false, show_attr, NULL, \
+      hf_quickrelay_attr, "Attributes", "quickrelay.attr", FT_UINT16, BASE_HEX, NULL, 0, \
+      "What the body is, and more of the header") \
+    X(STREAM, FLAG_STREAM, 0, 0, 0, 2, false, show_number, NULL, \
+      hf_quickrelay_stream, "Stream", "quickrelay.stream", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Stream id: the low half of the SSRC, one more on FEC parity packets") \
+    X(STREAMS, FLAG_STREAMS, 0, 0, 0, 2, true, show_list, NULL, \
+      hf_quickrelay_secondary_stream, "Secondary stream", "quickrelay.secondary_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, \
+      "Id of a further stream that this packet may serve (inferred)") \
+    X(PARTICIPANT, FLAG_PARTICIPANT, 0, 0, 0, 8, false, show_number, NULL, \
+      hf_quickrelay_participant, "Participant", "quickrelay.participant", \
+      FT_BYTES, BASE_NONE, NULL, 0, \
+      "Pseudonym of the other side on this session: addressee of an uplink packet, sender of a " \
+      "downlink one") \
     X(BASE_STREAM, FLAG_ATTR, 0, FT_RELAY_ATTR_DOWNLINK, FT_RELAY_ATTR_LINK, 2, false, \
-      &hf_quickrelay_base_stream, show_number, NULL) \
-    X(PRIORITY, FLAG_PRIORITY, 0, 0, 0, 1, false, &hf_quickrelay_priority, show_number, NULL) \
+      show_number, NULL, \
+      hf_quickrelay_base_stream, "Base layer stream", "quickrelay.base_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, \
+      "Stream id of the base layer (published; checked on one datagram)") \
+    X(PRIORITY, FLAG_PRIORITY, 0, 0, 0, 1, false, show_number, NULL, \
+      hf_quickrelay_priority, "Priority", "quickrelay.priority", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Priority of the channel: 1 or 127 in every capture (meaning inferred)") \
     X(TRANSITION_COUNT, FLAG_TRANSITION | FLAG_PRIORITY, 0, 0, 0, 1, false, \
-      &hf_quickrelay_transition_count, show_number, "count of transition streams") \
-    X(PROBE, FLAG_PROBE, 0, 0, 0, 2, false, &hf_quickrelay_probe_group, show_number, NULL) \
-    X(VERSION, FLAG_VERSION, 0, 0, 0, 1, false, &hf_quickrelay_session_version, show_number, NULL) \
-    X(LENGTH, FLAG_LENGTH, 0, 0, 0, 2, false, &hf_quickrelay_packet_length, show_number, NULL) \
-    X(COUNTER, FLAG_COUNTER, FLAG_STATS, 0, 0, 2, false, \
-      &hf_quickrelay_counter, show_number, NULL) \
-    X(STATS, FLAG_STATS, 0, 0, 0, 12, false, &hf_quickrelay_stats, show_stats, NULL) \
-    X(LINK, FLAG_LINK, 0, 0, 0, 2, false, &hf_quickrelay_link, show_link, NULL) \
-    X(LINKS, FLAG_LINKS, 0, 0, 0, 2, true, \
-      &hf_quickrelay_secondary_link, show_list, "secondary links") \
-    X(STATE, FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false, \
-      &hf_quickrelay_state, show_number, NULL) \
-    X(TRANSITION, FLAG_TRANSITION, 0, 0, 0, 0, false, \
-      &hf_quickrelay_transition_stream, show_transition, "transition streams")
+      show_number, "count of transition streams", \
+      hf_quickrelay_transition_count, "Transition streams", "quickrelay.transition_stream.count", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "One less than the ids of streams that follow the header; unverified") \
+    X(PROBE, FLAG_PROBE, 0, 0, 0, 2, false, show_number, NULL, \
+      hf_quickrelay_probe_group, "Probe group", "quickrelay.probe_group", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Group of packets that probe the bandwidth together (meaning inferred)") \
+    X(VERSION, FLAG_VERSION, 0, 0, 0, 1, false, show_number, NULL, \
+      hf_quickrelay_session_version, "Session version", "quickrelay.session_version", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "Version of the session info that the relay holds: it never falls within a session") \
+    X(LENGTH, FLAG_LENGTH, 0, 0, 0, 2, false, show_number, NULL, \
+      hf_quickrelay_packet_length, "Packet length", "quickrelay.packet_length", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Bytes of this packet's body, others being chained behind it (published; checked on one " \
+      "datagram)") \
+    X(COUNTER, FLAG_COUNTER, FLAG_STATS, 0, 0, 2, false, show_number, NULL, \
+      hf_quickrelay_counter, "Counter", "quickrelay.counter", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packet counter of the device, echoed in the relay's report") \
+    X(STATS, FLAG_STATS, 0, 0, 0, 12, false, show_stats, NULL, \
+      hf_quickrelay_stats, "Report", "quickrelay.stats", FT_NONE, BASE_NONE, NULL, 0, \
+      "The relay's report to the device") \
+    X(LINK, FLAG_LINK, 0, 0, 0, 2, false, show_link, NULL, \
+      hf_quickrelay_link, "Link", "quickrelay.link", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Id of the relay link: where an uplink packet goes to, or a downlink packet comes from") \
+    X(LINKS, FLAG_LINKS, 0, 0, 0, 2, true, show_list, "secondary links", \
+      hf_quickrelay_secondary_link, "Secondary link", "quickrelay.secondary_link", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Id of a further relay link; unverified") \
+    X(STATE, FLAG_ATTR, 0, FT_RELAY_ATTR_STATE, 0, 1, false, show_number, NULL, \
+      hf_quickrelay_state, "Session state", "quickrelay.state", FT_UINT8, BASE_DEC, NULL, 0, \
+      "State of the session at the relay: 0 in every capture") \
+    X(TRANSITION, FLAG_TRANSITION, 0, 0, 0, 0, false, show_transition, "transition streams", \
+      hf_quickrelay_transition_stream, "Transition stream", "quickrelay.transition_stream", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Id of a stream behind the header; unverified")
 /* clang-format on */
 
-#define FIELD_ENUM(id, flags_set, flags_clear, attr_set, attr_clear, size, is_list, hf, show, \
-                   unverified) \
-    FIELD_##id,
+#define FIELD_ENUM(id, ...) FIELD_##id,
 typedef enum { RELAY_FIELDS(FIELD_ENUM) FIELD_COUNT } relay_field_id;
 
 #define ALL_FIELDS ((1U << FIELD_COUNT) - 1)

@@ -14,11 +14,12 @@ const uint8_t rtp_media_of[128] = {
     [123] = MEDIA_VIDEO, [126] = MEDIA_VIDEO,
 };
 
-#define EXTENSION_ROW(bits, version, length, shares, part, hf) \
+#define EXTENSION_ROW(bits, version, length, shares, part, ...) \
     { bits, version, length, shares, part },
 const extension_row rtp_audio_rows[RTP_AUDIO_ROWS] = { RTP_AUDIO_FIELDS(EXTENSION_ROW) };
-const extension_row rtp_video_rows[RTP_VIDEO_ROWS] = { RTP_VIDEO_FIELDS(EXTENSION_ROW) };
-
+const extension_row rtp_video_rows[RTP_VIDEO_ROWS] = {
+    RTP_VIDEO_FIELDS(EXTENSION_ROW, EXTENSION_ROW)
+};
 
 /* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
 static unsigned

@@ -36,32 +36,80 @@ typedef enum {
 
 /* clang-format off */
 /* X(profile bits, version, length, whether the next row reads other bits of the same bytes,
- * part, its field) */
+ * part, its field, as in packet-rows.h); PLAIN: what is shown as more than one field */
 #define RTP_AUDIO_FIELDS(X) \
-    X(0, 0, 2, false, PART_ECHOED, &hf_audio_echoed_timestamp) \
-    X(0, 0, 2, false, PART_PLAIN, &hf_audio_received_kbit) \
-    X(0, 0, 2, true, PART_PLAIN, &hf_audio_burst_loss) \
-    X(0, 0, 2, false, PART_RECEIVED, &hf_audio_received_packets) \
-    X(0x0100, 0, 2, false, PART_QUEUING, &hf_audio_queuing_delay) \
-    X(0x0100, 0, 2, false, PART_SENT, &hf_audio_send_timestamp) \
-    X(0x0100, 0, 2, false, PART_PLAIN, &hf_audio_one_way_delay) \
-    X(0x0400, 0, 2, true, PART_PLAIN, &hf_audio_video_burst_loss) \
-    X(0x0400, 0, 2, true, PART_PLAIN, &hf_audio_video_frame_size) \
-    X(0x0400, 0, 2, false, PART_PLAIN, &hf_audio_video_loss) \
-    X(0x0400, 0, 2, false, PART_BANDWIDTH, &hf_audio_bandwidth) \
-    X(0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ect) \
-    X(0x0800, 0, 2, false, PART_PLAIN, &hf_audio_ce) \
-    X(0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_index) \
-    X(0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_secondary) \
-    X(0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_primary) \
-    X(0x0200, 0, 1, false, PART_PLAIN, &hf_audio_connection_total)
+    X(0, 0, 2, false, PART_ECHOED, \
+      hf_audio_echoed_timestamp, "Echoed send time", "facetime_rtp.audio.echoed_timestamp", \
+      FT_UINT16, BASE_DEC, NULL, 0, "The peer's last send timestamp, sent back to it (inferred)") \
+    X(0, 0, 2, false, PART_PLAIN, \
+      hf_audio_received_kbit, "Received", "facetime_rtp.audio.received_kbit", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Kilobits received so far, modulo 65536 (inferred)") \
+    X(0, 0, 2, true, PART_PLAIN, \
+      hf_audio_burst_loss, "Burst loss", "facetime_rtp.audio.burst_loss", \
+      FT_UINT16, BASE_DEC, NULL, 0xf000, "Audio packets lost in a row (inferred)") \
+    X(0, 0, 2, false, PART_RECEIVED, \
+      hf_audio_received_packets, "Packets received", "facetime_rtp.audio.received_packets", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fff, "Audio packets received so far, modulo 4096 (inferred)") \
+    X(0x0100, 0, 2, false, PART_QUEUING, \
+      hf_audio_queuing_delay, "Queuing delay", "facetime_rtp.audio.queuing_delay", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Delay in queues as the sender estimates it (inferred)") \
+    X(0x0100, 0, 2, false, PART_SENT, \
+      hf_audio_send_timestamp, "Send timestamp", "facetime_rtp.audio.send_timestamp", \
+      FT_UINT16, BASE_DEC, NULL, 0, "When the packet was sent, in 1/1024 s, modulo 64 s") \
+    X(0x0100, 0, 2, false, PART_PLAIN, \
+      hf_audio_one_way_delay, "One-way delay", "facetime_rtp.audio.one_way_delay", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Delay of the other direction as its receiver estimates it (inferred)") \
+    X(0x0400, 0, 2, true, PART_PLAIN, \
+      hf_audio_video_burst_loss, "Video burst loss", "facetime_rtp.audio.video.burst_loss", \
+      FT_UINT16, BASE_DEC, NULL, 0xf000, "Video packets lost in a row (inferred)") \
+    X(0x0400, 0, 2, true, PART_PLAIN, \
+      hf_audio_video_frame_size, "Video frame size", "facetime_rtp.audio.video.frame_size", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fc0, \
+      "Size of the video frame received, unit unknown (inferred)") \
+    X(0x0400, 0, 2, false, PART_PLAIN, \
+      hf_audio_video_loss, "Video loss", "facetime_rtp.audio.video.loss", \
+      FT_UINT16, BASE_DEC, NULL, 0x003f, "Video packets lost (inferred)") \
+    X(0x0400, 0, 2, false, PART_BANDWIDTH, \
+      hf_audio_bandwidth, "Bandwidth estimate", "facetime_rtp.audio.bandwidth", \
+      FT_UINT16, BASE_CUSTOM, CF_FUNC(format_bit_rate), 0, \
+      "Bandwidth that the receiver estimates (inferred), in units of 100 bit/s (published, " \
+      "unverified)") \
+    X(0x0800, 0, 2, false, PART_PLAIN, \
+      hf_audio_ect, "ECT packets", "facetime_rtp.audio.ecn.ect", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packets received with an ECN-capable mark (not seen, unverified)") \
+    X(0x0800, 0, 2, false, PART_PLAIN, \
+      hf_audio_ce, "CE packets", "facetime_rtp.audio.ecn.ce", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Packets received with a congestion mark (not seen, unverified)") \
+    X(0x0200, 0, 1, false, PART_PLAIN, \
+      hf_audio_connection_index, "Connection", "facetime_rtp.audio.connection.index", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Which connection the statistics are of (inferred)") \
+    X(0x0200, 0, 1, false, PART_PLAIN, \
+      hf_audio_connection_secondary, "Secondary only", "facetime_rtp.audio.connection.secondary", \
+      FT_UINT8, BASE_DEC, NULL, 0, \
+      "Packets that came over the secondary connection only (inferred)") \
+    X(0x0200, 0, 1, false, PART_PLAIN, \
+      hf_audio_connection_primary, "Primary", "facetime_rtp.audio.connection.primary", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over the primary connection (inferred)") \
+    X(0x0200, 0, 1, false, PART_PLAIN, \
+      hf_audio_connection_total, "Total", "facetime_rtp.audio.connection.total", \
+      FT_UINT8, BASE_DEC, NULL, 0, "Packets that came over any connection (inferred)")
 
-#define RTP_VIDEO_FIELDS(X) \
-    X(0x0002, 0, 4, false, PART_PLAIN, &hf_video_ltr_timestamp) \
-    X(0x0001, 2, 2, false, PART_PACKETS_IN_FRAME, &hf_video_packets_in_frame) \
-    X(0x0001, 2, 2, false, PART_FRAME_SEQUENCE, &hf_video_frame_sequence) \
-    X(0x0004, 0, 4, false, PART_FEC, NULL) \
-    X(0x0008, 0, 4, false, PART_PLAIN, &hf_video_probe)
+#define RTP_VIDEO_FIELDS(X, PLAIN) \
+    X(0x0002, 0, 4, false, PART_PLAIN, \
+      hf_video_ltr_timestamp, "LTR timestamp", "facetime_rtp.video.ltr_timestamp", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "RTP timestamp of the long-term reference frame in use (inferred)") \
+    X(0x0001, 2, 2, false, PART_PACKETS_IN_FRAME, \
+      hf_video_packets_in_frame, "Packets in frame", "facetime_rtp.video.packets_in_frame", \
+      FT_UINT16, BASE_DEC, NULL, 0, "How many RTP packets have this timestamp") \
+    X(0x0001, 2, 2, false, PART_FRAME_SEQUENCE, \
+      hf_video_frame_sequence, "Frame sequence", "facetime_rtp.video.frame_sequence", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Number of the video frame, one more for each frame") \
+    PLAIN(0x0004, 0, 4, false, PART_FEC) \
+    X(0x0008, 0, 4, false, PART_PLAIN, \
+      hf_video_probe, "Probe", "facetime_rtp.video.probe", FT_UINT32, BASE_DEC, NULL, 0, \
+      "RTP timestamp of an audio packet of the same sender (one-to-one), or 0 (multiway)")
 
 /* clang-format on */
 
@@ -75,10 +123,10 @@ typedef struct {
     extension_part part;
 } extension_row;
 
-#define EXTENSION_ENUM(bits, version, length, shares, part, hf) +1
+#define EXTENSION_ENUM(...) +1
 enum {
     RTP_AUDIO_ROWS = RTP_AUDIO_FIELDS(EXTENSION_ENUM),
-    RTP_VIDEO_ROWS = RTP_VIDEO_FIELDS(EXTENSION_ENUM)
+    RTP_VIDEO_ROWS = RTP_VIDEO_FIELDS(EXTENSION_ENUM, EXTENSION_ENUM)
 };
 extern const extension_row rtp_audio_rows[RTP_AUDIO_ROWS], rtp_video_rows[RTP_VIDEO_ROWS];
 

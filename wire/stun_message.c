@@ -22,9 +22,10 @@ static attribute_learner learn_username, learn_mapped, learn_xor_mapped, learn_p
     learn_channel, learn_lifetime, learn_error, learn_data, learn_timestamp, learn_delay,
     learn_radio, learn_link_id, learn_token, learn_tie_breaker, learn_candidates,
     learn_unknown_8002;
-#define ATTRIBUTE_ROW(id, number, shortest, longest, owner, name, show, field, learn) \
+
+#define ATTRIBUTE_ROW(id, number, shortest, longest, owner, name, show, learn, ...) \
     { number, shortest, longest, owner, name, learn },
-const attribute_row attribute_rows[ATT_COUNT] = { ATTRIBUTES(ATTRIBUTE_ROW) };
+const attribute_row attribute_rows[ATT_COUNT] = { ATTRIBUTES(ATTRIBUTE_ROW, ATTRIBUTE_ROW) };
 
 bool
 stun_seen(const stun_message *message, uint64_t attributes)
