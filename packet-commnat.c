@@ -42,6 +42,29 @@ enum { COMMNAT_REQUEST = 1, COMMNAT_RESPONSE = 2 };
 static int proto_commnat = -1;
 
 /* clang-format off */
+/* What a device reports of its NAT. The names are ours. */
+#define COMMNAT_FLAGS(X) \
+    X(hf_commnat_flags_server_silent, "server silent", "commnat.flags.server_silent", \
+      FT_BOOLEAN, 32, NULL, 0x001, "Some server never answered") \
+    X(hf_commnat_flags_independent_mapping, "independent mapping", \
+      "commnat.flags.independent_mapping", FT_BOOLEAN, 32, NULL, 0x002, \
+      "Mapping does not depend on the destination, and answers from other addresses arrive") \
+    X(hf_commnat_flags_symmetric, "symmetric", "commnat.flags.symmetric", \
+      FT_BOOLEAN, 32, NULL, 0x004, "Mapped ports differ between servers") \
+    X(hf_commnat_flags_main_ports_differ, "main ports differ", "commnat.flags.main_ports_differ", \
+      FT_BOOLEAN, 32, NULL, 0x008, "The main server's two ports see different mapped ports") \
+    X(hf_commnat_flags_port_preserved, "port preserved", "commnat.flags.port_preserved", \
+      FT_BOOLEAN, 32, NULL, 0x010, "The mapped port is the device's own") \
+    X(hf_commnat_flags_ports_in_order, "ports in order", "commnat.flags.ports_in_order", \
+      FT_BOOLEAN, 32, NULL, 0x020, "Mapped ports are handed out in order, one up each time") \
+    X(hf_commnat_flags_no_alternate_main, "no alternate main", "commnat.flags.no_alternate_main", \
+      FT_BOOLEAN, 32, NULL, 0x040, "No answer came from the main server's other address") \
+    X(hf_commnat_flags_no_alternate_cohort, "no alternate cohort", \
+      "commnat.flags.no_alternate_cohort", FT_BOOLEAN, 32, NULL, 0x080, \
+      "No answer came from the cohort server's other address") \
+    X(hf_commnat_flags_hairpin, "hairpin", "commnat.flags.hairpin", FT_BOOLEAN, 32, NULL, 0x100, \
+      "The NAT lets the device reach its own mapped address")
+
 #define COMMNAT_FIELDS(X) \
     X(hf_commnat_operation, "Operation", "commnat.operation", \
       FT_UINT16, BASE_DEC, VALS(commnat_operations), 0, \
@@ -100,8 +123,13 @@ static int proto_commnat = -1;
 #define COMMNAT_TREES(X) X(ett_commnat) X(ett_commnat_flags)
 
 COMMNAT_FIELDS(DECLARE_FIELD)
+COMMNAT_FLAGS(DECLARE_FIELD)
 COMMNAT_EXPERTS(DECLARE_EXPERT)
 COMMNAT_TREES(DECLARE_TREE)
+
+#define KNOWN_FLAGS (0U COMMNAT_FLAGS(FIELD_MASK))
+static int *const commnat_flag_fields[] = { COMMNAT_FLAGS(FIELD_POINTER) NULL };
+static const value_string commnat_flag_names[] = { COMMNAT_FLAGS(FIELD_BIT_NAME) { 0, NULL } };
 /* clang-format on */
 
 static const value_string commnat_operations[] = {
@@ -116,34 +144,6 @@ static const value_string commnat_directions[] = {
     { 0, NULL }
 };
 
-/* X(field, mask, label, meaning): what a device reports of its NAT. The names are ours. */
-#define COMMNAT_FLAGS(X) \
-    X(server_silent, 0x001, "server silent", "Some server never answered") \
-    X(independent_mapping, 0x002, "independent mapping", \
-      "Mapping does not depend on the destination, and answers from other addresses arrive") \
-    X(symmetric, 0x004, "symmetric", "Mapped ports differ between servers") \
-    X(main_ports_differ, 0x008, "main ports differ", \
-      "The main server's two ports see different mapped ports") \
-    X(port_preserved, 0x010, "port preserved", "The mapped port is the device's own") \
-    X(ports_in_order, 0x020, "ports in order", \
-      "Mapped ports are handed out in order, one up each time") \
-    X(no_alternate_main, 0x040, "no alternate main", \
-      "No answer came from the main server's other address") \
-    X(no_alternate_cohort, 0x080, "no alternate cohort", \
-      "No answer came from the cohort server's other address") \
-    X(hairpin, 0x100, "hairpin", "The NAT lets the device reach its own mapped address")
-
-#define FLAG_MASK(field, mask, label, meaning) | (mask)
-#define KNOWN_FLAGS (0U COMMNAT_FLAGS(FLAG_MASK))
-
-#define FLAG_HF(field, mask, label, meaning) static int hf_commnat_flags_##field = -1;
-COMMNAT_FLAGS(FLAG_HF)
-
-#define FLAG_POINTER(field, mask, label, meaning) &hf_commnat_flags_##field,
-static int *const commnat_flag_fields[] = { COMMNAT_FLAGS(FLAG_POINTER) NULL };
-
-#define FLAG_NAME(field, mask, label, meaning) { mask, label },
-static const value_string commnat_flag_names[] = { COMMNAT_FLAGS(FLAG_NAME) { 0, NULL } };
 
 /* X(number, name, constant): whom a test asks */
 #define COMMNAT_SERVERS(X) \
@@ -589,15 +589,11 @@ proves_commnat(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
  * Registration
  */
 
-#define FLAG_ROW(field, mask, label, meaning) \
-    { &hf_commnat_flags_##field, \
-      { label, "commnat.flags." #field, FT_BOOLEAN, 32, NULL, mask, meaning, HFILL } },
-
 void
 proto_register_commnat(void)
 {
     static int *ett[] = { COMMNAT_TREES(REGISTER_TREE) };
-    static hf_register_info hf[] = { COMMNAT_FIELDS(REGISTER_FIELD) COMMNAT_FLAGS(FLAG_ROW) };
+    static hf_register_info hf[] = { COMMNAT_FIELDS(REGISTER_FIELD) COMMNAT_FLAGS(REGISTER_FIELD) };
     static ei_register_info ei[] = { COMMNAT_EXPERTS(REGISTER_EXPERT) };
 
     proto_commnat = proto_register_protocol("Apple CommNAT", "CommNAT", "commnat");

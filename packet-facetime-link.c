@@ -52,6 +52,130 @@ enum { COMMAND_RTT = 0x0003 };
 static int proto_facetime_link = -1;
 
 /* clang-format off */
+/* One row a TLV: X(type, whether only others' clients tell of it, its length from, to (0: any),
+ * decoder or NULL, its field). PLAIN: the same without a field; the last column is its name, and
+ * without a decoder its value is shown as bytes. Where only others' clients tell of it, the name
+ * is theirs, and it is unverified. */
+#define LINK_TLVS(X, PLAIN) \
+    X(TLV_COUNTER, false, 2, 2, decode_counter, \
+      hf_link_counter, "Counter", "facetime_link.counter", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Counts the commands of a kind; an acknowledgement repeats it") \
+    PLAIN(0x02, true, 0, 0, NULL, "Transport") \
+    PLAIN(0x03, false, 2, 0, decode_connection, "Connection data") \
+    PLAIN(0x04, true, 0, 0, NULL, "SKE") \
+    PLAIN(0x05, true, 0, 0, NULL, "Radio") \
+    PLAIN(0x06, true, 0, 0, NULL, "MTU") \
+    X(0x07, false, 4, 4, NULL, \
+      hf_link_accept_delay, "Accept delay", "facetime_link.accept_delay", \
+      FT_UINT32, BASE_DEC, NULL, 0, "Delay of the call's acceptance (meaning and unit inferred)") \
+    PLAIN(0x08, true, 0, 0, NULL, "Network") \
+    X(TLV_HMAC, false, HMAC_LENGTH, HMAC_LENGTH, NULL, \
+      hf_link_hmac, "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Over all that comes before it; keyed with the session id, as others' clients tell") \
+    PLAIN(0x0a, false, 12, 12, decode_rtt, "Round-trip time report") \
+    PLAIN(0x0b, true, 0, 0, NULL, "Link UUID") \
+    X(0x0c, false, 2, 2, NULL, \
+      hf_link_capability, "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0, \
+      "What the sender can do: 1 in every capture (meaning inferred)") \
+    PLAIN(0x0d, true, 0, 0, NULL, "CB UUID 1") \
+    PLAIN(0x0e, true, 0, 0, NULL, "CB UUID 2") \
+    PLAIN(0x0f, true, 0, 0, NULL, "Generic") \
+    PLAIN(0x11, true, 0, 0, NULL, "Error") \
+    PLAIN(0x12, true, 0, 0, NULL, "Version") \
+    X(0x13, true, 2, 2, NULL, \
+      hf_link_flags, "Link flags", "facetime_link.flags", FT_UINT16, BASE_HEX, NULL, 0, \
+      "Flags of the link; unverified") \
+    X(0x14, true, 4, 4, NULL, \
+      hf_link_data_so, "Data-SO mask", "facetime_link.data_so", FT_UINT32, BASE_HEX, NULL, 0, \
+      "Service options of the radio (meaning inferred); unverified") \
+    PLAIN(0x15, false, 2, 0, decode_interfaces, "Relay interfaces") \
+    X(0x16, false, 0, 0, NULL, \
+      hf_link_keys, "Key material", "facetime_link.keys", FT_BYTES, BASE_NONE, NULL, 0, \
+      "Binary property list with the encrypted key material of the media")
+
+/* Parts of fixed form: X(offset, length, encoding, its field) */
+#define LINK_CONNECTION(X) \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_connection_tag, "Tag", "facetime_link.connection.tag", \
+      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_connection_addresses, "Addresses", "facetime_link.connection.addresses", \
+      FT_UINT16, BASE_DEC, NULL, 0x1fc0, "How many addresses follow") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_connection_candidates, "Candidates", "facetime_link.connection.candidates", \
+      FT_UINT16, BASE_DEC, NULL, 0x003f, "How many candidates follow the addresses")
+
+#define LINK_ADDRESS(X) \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_address_is_ipv6, "IPv6", "facetime_link.address.is_ipv6", \
+      FT_BOOLEAN, 16, NULL, 0x8000, "The address is an IPv6 one") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_address_active, "Active", "facetime_link.address.active", \
+      FT_BOOLEAN, 16, NULL, 0x4000, "The address is in use (meaning inferred)") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_address_radio, "Radio", "facetime_link.address.radio", \
+      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x3c00, "Radio access technology of the address") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_address_delegated, "Delegated", "facetime_link.address.delegated", \
+      FT_BOOLEAN, 16, NULL, 0x0200, \
+      "The address belongs to a VPN or to another device (meaning inferred)") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_address_spacing, "Unused", "facetime_link.address.unused", \
+      FT_UINT16, BASE_HEX, NULL, 0x01ff, "Zero in every capture")
+
+#define LINK_CANDIDATE(X) \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_candidate_type, "Type", "facetime_link.candidate.type", \
+      FT_UINT16, BASE_DEC, VALS(candidate_types), 0xf000, \
+      "Where the candidate's address comes from") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_candidate_transport, "Transport", "facetime_link.candidate.transport", \
+      FT_UINT16, BASE_DEC, NULL, 0x0fe0, \
+      "Transport protocol: 1 in every capture, all of which is UDP") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_candidate_index, "Address index", "facetime_link.candidate.address_index", \
+      FT_UINT16, BASE_DEC, NULL, 0x001f, "Which of the addresses above, from 0")
+
+#define LINK_INTERFACES(X) \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interfaces_tag, "Tag", "facetime_link.interfaces.tag", \
+      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interfaces_count, "Interfaces", "facetime_link.interfaces.count", \
+      FT_UINT16, BASE_DEC, NULL, 0x1fff, "How many interfaces follow")
+
+#define LINK_INTERFACE(X) \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_is_ipv6, "IPv6", "facetime_link.interface.is_ipv6", \
+      FT_BOOLEAN, 16, NULL, 0x8000, "The link runs over IPv6") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_local_type, "Local type", "facetime_link.interface.local_type", \
+      FT_UINT16, BASE_DEC, NULL, 0x7800, "Kind of the local end: 3 in every capture") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_transport, "Transport", "facetime_link.interface.transport", \
+      FT_UINT16, BASE_DEC, NULL, 0x0780, "Transport of the link: 2 in every capture") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_radio, "Radio", "facetime_link.interface.radio", \
+      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x0078, "Radio access technology of the link") \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_padding, "Unused", "facetime_link.interface.unused", \
+      FT_UINT16, BASE_HEX, NULL, 0x0007, "Zero in every capture") \
+    X(2, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_id, "Link id", "facetime_link.interface.link_id", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Names the link in relay headers (quickrelay.link)") \
+    X(4, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_mtu, "MTU", "facetime_link.interface.mtu", FT_UINT16, BASE_DEC, NULL, 0, \
+      "Largest packet on the link, bytes") \
+    X(6, 2, ENC_BIG_ENDIAN, \
+      hf_link_interface_flags, "Flags", "facetime_link.interface.flags", \
+      FT_UINT16, BASE_HEX, NULL, 0, "Flags of the link: 1 on cellular links (meaning inferred)") \
+    X(8, 4, ENC_BIG_ENDIAN, \
+      hf_link_interface_data_so, "Data-SO mask", "facetime_link.interface.data_so", \
+      FT_UINT32, BASE_HEX, NULL, 0, "Service options of the radio (meaning inferred)")
+
+#define LINK_LAYOUTS(X) \
+    LINK_CONNECTION(X) LINK_ADDRESS(X) LINK_CANDIDATE(X) LINK_INTERFACES(X) LINK_INTERFACE(X)
+
 #define LINK_FIELDS(X) \
     X(hf_link_command, "Command", "facetime_link.command", \
       FT_UINT16, BASE_HEX, VALS(link_commands), 0, "What the message is; bit 0x8000 acknowledges") \
@@ -75,20 +199,6 @@ static int proto_facetime_link = -1;
       "Bytes of the value") \
     X(hf_link_tlv_value, "Value", "facetime_link.tlv.value", FT_BYTES, BASE_NONE, NULL, 0, \
       "A value whose form is not known") \
-    X(hf_link_counter, "Counter", "facetime_link.counter", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Counts the commands of a kind; an acknowledgement repeats it") \
-    X(hf_link_accept_delay, "Accept delay", "facetime_link.accept_delay", \
-      FT_UINT32, BASE_DEC, NULL, 0, "Delay of the call's acceptance (meaning and unit inferred)") \
-    X(hf_link_hmac, "HMAC-SHA1", "facetime_link.hmac", FT_BYTES, BASE_NONE, NULL, 0, \
-      "Over all that comes before it; keyed with the session id, as others' clients tell") \
-    X(hf_link_capability, "Capability", "facetime_link.capability", FT_UINT16, BASE_HEX, NULL, 0, \
-      "What the sender can do: 1 in every capture (meaning inferred)") \
-    X(hf_link_flags, "Link flags", "facetime_link.flags", FT_UINT16, BASE_HEX, NULL, 0, \
-      "Flags of the link; unverified") \
-    X(hf_link_data_so, "Data-SO mask", "facetime_link.data_so", FT_UINT32, BASE_HEX, NULL, 0, \
-      "Service options of the radio (meaning inferred); unverified") \
-    X(hf_link_keys, "Key material", "facetime_link.keys", FT_BYTES, BASE_NONE, NULL, 0, \
-      "Binary property list with the encrypted key material of the media") \
     X(hf_link_rtt_timestamp, "Timestamp", "facetime_link.rtt.timestamp", \
       FT_UINT32, BASE_HEX, NULL, 0, \
       "The sender's clock when it sent this: NTP short format, 16.16 seconds") \
@@ -104,69 +214,22 @@ static int proto_facetime_link = -1;
     X(hf_link_rtt_processing_delay, "Processing delay", "facetime_link.rtt.processing_delay", \
       FT_RELATIVE_TIME, BASE_NONE, NULL, 0, \
       "Between the arrival of the echoed timestamp and this message: 16.16 seconds") \
-    X(hf_link_connection_tag, "Tag", "facetime_link.connection.tag", \
-      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
-    X(hf_link_connection_addresses, "Addresses", "facetime_link.connection.addresses", \
-      FT_UINT16, BASE_DEC, NULL, 0x1fc0, "How many addresses follow") \
-    X(hf_link_connection_candidates, "Candidates", "facetime_link.connection.candidates", \
-      FT_UINT16, BASE_DEC, NULL, 0x003f, "How many candidates follow the addresses") \
     X(hf_link_address, "Address", "facetime_link.address", FT_NONE, BASE_NONE, NULL, 0, \
       "One address of the sender") \
-    X(hf_link_address_is_ipv6, "IPv6", "facetime_link.address.is_ipv6", \
-      FT_BOOLEAN, 16, NULL, 0x8000, "The address is an IPv6 one") \
-    X(hf_link_address_active, "Active", "facetime_link.address.active", \
-      FT_BOOLEAN, 16, NULL, 0x4000, "The address is in use (meaning inferred)") \
-    X(hf_link_address_radio, "Radio", "facetime_link.address.radio", \
-      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x3c00, "Radio access technology of the address") \
-    X(hf_link_address_delegated, "Delegated", "facetime_link.address.delegated", \
-      FT_BOOLEAN, 16, NULL, 0x0200, \
-      "The address belongs to a VPN or to another device (meaning inferred)") \
-    X(hf_link_address_spacing, "Unused", "facetime_link.address.unused", \
-      FT_UINT16, BASE_HEX, NULL, 0x01ff, "Zero in every capture") \
     X(hf_link_address_ipv4, "IPv4 address", "facetime_link.address.ipv4", \
       FT_IPv4, BASE_NONE, NULL, 0, "Where the sender can be met") \
     X(hf_link_address_ipv6, "IPv6 address", "facetime_link.address.ipv6", \
       FT_IPv6, BASE_NONE, NULL, 0, "Where the sender can be met") \
     X(hf_link_candidate, "Candidate", "facetime_link.candidate", FT_NONE, BASE_NONE, NULL, 0, \
       "One candidate for the direct path") \
-    X(hf_link_candidate_type, "Type", "facetime_link.candidate.type", \
-      FT_UINT16, BASE_DEC, VALS(candidate_types), 0xf000, \
-      "Where the candidate's address comes from") \
-    X(hf_link_candidate_transport, "Transport", "facetime_link.candidate.transport", \
-      FT_UINT16, BASE_DEC, NULL, 0x0fe0, \
-      "Transport protocol: 1 in every capture, all of which is UDP") \
-    X(hf_link_candidate_index, "Address index", "facetime_link.candidate.address_index", \
-      FT_UINT16, BASE_DEC, NULL, 0x001f, "Which of the addresses above, from 0") \
     X(hf_link_candidate_ipv4, "IPv4 address", "facetime_link.candidate.ipv4", \
       FT_IPv4, BASE_NONE, NULL, 0, "The address that the index names") \
     X(hf_link_candidate_ipv6, "IPv6 address", "facetime_link.candidate.ipv6", \
       FT_IPv6, BASE_NONE, NULL, 0, "The address that the index names") \
     X(hf_link_candidate_port, "Port", "facetime_link.candidate.port", \
       FT_UINT16, BASE_DEC, NULL, 0, "UDP port of the candidate") \
-    X(hf_link_interfaces_tag, "Tag", "facetime_link.interfaces.tag", \
-      FT_UINT16, BASE_DEC, NULL, 0xe000, "Form of the list: 1 in every capture") \
-    X(hf_link_interfaces_count, "Interfaces", "facetime_link.interfaces.count", \
-      FT_UINT16, BASE_DEC, NULL, 0x1fff, "How many interfaces follow") \
     X(hf_link_interface, "Interface", "facetime_link.interface", FT_NONE, BASE_NONE, NULL, 0, \
       "One way of the sender to the relay") \
-    X(hf_link_interface_is_ipv6, "IPv6", "facetime_link.interface.is_ipv6", \
-      FT_BOOLEAN, 16, NULL, 0x8000, "The link runs over IPv6") \
-    X(hf_link_interface_local_type, "Local type", "facetime_link.interface.local_type", \
-      FT_UINT16, BASE_DEC, NULL, 0x7800, "Kind of the local end: 3 in every capture") \
-    X(hf_link_interface_transport, "Transport", "facetime_link.interface.transport", \
-      FT_UINT16, BASE_DEC, NULL, 0x0780, "Transport of the link: 2 in every capture") \
-    X(hf_link_interface_radio, "Radio", "facetime_link.interface.radio", \
-      FT_UINT16, BASE_DEC, VALS(ft_radio_vals), 0x0078, "Radio access technology of the link") \
-    X(hf_link_interface_padding, "Unused", "facetime_link.interface.unused", \
-      FT_UINT16, BASE_HEX, NULL, 0x0007, "Zero in every capture") \
-    X(hf_link_interface_id, "Link id", "facetime_link.interface.link_id", \
-      FT_UINT16, BASE_HEX, NULL, 0, "Names the link in relay headers (quickrelay.link)") \
-    X(hf_link_interface_mtu, "MTU", "facetime_link.interface.mtu", FT_UINT16, BASE_DEC, NULL, 0, \
-      "Largest packet on the link, bytes") \
-    X(hf_link_interface_flags, "Flags", "facetime_link.interface.flags", \
-      FT_UINT16, BASE_HEX, NULL, 0, "Flags of the link: 1 on cellular links (meaning inferred)") \
-    X(hf_link_interface_data_so, "Data-SO mask", "facetime_link.interface.data_so", \
-      FT_UINT32, BASE_HEX, NULL, 0, "Service options of the radio (meaning inferred)") \
     X(hf_link_trailing, "Trailing bytes", "facetime_link.trailing", FT_BYTES, BASE_NONE, NULL, 0, \
       "Bytes that lengths and counts leave over")
 
@@ -192,9 +255,24 @@ static int proto_facetime_link = -1;
 #define LINK_TREES(X) \
     X(ett_link) X(ett_link_tlv) X(ett_link_address) X(ett_link_candidate) X(ett_link_interface)
 
+#define DECLARE_TLV(type, unverified, min, max, decode, ...) DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_TLV(type, unverified, min, max, decode, ...) REGISTER_FIELD(__VA_ARGS__)
+#define TLV_ROW(type, unverified, min, max, decode, hf, name, ...) \
+    { type, name, unverified, min, max, &hf, decode },
+#define PLAIN_ROW(type, unverified, min, max, decode, name) \
+    { type, name, unverified, min, max, NULL, decode },
+
+LINK_TLVS(DECLARE_TLV, NO_FIELD)
+LINK_LAYOUTS(DECLARE_LAYOUT)
 LINK_FIELDS(DECLARE_FIELD)
 LINK_EXPERTS(DECLARE_EXPERT)
 LINK_TREES(DECLARE_TREE)
+
+static const layout_row connection_head[] = { LINK_CONNECTION(LAYOUT_ROW) };
+static const layout_row address_head[] = { LINK_ADDRESS(LAYOUT_ROW) };
+static const layout_row candidate_head[] = { LINK_CANDIDATE(LAYOUT_ROW) };
+static const layout_row interfaces_head[] = { LINK_INTERFACES(LAYOUT_ROW) };
+static const layout_row interface_rows[] = { LINK_INTERFACE(LAYOUT_ROW) };
 /* clang-format on */
 
 /* clang-format off */
@@ -230,50 +308,20 @@ typedef struct {
 } link_message;
 
 /* Shows a value and learns from it. Where it fills the value, its length is as the row says. */
-typedef void (*tlv_decoder)(link_message *message, proto_tree *tree, proto_item *item, int offset,
-                            int length);
+typedef void tlv_decoder(link_message *message, proto_tree *tree, proto_item *item, int offset,
+                         int length);
 
-static void decode_counter(link_message *, proto_tree *, proto_item *, int, int);
-static void decode_connection(link_message *, proto_tree *, proto_item *, int, int);
-static void decode_rtt(link_message *, proto_tree *, proto_item *, int, int);
-static void decode_interfaces(link_message *, proto_tree *, proto_item *, int, int);
+static tlv_decoder decode_counter, decode_connection, decode_rtt, decode_interfaces;
 
 /* clang-format off */
-/* One row a TLV: its length (min to max; 0 for max: any), and the field or decoder of its value
- * (neither: bytes). Where only others' clients tell of it, the name is theirs, and it is
- * unverified. */
 static const struct link_tlv {
     uint16_t    type;
     const char *name;
     bool        unverified;
     int         min, max;
     int        *hf;
-    tlv_decoder decode;
-} link_tlvs[] = {
-    { TLV_COUNTER, "Counter", false, 2, 2, &hf_link_counter, decode_counter },
-    { 0x02, "Transport", true, 0, 0, NULL, NULL },
-    { 0x03, "Connection data", false, 2, 0, NULL, decode_connection },
-    { 0x04, "SKE", true, 0, 0, NULL, NULL },
-    { 0x05, "Radio", true, 0, 0, NULL, NULL },
-    { 0x06, "MTU", true, 0, 0, NULL, NULL },
-    { 0x07, "Accept delay", false, 4, 4, &hf_link_accept_delay, NULL },
-    { 0x08, "Network", true, 0, 0, NULL, NULL },
-    { TLV_HMAC, "HMAC-SHA1", false, HMAC_LENGTH, HMAC_LENGTH, &hf_link_hmac, NULL },
-    { 0x0a, "Round-trip time report", false, 12, 12, NULL, decode_rtt },
-    { 0x0b, "Link UUID", true, 0, 0, NULL, NULL },
-    { 0x0c, "Capability", false, 2, 2, &hf_link_capability, NULL },
-    { 0x0d, "CB UUID 1", true, 0, 0, NULL, NULL },
-    { 0x0e, "CB UUID 2", true, 0, 0, NULL, NULL },
-    { 0x0f, "Generic", true, 0, 0, NULL, NULL },
-    { 0x11, "Error", true, 0, 0, NULL, NULL },
-    { 0x12, "Version", true, 0, 0, NULL, NULL },
-    { 0x13, "Link flags", true, 2, 2, &hf_link_flags, NULL },
-    { 0x14, "Data-SO mask", true, 4, 4, &hf_link_data_so, NULL },
-    { 0x15, "Relay interfaces", false, 2, 0, NULL, decode_interfaces },
-    { 0x16, "Key material", false, 0, 0, &hf_link_keys, NULL },
-};
-
-/* clang-format on */
+    tlv_decoder *decode;
+} link_tlvs[] = { LINK_TLVS(TLV_ROW, PLAIN_ROW) };
 
 #define TLV_ROWS (sizeof link_tlvs / sizeof link_tlvs[0])
 
@@ -373,9 +421,6 @@ static void
 show_address(const link_message *message, proto_tree *tree, int offset,
              const offered_address *offered)
 {
-    static int *const bits[] = { &hf_link_address_is_ipv6, &hf_link_address_active,
-                                 &hf_link_address_radio, &hf_link_address_delegated,
-                                 &hf_link_address_spacing };
     tvbuff_t *tvb = message->tvb;
     const address where = address_at(tvb, offered);
     const int size = offered->is_ipv6 ? 16 : 4;
@@ -385,8 +430,7 @@ show_address(const link_message *message, proto_tree *tree, int offset,
 
     proto_item_append_text(item, ": %s, %s", address_to_str(message->pinfo->pool, &where),
                            val_to_str_const(radio, ft_radio_vals, "unknown radio"));
-    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
-        proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(subtree, tvb, offset, address_head);
     /* NOLINTNEXTLINE(bugprone-branch-clone): the two encodings are one number */
     const unsigned encoding = offered->is_ipv6 ? ENC_NA : ENC_BIG_ENDIAN;
     proto_tree_add_item(subtree, offered->is_ipv6 ? hf_link_address_ipv6 : hf_link_address_ipv4,
@@ -436,8 +480,6 @@ static void
 decode_candidate(link_message *message, proto_tree *tree, int offset,
                  const offered_address *offered, unsigned address_count)
 {
-    static int *const bits[] = { &hf_link_candidate_type, &hf_link_candidate_transport,
-                                 &hf_link_candidate_index };
     const uint16_t word = tvb_get_ntohs(message->tvb, offset);
     const unsigned which = word & 0x1f;
     proto_item *item =
@@ -446,8 +488,7 @@ decode_candidate(link_message *message, proto_tree *tree, int offset,
 
     proto_item_append_text(item, ": %s",
                            val_to_str_const(word >> 12, candidate_types, "unknown type"));
-    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
-        proto_tree_add_item(subtree, *bits[i], message->tvb, offset, 2, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(subtree, message->tvb, offset, candidate_head);
     if (which < address_count)
         show_candidate_endpoint(message, subtree, item, offset, &offered[which]);
     else
@@ -466,9 +507,7 @@ decode_connection(link_message *message, proto_tree *tree, proto_item *item, int
     const unsigned addresses = word >> 6 & 0x7f, candidates = word & 0x3f;
     offered_address offered[MAX_ADDRESSES];
 
-    proto_tree_add_item(tree, hf_link_connection_tag, tvb, offset, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_link_connection_addresses, tvb, offset, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_link_connection_candidates, tvb, offset, 2, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(tree, tvb, offset, connection_head);
     offset += 2;
 
     const unsigned whole = decode_addresses(message, tree, addresses, offered, &offset, end);
@@ -509,9 +548,6 @@ announced_link(const link_message *message, int offset)
 static void
 decode_interface(link_message *message, proto_tree *tree, int offset)
 {
-    static int *const bits[] = { &hf_link_interface_is_ipv6, &hf_link_interface_local_type,
-                                 &hf_link_interface_transport, &hf_link_interface_radio,
-                                 &hf_link_interface_padding };
     tvbuff_t *tvb = message->tvb;
     const ft_relay_link link = announced_link(message, offset);
     proto_item *item =
@@ -521,12 +557,7 @@ decode_interface(link_message *message, proto_tree *tree, int offset)
     proto_item_append_text(item, ": link 0x%04x, %s, %s, MTU %u", link.id,
                            val_to_str_const(link.radio, ft_radio_vals, "unknown radio"),
                            link.is_ipv6 ? "IPv6" : "IPv4", link.mtu);
-    for (unsigned i = 0; i < G_N_ELEMENTS(bits); i++)
-        proto_tree_add_item(subtree, *bits[i], tvb, offset, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(subtree, hf_link_interface_id, tvb, offset + 2, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(subtree, hf_link_interface_mtu, tvb, offset + 4, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(subtree, hf_link_interface_flags, tvb, offset + 6, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(subtree, hf_link_interface_data_so, tvb, offset + 8, 4, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(subtree, tvb, offset, interface_rows);
     ft_relay_link_announce(message->pinfo, &link);
 }
 
@@ -537,8 +568,7 @@ decode_interfaces(link_message *message, proto_tree *tree, proto_item *item, int
     const unsigned count = tvb_get_ntohs(message->tvb, offset) & 0x1fff;
     unsigned shown = 0;
 
-    proto_tree_add_item(tree, hf_link_interfaces_tag, message->tvb, offset, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_link_interfaces_count, message->tvb, offset, 2, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(tree, message->tvb, offset, interfaces_head);
     for (offset += 2; shown < count && end - offset >= INTERFACE_SIZE; shown++) {
         decode_interface(message, tree, offset);
         offset += INTERFACE_SIZE;
@@ -798,7 +828,10 @@ name_tlvs(void)
 void
 proto_register_facetime_link(void)
 {
-    static hf_register_info hf[] = { LINK_FIELDS(REGISTER_FIELD) };
+    static hf_register_info hf[] = {
+        LINK_TLVS(REGISTER_TLV, NO_FIELD) LINK_LAYOUTS(REGISTER_LAYOUT)
+        LINK_FIELDS(REGISTER_FIELD)
+    };
     static int *ett[] = { LINK_TREES(REGISTER_TREE) };
     static ei_register_info ei[] = { LINK_EXPERTS(REGISTER_EXPERT) };
 

@@ -31,16 +31,23 @@ void proto_reg_handoff_facetime_rtcp(void);
 static int proto_facetime_rtcp = -1;
 
 /* clang-format off */
-#define RTCP_FIELDS(X) \
-    X(hf_rctl_media_time, "Media time", "facetime_rtcp.rctl.media_time", \
+/* Rate control: X(offset, length, encoding, its field) */
+#define RCTL_FIELDS(X) \
+    X(16, 2, ENC_BIG_ENDIAN, \
+      hf_rctl_media_time, "Media time", "facetime_rtcp.rctl.media_time", \
       FT_UINT16, BASE_DEC, NULL, 0, \
       "Media time that the sender of this report last received (published, unverified)") \
-    X(hf_rctl_idle, "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0, \
+    X(22, 2, ENC_BIG_ENDIAN, \
+      hf_rctl_idle, "Idle time", "facetime_rtcp.rctl.idle", FT_UINT16, BASE_DEC, NULL, 0, \
       "Milliseconds since then (published, unverified)") \
-    X(hf_rctl_clock, "Clock", "facetime_rtcp.rctl.clock", FT_UINT16, BASE_DEC, NULL, 0, \
+    X(24, 2, ENC_BIG_ENDIAN, \
+      hf_rctl_clock, "Clock", "facetime_rtcp.rctl.clock", FT_UINT16, BASE_DEC, NULL, 0, \
       "Clock of the sender of this report (published, unverified)") \
-    X(hf_rctl_received, "Packets received", "facetime_rtcp.rctl.received", \
-      FT_UINT16, BASE_DEC, NULL, 0, "Published, unverified") \
+    X(28, 2, ENC_BIG_ENDIAN, \
+      hf_rctl_received, "Packets received", "facetime_rtcp.rctl.received", \
+      FT_UINT16, BASE_DEC, NULL, 0, "Published, unverified")
+
+#define RTCP_FIELDS(X) \
     X(hf_rctl_target, "Target bit rate", "facetime_rtcp.rctl.target", \
       FT_UINT32, BASE_DEC, NULL, 0, \
       "Bit rate asked for, in bit/s; on the wire in units of 100 bit/s (published, unverified)") \
@@ -51,8 +58,11 @@ static int proto_facetime_rtcp = -1;
 
 #define RTCP_TREES(X) X(ett_facetime_rtcp)
 
+RCTL_FIELDS(DECLARE_LAYOUT)
 RTCP_FIELDS(DECLARE_FIELD)
 RTCP_TREES(DECLARE_TREE)
+
+static const layout_row rctl_fields[] = { RCTL_FIELDS(LAYOUT_ROW) };
 /* clang-format on */
 
 #define RTCP_APP         204
@@ -84,10 +94,7 @@ show_rctl(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset)
 {
     const unsigned target = tvb_get_ntohs(tvb, offset + 30) * BIT_RATE_UNIT;
 
-    proto_tree_add_item(tree, hf_rctl_media_time, tvb, offset + 16, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_rctl_idle, tvb, offset + 22, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_rctl_clock, tvb, offset + 24, 2, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_rctl_received, tvb, offset + 28, 2, ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(tree, tvb, offset, rctl_fields);
     proto_tree_add_uint(tree, hf_rctl_target, tvb, offset + 30, 2, target);
     col_append_fstr(pinfo->cinfo, COL_INFO, ", rate control: target %u bit/s", target);
 }
@@ -231,12 +238,14 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 void
 proto_register_facetime_rtcp(void)
 {
-    static hf_register_info rtcp_hf[] = { RTCP_FIELDS(REGISTER_FIELD) };
+    static hf_register_info hf[] = {
+        RCTL_FIELDS(REGISTER_LAYOUT) RTCP_FIELDS(REGISTER_FIELD)
+    };
     static int *ett[] = { RTCP_TREES(REGISTER_TREE) };
 
     proto_facetime_rtcp =
         proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");
-    proto_register_field_array(proto_facetime_rtcp, rtcp_hf, G_N_ELEMENTS(rtcp_hf));
+    proto_register_field_array(proto_facetime_rtcp, hf, G_N_ELEMENTS(hf));
     proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
     /* RTCP is a layer of FaceTime's RTP; only its APP packets are of a protocol of their own. */
     register_dissector("facetime_rtcp", dissect_facetime_rtcp,

@@ -40,26 +40,88 @@ static int proto_facetime_sdp = -1;
 static int sdp_export_tap = -1;
 
 /* clang-format off */
+/* One row a line that is Apple's: X(how it begins, decoder, its field); LINE: decoder and up to
+ * three fields, in the order of its values. Without ':' or '=' at its end the beginning is all
+ * of the name. */
+#define SDP_LINES(X, LINE) \
+    X("s=", decode_string, \
+      hf_facetime_sdp_user, "User", "facetime_sdp.user", FT_STRING, BASE_NONE, NULL, 0, \
+      "s= has the first word of the user's name in the operating system; on iOS that is mobile") \
+    LINE("b=AS:", decode_bandwidth, &hf_facetime_sdp_bandwidth_answer, \
+      &hf_facetime_sdp_bandwidth_max) \
+    LINE("a=FLS", decode_features, &hf_facetime_sdp_features_payload_type) \
+    LINE("a=X_FLS:", decode_x_features, &hf_facetime_sdp_features_payload_type) \
+    X("a=DMBR", decode_flag, \
+      hf_facetime_sdp_dmbr, "Dynamic maximal bit rate", "facetime_sdp.dmbr", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=DMBR: the sender allows the maximal bit rate to change") \
+    X("a=CAP", decode_flag, \
+      hf_facetime_sdp_cap, "Content may change, aspect is kept", "facetime_sdp.cap", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=CAP: the sender allows the content to change with its aspect ratio preserved") \
+    LINE("a=hwi:", decode_numbers, &hf_facetime_sdp_hwi_cpu, \
+      &hf_facetime_sdp_hwi_cores, &hf_facetime_sdp_hwi_mhz) \
+    X("a=multipoint:", decode_yes_no, \
+      hf_facetime_sdp_multipoint, "Multipoint", "facetime_sdp.multipoint", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=multipoint (iChat): the sender can take part in a call of more than two (inferred)") \
+    X("a=iChatEncryption:", decode_yes_no, \
+      hf_facetime_sdp_ichat_encryption, "iChat encryption", "facetime_sdp.ichat_encryption", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=iChatEncryption (iChat): media is encrypted (inferred)") \
+    X("a=bandwidthDetection:", decode_yes_no, \
+      hf_facetime_sdp_bandwidth_detection, "Bandwidth detection", \
+      "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=bandwidthDetection (iChat): the sender measures bandwidth (inferred)") \
+    LINE("a=BBCODEC:", decode_bbcodec, &hf_facetime_sdp_bbcodec_type, \
+      &hf_facetime_sdp_bbcodec_rate) \
+    X("a=allowrecording", decode_flag, \
+      hf_facetime_sdp_allowrecording, "Recording allowed", "facetime_sdp.allowrecording", \
+      FT_BOOLEAN, BASE_NONE, NULL, 0, \
+      "a=allowrecording: the sender allows the call to be recorded") \
+    LINE("m=", decode_media, NULL) \
+    LINE("a=RTCP:", decode_rtcp_ports, &hf_facetime_sdp_rtcp_audio_port, \
+      &hf_facetime_sdp_rtcp_video_port) \
+    X("a=rtpID:", decode_numbers, \
+      hf_facetime_sdp_rtpid, "SSRC to come", "facetime_sdp.rtpid", \
+      FT_UINT32, BASE_DEC_HEX, NULL, 0, \
+      "a=rtpID: the SSRC that the sender of this SDP will use for the medium") \
+    X("a=au:", decode_numbers, \
+      hf_facetime_sdp_audio_unit, "Audio unit model", "facetime_sdp.audio_unit", \
+      FT_UINT32, BASE_DEC_HEX, NULL, 0, "a=au: model or version of the audio unit") \
+    LINE("a=fmtp:", decode_fmtp, &hf_facetime_sdp_fmtp_payload_type, &hf_facetime_sdp_fmtp_format) \
+    X("a=imageattr:", decode_imageattr, \
+      hf_facetime_sdp_imageattr_payload_type, "Image sizes of payload type", \
+      "facetime_sdp.imageattr.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Payload type that a=imageattr (RFC 6236) speaks of")
+
+/* The rules of imagesize, in order. */
+#define SDP_IMAGESIZE(X) \
+    X(hf_facetime_sdp_imagesize_send_fps, "Frames a second to send", \
+      "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC, NULL, 0, \
+      "First value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_send_width, "Width to send", "facetime_sdp.imagesize.send_width", \
+      FT_UINT32, BASE_DEC, NULL, 0, \
+      "Second value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_send_height, "Height to send", \
+      "facetime_sdp.imagesize.send_height", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Third value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_width, "Width to receive", \
+      "facetime_sdp.imagesize.recv_width", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Fourth value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_height, "Height to receive", \
+      "facetime_sdp.imagesize.recv_height", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Fifth value of the imagesize rules; the order of the values is inferred") \
+    X(hf_facetime_sdp_imagesize_recv_fps, "Frames a second to receive", \
+      "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC, NULL, 0, \
+      "Last value of the imagesize rules; the order of the values is inferred")
+
 #define SDP_FIELDS(X) \
     X(hf_facetime_sdp_line, "Line", "facetime_sdp.line", FT_STRING, BASE_NONE, NULL, 0, \
       "A line of the SDP that is Apple's, or any line where stock SDP shows none") \
-    X(hf_facetime_sdp_user, "User", "facetime_sdp.user", FT_STRING, BASE_NONE, NULL, 0, \
-      "s= has the first word of the user's name in the operating system; on iOS that is mobile") \
     X(hf_facetime_sdp_bandwidth_answer, "Answer bandwidth", "facetime_sdp.bandwidth.answer", \
       FT_UINT32, BASE_DEC, NULL, 0, \
       "First value of b=AS:answer:max, kbit/s; only answers have it") \
     X(hf_facetime_sdp_bandwidth_max, "Largest bandwidth", "facetime_sdp.bandwidth.max", \
       FT_UINT32, BASE_DEC, NULL, 0, "Last value of b=AS, kbit/s") \
-    X(hf_facetime_sdp_rtpid, "SSRC to come", "facetime_sdp.rtpid", \
-      FT_UINT32, BASE_DEC_HEX, NULL, 0, \
-      "a=rtpID: the SSRC that the sender of this SDP will use for the medium") \
-    X(hf_facetime_sdp_audio_unit, "Audio unit model", "facetime_sdp.audio_unit", \
-      FT_UINT32, BASE_DEC_HEX, NULL, 0, "a=au: model or version of the audio unit") \
-    X(hf_facetime_sdp_dmbr, "Dynamic maximal bit rate", "facetime_sdp.dmbr", \
-      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=DMBR: the sender allows the maximal bit rate to change") \
-    X(hf_facetime_sdp_cap, "Content may change, aspect is kept", "facetime_sdp.cap", \
-      FT_BOOLEAN, BASE_NONE, NULL, 0, \
-      "a=CAP: the sender allows the content to change with its aspect ratio preserved") \
     X(hf_facetime_sdp_features_payload_type, "Features of payload type", \
       "facetime_sdp.features.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
       "Payload type that a feature list speaks of: a=FLS of 126 (X-H264), a=X_FLS of the one it " \
@@ -89,27 +151,7 @@ static int sdp_export_tap = -1;
     X(hf_facetime_sdp_imagesize, "Image size", "facetime_sdp.imagesize", \
       FT_UINT32, BASE_DEC, NULL, 0, \
       "imagesize of a=fmtp: number of the rule for video that falls back; 0 in all samples") \
-    X(hf_facetime_sdp_imagesize_send_fps, "Frames a second to send", \
-      "facetime_sdp.imagesize.send_fps", FT_UINT32, BASE_DEC, NULL, 0, \
-      "First value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imagesize_send_width, "Width to send", "facetime_sdp.imagesize.send_width", \
-      FT_UINT32, BASE_DEC, NULL, 0, \
-      "Second value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imagesize_send_height, "Height to send", \
-      "facetime_sdp.imagesize.send_height", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Third value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imagesize_recv_width, "Width to receive", \
-      "facetime_sdp.imagesize.recv_width", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Fourth value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imagesize_recv_height, "Height to receive", \
-      "facetime_sdp.imagesize.recv_height", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Fifth value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imagesize_recv_fps, "Frames a second to receive", \
-      "facetime_sdp.imagesize.recv_fps", FT_UINT32, BASE_DEC, NULL, 0, \
-      "Last value of the imagesize rules; the order of the values is inferred") \
-    X(hf_facetime_sdp_imageattr_payload_type, "Image sizes of payload type", \
-      "facetime_sdp.imageattr.payload_type", FT_UINT8, BASE_DEC, NULL, 0, \
-      "Payload type that a=imageattr (RFC 6236) speaks of") \
+    SDP_IMAGESIZE(X) \
     X(hf_facetime_sdp_imageattr_direction, "Direction", "facetime_sdp.imageattr.direction", \
       FT_UINT8, BASE_DEC, VALS(direction_vals), 0, \
       "Whether the sender of the SDP would send or receive this size") \
@@ -133,14 +175,6 @@ static int sdp_export_tap = -1;
       FT_UINT32, BASE_DEC, NULL, 0, "Second value of a=hwi (iChat): number of cores, a guess") \
     X(hf_facetime_sdp_hwi_mhz, "CPU clock", "facetime_sdp.hwi.mhz", FT_UINT32, BASE_DEC, NULL, 0, \
       "Third value of a=hwi (iChat): clock in MHz, a guess") \
-    X(hf_facetime_sdp_multipoint, "Multipoint", "facetime_sdp.multipoint", \
-      FT_BOOLEAN, BASE_NONE, NULL, 0, \
-      "a=multipoint (iChat): the sender can take part in a call of more than two (inferred)") \
-    X(hf_facetime_sdp_ichat_encryption, "iChat encryption", "facetime_sdp.ichat_encryption", \
-      FT_BOOLEAN, BASE_NONE, NULL, 0, "a=iChatEncryption (iChat): media is encrypted (inferred)") \
-    X(hf_facetime_sdp_bandwidth_detection, "Bandwidth detection", \
-      "facetime_sdp.bandwidth_detection", FT_BOOLEAN, BASE_NONE, NULL, 0, \
-      "a=bandwidthDetection (iChat): the sender measures bandwidth (inferred)") \
     X(hf_facetime_sdp_rtcp_audio_port, "RTCP port of audio", "facetime_sdp.rtcp.audio_port", \
       FT_UINT32, BASE_DEC, NULL, 0, "a=RTCP:AUDIO (iChat): port of audio's RTCP") \
     X(hf_facetime_sdp_rtcp_video_port, "RTCP port of video", "facetime_sdp.rtcp.video_port", \
@@ -149,10 +183,7 @@ static int sdp_export_tap = -1;
       FT_STRING, BASE_NONE, NULL, 0, \
       "a=BBCODEC: codec of the phone's baseband; no sample is known") \
     X(hf_facetime_sdp_bbcodec_rate, "Baseband codec rate", "facetime_sdp.bbcodec.rate", \
-      FT_STRING, BASE_NONE, NULL, 0, "Second value of a=BBCODEC; no sample is known") \
-    X(hf_facetime_sdp_allowrecording, "Recording allowed", "facetime_sdp.allowrecording", \
-      FT_BOOLEAN, BASE_NONE, NULL, 0, \
-      "a=allowrecording: the sender allows the call to be recorded")
+      FT_STRING, BASE_NONE, NULL, 0, "Second value of a=BBCODEC; no sample is known")
 
 #define SDP_EXPERTS(X) \
     X(ei_facetime_sdp_apple_way, "facetime_sdp.apple_way", PI_PROTOCOL, PI_CHAT, \
@@ -166,6 +197,12 @@ static int sdp_export_tap = -1;
 
 #define SDP_TREES(X) X(ett_facetime_sdp) X(ett_facetime_sdp_line) X(ett_facetime_sdp_imageattr)
 
+#define DECLARE_LINE(prefix, decode, ...) DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_LINE(prefix, decode, ...) REGISTER_FIELD(__VA_ARGS__)
+#define LINE_OF_FIELD(prefix, decode, ...) { prefix, decode, { FIELD_POINTER(__VA_ARGS__) } },
+#define LINE_OF_FIELDS(prefix, decode, ...) { prefix, decode, { __VA_ARGS__ } },
+
+SDP_LINES(DECLARE_LINE, NO_FIELD)
 SDP_FIELDS(DECLARE_FIELD)
 SDP_EXPERTS(DECLARE_EXPERT)
 SDP_TREES(DECLARE_TREE)
@@ -414,11 +451,7 @@ decode_x_features(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t 
 static void
 add_imagesize_rules(sdp_t *sdp, proto_tree *tree, piece_t rules)
 {
-    static int *const fields[] = {
-        &hf_facetime_sdp_imagesize_send_fps,    &hf_facetime_sdp_imagesize_send_width,
-        &hf_facetime_sdp_imagesize_send_height, &hf_facetime_sdp_imagesize_recv_width,
-        &hf_facetime_sdp_imagesize_recv_height, &hf_facetime_sdp_imagesize_recv_fps
-    };
+    static int *const fields[] = { SDP_IMAGESIZE(FIELD_POINTER) };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++)
         add_number(sdp, tree, *fields[i], piece_split(&rules, ':'));
@@ -670,35 +703,7 @@ decode_media(sdp_t *sdp, proto_tree *tree, piece_t value, const sdp_line_t *line
         add_odd(sdp, ODD_NO_RTPMAP);
 }
 
-/* clang-format off */
-/* The lines that are Apple's. */
-static const sdp_line_t sdp_lines[] = {
-    { "s=",                    decode_string,     { &hf_facetime_sdp_user } },
-    { "b=AS:",                 decode_bandwidth,  { &hf_facetime_sdp_bandwidth_answer,
-                                                    &hf_facetime_sdp_bandwidth_max } },
-    { "a=FLS",                 decode_features,   { &hf_facetime_sdp_features_payload_type } },
-    { "a=X_FLS:",              decode_x_features, { &hf_facetime_sdp_features_payload_type } },
-    { "a=DMBR",                decode_flag,       { &hf_facetime_sdp_dmbr } },
-    { "a=CAP",                 decode_flag,       { &hf_facetime_sdp_cap } },
-    { "a=hwi:",                decode_numbers,    { &hf_facetime_sdp_hwi_cpu,
-      &hf_facetime_sdp_hwi_cores,
-                                                    &hf_facetime_sdp_hwi_mhz } },
-    { "a=multipoint:",         decode_yes_no,     { &hf_facetime_sdp_multipoint } },
-    { "a=iChatEncryption:",    decode_yes_no,     { &hf_facetime_sdp_ichat_encryption } },
-    { "a=bandwidthDetection:", decode_yes_no,     { &hf_facetime_sdp_bandwidth_detection } },
-    { "a=BBCODEC:",            decode_bbcodec,    { &hf_facetime_sdp_bbcodec_type,
-                                                    &hf_facetime_sdp_bbcodec_rate } },
-    { "a=allowrecording",      decode_flag,       { &hf_facetime_sdp_allowrecording } },
-    { "m=",                    decode_media,      { NULL } },
-    { "a=RTCP:",               decode_rtcp_ports, { &hf_facetime_sdp_rtcp_audio_port,
-                                                    &hf_facetime_sdp_rtcp_video_port } },
-    { "a=rtpID:",              decode_numbers,    { &hf_facetime_sdp_rtpid } },
-    { "a=au:",                 decode_numbers,    { &hf_facetime_sdp_audio_unit } },
-    { "a=fmtp:",               decode_fmtp,       { &hf_facetime_sdp_fmtp_payload_type,
-                                                    &hf_facetime_sdp_fmtp_format } },
-    { "a=imageattr:",          decode_imageattr,  { &hf_facetime_sdp_imageattr_payload_type } },
-};
-/* clang-format on */
+static const sdp_line_t sdp_lines[] = { SDP_LINES(LINE_OF_FIELD, LINE_OF_FIELDS) };
 
 static const sdp_line_t *
 find_sdp_line(piece_t text)
@@ -846,7 +851,9 @@ facetime_sdp_reveal(tvbuff_t *text, packet_info *pinfo, const char *role)
 void
 proto_register_facetime_sdp(void)
 {
-    static hf_register_info hf[] = { SDP_FIELDS(REGISTER_FIELD) };
+    static hf_register_info hf[] = {
+        SDP_LINES(REGISTER_LINE, NO_FIELD) SDP_FIELDS(REGISTER_FIELD)
+    };
     static ei_register_info sdp_ei[] = { SDP_EXPERTS(REGISTER_EXPERT) };
     static int *ett[] = { SDP_TREES(REGISTER_TREE) };
 

@@ -55,6 +55,54 @@ static int proto_gkstun = -1;
     X(hf_gkstun_nomination_other, "Other Bits", "gkstun.nomination.other", \
       FT_UINT32, BASE_HEX, NULL, 0xfffff000, "Bits 12 on, of unknown meaning")
 
+/* A candidate of the list, up to its address: X(offset, length, encoding, its field) */
+#define CANDIDATE_FIELDS(X) \
+    X(0, 1, ENC_NA, \
+      hf_gkstun_candidate_protocol, "Protocol", "gkstun.candidate.protocol", \
+      FT_UINT8, BASE_DEC, NULL, 0xf0, \
+      "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit") \
+    X(0, 1, ENC_NA, \
+      hf_gkstun_candidate_type, "Type", "gkstun.candidate.type", \
+      FT_UINT8, BASE_DEC, VALS(gkstun_candidate_types), 0x0f, \
+      "Type of the candidate; Apple's own ones beside those of RFC 8445") \
+    X(1, 4, ENC_LITTLE_ENDIAN, \
+      hf_gkstun_candidate_call_id, "Call ID", "gkstun.candidate.call_id", \
+      FT_UINT32, BASE_HEX, NULL, 0, "Apple's number of the call, little-endian on the wire") \
+    X(5, 4, ENC_BIG_ENDIAN, \
+      hf_gkstun_candidate_id, "Candidate ID", "gkstun.candidate.id", FT_UINT32, BASE_HEX, NULL, 0, \
+      "High word of the candidate's id in USERNAME") \
+    X(9, 2, ENC_LITTLE_ENDIAN, \
+      hf_gkstun_candidate_priority, "Priority", "gkstun.candidate.priority", \
+      FT_UINT16, BASE_DEC, NULL, 0, \
+      "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6") \
+    X(11, 1, ENC_NA, \
+      hf_gkstun_candidate_rank, "Rank", "gkstun.candidate.rank", FT_UINT8, BASE_DEC, NULL, 0, \
+      "Apple's name; what it ranks is unknown") \
+    X(12, 1, ENC_NA, \
+      hf_gkstun_candidate_flags, "Flags", "gkstun.candidate.flags", FT_UINT8, BASE_HEX, NULL, 0, \
+      "Flags of unknown meaning; 0x80 and 0x20 were observed in GameKit") \
+    X(12, 1, ENC_NA, \
+      hf_gkstun_candidate_flag_80, "Flag 80", "gkstun.candidate.flag_80", \
+      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x80, \
+      "Of unknown meaning; observed in GameKit, in each candidate of a list") \
+    X(12, 1, ENC_NA, \
+      hf_gkstun_candidate_flag_20, "Flag 20", "gkstun.candidate.flag_20", \
+      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x20, "Of unknown meaning; observed in GameKit") \
+    X(12, 1, ENC_NA, \
+      hf_gkstun_candidate_other_flags, "Other Flags", "gkstun.candidate.other_flags", \
+      FT_UINT8, BASE_HEX, NULL, 0x5f, "Never observed") \
+    X(13, 1, ENC_NA, \
+      hf_gkstun_candidate_cellular, "Cellular", "gkstun.candidate.cellular", \
+      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x40, "The address is of a cellular interface") \
+    X(13, 1, ENC_NA, \
+      hf_gkstun_candidate_is_ipv6, "IPv6", "gkstun.candidate.is_ipv6", \
+      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x10, "The index counts IPv6 addresses") \
+    X(13, 1, ENC_NA, \
+      hf_gkstun_candidate_index, "Address Index", "gkstun.candidate.index", \
+      FT_UINT8, BASE_DEC, NULL, 0x0f, \
+      "Which address of the list is the candidate's, from 0; within its family, as observed in " \
+      "GameKit")
+
 #define ATTRIBUTE_FIELDS(X) \
     X(hf_gkstun_att_type, "Attribute Type", "gkstun.att.type", \
       FT_UINT16, BASE_HEX, VALS(gkstun_att_type_vals), 0, \
@@ -95,38 +143,6 @@ static int proto_gkstun = -1;
       "An address that candidates name by its index; byte-reversed on the wire") \
     X(hf_gkstun_candidates_ipv6, "IPv6 Address", "gkstun.candidates.ipv6", \
       FT_IPv6, BASE_NONE, NULL, 0, "An address that candidates name by its index") \
-    X(hf_gkstun_candidate_type, "Type", "gkstun.candidate.type", \
-      FT_UINT8, BASE_DEC, VALS(gkstun_candidate_types), 0x0f, \
-      "Type of the candidate; Apple's own ones beside those of RFC 8445") \
-    X(hf_gkstun_candidate_protocol, "Protocol", "gkstun.candidate.protocol", \
-      FT_UINT8, BASE_DEC, NULL, 0xf0, \
-      "Protocol of the candidate. The numbering is not known; 6 was observed in GameKit") \
-    X(hf_gkstun_candidate_call_id, "Call ID", "gkstun.candidate.call_id", \
-      FT_UINT32, BASE_HEX, NULL, 0, "Apple's number of the call, little-endian on the wire") \
-    X(hf_gkstun_candidate_id, "Candidate ID", "gkstun.candidate.id", FT_UINT32, BASE_HEX, NULL, 0, \
-      "High word of the candidate's id in USERNAME") \
-    X(hf_gkstun_candidate_priority, "Priority", "gkstun.candidate.priority", \
-      FT_UINT16, BASE_DEC, NULL, 0, \
-      "Defaults: 90 host on Wi-Fi, 70 server-reflexive, 50 cellular, 40 relayed, 10 IPv6") \
-    X(hf_gkstun_candidate_rank, "Rank", "gkstun.candidate.rank", FT_UINT8, BASE_DEC, NULL, 0, \
-      "Apple's name; what it ranks is unknown") \
-    X(hf_gkstun_candidate_flags, "Flags", "gkstun.candidate.flags", FT_UINT8, BASE_HEX, NULL, 0, \
-      "Flags of unknown meaning; 0x80 and 0x20 were observed in GameKit") \
-    X(hf_gkstun_candidate_flag_80, "Flag 80", "gkstun.candidate.flag_80", \
-      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x80, \
-      "Of unknown meaning; observed in GameKit, in each candidate of a list") \
-    X(hf_gkstun_candidate_flag_20, "Flag 20", "gkstun.candidate.flag_20", \
-      FT_BOOLEAN, 8, TFS(&tfs_set_notset), 0x20, "Of unknown meaning; observed in GameKit") \
-    X(hf_gkstun_candidate_other_flags, "Other Flags", "gkstun.candidate.other_flags", \
-      FT_UINT8, BASE_HEX, NULL, 0x5f, "Never observed") \
-    X(hf_gkstun_candidate_cellular, "Cellular", "gkstun.candidate.cellular", \
-      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x40, "The address is of a cellular interface") \
-    X(hf_gkstun_candidate_is_ipv6, "IPv6", "gkstun.candidate.is_ipv6", \
-      FT_BOOLEAN, 8, TFS(&tfs_yes_no), 0x10, "The index counts IPv6 addresses") \
-    X(hf_gkstun_candidate_index, "Address Index", "gkstun.candidate.index", \
-      FT_UINT8, BASE_DEC, NULL, 0x0f, \
-      "Which address of the list is the candidate's, from 0; within its family, as observed in " \
-      "GameKit") \
     X(hf_gkstun_candidate_ipv4, "IPv4 Address", "gkstun.candidate.ipv4", \
       FT_IPv4, BASE_NONE, NULL, 0, "The candidate's address, found by its index") \
     X(hf_gkstun_candidate_ipv6, "IPv6 Address", "gkstun.candidate.ipv6", \
@@ -152,9 +168,12 @@ static int proto_gkstun = -1;
     REGISTER_FIELD(__VA_ARGS__)
 
 ATTRIBUTES(NO_FIELD, DECLARE_OWN)
+CANDIDATE_FIELDS(DECLARE_LAYOUT)
 ATTRIBUTE_FIELDS(DECLARE_FIELD)
 ATTRIBUTE_EXPERTS(DECLARE_EXPERT)
 ATTRIBUTE_TREES(DECLARE_TREE)
+
+static const layout_row candidate_fields[] = { CANDIDATE_FIELDS(LAYOUT_ROW) };
 /* clang-format on */
 
 /* clang-format off */
@@ -475,19 +494,7 @@ show_candidate(const attribute_view *view, uint32_t offset, const candidate_list
         bad_candidates(view, tree, "no address has a candidate's index");
     if (!tree)
         return;
-    proto_tree_add_item(tree, hf_gkstun_candidate_protocol, tvb, offset, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_type, tvb, offset, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_call_id, tvb, offset + 1, 4, ENC_LITTLE_ENDIAN);
-    proto_tree_add_item(tree, hf_gkstun_candidate_id, tvb, offset + 5, 4, ENC_BIG_ENDIAN);
-    proto_tree_add_item(tree, hf_gkstun_candidate_priority, tvb, offset + 9, 2, ENC_LITTLE_ENDIAN);
-    proto_tree_add_item(tree, hf_gkstun_candidate_rank, tvb, offset + 11, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_flags, tvb, offset + 12, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_flag_80, tvb, offset + 12, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_flag_20, tvb, offset + 12, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_other_flags, tvb, offset + 12, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_cellular, tvb, offset + 13, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_is_ipv6, tvb, offset + 13, 1, ENC_NA);
-    proto_tree_add_item(tree, hf_gkstun_candidate_index, tvb, offset + 13, 1, ENC_NA);
+    SHOW_LAYOUT(tree, tvb, (int)offset, candidate_fields);
     const char *host = show_candidate_address(view, tree, at, is_ipv6);
     proto_tree_add_item(tree, hf_gkstun_candidate_port, tvb, offset + 14, 2, ENC_LITTLE_ENDIAN);
     proto_item_append_text(tree, " %08X: %s %s port %u, priority %u",
@@ -697,7 +704,8 @@ name_attributes(void)
 
 /* clang-format off */
 static hf_register_info hf[] = {
-    ATTRIBUTES(NO_FIELD, REGISTER_OWN) ATTRIBUTE_FIELDS(REGISTER_FIELD)
+    ATTRIBUTES(NO_FIELD, REGISTER_OWN) CANDIDATE_FIELDS(REGISTER_LAYOUT)
+    ATTRIBUTE_FIELDS(REGISTER_FIELD)
 };
 
 static ei_register_info ei[] = { ATTRIBUTE_EXPERTS(REGISTER_EXPERT) };

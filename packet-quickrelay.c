@@ -53,20 +53,26 @@ void proto_reg_handoff_quickrelay(void);
 static int proto_quickrelay = -1;
 
 /* clang-format off */
-/* The report: two bytes each, in this order. */
+/* The report: X(offset, length, encoding, its field) */
 #define QUICKRELAY_STATS(X) \
-    X(hf_quickrelay_stats_echoed_counter, "Echoed counter", "quickrelay.stats.echoed_counter", \
+    X(0, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_echoed_counter, "Echoed counter", "quickrelay.stats.echoed_counter", \
       FT_UINT16, BASE_DEC, NULL, 0, "Counter of the device's packet that this reports on") \
-    X(hf_quickrelay_stats_clock, "Relay clock", "quickrelay.stats.clock", \
+    X(2, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_clock, "Relay clock", "quickrelay.stats.clock", \
       FT_UINT16, BASE_DEC, NULL, 0, "The relay's clock in milliseconds, modulo 65536") \
-    X(hf_quickrelay_stats_hold, "Hold time", "quickrelay.stats.hold", \
+    X(4, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_hold, "Hold time", "quickrelay.stats.hold", \
       FT_UINT16, BASE_DEC, NULL, 0, "Milliseconds between the counter's arrival and this report") \
-    X(hf_quickrelay_stats_received, "Received", "quickrelay.stats.received", \
+    X(6, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_received, "Received", "quickrelay.stats.received", \
       FT_UINT16, BASE_DEC, NULL, 0, \
       "Counted packets that the relay had from this device, modulo 65536") \
-    X(hf_quickrelay_stats_sent, "Sent", "quickrelay.stats.sent", FT_UINT16, BASE_DEC, NULL, 0, \
+    X(8, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_sent, "Sent", "quickrelay.stats.sent", FT_UINT16, BASE_DEC, NULL, 0, \
       "Counted packets that the relay sent to this device, modulo 65536") \
-    X(hf_quickrelay_stats_bandwidth, "Bandwidth", "quickrelay.stats.bandwidth", \
+    X(10, 2, ENC_BIG_ENDIAN, \
+      hf_quickrelay_stats_bandwidth, "Bandwidth", "quickrelay.stats.bandwidth", \
       FT_UINT16, BASE_DEC | BASE_SPECIAL_VALS, VALS(bandwidth_vals), 0, \
       "The relay's estimate of the uplink's bandwidth; 65535 is none (meaning and unit inferred)")
 
@@ -79,7 +85,6 @@ static int proto_quickrelay = -1;
       "What the header holds and how the relay treats the packet, first byte") \
     X(hf_quickrelay_flags2, "Flags 2", "quickrelay.flags2", FT_UINT8, BASE_HEX, NULL, 0, \
       "What the header holds and how the relay treats the packet, second byte") \
-    QUICKRELAY_STATS(X) \
     X(hf_quickrelay_secondary_streams, "Secondary streams", "quickrelay.secondary_stream.count", \
       FT_UINT8, BASE_DEC, NULL, 0, "How many ids of further streams follow") \
     X(hf_quickrelay_stats_echo_of, "Echo of", "quickrelay.stats.echo_of", \
@@ -151,6 +156,7 @@ static int proto_quickrelay = -1;
     { FIELD_POINTER(__VA_ARGS__) show, unverified },
 
 QUICKRELAY_FIELDS(DECLARE_FIELD)
+QUICKRELAY_STATS(DECLARE_LAYOUT)
 RELAY_FLAGS1(DECLARE_FLAG)
 RELAY_FLAGS2(DECLARE_FLAG)
 RELAY_ATTRS(DECLARE_FIELD)
@@ -161,7 +167,7 @@ QUICKRELAY_TREES(DECLARE_TREE)
 static int *const flags1_bits[] = { RELAY_FLAGS1(FLAG_POINTER) NULL };
 static int *const flags2_bits[] = { RELAY_FLAGS2(FLAG_POINTER) NULL };
 static int *const attr_bits[] = { RELAY_ATTRS(FIELD_POINTER) NULL };
-static int *const stats_numbers[] = { QUICKRELAY_STATS(FIELD_POINTER) };
+static const layout_row stats_fields[] = { QUICKRELAY_STATS(LAYOUT_ROW) };
 /* clang-format on */
 
 static dissector_handle_t link_handle;
@@ -282,9 +288,7 @@ show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_head
         proto_tree_add_item(tree, hf_quickrelay_stats, tvb, offset, header->length[id], ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_quickrelay_stats);
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(stats_numbers); i++)
-        proto_tree_add_item(subtree, *stats_numbers[i], tvb, offset + 2 * (int)i, 2,
-                            ENC_BIG_ENDIAN);
+    SHOW_LAYOUT(subtree, tvb, offset, stats_fields);
     show_echo(tvb, pinfo, subtree, offset);
 }
 
@@ -757,7 +761,7 @@ proto_register_quickrelay(void)
 {
     static hf_register_info hf[] = {
         QUICKRELAY_FIELDS(REGISTER_FIELD) RELAY_FLAGS1(REGISTER_FLAG) RELAY_FLAGS2(REGISTER_FLAG)
-        RELAY_ATTRS(REGISTER_FIELD) RELAY_FIELDS(REGISTER_RELAY)
+        RELAY_ATTRS(REGISTER_FIELD) RELAY_FIELDS(REGISTER_RELAY) QUICKRELAY_STATS(REGISTER_LAYOUT)
     };
     static int *ett[] = { QUICKRELAY_TREES(REGISTER_TREE) };
     static ei_register_info ei[] = { QUICKRELAY_EXPERTS(REGISTER_EXPERT) };

@@ -35,6 +35,28 @@
 #define NO_FIELD(...)
 #define FIELD_POINTER(hf, ...) &hf,
 #define FIELD_MASK(hf, name, filter, type, display, values, mask, blurb) | (mask)
+#define FIELD_BIT_NAME(hf, name, filter, type, display, values, mask, blurb) { mask, name },
+
+/* A part of fixed form, shown by one call: X(offset, length, encoding, the field's columns) */
+#define DECLARE_LAYOUT(at, length, encoding, ...) DECLARE_FIELD(__VA_ARGS__)
+#define REGISTER_LAYOUT(at, length, encoding, ...) REGISTER_FIELD(__VA_ARGS__)
+#define LAYOUT_ROW(at, length, encoding, ...) { FIELD_POINTER(__VA_ARGS__) at, length, encoding },
+
+typedef struct {
+    const int *hf;
+    int        offset, length;
+    unsigned   encoding;
+} layout_row;
+
+#define SHOW_LAYOUT(tree, tvb, offset, rows) \
+    show_layout(tree, tvb, offset, rows, array_length(rows))
+
+static inline void
+show_layout(proto_tree *tree, tvbuff_t *tvb, int offset, const layout_row *rows, size_t count)
+{
+    for (const layout_row *row = rows; row < rows + count; row++)
+        proto_tree_add_item(tree, *row->hf, tvb, offset + row->offset, row->length, row->encoding);
+}
 
 #define DECLARE_EXPERT(ei, ...) static expert_field ei = EI_INIT;
 #define REGISTER_EXPERT(ei, filter, group, severity, summary) \
