@@ -45,24 +45,24 @@ static int proto_commnat = -1;
 /* What a device reports of its NAT. The names are ours. */
 #define COMMNAT_FLAGS(X) \
     X(hf_commnat_flags_server_silent, "server silent", "commnat.flags.server_silent", \
-      FT_BOOLEAN, 32, NULL, 0x001, "Some server never answered") \
+      FT_BOOLEAN, 32, NULL, 0x0001, "Some server never answered") \
     X(hf_commnat_flags_independent_mapping, "independent mapping", \
-      "commnat.flags.independent_mapping", FT_BOOLEAN, 32, NULL, 0x002, \
+      "commnat.flags.independent_mapping", FT_BOOLEAN, 32, NULL, 0x0002, \
       "Mapping does not depend on the destination, and answers from other addresses arrive") \
     X(hf_commnat_flags_symmetric, "symmetric", "commnat.flags.symmetric", \
-      FT_BOOLEAN, 32, NULL, 0x004, "Mapped ports differ between servers") \
+      FT_BOOLEAN, 32, NULL, 0x0004, "Mapped ports differ between servers") \
     X(hf_commnat_flags_main_ports_differ, "main ports differ", "commnat.flags.main_ports_differ", \
-      FT_BOOLEAN, 32, NULL, 0x008, "The main server's two ports see different mapped ports") \
+      FT_BOOLEAN, 32, NULL, 0x0008, "The main server's two ports see different mapped ports") \
     X(hf_commnat_flags_port_preserved, "port preserved", "commnat.flags.port_preserved", \
-      FT_BOOLEAN, 32, NULL, 0x010, "The mapped port is the device's own") \
+      FT_BOOLEAN, 32, NULL, 0x0010, "The mapped port is the device's own") \
     X(hf_commnat_flags_ports_in_order, "ports in order", "commnat.flags.ports_in_order", \
-      FT_BOOLEAN, 32, NULL, 0x020, "Mapped ports are handed out in order, one up each time") \
+      FT_BOOLEAN, 32, NULL, 0x0020, "Mapped ports are handed out in order, one up each time") \
     X(hf_commnat_flags_no_alternate_main, "no alternate main", "commnat.flags.no_alternate_main", \
-      FT_BOOLEAN, 32, NULL, 0x040, "No answer came from the main server's other address") \
+      FT_BOOLEAN, 32, NULL, 0x0040, "No answer came from the main server's other address") \
     X(hf_commnat_flags_no_alternate_cohort, "no alternate cohort", \
-      "commnat.flags.no_alternate_cohort", FT_BOOLEAN, 32, NULL, 0x080, \
+      "commnat.flags.no_alternate_cohort", FT_BOOLEAN, 32, NULL, 0x0080, \
       "No answer came from the cohort server's other address") \
-    X(hf_commnat_flags_hairpin, "hairpin", "commnat.flags.hairpin", FT_BOOLEAN, 32, NULL, 0x100, \
+    X(hf_commnat_flags_hairpin, "hairpin", "commnat.flags.hairpin", FT_BOOLEAN, 32, NULL, 0x0100, \
       "The NAT lets the device reach its own mapped address")
 
 #define COMMNAT_FIELDS(X) \
