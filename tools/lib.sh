@@ -11,6 +11,9 @@ BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0
 TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay
                iproute2 chromium libjs-dygraphs lintian parallel tcpdump openssh-server python3-yaml)
 
+# Wireshark's windows on a screen of their own.
+GUI_PACKAGES=(wireshark xvfb xauth imagemagick xdotool openbox fonts-dejavu-core)
+
 # What a build for the project itself is given, and a user's is not: warnings are errors.
 STRICT=(-DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
 
