@@ -102,6 +102,15 @@ typedef void ws_stat_start;
 #define WS_GROUP_TELEPHONY REGISTER_STAT_GROUP_TELEPHONY
 #endif
 
+/* Entries of a packet's menu: what is called hears of the packet's fields, too. */
+#if WS_AT_LEAST(4, 4)
+#include <epan/funnel.h>
+#define ws_register_packet_menu(name, field, callback, data) \
+    funnel_register_packet_menu(name, field, callback, data, false)
+#else
+#define ws_register_packet_menu(name, field, callback, data) ((void)(callback))
+#endif
+
 /* Flow graphs: epan/sequence_analysis.h is in no package, so its structures stand here as far as
  * the plugin goes into them, for the versions they were tried on. Items come from Wireshark,
  * which knows their size. */

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/filters.h"
 
 #include "calls/call.h"
 
@@ -16,8 +17,8 @@
 
 /* Under the number that the call has in the end: a packet bears that one too, once all packets
  * were seen. */
-static const ft_call *
-call_of(packet_info *pinfo)
+const ft_call *
+call_of_shown(packet_info *pinfo)
 {
     uint32_t known_from;
     const ft_packet *packet = ft_frame_shown_packet(pinfo);
@@ -31,13 +32,13 @@ call_of(packet_info *pinfo)
 static ws_bool
 is_of_call(WS_FILTER_ARGUMENTS)
 {
-    return call_of(pinfo) != NULL;
+    return call_of_shown(pinfo) != NULL;
 }
 
 static char *
 filter_for(packet_info *pinfo, const char *more)
 {
-    const ft_call *call = call_of(pinfo);
+    const ft_call *call = call_of_shown(pinfo);
 
     return call ? g_strdup_printf("facetime.call == %u%s", call->number, more) : NULL;
 }

@@ -49,14 +49,14 @@ write_text(const rule *kind, const finding *found, void *user _U_)
 {
     char *text = finding_sentence(found);
 
-    printf("  %-7s %-21s  %s (frame", kind->severity, kind->code, text);
+    put("  %-7s %-21s  %s (frame", kind->severity, kind->code, text);
     for (unsigned i = 0; i < found->frame_count; i++)
-        printf("%s%u",
+        put("%s%u",
                i                        ? ", "
                : found->frame_count > 1 ? "s "
                                         : " ",
                ft_frame_number(found->frames[i]));
-    printf(")\n");
+    put(")\n");
     g_free(text);
 }
 

@@ -50,6 +50,7 @@ register_protocols(void)
     register_facetime_response_times();
     register_facetime_conversations();
     register_facetime_flowgraph();
+    register_facetime_menu();
 }
 
 static void

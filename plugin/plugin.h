@@ -39,4 +39,7 @@ void register_facetime_conversations(void);
 /* Statistics > Flow Graph, flow type FaceTime Flows; -z flow,facetime,standard, seqa:facetime */
 void register_facetime_flowgraph(void);
 
+/* Tools > FaceTime, and a right click on a packet */
+void register_facetime_menu(void);
+
 #endif

@@ -9,6 +9,36 @@
 
 /* ---- texts ---- */
 
+static GString *collection; /* NULL: standard output */
+
+void
+put(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (collection)
+        g_string_append_vprintf(collection, format, arguments);
+    else
+        vprintf(format, arguments);
+    va_end(arguments);
+}
+
+void
+collect(void)
+{
+    collection = g_string_new(NULL);
+}
+
+char *
+collected(void)
+{
+    GString *all = collection;
+
+    collection = NULL;
+    return g_string_free(all, FALSE);
+}
+
 /* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
 const char *
 printable(wmem_allocator_t *scope, const char *text)
@@ -141,7 +171,7 @@ print_limits(void)
 {
     for (unsigned i = 0; i < FT_LIMIT_COUNT; i++) {
         if (is_told(i, UINT32_MAX))
-            printf("Incomplete from frame %u on (%s): more than %u %s\n",
+            put("Incomplete from frame %u on (%s): more than %u %s\n",
                    ft_frame_number(ft_limit_frame((ft_limit)i)), limits[i].name, limits[i].number,
                    limits[i].text);
     }

@@ -17,6 +17,12 @@
 
 typedef struct { const char *title; bool right; } table_column;
 
+/* What a report has to say: to standard output, or between collect() and collected() into a text,
+ * which is the caller's. */
+void put(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void collect(void);
+char *collected(void);
+
 /* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through.
  * Lives in scope. */
 const char *printable(wmem_allocator_t *scope, const char *text);

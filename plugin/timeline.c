@@ -58,6 +58,8 @@ wants_call(const report *wanted, const ft_call *call)
 {
     if (call->merged_into || (!wanted->timeline && !ft_call_listed(call)))
         return false;
+    if (wanted->only)
+        return call == wanted->only;
     if (!wanted->filtered || g_hash_table_contains(wanted->calls, call))
         return true;
     for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
@@ -96,6 +98,18 @@ const char *
 participant(const report *wanted, const ft_call *call, unsigned i)
 {
     return bytes_to_str(wanted->scope, (const uint8_t *)wmem_array_index(call->participants, i), 8);
+}
+
+char *
+timeline_text(const ft_call *only)
+{
+    report wanted = { .timeline = true, .only = only };
+
+    wanted.scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
+    collect();
+    print_timeline(&wanted);
+    wmem_destroy_allocator(wanted.scope);
+    return collected();
 }
 
 /* ---- the option -z ---- */

@@ -13,6 +13,7 @@ typedef struct {
     bool        timeline;   /* else the table of calls */
     bool        json;
     bool        filtered;
+    const ft_call *only;    /* NULL: all */
     GHashTable *frames;     /* of the packets that passed the filter and may have events */
     GHashTable *calls;      /* of ft_call, that those packets belong to */
     wmem_allocator_t *scope; /* of texts, while it is drawn */
@@ -32,5 +33,8 @@ const char *participant(const report *wanted, const ft_call *call, unsigned i);
 void print_calls(const report *wanted);
 void print_timeline(const report *wanted);
 void print_json(const report *wanted);
+
+/* The timeline of a call, or of all (NULL), as print_timeline() has it. To be freed. */
+char *timeline_text(const ft_call *only);
 
 #endif

@@ -97,11 +97,11 @@ print_calls(const report *wanted)
 static void
 print_event(const ft_event *event, unsigned more, uint32_t last)
 {
-    printf("%8u %11.3f  %-7s %-27s %s", ft_frame_number(event->frame), ft_since_start(&event->time),
+    put("%8u %11.3f  %-7s %-27s %s", ft_frame_number(event->frame), ft_since_start(&event->time),
            val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
     if (more)
-        printf(" (and %u more, to frame %u)", more, last);
-    printf("\n");
+        put(" (and %u more, to frame %u)", more, last);
+    put("\n");
 }
 
 static void
@@ -130,26 +130,26 @@ print_far_end(const report *wanted, const ft_call *call)
 {
     if (!call->mode)
         return;
-    printf("Modern: %s%s", call->mode, ft_count_of(call->participants) ? "; participants" : "");
+    put("Modern: %s%s", call->mode, ft_count_of(call->participants) ? "; participants" : "");
     for (unsigned i = 0; i < ft_count_of(call->participants); i++)
-        printf(" %s", participant(wanted, call, i));
-    printf("%s", ft_count_of(call->links) ? "; links" : "");
+        put(" %s", participant(wanted, call, i));
+    put("%s", ft_count_of(call->links) ? "; links" : "");
     for (unsigned i = 0; i < ft_count_of(call->links); i++)
-        printf(" 0x%04x", *(const uint16_t *)wmem_array_index(call->links, i));
-    printf("\n");
+        put(" 0x%04x", *(const uint16_t *)wmem_array_index(call->links, i));
+    put("\n");
 }
 
 void
 print_timeline(const report *wanted)
 {
-    printf("\nFaceTime timeline (seconds since the first frame)\n");
+    put("\nFaceTime timeline (seconds since the first frame)\n");
     print_limits();
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
         if (!wants_call(wanted, call))
             continue;
         GPtrArray *events = story(wanted, call);
-        printf("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n",
+        put("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n",
                call->no_call_from ? "Session" : "Call", call->number, ft_generation_text(call),
                ft_endpoint_str(wanted->scope, &call->local),
                ft_endpoint_str(wanted->scope, &call->remote), ft_frame_number(call->first_frame),
@@ -157,7 +157,7 @@ print_timeline(const report *wanted)
                ft_end_text(call));
         print_far_end(wanted, call);
         print_findings(wanted->scope, call);
-        printf("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
+        put("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
         print_story(events);
         g_ptr_array_free(events, TRUE);
     }
