@@ -15,7 +15,7 @@ import support
 
 PROGRAMS = ["wireshark", "xvfb-run", "xauth", "xdotool", "openbox"]
 TABLES = ["Calls", "Streams", "Pairs", "Findings"]
-DONE = [*TABLES, *(f"conversation filter {n}" for n in (1, 2, 3)), "file closed",
+DONE = [*TABLES, *(f"conversation filter {n}" for n in (1, 2, 3)), "timeline of the call", "file closed",
         *(f"{title} without a file" for title in TABLES), "quit"]
 
 
