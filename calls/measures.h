@@ -56,7 +56,8 @@ typedef struct {
     int64_t  ticks;             /* the timestamp, extended */
     int64_t  time;              /* media time of it, microseconds */
     uint32_t frame;             /* of its first packet */
-    uint16_t counted, announced, sequence;
+    uint16_t counted, announced;
+    uint16_t first_number, last_number; /* RTP's */
     bool     has_info, has_marker, is_first;
 } ft_picture;
 
@@ -65,6 +66,7 @@ typedef struct {
     /* media time of that packet, microseconds since the stream's first */
     int64_t  at;
     int64_t  length;
+    bool     is_whole;          /* no packet is missing in it: the sender made no picture */
 } ft_pause;
 
 typedef struct {
@@ -111,6 +113,7 @@ typedef struct ft_quality {
     /* shown: media time of the newest picture that could be shown, of those settled */
     bool         has_shown;
     int64_t      shown;
+    uint16_t     shown_number;      /* of its last packet */
     int64_t      first_picture, last_picture;
     ft_histogram *intervals;        /* 0.1 ms; between pictures that could be shown */
     /* that may be freezes: final judgement is by the final median */

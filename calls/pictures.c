@@ -70,7 +70,8 @@ count_number(ft_quality *quality, uint16_t number)
 }
 
 static void
-keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length)
+keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length,
+           bool is_whole)
 {
     if (pinfo && pause_total >= FT_MAX_PAUSES) {
         ft_limit_met(pinfo, FT_LIMIT_PAUSES);
@@ -82,7 +83,8 @@ keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, i
         quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
                                                    quality->pause_room * sizeof *quality->pauses);
     }
-    quality->pauses[quality->pause_count++] = (ft_pause){ picture->frame, picture->time, length };
+    quality->pauses[quality->pause_count++] = 
+        (ft_pause){ picture->frame, picture->time, length, is_whole };
 }
 
 /* A picture that no more packet changes. */
@@ -97,10 +99,12 @@ settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *pictur
     if (quality->has_shown && interval > 0) {
         ft_measure(pinfo, &quality->intervals, (uint32_t)MIN(interval / INTERVAL_UNIT, UINT32_MAX));
         if (interval >= FREEZE_LEAST_US)
-            keep_pause(pinfo, quality, picture, interval);
+            keep_pause(pinfo, quality, picture, interval,
+                       (uint16_t)(quality->shown_number + 1) == picture->first_number);
     }
     quality->has_shown = true;
     quality->shown = picture->time;
+    quality->shown_number = picture->last_number;
 }
 
 /* The newest picture that could be shown, as known now: its time, or -1. */
@@ -206,7 +210,8 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
     if (!picture)
         return NULL;
     *picture = (ft_picture){
-        .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first
+        .ticks = ticks, .time = media, .frame = ft_frame_id(pinfo), .is_first = is_first,
+        .first_number = facts->rtp.sequence, .last_number = facts->rtp.sequence
     };
     if (quality->pictures++ == 0)
         quality->first_picture = quality->last_picture = media;
@@ -215,6 +220,15 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
     if (facts->has_frame_info)
         count_number(quality, facts->frame_sequence);
     return picture;
+}
+
+static void
+note_number(ft_picture *picture, uint16_t number)
+{
+    if ((int16_t)(number - picture->first_number) < 0)
+        picture->first_number = number;
+    if ((int16_t)(number - picture->last_number) > 0)
+        picture->last_number = number;
 }
 
 /* True where the packet begins a picture. */
@@ -230,6 +244,7 @@ ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *
     if (!picture)
         return false;
     picture->counted += !facts->is_parity;
+    note_number(picture, facts->rtp.sequence);
     picture->has_marker |= facts->rtp.marker;
     if (facts->has_frame_info) {
         picture->has_info = true;

@@ -34,11 +34,13 @@
 #define RESTART_OFF_US  (5 * (int64_t)SECOND_US)
 /* the same packet again on its way: the same datagram, seen twice */
 #define SEEN_TWICE_US   250000
+#define STAMP_STALE     (STAMP_HZ / 2)  /* an echo repeated for longer: its sender hears nothing */
 #define REPORT_MODULO   4096        /* the far end's count has 12 bits */
 
 typedef struct {
     uint16_t sent, echoed;
     bool     used;
+    uint16_t since;         /* stamp of the first packet in a row with this echo */
 } stamp;
 
 typedef struct {
@@ -321,8 +323,25 @@ keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
         quality->rtts[quality->rtt_count++] = ticks;
 }
 
+static uint16_t
+echoed_since(const ft_call_media *media, bool outgoing, const ft_media_facts *facts)
+{
+    const unsigned count = media->stamp_count[outgoing];
+    const stamp *before = &media->stamps[outgoing][(count + STAMPS_KEPT - 1) % STAMPS_KEPT];
+
+    return count && before->echoed == facts->echoed_stamp ? before->since : facts->sent_stamp;
+}
+
+/* This end has heard nothing new for so long that its echo tells how long it waited. */
+static bool
+is_stale(uint16_t sent, uint16_t since)
+{
+    return (uint16_t)(sent - since) > STAMP_STALE;
+}
+
 /* X sends (stamp s, echo e); what Y stamped e has echo e': X sees a round trip of s - e', in
- * which both ends wait for their next packet. An echo of 0 says that nothing came yet. */
+ * which both ends wait for their next packet. Who hears nothing new, as from one who is muted,
+ * echoes the same for seconds. An echo of 0 says that nothing came yet. */
 static void
 learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts, uint32_t row)
 {
@@ -330,7 +349,10 @@ learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fact
     const stamp *peer =
         facts->echoed_stamp ? find_stamp(media, !quality->outgoing, facts->echoed_stamp) : NULL;
 
-    if (peer && peer->echoed) {
+    const uint16_t since = echoed_since(media, quality->outgoing, facts);
+
+    if (peer && peer->echoed && !is_stale(facts->sent_stamp, since) &&
+        !is_stale(peer->sent, peer->since)) {
         const uint16_t ticks = (uint16_t)(facts->sent_stamp - peer->echoed);
         if (ticks < STAMP_MOST) {
             keep_rtt(pinfo, quality, ticks, row);
@@ -338,7 +360,7 @@ learn_stamps(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fact
         }
     }
     media->stamps[quality->outgoing][media->stamp_count[quality->outgoing]++ % STAMPS_KEPT] =
-        (stamp){ facts->sent_stamp, facts->echoed_stamp, true };
+        (stamp){ facts->sent_stamp, facts->echoed_stamp, true, since };
     media->audio[quality->outgoing] = quality;
 }
 

@@ -7,6 +7,7 @@ option(USER_INSTALL "Install for this user alone, into the personal Wireshark fo
 # Wireshark's own name for the folder of a version: 4.6, on macOS 4-6. (macOS and Windows: from Wireshark's sources, untested.)
 set(facetime_ws_version ${Wireshark_MAJOR_VERSION}.${Wireshark_MINOR_VERSION})
 set(facetime_ws_folder ${facetime_ws_version})
+file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/wireshark-version ${facetime_ws_version}) # tools/lib.sh reads it
 if(APPLE)
     string(REPLACE "." "-" facetime_ws_folder ${facetime_ws_version})
 endif()

@@ -68,12 +68,14 @@ plugin_register(void)
     static tap_plugin streams = { register_tap_listener_facetime_streams };
     static tap_plugin packets = { register_tap_listener_facetime_packets };
     static tap_plugin setup = { register_tap_listener_facetime_setup };
+    static tap_plugin about = { register_tap_listener_facetime_about };
 
     proto_register_plugin(&protocols);
     tap_register_plugin(&reports);
     tap_register_plugin(&streams);
     tap_register_plugin(&packets);
     tap_register_plugin(&setup);
+    tap_register_plugin(&about);
 }
 
 /* Wireshark 4.4 and later ask what kind of plugin this is: 1 is a dissector. */

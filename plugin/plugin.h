@@ -18,6 +18,9 @@ void register_tap_listener_facetime_packets(void);
 /* -z facetime,pairs */
 void register_tap_listener_facetime_setup(void);
 
+/* -z facetime,about */
+void register_tap_listener_facetime_about(void);
+
 /* These are registered with the protocols, for sharkd, which never asks for tap listeners. */
 
 /* Statistics > FaceTime, -z facetime,tree, stat:facetime */

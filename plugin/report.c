@@ -228,6 +228,22 @@ json_seconds(json_dumper *json, const char *name, double value)
 }
 
 void
+json_time(json_dumper *json, const char *name, int64_t microseconds)
+{
+    const time_t seconds = (time_t)(microseconds / 1000000);
+    const struct tm *utc = gmtime(&seconds);
+    char text[sizeof "YYYY-MM-DDTHH:MM:SS.uuuuuuZ" + 8];
+
+    if (!utc || microseconds < 0 || utc->tm_year > 9999 - 1900) {
+        json_null(json, name);
+        return;
+    }
+    size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", utc);
+    snprintf(text + length, sizeof text - length, ".%06dZ", (int)(microseconds % 1000000));
+    json_string(json, name, text);
+}
+
+void
 json_null(json_dumper *json, const char *name)
 {
     json_dumper_set_member_name(json, name);

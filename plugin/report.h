@@ -61,6 +61,8 @@ void json_string(json_dumper *json, const char *name, const char *value);
 void json_number(json_dumper *json, const char *name, uint32_t value);
 void json_seconds(json_dumper *json, const char *name, double value);
 void json_decimal(json_dumper *json, const char *name, double value);
+/* UTC, ISO 8601; null before 1970 */
+void json_time(json_dumper *json, const char *name, int64_t microseconds);
 void json_call_key(json_dumper *json, const ft_call *call); /* null where it has none */
 void json_null(json_dumper *json, const char *name);
 

@@ -22,11 +22,14 @@
 #include "calls/reveal.h"
 #include "calls/witness.h"
 
+#include <math.h>
+
 #define SECOND          1e6     /* microseconds */
 /* a direction without media for so long, while the other one has some, is silent */
 #define SILENT_S        4.0
 /* the capture goes on for so long without media: the media has ended */
 #define ENDED_S         4.0
+#define TOGETHER_S      1.0     /* both ends' media ends so close: they agreed on it */
 #define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
 /* media so soon after a modern call's first packet: its set-up isn't in the file */
 #define SET_UP_S        0.1
@@ -40,6 +43,9 @@
 #define LOSS_LEAST      5       /* packets; fewer are no share of anything */
 #define LOSS_BURST      5       /* packets in a row */
 #define FREEZE_S        1.0     /* of one freeze */
+/* a longer pause without a missing packet is the sender's: a camera that is off, a share that is
+ * still */
+#define PAUSED_S        4.0
 #define FROZEN_SHARE    0.05    /* of the time, for streams of FROZEN_OF_S at least */
 #define FROZEN_OF_S     10.0
 #define LOW_FRAME_RATE  10      /* pictures a second, over LOW_S seconds */
@@ -410,6 +416,7 @@ freezes(const view *v, const stream_rows *s, finding *out)
 {
     wmem_array_t *all = wmem_array_new(v->scope, sizeof(ft_pause));
     double total = 0, longest = 0;
+    unsigned count = 0;
     bool by_capture;
 
     if (s->quality->medium != FT_MEDIUM_VIDEO)
@@ -417,8 +424,12 @@ freezes(const view *v, const stream_rows *s, finding *out)
     ft_pictures_count(s->quality, all);
     for (unsigned i = 0; i < wmem_array_get_count(all); i++) {
         const ft_pause *pause = (const ft_pause *)wmem_array_index(all, i);
-        total += (double)pause->length / SECOND;
-        longest = MAX(longest, (double)pause->length / SECOND);
+        const double seconds = (double)pause->length / SECOND;
+        if (pause->is_whole && seconds >= PAUSED_S)
+            continue;
+        count++;
+        total += seconds;
+        longest = MAX(longest, seconds);
         add_frame(out, pause->frame);
     }
     const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
@@ -426,7 +437,7 @@ freezes(const view *v, const stream_rows *s, finding *out)
         return false;
     return say(v, out,
                "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
-               who[s->stream->outgoing], total, length, longest, wmem_array_get_count(all));
+               who[s->stream->outgoing], total, length, longest, count);
 }
 
 /* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where
@@ -590,10 +601,16 @@ ended_unseen(const view *v, finding *out)
         event_of(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
         return false;
     add_last_media(v, out);
+    if (v->side[0].any && v->side[1].any &&
+        fabs(v->side[0].last - v->side[1].last) < TOGETHER_S)
+        return say(v, out,
+                   "Both ends' media ended within %.1f s, %.1f s before the capture did, and no "
+                   "packet says why: the device's port wasn't closed. The far end may have hung "
+                   "up, which isn't seen",
+                   fabs(v->side[0].last - v->side[1].last), v->file_last - v->media_last);
     return say(v, out,
                "Media ended %.1f s before the capture did, and no packet says why: the device's "
-               "port wasn't closed, "
-               "and what the far end signals isn't seen",
+               "port wasn't closed, and what the far end signals isn't seen",
                v->file_last - v->media_last);
 }
 

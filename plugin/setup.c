@@ -67,22 +67,6 @@ address_text(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 
 /* ---- as JSON ---- */
 
-static void
-json_time(json_dumper *json, wmem_allocator_t *scope, const char *name, int64_t microseconds)
-{
-    const time_t seconds = (time_t)(microseconds / 1000000);
-    struct tm *utc = gmtime(&seconds);
-
-    if (!utc || microseconds < 0) {
-        json_null(json, name);
-        return;
-    }
-    json_string(json, name,
-                wmem_strdup_printf(scope, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-                                   utc->tm_year + 1900, utc->tm_mon + 1, utc->tm_mday, utc->tm_hour,
-                                   utc->tm_min, utc->tm_sec, (int)(microseconds % 1000000)));
-}
-
 static double
 seconds_after(const ft_reveals *known, unsigned step)
 {
@@ -182,7 +166,7 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     const ft_reveals *known = ft_reveals_of(scope, call);
     const bool clock_is_good = call_clock_is_good(call);
 
-    json_time(json, scope, "start_time", known->setup[FT_SETUP_FIRST_PACKET].frame
+    json_time(json, "start_time", known->setup[FT_SETUP_FIRST_PACKET].frame
                                              ? known->setup[FT_SETUP_FIRST_PACKET].time : -1);
     json_string(json, "clock", clock_is_good ? "capture" : "media");
     json_number(json, "capture_points", ft_call_points(call));

@@ -484,6 +484,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_text_or_null(json, "sender", has_sender ? ft_endpoint_str(scope, &stream->sender) : NULL);
     json_number(json, "first_frame", ft_frame_number(stream->first_frame));
     json_number(json, "last_frame", ft_frame_number(view->quality->last_frame));
+    json_seconds(json, "start", ft_since_start(&stream->first_time));
     json_counts(json, view);
     json_seconds(json, "duration", (double)view->duration / SECOND);
     json_string(json, "clock", view->by_capture ? "capture" : "media");

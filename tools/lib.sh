@@ -67,7 +67,7 @@ load_plugin() {
     capture=$(realpath -- "$1")
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT
-    version=$(command tshark --version 2>/dev/null | sed -n '1s/^[^0-9]*\([0-9]*\.[0-9]*\).*/\1/p')
+    version=$(cat "$build/wireshark-version") # that it was built for: asking tshark would cost a start
     mkdir -p "$stage/plugins/$version/epan" "$stage/home" "$stage/capture"
     cp "$build/facetime.so" "$stage/plugins/$version/epan/"
     unprivileged=()
