@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import support
+from browser import Browser
 
 TOOL = support.ROOT / "tools" / "call-report"
 SESSIONS = ("facetime-caller", "facetime-callee", "facetime-dropmidcall", "facetime-samenet", "facetime-samenet-nop2p")
@@ -121,18 +122,19 @@ def hostile_call(text):
             "addresses": [{"address": text, "what": text, "frame": 2}], "setup": {"invite": {"seconds": 0.0, "frame": 1}},
             "sdp": [{"frame": 1, "role": role, "text": f"o={text}\r\n{text}{role}"} for role in ("offer", "answer")],
             "findings": [{"code": "hung_up", "severity": "note", "text": text, "frames": [1]}],
-            "events": [{"frame": 1, "time": 0.0, "event": "invite", "text": text}]}
+            "clock": "media",
+            "events": [{"frame": 1, "time": 0.0, "event": name, "text": text} for name in ("invite", "handover")]}
 
 
 def hostile_stream(text):
     return {"call": 1, "ssrc": 7, "direction": "out", "medium": "video", "codecs": [text], "packets": 1, "lost": 0,
             "loss_bursts": {"count": 0, "longest": 0}, "copies": 0, "bitrate": 1.0, "frame_rate": None, "freezes": [],
-            "jitter": None, "rtt": None, "clock": "media", "first_frame": 1, "last_frame": 2,
+            "jitter": None, "rtt": None, "clock": "media", "first_frame": 1, "last_frame": 2, "start": 0.0, "duration": 1.0,
+            "paths": [{"path": "relay", "server": text}],
             "series": [{"t": 0, "packets": 1, "bytes": 9, "lost": 0, "frames": 1, "rtt": None, "path": "relay"}]}
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_texts(tool, tmp_path, text):
+def hostile_page(tool, tmp_path, text):
     capture = tmp_path / "<b>x.pcap"
     capture.write_bytes(b"")
     row = {name: "" for name in tool.FIELDS}
@@ -140,13 +142,36 @@ def test_hostile_texts(tool, tmp_path, text):
             "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": text}
     signalling = tool.Signalling()
     signalling.take(row)
-    made = tool.page(str(capture), [hostile_call(text)], [hostile_stream(text)], signalling)
+    about = {"plugin": "0", "wireshark": text, "first_time": None, "last_time": None,
+             "limits": [{"bound": text, "most": 1, "frame": 1, "text": text}]}
+    return tool.page(str(capture), about, [hostile_call(text)], [hostile_stream(text)], signalling)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts(tool, tmp_path, text):
+    made = hostile_page(tool, tmp_path, text)
     page = Page(made)
     harmless(page)
     assert page.count("b") == 0 and len(made) < 400_000
     for hidden in ("\u202e", "\x1b", "\ud800"):
         assert hidden not in made
     made.encode("utf-8")
+
+
+def test_an_hour_is_small(tool, tmp_path):
+    """Four streams of a row a second, and as much signalling as a ladder takes."""
+    capture = tmp_path / "hour.pcap"
+    capture.write_bytes(b"")
+    signalling, hour = tool.Signalling(), 3600
+    for n in range(2 * tool.MAX_STEPS):
+        signalling.take({**dict.fromkeys(tool.FIELDS, ""), "frame.number": str(n + 1), "frame.time_epoch": f"{n}.0", "ip.src": "192.0.2.1",
+                         "facetime.kind": "3", "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": "word " * (n % 97)})
+    rows = [{"t": t, "packets": 90, "bytes": 90_000 + t, "lost": t % 7, "frames": t % 31, "rtt": 100 + t % 50, "path": "relay"}
+            for t in range(hour)]
+    about = {"plugin": "0", "wireshark": "0", "first_time": None, "last_time": None}
+    streams = [{**hostile_stream("x"), "ssrc": n, "series": rows, "duration": hour} for n in range(4)]
+    made = tool.page(str(capture), about, [{**hostile_call("x"), "duration": hour}], streams, signalling)
+    assert 500_000 < len(made) < 1_500_000
 
 
 @pytest.mark.parametrize("capture, says", [("nowhere.pcap", "cannot read"), (os.fspath(support.TEST_CAPTURES), "cannot read")])
@@ -160,16 +185,96 @@ def test_no_call(report, make_capture):
     assert made.returncode == 1 and "no FaceTime call" in made.stderr
 
 
-@pytest.mark.skipif(not BROWSER, reason="no chromium here")
-@pytest.mark.parametrize("name", ["facetime-caller", "modern-call"])
-def test_in_a_browser(report, tmp_path, name):
+# In a browser: one start for all of it
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not BROWSER:
+        pytest.skip("no chromium here")
+    with Browser(BROWSER, tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
+@pytest.fixture(params=["facetime-caller", "modern-call"])
+def opened(request, browser, report, tmp_path):
     page = tmp_path / "page.html"
-    page.write_text(report(support.TEST_CAPTURES / f"{name}.pcapng").stdout, encoding="utf-8")
-    run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
-                          f"--user-data-dir={tmp_path / 'home'}", "--dump-dom", page.as_uri()],
-                         capture_output=True, text=True, timeout=120, check=False)
-    assert "CONSOLE" not in run.stderr, run.stderr
-    drawn = Page(run.stdout)
-    assert drawn.count("svg") >= 2
-    if pathlib.Path("/usr/share/javascript/dygraphs").is_dir():
-        assert drawn.count("canvas") > 0
+    page.write_text(report(support.TEST_CAPTURES / f"{request.param}.pcapng").stdout, encoding="utf-8")
+    browser.media()
+    browser.width(1280)
+    browser.open(page.as_uri())
+    return browser
+
+
+PLOT = "document.querySelector('.live:not([hidden])')"
+needs_dygraphs = pytest.mark.skipif(not pathlib.Path("/usr/share/javascript/dygraphs").is_dir(), reason="no libjs-dygraphs here")
+
+
+def shown(browser):
+    """The label of each plot's x axis: what part of the call it shows."""
+    return browser.ask(f"[...document.querySelectorAll('.live:not([hidden])')].map(p => [...p.querySelectorAll("
+                       "'.dygraph-axis-label-x')].map(l => l.textContent).join(' '))")
+
+
+def test_browser_draws_all_and_loads_nothing(opened):
+    assert opened.console == [] and len(opened.requests) == 1 and opened.requests[0].startswith("file:")
+    wide, ladder = opened.ask("[document.querySelectorAll('svg.wide .arrow').length, document.querySelectorAll('svg.wide').length]")
+    assert ladder == 1 and wide >= 5
+    plots, lines = opened.ask("[document.querySelectorAll('.live').length, document.querySelectorAll('svg.still .line').length]")
+    assert plots == lines > 0
+    assert opened.ask("[...document.querySelectorAll('svg.still .line')].every(l => l.getTotalLength() > 0)")
+
+
+@needs_dygraphs
+def test_browser_hover_and_zoom(opened):
+    opened.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+    opened.ask("new Promise(done => setTimeout(done, 50))")
+    assert opened.ask("[...document.querySelectorAll('.live')].every(p => p.querySelector('canvas'))"), "drawn when unfolded"
+    opened.ask(f"{PLOT}.scrollIntoView({{block: 'center'}})")
+    left, top, width, height = opened.ask(f"(r => [r.x, r.y, r.width, r.height])({PLOT}.getBoundingClientRect())")
+    across = lambda part: left + width * part          # noqa: E731
+    middle = top + height / 2
+    opened.mouse("mouseMoved", across(.5), middle)
+    assert "bit rate" in opened.ask(f"{PLOT}.querySelector('.dygraph-legend').textContent"), "hovering says the value"
+    whole = shown(opened)
+    opened.mouse("mousePressed", across(.3), middle, button="left", clickCount=1, buttons=1)
+    for part in (.4, .5, .6):
+        opened.mouse("mouseMoved", across(part), middle, button="left", buttons=1)
+    opened.mouse("mouseReleased", across(.6), middle, button="left", clickCount=1)
+    zoomed = shown(opened)
+    assert all(a != b for a, b in zip(whole, zoomed)), "dragging zooms all plots of the call"
+    opened.ask(f"{PLOT}.focus()")
+    opened.key("Escape")
+    assert shown(opened) == whole
+    opened.key("+")
+    assert all(a != b for a, b in zip(whole, shown(opened))), "so does a key"
+
+
+def test_browser_dark_narrow_and_printed(opened):
+    colours = "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    light = opened.ask(colours)
+    opened.media(scheme="dark")
+    assert opened.ask(colours) == ["rgb(232, 232, 238)", "rgb(23, 23, 27)"] != light
+    opened.width(400)
+    opened.ask("new Promise(done => setTimeout(done, 300))")       # plots are drawn anew
+    assert opened.ask("document.documentElement.scrollWidth") <= 400, "wide things scroll in a box of their own"
+    opened.media(kind="print", scheme="light")
+    assert opened.ask("getComputedStyle(document.querySelector('svg.still')).display") == "block"
+    assert opened.ask("[...document.querySelectorAll('.live')].every(p => getComputedStyle(p).display === 'none')")
+    opened.media()
+    printed = opened.pdf()
+    assert printed.startswith(b"%PDF") and len(printed) > 30_000
+    assert opened.ask("[...document.querySelectorAll('details')].every(d => d.open)"), "paper has no folds"
+    assert opened.console == []
+
+
+def test_frame_numbers_are_filters(opened):
+    opened.ask("document.querySelector('button.f').click()")
+    assert re.search(r"frame\.number in \{\d+(\.\.\d+)?\}$", opened.ask("document.getElementById('copied').textContent"))
+
+
+def test_hostile_page_runs_nothing(browser, tool, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(hostile_page(tool, tmp_path, HOSTILE[0] + HOSTILE[1] + HOSTILE[2] + HOSTILE[9]), encoding="utf-8")
+    browser.open(page.as_uri())
+    assert browser.console == [] and len(browser.requests) == 1
+    assert browser.ask("document.querySelectorAll('img, [onmouseover], [onload], [onerror]').length") == 0

@@ -190,6 +190,18 @@ def clean(seed):
                    losses={"B:direct": Loss(rate=.001)} if seed % 4 == 2 else {})
 
 
+# clean, but odd: what people do in a call is no fault of it
+ODD = {"camera off": {"mute": ((6, 14, "A", ("video",)),)},
+       "peer's camera off": {"mute": ((6, 14, "B", ("video",)),)},
+       "peer mute to the end": {"mute": ((6, 99, "B", ("audio",)),)},
+       "both silent for a while": {"video": False, "mute": ((8, 14, "AB", BOTH),)},
+       "comfort noise": {"dtx": ((5, 12),)}}
+
+
+def odd(name, mode):
+    return capture(0, f"odd {name}", mode=mode, **{"video": True, **ODD[name]})
+
+
 @pytest.fixture(scope="module")
 def findings(tshark):
     """findings(capture): of all its calls."""
@@ -253,6 +265,22 @@ def test_recall(matrix):
 @pytest.mark.parametrize("kind", EXCLUDED)
 def test_what_the_capture_hides_is_no_fault(matrix, kind):
     assert not [code for code in EXCLUDED[kind] if matrix[kind][code]]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_calls_have_none(findings, name):
+    for mode in ("one-to-one",) if name in ("comfort noise", "peer mute to the end") else ("one-to-one", "legacy"):
+        found = findings(odd(name, mode))
+        assert {f["code"] for f in found} <= NOTES, (mode, found)
+
+
+def test_a_silent_peer_makes_no_round_trips(tshark):
+    """Who hears nothing repeats the last echo: stamps older than that tell how long it waits, not how long the way is."""
+    streams = json.loads(tshark.text(support.write_capture(odd("peer mute to the end", "one-to-one").write()),
+                                     "-q", "-z", "facetime,streams,json"))
+    trips = [s["rtt"] for s in streams if s["rtt"]]
+    assert trips and max(t["median"] for t in trips) < 150
+    assert all(row["rtt"] is None or row["rtt"] < 600 for s in streams for row in s["series"])
 
 
 @pytest.mark.parametrize("seed", range(2 * len(SEEDS)))
