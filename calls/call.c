@@ -536,17 +536,29 @@ ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
     return frame ? frame->prepared : NULL;
 }
 
+/* Whether the packet in hand runs between these two, either way. */
+static bool
+is_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint *other)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    return (ft_endpoint_equal(&source, one) && ft_endpoint_equal(&destination, other)) ||
+           (ft_endpoint_equal(&source, other) && ft_endpoint_equal(&destination, one));
+}
+
 /* A call between the same ends begins again, as soon as it is known that they are the same. */
 static void
 tell_restart(packet_info *pinfo, ft_call *call)
 {
     const ft_call *last = call->may_restart;
 
-    if (!last || call->remote_rank < FT_REMOTE_BOUND)
+    if (!last)
+        return;
+    const bool sent_there = is_between(pinfo, &last->local, &last->remote);
+    if (!sent_there && call->remote_rank < FT_REMOTE_BOUND)
         return;
     call->may_restart = NULL;
-    if (!ft_endpoint_equal(&last->remote, &call->remote) &&
-        !addresses_equal(&last->remote.addr, &call->remote.addr))
+    if (!sent_there && !addresses_equal(&last->remote.addr, &call->remote.addr))
         return;
     call->restart_of = (ft_call *)last;
     ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,

@@ -7,6 +7,7 @@
  *    its way is set up anew, and the other side is silent?                UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
+ *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
  *    addresses alone, one running call only, the other side alive?        SAME
  *    ... is over, and the packet begins nothing?                          SAME
  *    else                                                                 UNKNOWN
@@ -71,6 +72,8 @@ by_address(const ft_trial *trial)
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
 
     if (trial->starts && trial->elsewhere)
+        return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
+    if (trial->renews && trial->talked && trial->far_age > FT_PAUSE_S)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (equal && trial->only &&
         (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))

@@ -403,17 +403,45 @@ sender_of(const inquiry *q)
     return q->packet->leg && is_server(q->packet->flow, &source) ? q->packet->leg->peer : source;
 }
 
+/* Which of a call's two sides: the one that was seen first, or the other. */
+typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
+
+static call_side
+side_of(const ft_call *call, const ft_endpoint *end)
+{
+    if (ft_endpoint_equal(end, &call->local))
+        return SIDE_NEAR;
+    return call->remote_rank > FT_REMOTE_BOUND && ft_endpoint_equal(end, &call->remote)
+               ? SIDE_FAR
+               : SIDE_UNKNOWN;
+}
+
+/* Who sends to one side is of the other. */
+static call_side
+side_of_sender(const inquiry *q, const ft_call *call)
+{
+    const ft_endpoint sender = sender_of(q), receiver = ft_destination(q->pinfo);
+    const call_side own = side_of(call, &sender), met = side_of(call, &receiver);
+
+    if (own != SIDE_UNKNOWN || met == SIDE_UNKNOWN)
+        return own;
+    return met == SIDE_NEAR ? SIDE_FAR : SIDE_NEAR;
+}
+
 /* A call has two ICE agents, and each has one tie-breaker. */
 static bool
 has_another_tie_breaker(const inquiry *q, const ft_call *call)
 {
     const ft_endpoint sender = sender_of(q);
+    const call_side side = side_of_sender(q, call);
 
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
         return true;
     for (unsigned i = 0; i < call->tie_breaker_count; i++) {
-        if (sender.addr.type != AT_NONE &&
-            ft_endpoint_equal(&call->tie_breakers[i].sender, &sender))
+        const ft_endpoint *known = &call->tie_breakers[i].sender;
+        if (sender.addr.type != AT_NONE && ft_endpoint_equal(known, &sender))
+            return true;
+        if (side != SIDE_UNKNOWN && side_of(call, known) == side)
             return true;
     }
     return false;
@@ -434,10 +462,19 @@ has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
     return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
 }
 
-/* A device has one allocation a call; the other end's is its own. */
+static bool
+is_established(const ft_call *call)
+{
+    return call->answer_frame || call->was_answered || call->media_leg;
+}
+
+/* A device has one allocation a call; the other end's is its own. A call that talks already got
+ * along without one: a new one is the next call's, until a tie-breaker or Call-ID ties them. */
 static bool
 has_reservation(const inquiry *q, const ft_call *call)
 {
+    if (is_established(call))
+        return true;
     for (unsigned i = 0; i < call->reservations; i++) {
         if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
             return true;
@@ -493,14 +530,27 @@ is_only(const inquiry *q, const ft_call *call)
     return true;
 }
 
+static bool
+has_clue(const ft_packet *packet, ft_clue what)
+{
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        if (packet->clues[i].what == what)
+            return true;
+    }
+    return false;
+}
+
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
- * does. */
+ * does. Where neither its far end nor its agents are known (the capture begins in the middle),
+ * nothing tells whose checks these are. */
 static bool
 is_elsewhere(const inquiry *q, const ft_call *call)
 {
-    return !q->ends.other_is_server && call->remote_rank > FT_REMOTE_BOUND &&
-           (call->answer_frame || call->media_leg) &&
-           !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+    if (q->ends.other_is_server || !is_established(call))
+        return false;
+    if (call->remote_rank <= FT_REMOTE_BOUND)
+        return call->tie_breaker_count == 0 && has_clue(q->packet, FT_CLUE_TIE_BREAKER);
+    return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
 }
 
 static ft_judgement
@@ -510,6 +560,7 @@ try_call(const inquiry *q, const ft_call *call)
                        .on_leg = q->of_leg == call,
                        .starts = q->starts,
                        .renews = q->packet->renews,
+                       .talked = call->media_leg != NULL,
                        .elsewhere = is_elsewhere(q, call),
                        .over = ft_call_is_over(q->pinfo, call),
                        .age = ft_seconds(&call->last_time, &q->now),

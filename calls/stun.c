@@ -90,14 +90,23 @@ call_of_channels(const packet_info *pinfo, const ft_flow *flow)
     return newest;
 }
 
+/* Whether the call ended, and was heard of so lately that what comes now may be its end. */
+static bool
+just_ended(const ft_call *call, const nstime_t *now)
+{
+    return call->state == FT_CALL_ENDED && ft_seconds(&call->last_time, now) <= FT_TAIL_S;
+}
+
 /* A Refresh names none. It releases what the call that just ended had, else the only one there
  * is. Of several, that of the call which has been silent for longest is the likeliest, but that
- * is no certainty: *certain says so. */
+ * is no certainty: *certain says so. What a call had that ended long ago, its release not
+ * captured, comes last. */
 static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
     const uint32_t frame = ft_frame_id(pinfo);
-    ft_allocation *quietest = NULL, *ended = NULL;
+    const nstime_t now = ft_now(pinfo);
+    ft_allocation *quietest = NULL, *ended = NULL, *left = NULL;
     unsigned alive = 0;
 
     *certain = true;
@@ -108,8 +117,10 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         if (allocation->released || !call)
             continue;
         if (call->state == FT_CALL_ENDED) {
-            if (!ended ||
-                nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0)
+            left = allocation;
+            if (just_ended(call, &now) &&
+                (!ended ||
+                 nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0))
                 ended = allocation;
             continue;
         }
@@ -118,7 +129,7 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
             quietest = allocation;
     }
     *certain = ended || alive <= 1;
-    return ended ? ended : quietest;
+    return ended ? ended : quietest ? quietest : left;
 }
 
 static void
@@ -501,6 +512,11 @@ typedef struct {
     sent_check sent[SENT_CHECKS];
     unsigned   count;
     bool       open;        /* one got through */
+    bool       punched;     /* and others before it did not */
+    /* its first answer, and the check that it answers */
+    ft_frame  *opened;
+    nstime_t   opened_time;
+    uint32_t   opened_by;
 } check_pair;
 
 static wmem_map_t *pairs; /* ft_leg -> check_pair */
@@ -567,22 +583,81 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
     return check->repeated > 0 && age >= MAX(CHECK_LOST_S, 2 * check->repeated);
 }
 
-static void
-judge_hole(packet_info *pinfo, check_pair *pair, const sent_check *answered)
+#define HOLE_TEXT "The check in frame %u gets through after %u that did not since frame %u"
+
+/* How many checks before `until` this answer shows to be lost; *first: the frame of the first. */
+static unsigned
+count_lost(const packet_info *pinfo, const check_pair *pair, const sent_check *answered,
+           uint32_t until, uint32_t *first)
 {
     unsigned lost = 0;
-    uint32_t first = UINT32_MAX;
 
+    *first = UINT32_MAX;
     for (unsigned i = 0; i < SENT_CHECKS; i++) {
-        if (is_lost(pinfo, &pair->sent[i], answered)) {
+        if (pair->sent[i].frame < until && is_lost(pinfo, &pair->sent[i], answered)) {
             lost++;
-            first = MIN(first, pair->sent[i].frame);
+            *first = MIN(*first, pair->sent[i].frame);
         }
     }
+    return lost;
+}
+
+/* The pair's first answer. */
+static void
+open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
+{
+    uint32_t first;
+    const unsigned lost = count_lost(pinfo, pair, answered, UINT32_MAX, &first);
+
+    pair->opened = ft_frame_make(pinfo);
+    pair->opened_time = ft_now(pinfo);
+    pair->opened_by = answered->frame;
+    pair->punched = lost > 0;
     if (lost)
-        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered->frame,
-                     "The check in frame %u gets through after %u that did not since frame %u",
+        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered->frame, HOLE_TEXT,
                      ft_frame_number(answered->frame), lost, ft_frame_number(first));
+}
+
+/* A later answer shows that checks before the first one were lost, not under way. */
+static void
+judge_hole_again(packet_info *pinfo, const ft_packet *packet, check_pair *pair,
+                 const sent_check *answered)
+{
+    const nstime_t now = ft_now(pinfo);
+    uint32_t first;
+
+    if (pair->punched || !pair->opened ||
+        ft_seconds(&pair->opened_time, &now) > HOLE_WINDOW_S)
+        return;
+    const unsigned lost = count_lost(pinfo, pair, answered, pair->opened->id, &first);
+    pair->punched = lost > 0;
+    if (lost)
+        ft_event_add_at(pair->opened, &pair->opened_time, packet->call, packet->path,
+                        FT_EVENT_HOLE_PUNCHED, pair->opened_by, HOLE_TEXT,
+                        ft_frame_number(pair->opened_by), lost, ft_frame_number(first));
+}
+
+/* The check that this answer is to, or NULL. */
+static sent_check *
+check_answered(check_pair *pair, const ft_stun *stun, const ft_exchange *exchange)
+{
+    const uint32_t frame = answered_frame(stun, exchange);
+
+    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+        if (frame && pair->sent[i].frame == frame)
+            return &pair->sent[i];
+    }
+    return NULL;
+}
+
+/* A refusal is an answer, too: nothing was lost. */
+static void
+learn_refused_check(const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
+{
+    sent_check *refused = check_answered(pair_of(packet->leg), stun, exchange);
+
+    if (refused)
+        refused->answered = true;
 }
 
 static void
@@ -590,17 +665,14 @@ learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun
                 const ft_exchange *exchange)
 {
     check_pair *pair = pair_of(packet->leg);
-    const uint32_t frame = answered_frame(stun, exchange);
-    sent_check *answered = NULL;
+    sent_check *answered = check_answered(pair, stun, exchange);
 
-    for (unsigned i = 0; i < SENT_CHECKS; i++) {
-        if (frame && pair->sent[i].frame == frame)
-            answered = &pair->sent[i];
-    }
     if (answered) {
         answered->answered = true;
-        if (!pair->open)
-            judge_hole(pinfo, pair, answered);
+        if (pair->open)
+            judge_hole_again(pinfo, packet, pair, answered);
+        else
+            open_pair(pinfo, pair, answered);
     }
     pair->open = true;
 }
@@ -688,8 +760,12 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange && exchange->event && exchange->response_frame == packet->frame)
         exchange->event->other_frame = packet->frame;
-    if (packet->path != FT_PATH_DIRECT || !packet->leg || stun->message_class != STUN_SUCCESS)
+    if (packet->path != FT_PATH_DIRECT || !packet->leg)
         return;
+    if (stun->message_class != STUN_SUCCESS) {
+        learn_refused_check(packet, stun, exchange);
+        return;
+    }
     ft_device_learn(pinfo, &source);
     if (call)
         call->direct_time = ft_now(pinfo);
