@@ -161,13 +161,8 @@ note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
         !packet->leg)
         return;
     packet->starts = packet->renews = true;
-    if (!ft_learning(pinfo))
-        return;
-    packet->leg->renewed = true;
-    if (ft_is_server_port(pinfo->destport)) {
-        const ft_endpoint relay = ft_destination(pinfo);
-        ft_flow_set_server(packet->flow, &relay);
-    }
+    if (ft_learning(pinfo))
+        packet->leg->renewed = true;
 }
 
 static void

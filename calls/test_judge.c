@@ -120,6 +120,11 @@ test_addresses(void **unused)
            FT_NOTHING);
     expect((ft_trial){ .equal = BIT(PEER), .only = true, .over = true, .starts = true }, FT_UNKNOWN,
            FT_NOTHING);
+    /* a new connection to another relay: while media flows, and after it stopped */
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
+                       .talked = true, .far_age = 0.5 }, FT_SAME, FT_WEAK);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
+                       .talked = true, .far_age = 2 }, FT_UNKNOWN, FT_NOTHING);
 }
 
 static void

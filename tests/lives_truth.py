@@ -311,12 +311,14 @@ class Truth:
     def _silences(self, call, indexes):
         before = time = stamp = None
         heard = {}
+        byes = [p.time for p in self.packets if p.bye and p.call == call]
         for i in indexes:
             p = self.packets[i]
             if before is not None:
                 gaps = p.time - time, p.stamp - stamp
                 sure = min(gaps) > SURE and i in self.counts and before in self.counts
-                if sure and p.ssrc in heard:
+                hung_up = any(time <= when <= p.time for when in byes)      # who hung up may be silent
+                if sure and p.ssrc in heard and not hung_up:
                     self.must["media_gap"].add(i)
             since = heard.get(p.ssrc)
             if since and max(p.time - since[0], p.stamp - since[1]) > LOOSE:

@@ -33,6 +33,7 @@ class Packet:
     def __init__(self, scene, time, src, dst, payload, call, frame=None, vlan=None):
         self.scene, self.time, self.src, self.dst, self.payload, self.call = scene, time, src, dst, payload, call
         self.made, self.vlan, self.must, self.open, self.link = frame, vlan, set(), set(), ()
+        self.dontcare = False       # nothing in the capture tells whose it is
         scene.packets.append(self)
 
     def tell(self, *names):
