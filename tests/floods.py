@@ -42,7 +42,8 @@ def udp(source, destination, payload):
 
 
 def tcp(source, destination, payload):
-    header = struct.pack("!HHIIBBHI", source[1], destination[1], 1, 1, 5 << 4, 0x18, 8192, 0)
+    """Sequence numbers are each connection's own: the same ones at once are one segment, seen twice."""
+    header = struct.pack("!HHIIBBHI", source[1], destination[1], source[0], destination[0], 5 << 4, 0x18, 8192, 0)
     return ip(6, source, destination, header + payload)
 
 

@@ -17,7 +17,7 @@
 #define BARE_TIMESTAMP_STEP 480
 #define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
 #define BARE_PACKETS        4
-#define BARE_MAX_PACKETS    8   /* lost between two of them, or overtaken */
+#define BARE_PACKETS_APART  8   /* lost between two of them, or overtaken */
 #define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
 
 static bool
@@ -35,7 +35,7 @@ follows(const ft_witness *witness, tvbuff_t *tvb)
     const uint16_t packets = (uint16_t)(tvb_get_ntohs(tvb, 2) - witness->run.sequence);
 
     return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc && packets != 0 &&
-           packets <= BARE_MAX_PACKETS && step >= (uint32_t)packets * BARE_TIMESTAMP_STEP &&
+           packets <= BARE_PACKETS_APART && step >= (uint32_t)packets * BARE_TIMESTAMP_STEP &&
            step % BARE_TIMESTAMP_STEP == 0 && step <= BARE_MAX_STEP;
 }
 
@@ -46,7 +46,7 @@ is_late(const ft_witness *witness, tvbuff_t *tvb)
     const uint16_t back = (uint16_t)(witness->run.sequence - tvb_get_ntohs(tvb, 2));
 
     return witness->run.packets && tvb_get_ntohl(tvb, 8) == witness->run.ssrc &&
-           back <= BARE_MAX_PACKETS &&
+           back <= BARE_PACKETS_APART &&
            witness->run.timestamp - tvb_get_ntohl(tvb, 4) <= BARE_MAX_STEP;
 }
 
