@@ -510,8 +510,10 @@ static void
 learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
               const ft_codec *codec)
 {
-    if (packet->ssrc_count < FT_PACKET_SSRCS)
+    if (packet->ssrc_count < FT_PACKET_SSRCS) {
+        packet->payload_types[packet->ssrc_count] = rtp->fixed.payload_type;
         packet->ssrcs[packet->ssrc_count++] = rtp->fixed.ssrc;
+    }
     if (!ft_learning(pinfo))
         return;
 
@@ -519,6 +521,8 @@ learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_pa
         .rtp = rtp->fixed,
         .digest = digest_of(tvb, rtp),
         .is_parity = rtp->fec && rtp->is_parity,
+        .has_fec = rtp->fec != 0,
+        .fec_sources = rtp->fec_count,
         .medium = (ft_medium)rtp->media,
         .clock_rate = codec ? codec->clock_rate : 0,
         .length = tvb_reported_length(tvb),

@@ -644,7 +644,7 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
     for (unsigned i = 0; i < chain.count; i++) {
         const chain_packet *packet = &chain.packets[i];
         proto_tree *own = i == 0 ? tree : show_chained(tvb, pinfo, tree, packet, i);
-        if (i == 0 && chain.count > 1)
+        if (i == 0 && (chain.count > 1 || chain.rest < end))
             show_index(tree, tvb, packet, i);
         if (i > 0) {
             col_append_str(pinfo->cinfo, COL_INFO, " | ");

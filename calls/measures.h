@@ -21,6 +21,8 @@ typedef struct {
     ft_rtp    rtp;
     uint32_t  digest;           /* of all that makes two packets with one number the same */
     bool      is_parity;        /* FEC: it repeats a source packet's number */
+    bool      has_fec;          /* of an FEC block: a source or a parity packet */
+    uint16_t  fec_sources;      /* parity: how many source packets its block has */
     ft_medium medium;
     uint32_t  clock_rate;       /* of the payload type, 0 if nobody knows it */
     uint32_t  length;           /* bytes as sent, from the RTP header on, trailer included */
@@ -49,7 +51,7 @@ typedef struct {
 /* newest pictures that late packets may still complete: a relay sends again what was lost */
 #define FT_OPEN_PICTURES 32
 #define FT_SECOND_RTTS   64     /* round trips of the second in hand that its median is taken of */
-#define FT_STREAM_DSCPS  8      /* different DSCP values of a stream that are kept */
+#define FT_STREAM_VALUES 8      /* different DSCP values of a stream that are kept; of TTL, too */
 
 /* A picture: the packets of one RTP timestamp. */
 typedef struct {
@@ -59,6 +61,8 @@ typedef struct {
     uint16_t counted, announced;
     uint16_t first_number, last_number; /* RTP's */
     bool     has_info, has_marker, is_first;
+    /* its FEC block: source packets that came, that there are, and parity packets */
+    uint16_t fec_came, fec_sources, fec_parity;
 } ft_picture;
 
 typedef struct {
@@ -89,8 +93,9 @@ typedef struct ft_quality {
     uint64_t     bytes;
     uint32_t     last_frame;
     ft_path_use  paths[4];          /* by ft_path */
-    int8_t       dscp[FT_STREAM_DSCPS];
-    uint8_t      dscp_count;
+    uint8_t      dscp[FT_STREAM_VALUES], ttl[FT_STREAM_VALUES];
+    uint8_t      dscp_count, ttl_count;
+    uint32_t     ip_before;         /* DSCP and TTL of the packet before, 0 of none */
     /* media time */
     ft_timestamps timestamps;
     uint32_t     rate;              /* ticks a second, 0 while none is known */
@@ -109,6 +114,8 @@ typedef struct ft_quality {
     unsigned     open_count;
     uint32_t     pictures;          /* begun */
     uint32_t     with_info, complete; /* of those that are no more open */
+    /* FEC: packets; losses that their block's parity packets are enough for, of those not open */
+    uint32_t     fec_sources, fec_parity, fec_repairable;
     uint32_t     sequence_base, sequence_highest, sequence_seen, sequence_missing;
     /* shown: media time of the newest picture that could be shown, of those settled */
     bool         has_shown;

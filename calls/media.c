@@ -337,6 +337,12 @@ observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
     return (ft_observation){ destination, source, false };
 }
 
+bool
+ft_media_is_outgoing(packet_info *pinfo, const ft_packet *packet)
+{
+    return observe(pinfo, packet, 0).outgoing;
+}
+
 /* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then
  * it is who media is sent to. */
 static void

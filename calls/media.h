@@ -100,6 +100,9 @@ typedef struct {
 /* Media of the packet in hand that isn't seen as RTP (inside QUIC): path switches, gaps, the far
  * end. Opens its call where there is none. False without one. First pass only. */
 bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
+/* True where the call's device sends the packet, which has a call. */
+bool ft_media_is_outgoing(packet_info *pinfo, const ft_packet *packet);
+
 /* An FEC parity packet, which repeats a source packet's sequence number: only tells the record
  * its stream. */
 void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);

@@ -117,6 +117,7 @@ typedef struct {
     uint32_t    first_frame, last_frame;
     uint32_t    packets;
     uint64_t    bytes;              /* of the datagrams */
+    struct ft_quality *quality;     /* of its direction, over both paths */
 } ft_quic_stream;
 
 typedef struct ft_call {

@@ -70,6 +70,7 @@ typedef struct ft_packet {
     /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
     struct ft_stream *stream;
     uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
+    uint8_t         payload_types[FT_PACKET_SSRCS];
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */

@@ -87,10 +87,21 @@ keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, i
         (ft_pause){ picture->frame, picture->time, length, is_whole };
 }
 
+/* As many lost source packets of a block as it has parity packets can be made of these
+ * (inferred from how such codes work). */
+static uint32_t
+repairable(const ft_picture *picture)
+{
+    const int lost = picture->fec_sources - picture->fec_came;
+
+    return lost > 0 && lost <= picture->fec_parity ? (uint32_t)lost : 0;
+}
+
 /* A picture that no more packet changes. */
 static void
 settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *picture)
 {
+    quality->fec_repairable += repairable(picture);
     quality->with_info += picture->has_info;
     quality->complete += picture->has_info && could_be_shown(picture);
     if (!could_be_shown(picture))
@@ -231,6 +242,19 @@ note_number(ft_picture *picture, uint16_t number)
         picture->last_number = number;
 }
 
+static void
+count_fec(ft_quality *quality, ft_picture *picture, const ft_media_facts *facts)
+{
+    if (facts->is_parity) {
+        quality->fec_parity++;
+        picture->fec_parity++;
+        picture->fec_sources = MAX(picture->fec_sources, facts->fec_sources);
+    } else {
+        quality->fec_sources++;
+        picture->fec_came++;
+    }
+}
+
 /* True where the packet begins a picture. */
 bool
 ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *facts,
@@ -246,6 +270,8 @@ ft_picture_learn(packet_info *pinfo, ft_quality *quality, const ft_media_facts *
     picture->counted += !facts->is_parity;
     note_number(picture, facts->rtp.sequence);
     picture->has_marker |= facts->rtp.marker;
+    if (facts->has_fec)
+        count_fec(quality, picture, facts);
     if (facts->has_frame_info) {
         picture->has_info = true;
         picture->announced = facts->packets_in_frame;
@@ -284,6 +310,7 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
         settle_picture(NULL, whole, &quality->open[i]);
     counts.has_info = whole->with_info > 0;
     counts.complete = whole->complete;
+    counts.fec_repairable = whole->fec_repairable;
     counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
     counts.missing = whole->sequence_missing +
                      (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 -

@@ -20,6 +20,7 @@ typedef struct {
     double   mean, least;       /* a second */
     bool     has_rate;
     int64_t  median;            /* interval, microseconds, 0 of none */
+    uint32_t fec_repairable;    /* lost packets */
 } ft_picture_counts;
 
 /* All pictures, open ones included. freezes: of ft_pause, filled with those that count. */

@@ -285,14 +285,18 @@ take_back_loss(ft_quality *quality)
 }
 
 static void
-count_second(ft_quality *quality, ft_second *row, const ft_media_facts *facts,
-             const ft_sequence_packet *number, ft_path path)
+count_second(ft_second *row, uint32_t length, ft_path path)
 {
     row->packets++;
-    row->bytes += facts->length;
-    row->lost += (int32_t)number->missing;
+    row->bytes += length;
     if (path == FT_PATH_RELAY || path == FT_PATH_DIRECT)
         row->on_path[path - FT_PATH_RELAY]++;
+}
+
+static void
+count_losses(ft_quality *quality, ft_second *row, const ft_sequence_packet *number)
+{
+    row->lost += (int32_t)number->missing;
     if (number->verdict == FT_SEQUENCE_LATE)
         take_back_loss(quality);
 }
@@ -455,10 +459,12 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
 
 /* ---- one packet ---- */
 
-/* DSCP of the IP header before the datagram in hand, -1 where it can't be found (other lower
- * layers). */
-static int
-dscp_of(const packet_info *pinfo, const ft_packet *packet)
+/* DSCP and TTL of the IP header before the datagram in hand, with a bit that tells that there is
+ * one; 0 where it can't be found (other lower layers). */
+#define IP_KNOWN (1u << 16)
+
+static uint32_t
+ip_of(const packet_info *pinfo, const ft_packet *packet)
 {
     enum { UDP_HEADER = 8, IPV4_HEADER = 20, IPV6_HEADER = 40 };
     tvbuff_t *tvb = packet->datagram ? tvb_get_ds_tvb(packet->datagram) : NULL;
@@ -467,25 +473,33 @@ dscp_of(const packet_info *pinfo, const ft_packet *packet)
     const int header = is_ipv6 ? IPV6_HEADER : IPV4_HEADER, source = is_ipv6 ? 8 : 12;
 
     if (!tvb || end < header || pinfo->net_src.len > 16)
-        return -1;
+        return 0;
     const uint8_t *ip = tvb_get_ptr(tvb, end - header, header);
     if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) ||
         memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
-        return -1;
-    return is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
+        return 0;
+    const unsigned dscp = is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
+    return IP_KNOWN | dscp << 8 | ip[is_ipv6 ? 7 : 8];
+}
+
+/* In order of appearance. */
+static void
+keep_value(uint8_t *values, uint8_t *count, uint8_t value)
+{
+    if (*count < FT_STREAM_VALUES && (!*count || !memchr(values, value, *count)))
+        values[(*count)++] = value;
 }
 
 static void
-learn_dscp(const packet_info *pinfo, ft_quality *quality, const ft_packet *packet)
+learn_ip(const packet_info *pinfo, ft_quality *quality, const ft_packet *packet)
 {
-    const int dscp = dscp_of(pinfo, packet);
+    const uint32_t ip = ip_of(pinfo, packet);
 
-    for (unsigned i = 0; i < quality->dscp_count; i++) {
-        if (quality->dscp[i] == dscp)
-            return;
-    }
-    if (dscp >= 0 && quality->dscp_count < FT_STREAM_DSCPS)
-        quality->dscp[quality->dscp_count++] = (int8_t)dscp;
+    if (ip == quality->ip_before || ip == 0)
+        return;
+    quality->ip_before = ip;
+    keep_value(quality->dscp, &quality->dscp_count, (uint8_t)(ip >> 8));
+    keep_value(quality->ttl, &quality->ttl_count, (uint8_t)ip);
 }
 
 /* What knows copies is given back once a stream was silent so long that none can come; where it
@@ -542,17 +556,23 @@ let_streams_rest(const packet_info *pinfo)
     }
 }
 
-static ft_quality *
-new_quality(packet_info *pinfo, ft_stream *stream, int64_t now)
+static void
+watch_copies(const packet_info *pinfo, ft_stream *stream)
 {
-    ft_quality *quality = wmem_new0(wmem_file_scope(), ft_quality);
-
     awake *one = wmem_new(wmem_file_scope(), awake);
+
     one->stream = stream;
     let_streams_rest(pinfo);
     stay_awake(one);
-    quality->outgoing = stream->outgoing;
-    quality->clock = ft_clock_at(pinfo, stream->outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
+}
+
+static ft_quality *
+new_quality(packet_info *pinfo, bool outgoing, int64_t now)
+{
+    ft_quality *quality = wmem_new0(wmem_file_scope(), ft_quality);
+
+    quality->outgoing = outgoing;
+    quality->clock = ft_clock_at(pinfo, outgoing ? &pinfo->net_src : &pinfo->net_dst, true);
     quality->seconds_a_row = 1;
     quality->first_capture = quality->last_capture = quality->least_capture =
         quality->most_capture = now;
@@ -571,6 +591,15 @@ learn_path(const ft_packet *packet, ft_quality *quality)
     use->last_frame = packet->frame;
 }
 
+static void
+count_bytes(ft_quality *quality, uint32_t length, int64_t now)
+{
+    quality->bytes += length;
+    quality->last_capture = now;
+    quality->least_capture = MIN(quality->least_capture, now);
+    quality->most_capture = MAX(quality->most_capture, now);
+}
+
 /* A distinct packet. */
 static void
 learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet,
@@ -582,18 +611,17 @@ learn_packet(packet_info *pinfo, ft_quality *quality, const ft_packet *packet,
         compare_clocks(quality, number, media, now);
     else
         quality->ordered_capture = now, quality->last_number = number->number;
-    quality->bytes += facts->length;
     quality->media = media;
     quality->highest_media = MAX(quality->highest_media, media);
-    quality->last_capture = now;
-    quality->least_capture = MIN(quality->least_capture, now);
-    quality->most_capture = MAX(quality->most_capture, now);
+    count_bytes(quality, facts->length, now);
     if (facts->medium != FT_MEDIUM_UNKNOWN)
         quality->medium = facts->medium;
 
     ft_second *second = second_of(pinfo, quality, media);
-    if (second)
-        count_second(quality, second, facts, number, packet->path);
+    if (second) {
+        count_second(second, facts->length, packet->path);
+        count_losses(quality, second, number);
+    }
     if (facts->medium == FT_MEDIUM_VIDEO &&
         ft_picture_learn(
             pinfo, quality, facts,
@@ -661,8 +689,10 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
     if (!stream || !ft_learning(pinfo))
         return;
     const int64_t now = ft_microseconds(pinfo);
-    if (!stream->quality)
-        stream->quality = new_quality(pinfo, stream, now);
+    if (!stream->quality) {
+        watch_copies(pinfo, stream);
+        stream->quality = new_quality(pinfo, stream->outgoing, now);
+    }
     ft_quality *quality = stream->quality;
     if (quality->call != packet->call) {
         quality->call = packet->call;
@@ -677,7 +707,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
     }
     tell_setup(pinfo, quality, facts->medium, packet->path);
     learn_path(packet, quality);
-    learn_dscp(pinfo, quality, packet);
+    learn_ip(pinfo, quality, packet);
     if (number.verdict == FT_SEQUENCE_COPY) {
         quality->copies++;
         return;
@@ -686,6 +716,29 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
         *number.mark = (ft_sequence_mark){ .frame = (uint32_t)(now / 1000),
                                            .way = (uint8_t)(1u << packet->path) };
     learn_packet(pinfo, quality, packet, facts, &number, now);
+}
+
+/* ---- media that shows neither numbers nor timestamps ---- */
+
+ft_quality *
+ft_quality_learn_hidden(packet_info *pinfo, ft_quality *quality, bool outgoing, uint32_t length)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const int64_t now = ft_microseconds(pinfo);
+
+    if (!quality)
+        quality = new_quality(pinfo, outgoing, now);
+    quality->call = packet->call;
+    quality->last_frame = packet->frame;
+    tell_setup(pinfo, quality, FT_MEDIUM_UNKNOWN, packet->path);
+    learn_path(packet, quality);
+    learn_ip(pinfo, quality, packet);
+    quality->packets++;
+    count_bytes(quality, length, now);
+    ft_second *second = second_of(pinfo, quality, now - quality->first_capture);
+    if (second)
+        count_second(second, length, packet->path);
+    return quality;
 }
 
 /* ---- for tables ---- */

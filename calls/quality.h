@@ -18,6 +18,12 @@ void ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc);
  * ft_rtp_learn(). */
 void ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts);
 
+/* Learns from a packet of media inside QUIC, of the call of the packet in hand: sizes and times
+ * alone. quality: what it gave for the direction's packets before, NULL for the first. First
+ * pass. */
+ft_quality *ft_quality_learn_hidden(packet_info *pinfo, ft_quality *quality, bool outgoing,
+                                    uint32_t length);
+
 /* A sender report of the stream with this SSRC: its middle 32 bits of NTP time; and a report
  * block about a stream. */
 void ft_quality_sender_report(packet_info *pinfo, uint32_t ssrc, uint32_t ntp);

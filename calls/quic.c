@@ -10,6 +10,7 @@
 #include "calls/quic.h"
 #include "calls/limits.h"
 #include "calls/media.h"
+#include "calls/quality.h"
 #include "calls/relay.h"
 
 #define ID_OFFSET    1
@@ -156,10 +157,24 @@ ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
 
 /* ---- media ---- */
 
+/* What is known of the direction so far, by either path. */
+static ft_quality *
+quality_of(const ft_call *call, bool outgoing)
+{
+    const ft_quic_stream *stream = ft_call_quic_stream(call, FT_PATH_RELAY, outgoing);
+
+    if (!stream)
+        stream = ft_call_quic_stream(call, FT_PATH_DIRECT, outgoing);
+    return stream ? stream->quality : NULL;
+}
+
 static void
-count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
+count_media(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen,
+            unsigned bytes)
 {
     ft_quic_stream *stream = ft_call_quic_stream(packet->call, packet->path, seen->outgoing);
+    ft_quality *quality = ft_quality_learn_hidden(pinfo, quality_of(packet->call, seen->outgoing),
+                                                  seen->outgoing, bytes);
 
     if (stream) {
         stream->packets++;
@@ -170,7 +185,7 @@ count_media(const ft_packet *packet, const ft_observation *seen, unsigned bytes)
     ft_call_add_quic_stream(packet->call,
                             &(ft_quic_stream){ packet->path, seen->outgoing,
                                                ft_endpoint_keep(&seen->sender), packet->frame,
-                                               packet->frame, 1, bytes });
+                                               packet->frame, 1, bytes, quality });
 }
 
 static void
@@ -184,7 +199,7 @@ learn_media(packet_info *pinfo, ft_packet *packet, unsigned bytes)
         ft_flow_set_server(packet->flow, &relay);
     }
     if (ft_media_heard(pinfo, &seen))
-        count_media(packet, &seen, bytes);
+        count_media(pinfo, packet, &seen, bytes);
 }
 
 void

@@ -64,13 +64,14 @@ count_number(stats_tree *tree, unsigned branch, const char *format, unsigned num
 }
 
 static void
-count_payload_type(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
+count_payload_type(stats_tree *tree, packet_info *pinfo, const ft_packet *packet,
+                   uint8_t payload_type)
 {
     const ft_codec *codec =
-        ft_call_codec(packet->call, packet->generation, packet->payload_type, packet->frame, NULL);
+        ft_call_codec(packet->call, packet->generation, payload_type, packet->frame, NULL);
     char text[64];
 
-    snprintf(text, sizeof text, "%u %s", packet->payload_type,
+    snprintf(text, sizeof text, "%u %s", payload_type,
              codec ? ft_codec_str(pinfo->pool, codec) : "unknown");
     stats_tree_tick_pivot(tree, branch_nodes[BY_PAYLOAD_TYPE], text);
 }
@@ -150,8 +151,9 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     count_value(tree, BY_GENERATION, packet->generation, ft_generation_vals);
     if (call)
         count_number(tree, BY_CALL, "Call %u", call->number);
-    if (packet->kind == FT_KIND_RTP && packet->payload_type != FT_NO_PAYLOAD_TYPE)
-        count_payload_type(tree, pinfo, packet);
+    if (packet->kind == FT_KIND_RTP) /* each RTP packet of the datagram */
+        for (unsigned i = 0; i < packet->ssrc_count; i++)
+            count_payload_type(tree, pinfo, packet, packet->payload_types[i]);
     count_attributes(tree, packet);
     count_losses(tree, pinfo, packet);
     for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))

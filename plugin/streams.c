@@ -28,7 +28,8 @@
 
 typedef struct {
     bool        json, filtered;
-    GHashTable *wanted;     /* of ft_stream, that packets which passed the filter belong to */
+    /* of ft_quality, of the streams that packets which passed the filter belong to */
+    GHashTable *wanted;
     wmem_allocator_t *scope; /* of texts, while it is drawn */
 } streams_report;
 
@@ -38,9 +39,21 @@ streams_reset(void *data)
     g_hash_table_remove_all(((streams_report *)data)->wanted);
 }
 
+/* Media inside QUIC: by path and direction. */
+static void
+want_quic_stream(const streams_report *report, packet_info *pinfo, const ft_packet *packet,
+                 const ft_call *call)
+{
+    const ft_quic_stream *stream =
+        ft_call_quic_stream(call, packet->path, ft_media_is_outgoing(pinfo, packet));
+
+    if (stream)
+        g_hash_table_add(report->wanted, stream->quality);
+}
+
 /* The packet's streams: by its SSRCs, in its call, in whose life it lies. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped,
+streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
                tap_flags_t flags _U_)
 {
     streams_report *report = (streams_report *)data;
@@ -49,11 +62,14 @@ streams_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, cons
 
     if (!report->filtered || !call)
         return TAP_PACKET_DONT_REDRAW;
+    if (packet->quic == FT_QUIC_MEDIA)
+        want_quic_stream(report, pinfo, packet, packet->call);
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
         ft_stream *stream = *(ft_stream **)wmem_array_index(call->streams, i);
         for (unsigned j = 0; j < packet->ssrc_count; j++) {
-            if (packet->ssrcs[j] == stream->ssrc && packet->frame >= stream->first_frame)
-                g_hash_table_add(report->wanted, stream);
+            if (packet->ssrcs[j] == stream->ssrc && packet->frame >= stream->first_frame &&
+                stream->quality)
+                g_hash_table_add(report->wanted, stream->quality);
         }
     }
     return TAP_PACKET_REDRAW;
@@ -79,7 +95,10 @@ round_trips_of(wmem_allocator_t *scope, const ft_call *call, const ft_quality *q
 
 typedef struct {
     const ft_call     *call;
-    const ft_stream   *stream;
+    const ft_stream   *stream;      /* NULL: media inside QUIC */
+    const ft_endpoint *sender;      /* AT_NONE: nobody is named */
+    uint32_t           first_frame;
+    double             start;       /* seconds since the file's */
     const ft_quality  *quality;
     ft_sequence_counts numbers;
     ft_picture_counts  pictures;
@@ -95,7 +114,12 @@ view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
 {
     const ft_quality *quality = stream->quality;
     const ft_clock_verdict clock = ft_quality_clock(quality);
-    stream_view view = { .call = call, .stream = stream, .quality = quality };
+    stream_view view = { .call = call,
+                         .stream = stream,
+                         .sender = &stream->sender,
+                         .first_frame = stream->first_frame,
+                         .start = ft_since_start(&stream->first_time),
+                         .quality = quality };
 
     view.numbers = ft_sequence_count(&quality->sequence);
     view.freezes = wmem_array_new(scope, sizeof(ft_pause));
@@ -104,6 +128,24 @@ view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
     view.duration = ft_quality_duration(quality, &view.by_capture);
     view.trips = round_trips_of(scope, call, quality);
     view.has_jitter = quality->jitters && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED);
+    return view;
+}
+
+/* Sizes and times are all that is seen: where frame times can't be believed, sizes. */
+static stream_view
+quic_view_of(const ft_call *call, const ft_quic_stream *stream)
+{
+    const int64_t least = stream->quality->least_capture;
+    const nstime_t first = { (time_t)(least / 1000000), (int)(least % 1000000) * 1000 };
+    stream_view view = { .call = call,
+                         .sender = &stream->sender,
+                         .first_frame = stream->first_frame,
+                         .start = ft_since_start(&first),
+                         .quality = stream->quality };
+
+    view.by_capture = ft_quality_clock(view.quality) != FT_CLOCK_BATCHED;
+    if (view.by_capture)
+        view.duration = view.quality->most_capture - view.quality->least_capture;
     return view;
 }
 
@@ -219,11 +261,31 @@ number_text(wmem_allocator_t *scope, bool known, double value)
 }
 
 static void
+fill_quic_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
+{
+    const ft_quality *quality = view->quality;
+
+    for (unsigned i = 0; i < COLUMNS; i++)
+        cell[i] = "-";
+    cell[CALL] = wmem_strdup_printf(scope, "%u", view->call->number);
+    cell[DIRECTION] = quality->outgoing ? "out" : "in";
+    cell[CODEC] = "inside QUIC";
+    cell[PACKETS] = wmem_strdup_printf(scope, "%u", quality->packets);
+    cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
+    cell[PATHS] = paths_text(scope, quality);
+    cell[CLOCK] = view->by_capture ? "capture" : "-";
+}
+
+static void
 fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
 {
     const ft_quality *quality = view->quality;
     const bool video = quality->medium == FT_MEDIUM_VIDEO;
 
+    if (!view->stream) {
+        fill_quic_row(scope, view, cell);
+        return;
+    }
     cell[CALL] = wmem_strdup_printf(scope, "%u", view->call->number);
     cell[DIRECTION] = view->stream->outgoing ? "out" : "in";
     cell[MEDIUM] = medium_text(quality) ? medium_text(quality) : "-";
@@ -261,17 +323,18 @@ ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *s
 static void
 json_names(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
 {
-    GPtrArray *codecs = codecs_of(scope, view->call, view->stream);
+    GPtrArray *codecs = view->stream ? codecs_of(scope, view->call, view->stream) : NULL;
 
     json_dumper_set_member_name(json, "codecs");
     json_dumper_begin_array(json);
-    for (unsigned i = 0; i < codecs->len; i++)
+    for (unsigned i = 0; codecs && i < codecs->len; i++)
         json_dumper_value_string(json, printable(scope, (const char *)codecs->pdata[i]));
     json_dumper_end_array(json);
-    g_ptr_array_free(codecs, TRUE);
+    if (codecs)
+        g_ptr_array_free(codecs, TRUE);
     json_dumper_set_member_name(json, "payload_types");
     json_dumper_begin_array(json);
-    for (unsigned payload_type = 0; payload_type < 128; payload_type++) {
+    for (unsigned payload_type = 0; view->stream && payload_type < 128; payload_type++) {
         if (has_payload_type(view->stream, payload_type))
             json_dumper_value_anyf(json, "%u", payload_type);
     }
@@ -416,12 +479,34 @@ json_stream_paths(json_dumper *json, wmem_allocator_t *scope, const ft_quality *
     json_dumper_set_member_name(json, "dscp");
     json_dumper_begin_array(json);
     for (unsigned i = 0; i < quality->dscp_count; i++)
-        json_dumper_value_anyf(json, "%d", quality->dscp[i]);
+        json_dumper_value_anyf(json, "%u", quality->dscp[i]);
+    json_dumper_end_array(json);
+    json_dumper_set_member_name(json, "ttl");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < quality->ttl_count; i++)
+        json_dumper_value_anyf(json, "%u", quality->ttl[i]);
     json_dumper_end_array(json);
 }
 
 static void
-json_second(json_dumper *json, const ft_quality *quality, const ft_second *row)
+json_fec(json_dumper *json, const stream_view *view)
+{
+    const ft_quality *quality = view->quality;
+
+    if (quality->fec_sources + quality->fec_parity == 0) {
+        json_null(json, "fec");
+        return;
+    }
+    json_dumper_set_member_name(json, "fec");
+    json_dumper_begin_object(json);
+    json_number(json, "parity", quality->fec_parity);
+    json_number(json, "sources", quality->fec_sources);
+    json_number(json, "repairable", view->pictures.fec_repairable);
+    json_dumper_end_object(json);
+}
+
+static void
+json_second(json_dumper *json, const ft_quality *quality, bool is_quic, const ft_second *row)
 {
     const unsigned path = row->on_path[1] > row->on_path[0] ? FT_PATH_DIRECT : FT_PATH_RELAY;
 
@@ -429,7 +514,10 @@ json_second(json_dumper *json, const ft_quality *quality, const ft_second *row)
     json_number(json, "t", row->number * quality->seconds_a_row);
     json_number(json, "packets", row->packets);
     json_number(json, "bytes", row->bytes);
-    json_number(json, "lost", (uint32_t)MAX(row->lost, 0));
+    if (is_quic)
+        json_null(json, "lost");
+    else
+        json_number(json, "lost", (uint32_t)MAX(row->lost, 0));
     if (quality->medium == FT_MEDIUM_VIDEO)
         json_number(json, "frames", row->frames);
     else
@@ -445,64 +533,150 @@ json_second(json_dumper *json, const ft_quality *quality, const ft_second *row)
 }
 
 static void
-json_series(json_dumper *json, wmem_allocator_t *scope, const ft_quality *quality)
+json_series(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
 {
+    const ft_quality *quality = view->quality;
+    const bool is_quic = !view->stream;
     wmem_array_t *rows = wmem_array_new(scope, sizeof(ft_second));
     uint32_t number = 0;
 
-    ft_quality_series(quality, rows);
+    if (!is_quic || view->by_capture)
+        ft_quality_series(quality, rows);
     json_dumper_set_member_name(json, "series");
     json_dumper_begin_array(json);
     for (unsigned i = 0; i < wmem_array_get_count(rows); i++) {
         const ft_second *row = (const ft_second *)wmem_array_index(rows, i);
         for (; number < row->number; number++) { /* nothing came */
             const ft_second empty = { .number = number };
-            json_second(json, quality, &empty);
+            json_second(json, quality, is_quic, &empty);
         }
-        json_second(json, quality, row);
+        json_second(json, quality, is_quic, row);
         number = row->number + 1;
     }
     json_dumper_end_array(json);
 }
 
+/* What only RTP's own numbers and timestamps tell. */
+static void
+json_quic_unknown(json_dumper *json)
+{
+    static const char *const unknown[] = { "frames", "frame_rate", "fec", "freezes" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(unknown); i++)
+        json_null(json, unknown[i]);
+}
+
+static void
+json_quic_counts(json_dumper *json, const stream_view *view)
+{
+    static const char *const unknown[] = { "copies", "seen_twice", "lost", "reordered",
+                                           "loss_bursts" };
+
+    json_number(json, "packets", view->quality->packets);
+    json_dumper_set_member_name(json, "bytes");
+    json_dumper_value_anyf(json, "%" PRIu64, view->quality->bytes);
+    for (unsigned i = 0; i < G_N_ELEMENTS(unknown); i++)
+        json_null(json, unknown[i]);
+}
+
+static void
+json_time(json_dumper *json, const stream_view *view)
+{
+    const bool is_known = view->stream || view->by_capture;
+
+    if (is_known)
+        json_seconds(json, "duration", (double)view->duration / SECOND);
+    else
+        json_null(json, "duration");
+    json_text_or_null(json, "clock", !is_known          ? NULL
+                                     : view->by_capture ? "capture"
+                                                        : "media");
+    if (view->duration > 0)
+        json_decimal(json, "bitrate", bit_rate(view));
+    else
+        json_null(json, "bitrate");
+}
+
 static void
 json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
 {
-    const ft_stream *stream = view->stream;
-    const bool has_sender = stream->sender.addr.type != AT_NONE;
+    const ft_quality *quality = view->quality;
+    const bool has_sender = view->sender->addr.type != AT_NONE;
 
     json_dumper_begin_object(json);
     json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", view->call->number);
     json_call_key(json, view->call);
-    json_number(json, "ssrc", stream->ssrc);
-    json_dumper_set_member_name(json, "inside_quic");
-    json_dumper_value_anyf(json, "false");
-    json_string(json, "direction", stream->outgoing ? "out" : "in");
-    json_text_or_null(json, "medium", medium_text(view->quality));
-    json_names(json, scope, view);
-    json_text_or_null(json, "sender", has_sender ? ft_endpoint_str(scope, &stream->sender) : NULL);
-    json_number(json, "first_frame", ft_frame_number(stream->first_frame));
-    json_number(json, "last_frame", ft_frame_number(view->quality->last_frame));
-    json_seconds(json, "start", ft_since_start(&stream->first_time));
-    json_counts(json, view);
-    json_seconds(json, "duration", (double)view->duration / SECOND);
-    json_string(json, "clock", view->by_capture ? "capture" : "media");
-    if (view->duration > 0)
-        json_decimal(json, "bitrate", bit_rate(view));
+    if (view->stream)
+        json_number(json, "ssrc", view->stream->ssrc);
     else
-        json_null(json, "bitrate");
-    json_pictures(json, view);
+        json_null(json, "ssrc");
+    json_dumper_set_member_name(json, "inside_quic");
+    json_dumper_value_anyf(json, view->stream ? "false" : "true");
+    json_string(json, "direction", quality->outgoing ? "out" : "in");
+    json_text_or_null(json, "medium", medium_text(quality));
+    json_names(json, scope, view);
+    json_text_or_null(json, "sender", has_sender ? ft_endpoint_str(scope, view->sender) : NULL);
+    json_number(json, "first_frame", ft_frame_number(view->first_frame));
+    json_number(json, "last_frame", ft_frame_number(quality->last_frame));
+    json_seconds(json, "start", view->start);
+    (view->stream ? json_counts : json_quic_counts)(json, view);
+    json_time(json, view);
+    if (view->stream) {
+        json_pictures(json, view);
+        json_fec(json, view);
+    } else {
+        json_quic_unknown(json);
+    }
     json_jitter(json, view);
     json_round_trip(json, view);
-    json_peer_report(json, view->quality);
-    json_stream_paths(json, scope, view->quality);
-    json_series(json, scope, view->quality);
-    json_limits(json, view->quality->last_frame);
+    json_peer_report(json, quality);
+    json_stream_paths(json, scope, quality);
+    json_series(json, scope, view);
+    json_limits(json, quality->last_frame);
     json_dumper_end_object(json);
 }
 
 /* ---- the option -z ---- */
+
+static bool
+is_wanted(const streams_report *report, const ft_quality *quality)
+{
+    return quality && (!report->filtered || g_hash_table_contains(report->wanted, quality));
+}
+
+static void
+add_quic_view(const streams_report *report, wmem_array_t *found, const ft_call *call,
+              const ft_quic_stream *stream)
+{
+    if (!is_wanted(report, stream->quality))
+        return;
+    for (unsigned i = wmem_array_get_count(found); i-- > 0;) {
+        stream_view *other = (stream_view *)wmem_array_index(found, i);
+        if (other->call != call)
+            break;
+        if (other->quality == stream->quality) { /* the same direction on the other path */
+            other->first_frame = MIN(other->first_frame, stream->first_frame);
+            return;
+        }
+    }
+    const stream_view view = quic_view_of(call, stream);
+    wmem_array_append_one(found, view);
+}
+
+/* Those of calls that were found to be this one, too. */
+static void
+add_quic_views(const streams_report *report, wmem_array_t *found, const ft_call *call)
+{
+    for (unsigned number = call->number; number <= ft_call_total(); number++) {
+        const ft_call *part = ft_call_by_number(number);
+        if (!part->quic_streams || ft_call_as_of(part, UINT32_MAX) != call)
+            continue;
+        for (unsigned i = 0; i < wmem_array_get_count(part->quic_streams); i++)
+            add_quic_view(report, found, call,
+                          (const ft_quic_stream *)wmem_array_index(part->quic_streams, i));
+    }
+}
 
 /* The wanted streams, call after call. */
 static wmem_array_t *
@@ -512,20 +686,22 @@ views(const streams_report *report)
 
     for (unsigned number = 1; number <= ft_call_total(); number++) {
         const ft_call *call = ft_call_by_number(number);
-        for (unsigned i = 0; !call->merged_into && i < wmem_array_get_count(call->streams); i++) {
+        if (call->merged_into)
+            continue;
+        for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
             const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-            if (!stream->quality ||
-                (report->filtered && !g_hash_table_contains(report->wanted, stream)))
+            if (!is_wanted(report, stream->quality))
                 continue;
             const stream_view view = view_of(report->scope, call, stream);
             wmem_array_append_one(found, view);
         }
+        if (call->quic_streams)
+            add_quic_views(report, found, call);
     }
     return found;
 }
 
-/* What can be told of media inside QUIC, below the table: neither codec nor losses. With a
- * filter it isn't looked at. */
+/* Media inside QUIC by path, below the table. With a filter it isn't looked at. */
 static void
 print_quic_streams(void)
 {

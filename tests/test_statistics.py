@@ -12,6 +12,7 @@ import pytest
 import generate
 import support
 from support import Datagram
+from scenario import media_of
 from test_fields import WORDS
 from test_truth import MID_CALL
 
@@ -59,8 +60,8 @@ def expected_tree(truth):
     for frame in truth.values():
         if frame["kind"]:
             branches["Kind"][kind_name(frame["kind"])] += 1
-        if "rtp" in frame:
-            branches["RTP payload type"][frame["rtp"]["pt"]] += 1
+        for rtp in media_of(frame):     # each of a datagram of several
+            branches["RTP payload type"][rtp["pt"]] += 1
         for attribute in APPLE.keys() & set(frame.get("stun", {}).get("attributes", [])):
             branches["Apple STUN attribute"][attribute_name(attribute, frame)] += 1
     return branches
