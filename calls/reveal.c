@@ -317,6 +317,19 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
 
 /* ---- the end of a packet ---- */
 
+static void
+keep_relay(ft_reveals *known, ft_flow *flow)
+{
+    const unsigned count = known->relays ? wmem_array_get_count(known->relays) : 0;
+
+    if (!flow || count >= FT_MAX_NAMES_PER_CALL ||
+        (count && *(ft_flow **)wmem_array_index(known->relays, count - 1) == flow))
+        return;
+    if (!known->relays)
+        known->relays = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_flow *), FEW);
+    wmem_array_append_one(known->relays, flow);
+}
+
 void
 ft_reveal_learn(packet_info *pinfo)
 {
@@ -324,7 +337,7 @@ ft_reveal_learn(packet_info *pinfo)
 
     if (!packet || !packet->call)
         return;
-    if (packet->kind == FT_KIND_RTP) {
+    if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
         ft_pair *pair = pair_of(pinfo, packet, packet->path == FT_PATH_DIRECT);
         if (pair)
             pair->media_packets += ft_packet_media_count(packet);
@@ -340,6 +353,8 @@ ft_reveal_learn(packet_info *pinfo)
     if (!packet->setup)
         return;
     ft_reveals *known = reveals(packet->call);
+    if (packet->setup & (1u << FT_SETUP_ALLOCATION | 1u << FT_SETUP_RELAY_READY))
+        keep_relay(known, packet->flow);
     for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
         if (packet->setup >> step & 1)
             reach(pinfo, &known->setup[step]);
@@ -378,6 +393,7 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
         add_all(scope, &all->pairs, known->pairs, sizeof(ft_pair *));
         add_all(scope, &all->addresses, known->addresses, sizeof(ft_revealed));
         add_all(scope, &all->sdps, known->sdps, sizeof(ft_sdp_text));
+        add_all(scope, &all->relays, known->relays, sizeof(ft_flow *));
     }
     return all;
 }

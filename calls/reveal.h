@@ -74,6 +74,7 @@ typedef struct ft_reveals {
     wmem_array_t *pairs;        /* of ft_pair * */
     wmem_array_t *addresses;    /* of ft_revealed */
     wmem_array_t *sdps;         /* of ft_sdp_text */
+    wmem_array_t *relays;       /* of ft_flow *: between device and relay; each may come twice */
     /* round trips of the device's own checks, 0.1 ms, by the capture clock */
     ft_histogram *checks;
 } ft_reveals;

@@ -14,6 +14,7 @@
 
 #include "calls/frame.h"
 #include "calls/quality.h"
+#include "calls/relay.h"
 #include "calls/reveal.h"
 
 #include <epan/stat_groups.h>
@@ -49,6 +50,57 @@ setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const 
 }
 
 /* ---- what a call is ---- */
+
+/* The 5-tuples of the call's relays: those that its set-up, and its media, went through. */
+static wmem_array_t *
+relays_of(wmem_allocator_t *scope, const ft_call *call, const ft_reveals *known)
+{
+    wmem_array_t *ways = wmem_array_new(scope, sizeof(const ft_flow *));
+    wmem_array_t *flows = wmem_array_new(scope, sizeof(const ft_flow *));
+
+    for (unsigned i = 0; known->relays && i < wmem_array_get_count(known->relays); i++)
+        wmem_array_append(ways, wmem_array_index(known->relays, i), 1);
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        for (unsigned j = 0; j < stream->way_count; j++)
+            if (stream->ways[j])
+                wmem_array_append_one(ways, stream->ways[j]->flow);
+    }
+    for (unsigned i = 0; i < wmem_array_get_count(ways); i++) {
+        const ft_flow *flow = *(const ft_flow **)wmem_array_index(ways, i);
+        bool is_new = flow->server != NULL;
+        for (unsigned j = 0; is_new && j < wmem_array_get_count(flows); j++)
+            is_new = *(const ft_flow **)wmem_array_index(flows, j) != flow;
+        if (is_new)
+            wmem_array_append_one(flows, flow);
+    }
+    return flows;
+}
+
+static bool
+is_of_call(const ft_leg *leg, const ft_call *call)
+{
+    for (unsigned i = 0; leg->calls && i < wmem_array_get_count(leg->calls); i++) {
+        const ft_call_span *span = (const ft_call_span *)wmem_array_index(leg->calls, i);
+        if (span->call && ft_call_as_of(span->call, UINT32_MAX) == call)
+            return true;
+    }
+    return false;
+}
+
+/* Allocations that the device asked for there. */
+static unsigned
+allocations_of(const ft_flow *flow, const ft_call *call)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++) {
+        const ft_allocation *allocation =
+            *(const ft_allocation **)wmem_array_index(flow->allocations, i);
+        count += allocation->call && ft_call_as_of(allocation->call, UINT32_MAX) == call;
+    }
+    return count;
+}
 
 /* A pair with something to tell. */
 bool
@@ -141,6 +193,60 @@ json_addresses(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *kno
     json_dumper_end_array(json);
 }
 
+/* Modern media are in one channel, which nobody binds. */
+static bool
+has_modern_media(const ft_flow *flow, const ft_call *call)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        for (unsigned j = 0; j < stream->way_count; j++) {
+            if (stream->ways[j] == &flow->direct && flow->generation == FT_MODERN)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A channel number once, however often it was bound. */
+static void
+json_channels(json_dumper *json, const ft_flow *flow, const ft_call *call)
+{
+    json_dumper_set_member_name(json, "channels");
+    json_dumper_begin_array(json);
+    if (has_modern_media(flow, call))
+        json_dumper_value_anyf(json, "%u", ft_relay_channel);
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(const ft_leg **)wmem_array_index(flow->legs, i);
+        bool is_new = leg->channel && is_of_call(leg, call);
+        for (unsigned j = 0; is_new && j < i; j++) {
+            const ft_leg *before = *(const ft_leg **)wmem_array_index(flow->legs, j);
+            is_new = before->channel != leg->channel || !is_of_call(before, call);
+        }
+        if (is_new)
+            json_dumper_value_anyf(json, "%u", leg->channel);
+    }
+    json_dumper_end_array(json);
+}
+
+static void
+json_relays(json_dumper *json, wmem_allocator_t *scope, const ft_call *call,
+            const ft_reveals *known)
+{
+    wmem_array_t *flows = relays_of(scope, call, known);
+
+    json_dumper_set_member_name(json, "relay");
+    json_dumper_begin_array(json);
+    for (unsigned i = 0; i < wmem_array_get_count(flows); i++) {
+        const ft_flow *flow = *(const ft_flow **)wmem_array_index(flows, i);
+        json_dumper_begin_object(json);
+        json_string(json, "server", ft_endpoint_str(scope, flow->server));
+        json_channels(json, flow, call);
+        json_number(json, "allocations", allocations_of(flow, call));
+        json_dumper_end_object(json);
+    }
+    json_dumper_end_array(json);
+}
+
 /* A body is a stranger's: valid UTF-8, its line ends kept. */
 static void
 json_sdps(json_dumper *json, const ft_reveals *known)
@@ -173,6 +279,7 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     json_setup(json, known);
     json_pairs(json, scope, known, clock_is_good);
     json_addresses(json, scope, known);
+    json_relays(json, scope, call, known);
     json_sdps(json, known);
     json_findings(json, scope, call);
 }
@@ -188,6 +295,7 @@ json_report(json_dumper *json, const setup_report *report, const ft_call *call)
     json_setup(json, known);
     json_pairs(json, report->scope, known, call_clock_is_good(call));
     json_addresses(json, report->scope, known);
+    json_relays(json, report->scope, call, known);
     json_limits(json, call->last_frame);
     json_dumper_end_object(json);
 }
