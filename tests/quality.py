@@ -38,6 +38,7 @@ class Truth:
         self._losses()
         self._media_time()
         self._frames()
+        self._fec()
         self._freezes()
         self._jitter()
         self._round_trip()
@@ -60,6 +61,7 @@ class Truth:
                                                                  records[-1].number]
         self.paths = collections.Counter(self.first[p].path for p in self.distinct)
         self.dscp = sorted({r.tos >> 2 for r in records})
+        self.ttl = sorted({64 if r.outgoing else 50 for r in records})
 
     def _losses(self):
         self.lost, self.reordered, runs = 0, 0, []
@@ -102,6 +104,19 @@ class Truth:
             complete = sum(len(p) == p[0].of_frame for p in self.pictures.values())
             missing = max(self.pictures) - min(self.pictures) + 1 - len(self.pictures)
             self.frames = Counts(len(self.pictures), complete, len(self.pictures) - complete, missing)
+
+    def _fec(self):
+        """{parity, sources, repairable}: a block is a picture's, and its parity packets make up for as many lost packets."""
+        self.fec, blocks = None, collections.defaultdict(list)
+        for packet in self.stream.packets:
+            blocks[packet.frame].append(packet)
+        blocks = [block for block in blocks.values() if any(p.parity for p in block)]
+        came = [[p for p in block if p in self.first] for block in blocks]
+        if self.medium == "video" and any(came):
+            counts = [(sum(p.parity for p in some), sum(not p.parity for p in some), sum(not p.parity for p in block))
+                      for some, block in zip(came, blocks)]
+            self.fec = {"parity": sum(parity for parity, _, _ in counts), "sources": sum(sources for _, sources, _ in counts),
+                        "repairable": sum(sent - sources for parity, sources, sent in counts if sent - sources <= parity)}
 
     def _freezes(self):
         """Sure ones; and `unsure`, lengths that a rounding would decide."""
@@ -219,6 +234,7 @@ class Comparison:
 
     def _pictures(self):
         truth, record = self.truth, self.record
+        self.same("fec", record["fec"], truth.fec)
         if truth.medium != "video":
             self.same("frames", record["frames"], None)
             self.same("frame_rate", record["frame_rate"], None)
@@ -290,6 +306,7 @@ class Comparison:
         if not truth.copies:
             self.same("packets by path", {p["path"]: p["packets"] for p in record["paths"]}, dict(truth.paths))
         self.same("dscp", sorted(record["dscp"]), truth.dscp)
+        self.same("ttl", sorted(record["ttl"]), truth.ttl)
 
     def _series(self):
         truth = self.truth
@@ -330,12 +347,13 @@ def sample(truth, call=1):
         "duration": truth.media_duration if media else truth.capture_duration,
         "clock": "media" if media else "capture", "bitrate": truth.bitrate,
         "frames": truth.frames and truth.frames._asdict(),
+        "fec": truth.fec,
         "frame_rate": {"mean": truth.mean_rate, "least": min(truth.rates)} if truth.rates else None,
         "freezes": [{"frame": f.frames[0], "at": f.at, "length": f.length} for f in truth.freezes],
         "jitter": truth.jitter and dict(zip(("mean", "max"), truth.jitter)),
         "rtt": rtt and {"basis": "rtcp" if truth.by_rtcp else "stamps", "samples": 9, "min": rtt, "median": rtt, "p95": rtt},
         "peer_report": {"received": truth.reported} if truth.reported is not None else None,
-        "paths": [{"path": p, "packets": n} for p, n in truth.paths.items()], "dscp": truth.dscp,
+        "paths": [{"path": p, "packets": n} for p, n in truth.paths.items()], "dscp": truth.dscp, "ttl": truth.ttl,
         "series": [{"t": t, "packets": n, "bytes": size, "lost": truth.lost if t == min(truth.series) else 0,
                     "frames": frames, "rtt": None, "path": min(paths)}
                    for t, (n, size, frames, paths) in sorted(truth.series.items())],

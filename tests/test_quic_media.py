@@ -71,6 +71,38 @@ def test_report(tshark):
     assert told == [("out", "relay", "6"), ("in", "relay", "6"), ("out", "direct", "6"), ("in", "direct", "6")]
 
 
+def quic_streams(tshark, capture, **how):
+    records = json.loads(tshark.text(capture, "-q", "-z", "facetime,streams,json" + how.pop("option", ""), **how))
+    return [record for record in records if record["inside_quic"]]
+
+
+@pytest.mark.parametrize("two_pass", [False, True], ids=["one pass", "two passes"])
+def test_streams(tshark, two_pass):
+    """A row a direction, over both paths. What is encrypted is null."""
+    capture = support.TEST_CAPTURES / generate.file_name("modern-quic-media")
+    found = quic_streams(tshark, capture, two_pass=two_pass)
+    for record, direction in zip(found, ("out", "in"), strict=True):
+        assert record["direction"] == direction and record["packets"] == 12 and record["bytes"] == 12 * 65
+        assert [(p["path"], p["packets"]) for p in record["paths"]] == [("relay", 6), ("direct", 6)]
+        assert all(record[key] is None for key in ("ssrc", "medium", "copies", "seen_twice", "lost", "reordered", "loss_bursts",
+                                                   "frames", "frame_rate", "fec", "freezes", "jitter", "rtt", "peer_report"))
+    assert quic_streams(tshark, capture, option=",facetime.path==1 || ip.src==192.168.1.10", two_pass=two_pass) == found
+    outgoing = "ip.src==192.168.1.10 && facetime.quic_media==1"
+    assert quic_streams(tshark, capture, option=f",{outgoing}", two_pass=two_pass) == found[:1]
+
+
+def test_bit_rate_by_second(tshark, rng):
+    """50 packets a second of 45 bytes, for three seconds; then as many of twice the size. The first two settle the id."""
+    frames = [Datagram(*PHONE, *RELAY, PROOF)] + [
+        Datagram(*RELAY, *PHONE, pod(rng, MEDIA, 40 if i < 150 else 85), time=1 + i / 50) for i in range(-2, 300)]
+    record, = quic_streams(tshark, support.make_capture(frames))
+    assert [row["t"] for row in record["series"]] == [0, 1, 2, 3, 4, 5]
+    assert [(row["packets"], row["bytes"]) for row in record["series"]] == 3 * [(50, 2250)] + 3 * [(50, 4500)]
+    assert all(row["lost"] is row["frames"] is row["rtt"] is None and row["path"] == "relay" for row in record["series"])
+    assert record["clock"] == "capture" and record["duration"] == pytest.approx(5.98)
+    assert record["bitrate"] == pytest.approx(8 * 150 * 135 / 5.98, rel=1e-4)
+
+
 def test_path_switch(tshark):
     """The device's own. Who sent what came down from the relay isn't seen, so that nobody is known to have moved."""
     capture = support.TEST_CAPTURES / generate.file_name("modern-quic-media")

@@ -113,6 +113,14 @@ def test_filter_leaves_the_streams_of_its_packets(tshark):
     assert streams(tshark, capture, "dns") == []
 
 
+def test_relays_of_calls(tshark, real):
+    """Server, channels, allocations: of 2015 bound and asked for, of 2023 the one channel, asked for inside QUIC."""
+    call, = reports(tshark, support.TEST_CAPTURES / generate.file_name("facetime-caller"))["calls"]
+    assert call["relay"] == [{"server": "17.155.5.251:16385", "channels": [0x4002], "allocations": 1}]
+    call, = reports(tshark, real("facetime-2023-cellular.pcapng"))["calls"]
+    assert call["relay"] == [{"server": "17.249.172.172:3489", "channels": [0x6000], "allocations": 0}]
+
+
 @pytest.mark.parametrize("name", ["calls", "streams"])
 def test_search_engines_get_a_mapping_of_records(name):
     done = subprocess.run([sys.executable, support.ROOT / "tools" / "elastic-mapping", "--records",

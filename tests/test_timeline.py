@@ -209,8 +209,8 @@ def test_calls_are_the_generators(tshark, name):
     calls = told(tshark, name)
     for call in calls:
         for key in ("mode", "participants", "links",    # test_modern_far_end
-                    "schema", "start_time", "clock", "capture_points", "setup", "pairs", "addresses", "sdp",
-                    "findings",                         # test_quality, test_findings
+                    "schema", "start_time", "clock", "capture_points", "setup", "pairs", "addresses", "relay", "sdp",
+                    "findings",                         # test_quality, test_streams, test_findings
                     "call_key", "keys"):                # test_keys
             call.pop(key, None)
         call["streams"] = [s for s in call["streams"] if not s.get("inside_quic")]      # test_quic_media
