@@ -580,7 +580,7 @@ json_quic_counts(json_dumper *json, const stream_view *view)
 }
 
 static void
-json_time(json_dumper *json, const stream_view *view)
+json_duration(json_dumper *json, const stream_view *view)
 {
     const bool is_known = view->stream || view->by_capture;
 
@@ -621,7 +621,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     json_number(json, "last_frame", ft_frame_number(quality->last_frame));
     json_seconds(json, "start", view->start);
     (view->stream ? json_counts : json_quic_counts)(json, view);
-    json_time(json, view);
+    json_duration(json, view);
     if (view->stream) {
         json_pictures(json, view);
         json_fec(json, view);
