@@ -83,7 +83,7 @@ keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, i
         quality->pauses = (ft_pause *)wmem_realloc(wmem_file_scope(), quality->pauses,
                                                    quality->pause_room * sizeof *quality->pauses);
     }
-    quality->pauses[quality->pause_count++] = 
+    quality->pauses[quality->pause_count++] =
         (ft_pause){ picture->frame, picture->time, length, is_whole };
 }
 

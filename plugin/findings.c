@@ -52,10 +52,10 @@ write_text(const rule *kind, const finding *found, void *user _U_)
     put("  %-7s %-21s  %s (frame", kind->severity, kind->code, text);
     for (unsigned i = 0; i < found->frame_count; i++)
         put("%s%u",
-               i                        ? ", "
-               : found->frame_count > 1 ? "s "
-                                        : " ",
-               ft_frame_number(found->frames[i]));
+            i                        ? ", "
+            : found->frame_count > 1 ? "s "
+                                     : " ",
+            ft_frame_number(found->frames[i]));
     put(")\n");
     g_free(text);
 }

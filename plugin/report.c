@@ -172,8 +172,8 @@ print_limits(void)
     for (unsigned i = 0; i < FT_LIMIT_COUNT; i++) {
         if (is_told(i, UINT32_MAX))
             put("Incomplete from frame %u on (%s): more than %u %s\n",
-                   ft_frame_number(ft_limit_frame((ft_limit)i)), limits[i].name, limits[i].number,
-                   limits[i].text);
+                ft_frame_number(ft_limit_frame((ft_limit)i)), limits[i].name, limits[i].number,
+                limits[i].text);
     }
 }
 

@@ -98,7 +98,7 @@ static void
 print_event(const ft_event *event, unsigned more, uint32_t last)
 {
     put("%8u %11.3f  %-7s %-27s %s", ft_frame_number(event->frame), ft_since_start(&event->time),
-           val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
+        val_to_str_const(event->path, ft_path_vals, "-"), ft_event_name(event->id), event->text);
     if (more)
         put(" (and %u more, to frame %u)", more, last);
     put("\n");
@@ -150,11 +150,11 @@ print_timeline(const report *wanted)
             continue;
         GPtrArray *events = story(wanted, call);
         put("\n%s %u, %s: %s <-> %s, frames %u-%u, %.3f s, %s; end: %s\n",
-               call->no_call_from ? "Session" : "Call", call->number, ft_generation_text(call),
-               ft_endpoint_str(wanted->scope, &call->local),
-               ft_endpoint_str(wanted->scope, &call->remote), ft_frame_number(call->first_frame),
-               ft_frame_number(call->last_frame), ft_call_duration(call), ft_state_text(call),
-               ft_end_text(call));
+            call->no_call_from ? "Session" : "Call", call->number, ft_generation_text(call),
+            ft_endpoint_str(wanted->scope, &call->local),
+            ft_endpoint_str(wanted->scope, &call->remote), ft_frame_number(call->first_frame),
+            ft_frame_number(call->last_frame), ft_call_duration(call), ft_state_text(call),
+            ft_end_text(call));
         print_far_end(wanted, call);
         print_findings(wanted->scope, call);
         put("%8s %11s  %-7s %-27s %s\n", "Frame", "Seconds", "Path", "Event", "What");
