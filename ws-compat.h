@@ -102,13 +102,14 @@ typedef void ws_stat_start;
 #define WS_GROUP_TELEPHONY REGISTER_STAT_GROUP_TELEPHONY
 #endif
 
-/* Entries of a packet's menu: what is called hears of the packet's fields, too. */
+/* Entries of a packet's menu: what is called hears of the packet's fields, too. data is given away:
+ * Wireshark frees it (4.4.19 and 4.6.9 do when they end). */
 #if WS_AT_LEAST(4, 4)
 #include <epan/funnel.h>
 #define ws_register_packet_menu(name, field, callback, data) \
     funnel_register_packet_menu(name, field, callback, data, false)
 #else
-#define ws_register_packet_menu(name, field, callback, data) ((void)(callback))
+#define ws_register_packet_menu(name, field, callback, data) ((void)(callback), g_free(data))
 #endif
 
 /* Flow graphs: epan/sequence_analysis.h is in no package, so its structures stand here as far as

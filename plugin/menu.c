@@ -303,6 +303,16 @@ run_packet_entry(void *data, GPtrArray *fields _U_)
     run_entry(data);
 }
 
+/* Wireshark frees what it keeps for a packet's menu. */
+static void
+register_packet_entry(const struct entry *entry)
+{
+    struct entry *own = g_new(struct entry, 1);
+
+    *own = *entry;
+    ws_register_packet_menu(entry->label, "facetime.call", run_packet_entry, own);
+}
+
 void
 register_facetime_menu(void)
 {
@@ -310,7 +320,6 @@ register_facetime_menu(void)
         funnel_register_menu(entries[i].label, REGISTER_TOOLS_GROUP_UNSORTED, run_entry,
                              (void *)&entries[i], NULL, FALSE);
         if (entries[i].of_packet)
-            ws_register_packet_menu(entries[i].label, "facetime.call", run_packet_entry,
-                                    (void *)&entries[i]);
+            register_packet_entry(&entries[i]);
     }
 }
