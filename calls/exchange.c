@@ -17,7 +17,7 @@ typedef struct {
     const void      *scope;
     ft_exchange_kind kind;
     unsigned         id_length;
-    uint8_t          id[MAX_ID];
+    uint8_t          id[MAX_ID];        /* id_length are kept */
 } exchange_key;
 
 static wmem_map_t *exchanges; /* exchange_key -> the first ft_exchange of its chain */
@@ -83,7 +83,10 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     if (last)
         last->next = exchange;
     else
-        wmem_map_insert(exchanges, wmem_memdup(wmem_file_scope(), key, sizeof *key), exchange);
+        wmem_map_insert(exchanges,
+                        wmem_memdup(wmem_file_scope(), key,
+                                    offsetof(exchange_key, id) + key->id_length),
+                        exchange);
     return exchange;
 }
 

@@ -23,8 +23,8 @@ typedef struct ft_exchange {
     /* the last retransmission (as of the whole file on later passes) */
     uint32_t last_request_frame;
     uint32_t repeated_frame;        /* the first retransmission, before the answer; 0 if none */
-    nstime_t request_time;
     uint32_t response_frame;        /* the first answer, 0 if none (yet) */
+    nstime_t request_time;
     nstime_t response_time;
     bool     shown_by_us;           /* the request was, so that stock knows nothing of it */
     bool     nomination;            /* opened by a request that nominates */

@@ -17,26 +17,20 @@ static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* ft_endpoint -> device */
 static unsigned flow_total, leg_total;
 
-/* The key of `flows`: both ends, in whatever order the packet has them. */
-typedef struct {
-    ft_endpoint a, b;
-    bool        is_tcp;
-} flow_key;
-
-/* Symmetric, so that both directions find one flow. */
+/* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp. */
 static unsigned
 flow_hash(const void *key)
 {
-    const flow_key *ends = (const flow_key *)key;
+    const ft_flow *flow = (const ft_flow *)key;
 
-    return ft_endpoint_hash(&ends->a) + ft_endpoint_hash(&ends->b);
+    return ft_endpoint_hash(&flow->a) + ft_endpoint_hash(&flow->b);
 }
 
 static gboolean
 flow_equal(const void *one, const void *other)
 {
-    const flow_key *x = (const flow_key *)one;
-    const flow_key *y = (const flow_key *)other;
+    const ft_flow *x = (const ft_flow *)one;
+    const ft_flow *y = (const ft_flow *)other;
 
     return x->is_tcp == y->is_tcp &&
            ((ft_endpoint_equal(&x->a, &y->a) && ft_endpoint_equal(&x->b, &y->b)) ||
@@ -100,7 +94,10 @@ lookup(const packet_info *pinfo)
     if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
         return NULL;
 
-    flow_key key = { ft_source(pinfo), ft_destination(pinfo), pinfo->ptype == PT_TCP };
+    ft_flow key; /* of it, no more is read */
+    key.a = ft_source(pinfo);
+    key.b = ft_destination(pinfo);
+    key.is_tcp = pinfo->ptype == PT_TCP;
     ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
 
     return first ? in_network(first, pinfo, ft_learning(pinfo)) : NULL;
@@ -138,6 +135,7 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
 
     flow->a = ft_endpoint_keep(&source);
     flow->b = ft_endpoint_keep(&destination);
+    flow->is_tcp = pinfo->ptype == PT_TCP;
     flow->claimed_from = from;
     flow->shape = shape;
     flow->generation = generation;
@@ -147,11 +145,10 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     flow->network[FT_FORTH] = ft_network_of(pinfo);
     flow->network[FT_BACK] = FT_NETWORK_UNKNOWN;
 
-    const flow_key key = { flow->a, flow->b, pinfo->ptype == PT_TCP };
-    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
+    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, flow);
     flow_total++;
     if (!first) {
-        wmem_map_insert(flows, wmem_memdup(wmem_file_scope(), &key, sizeof key), flow);
+        wmem_map_insert(flows, flow, flow);
         return flow;
     }
     while (first->elsewhere)

@@ -50,11 +50,16 @@ typedef struct ft_leg {
 
 typedef struct ft_flow {
     ft_endpoint   a, b;
+    bool          is_tcp;
+    bool          client_learnt;    /* the client is known as a device */
+    /* whole datagrams came again long after: two captures in one file */
+    bool          two_clocks;
+    uint8_t       copied;           /* how sure it is that each of its datagrams comes twice */
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;
     ft_shape      shape;            /* of the packet that claimed it */
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
-    bool          client_learnt;    /* the client is known as a device */
+    uint32_t      number;           /* from 1, in order of claiming */
     uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
@@ -67,15 +72,11 @@ typedef struct ft_flow {
     /* the same datagrams at the place that is learnt from, or NULL (calls/copies.h) */
     struct ft_flow *twin;
     struct ft_flow *twin_of_it;     /* the latest flow whose twin this is, or NULL */
+    nstime_t      twin_time;        /* of the last copy */
     uint32_t      last_datagram;    /* id of its latest frame */
-    uint8_t       copied;           /* how sure it is that each of its datagrams comes twice */
     uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */
-    /* whole datagrams came again long after: two captures in one file */
-    bool          two_clocks;
     /* its senders number their packets: the same number and bytes are the same packet */
     bool          ids_differ[2];
-    nstime_t      twin_time;        /* of the last copy */
-    uint32_t      number;           /* from 1, in order of claiming */
 } ft_flow;
 
 /* a to b, b to a; neither where the preference renames the relay. */

@@ -253,7 +253,7 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key),
                     GUINT_TO_POINTER(1));
     if (!known->addresses)
-        known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), FEW);
+        known->addresses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_revealed), 2);
     const ft_endpoint told = ft_destination(pinfo);
     const ft_revealed revealed = { key.endpoint, what, packet->frame, ft_endpoint_keep(&told),
                                    packet->path == FT_PATH_RELAY };
