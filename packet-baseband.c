@@ -172,7 +172,7 @@ dissect_fields(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const baseba
 
 /* The length that a form must have; what a datagram has beyond it is shown as bytes. */
 static void
-check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, unsigned length)
+check_form_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, unsigned length)
 {
     const unsigned reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
 
@@ -187,7 +187,7 @@ static void
 dissect_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     dissect_fields(tvb, pinfo, tree, report_fields, array_length(report_fields));
-    check_length(tvb, pinfo, tree, REPORT_LENGTH);
+    check_form_length(tvb, pinfo, tree, REPORT_LENGTH);
     if (tvb_bytes_exist(tvb, 0, REPORT_LENGTH))
         col_add_fstr(pinfo->cinfo, COL_INFO, "Modem report: %u bytes queued, %u transmitted",
                      tvb_get_ntohl(tvb, 20), tvb_get_ntohl(tvb, 28));
@@ -200,7 +200,7 @@ dissect_short_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     expert_add_info(pinfo, tree, &ei_unverified);
     dissect_fields(tvb, pinfo, tree, short_fields, array_length(short_fields));
-    check_length(tvb, pinfo, tree, SHORT_LENGTH);
+    check_form_length(tvb, pinfo, tree, SHORT_LENGTH);
     col_set_str(pinfo->cinfo, COL_INFO, "Modem report, short form");
 }
 
@@ -241,7 +241,7 @@ dissect_dropped(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
         offset = end;
     }
     if (tvb_reported_length(tvb) < DROPPED_LENGTH) {
-        check_length(tvb, pinfo, tree, DROPPED_LENGTH);
+        check_form_length(tvb, pinfo, tree, DROPPED_LENGTH);
     } else if (offset < length) {
         proto_item *item = proto_tree_add_item(tree, hf_rest, tvb, offset, length - offset, ENC_NA);
         if (length == tvb_reported_length(tvb))
@@ -258,7 +258,7 @@ is_short_report(tvbuff_t *tvb)
 }
 
 static void
-dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+dissect_form(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     uint32_t form;
     proto_item *item =
@@ -303,9 +303,9 @@ dissect_baseband(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *da
     if (tvb_bytes_exist(tvb, 0, 4))
         proto_tree_add_item(tree, hf_magic, tvb, 0, 4, ENC_BIG_ENDIAN);
     if (tvb_bytes_exist(tvb, 4, 2))
-        dissect_body(tvb, pinfo, tree);
+        dissect_form(tvb, pinfo, tree);
     else if (tvb_reported_length(tvb) < HEAD_LENGTH)
-        check_length(tvb, pinfo, tree, HEAD_LENGTH);
+        check_form_length(tvb, pinfo, tree, HEAD_LENGTH);
     return tvb_captured_length(tvb);
 }
 

@@ -601,8 +601,7 @@ proto_register_commnat(void)
     expert_register_field_array(expert_register_protocol(proto_commnat), ei, array_length(ei));
     register_dissector("commnat", dissect_commnat, proto_commnat);
     proto_register_subtree_array(ett, array_length(ett));
-    commnat_tests = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), commnat_test_hash,
-                                           commnat_test_equal);
+    commnat_tests = ft_new_map(commnat_test_hash, commnat_test_equal);
 }
 
 void

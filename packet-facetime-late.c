@@ -350,8 +350,7 @@ void
 proto_register_facetime_late(void)
 {
     proto_facetime = proto_get_id_by_filter_name("facetime");
-    http_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash,
-                                         ft_endpoint_match);
+    http_checks = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
 void

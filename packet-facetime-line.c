@@ -370,6 +370,5 @@ facetime_register_line(int proto, expert_module_t *experts)
     proto_register_subtree_array(ett, array_length(ett));
     expert_register_field_array(experts, ei, array_length(ei));
     facetime_tap = register_tap("facetime");
-    limit_frames =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    limit_frames = ft_new_map(g_direct_hash, g_direct_equal);
 }

@@ -328,7 +328,7 @@ static const struct link_tlv {
 static value_string tlv_names[TLV_ROWS + 1]; /* made of the rows */
 
 static const struct link_tlv *
-row_of(uint16_t type)
+tlv_row(uint16_t type)
 {
     for (unsigned i = 0; i < TLV_ROWS; i++) {
         if (link_tlvs[i].type == type)
@@ -391,7 +391,7 @@ decode_rtt(link_message *message, proto_tree *tree, proto_item *item _U_, int of
 
 /* What a list leaves over, where its counts are right: nothing. */
 static void
-show_trailing(const link_message *message, proto_tree *tree, proto_item *item, int offset, int end)
+show_list_rest(const link_message *message, proto_tree *tree, proto_item *item, int offset, int end)
 {
     if (offset >= end)
         return;
@@ -418,7 +418,7 @@ address_at(tvbuff_t *tvb, const offered_address *offered)
 }
 
 static void
-show_address(const link_message *message, proto_tree *tree, int offset,
+show_offered_address(const link_message *message, proto_tree *tree, int offset,
              const offered_address *offered)
 {
     tvbuff_t *tvb = message->tvb;
@@ -450,7 +450,7 @@ decode_addresses(link_message *message, proto_tree *tree, unsigned count, offere
         const int size = 2 + (offered[i].is_ipv6 ? 16 : 4);
         if (end - *offset < size)
             return i;
-        show_address(message, tree, *offset, &offered[i]);
+        show_offered_address(message, tree, *offset, &offered[i]);
         *offset += size;
     }
     return count;
@@ -520,7 +520,7 @@ decode_connection(link_message *message, proto_tree *tree, proto_item *item, int
         expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
                                "%u addresses and %u candidates announced, %u and %u are there",
                                addresses, candidates, whole, shown);
-    show_trailing(message, tree, item, offset, end);
+    show_list_rest(message, tree, item, offset, end);
 }
 
 /* ---- relay interfaces ---- */
@@ -576,7 +576,7 @@ decode_interfaces(link_message *message, proto_tree *tree, proto_item *item, int
     if (shown < count)
         expert_add_info_format(message->pinfo, item, &ei_link_bad_count,
                                "%u interfaces announced, %u are there", count, shown);
-    show_trailing(message, tree, item, offset, end);
+    show_list_rest(message, tree, item, offset, end);
 }
 
 /* ---- the message ---- */
@@ -612,7 +612,7 @@ dissect_tlv(link_message *message, proto_tree *tree, int offset, int end)
     const uint16_t type = tvb_get_ntohs(tvb, offset);
     const int told = tvb_get_ntohs(tvb, offset + 2);
     const int length = MIN(told, end - offset - TLV_HEADER);
-    const struct link_tlv *row = row_of(type);
+    const struct link_tlv *row = tlv_row(type);
     proto_item *item =
         proto_tree_add_item(tree, hf_link_tlv, tvb, offset, TLV_HEADER + length, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_link_tlv);

@@ -455,7 +455,7 @@ digest(tvbuff_t *tvb, const rtp_packet *rtp)
 }
 
 static void
-learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
+learn_numbers(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
 {
     ft_rtp seen = rtp->fixed;
 
@@ -467,8 +467,8 @@ learn_media(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
 }
 
 static void
-learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
-      const ft_relay_header *relay)
+learn_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
+          const ft_relay_header *relay)
 {
     ft_quality_seen_twice(pinfo, rtp->fixed.ssrc);
     if (!ft_learning(pinfo))
@@ -480,7 +480,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rt
         ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH));
     packet->stream = NULL;
     if (!(rtp->fec && rtp->is_parity))
-        learn_media(tvb, pinfo, rtp);
+        learn_numbers(tvb, pinfo, rtp);
     else
         ft_rtp_parity(pinfo, &rtp->fixed);
     if (rtp->has_frame_info || rtp->fec || rtp_hides_frame(rtp))
@@ -563,7 +563,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
         ft_rtp_cut(pinfo);
     } else {
-        learn(tvb, pinfo, packet, &rtp, relay);
+        learn_rtp(tvb, pinfo, packet, &rtp, relay);
         packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;

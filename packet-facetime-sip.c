@@ -748,8 +748,8 @@ add_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const sip_mess
 }
 
 static void
-dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *sip_tree,
-             proto_item *item, const sip_message_t *sip, const ft_sip *learnt)
+dissect_sip_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree *sip_tree,
+                 proto_item *item, const sip_message_t *sip, const ft_sip *learnt)
 {
     body_t body;
 
@@ -806,7 +806,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     add_viceroy(tvb, sip_tree, &sip.header[USER_AGENT]);
     add_ske_sequence(tvb, pinfo, sip_tree, &sip.header[SKE_SEQ]);
     add_reason(tvb, sip_tree, &sip.header[REASON]);
-    dissect_body(tvb, pinfo, tree, sip_tree, item, &sip, &learnt);
+    dissect_sip_body(tvb, pinfo, tree, sip_tree, item, &sip, &learnt);
     add_trailing(tvb, pinfo, sip_tree, &sip);
     return (int)tvb_captured_length(tvb);
 }

@@ -166,8 +166,8 @@ note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
 }
 
 static void
-dissect_content(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
-                ft_packet *packet, bool shown)
+dissect_shape(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+              ft_packet *packet, bool shown)
 {
     if (shown)
         tree = NULL;
@@ -330,7 +330,7 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
         facetime_note_icmp(tvb_get_ds_tvb(tvb), quote, pinfo, packet, &sender);
         call_data_dissector(tvb, pinfo, tree);
     } else {
-        dissect_content(shape, tvb, pinfo, tree, packet, shown);
+        dissect_shape(shape, tvb, pinfo, tree, packet, shown);
         finish_packet(pinfo, packet);
     }
     facetime_finish_line(tvb, pinfo, line, packet);
@@ -525,7 +525,7 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
         ft_export_inner(pinfo, packet, tvb);
     if (show_peer)
         rename_relay(pinfo, packet);
-    dissect_content(shape, tvb, pinfo, tree, packet, false);
+    dissect_shape(shape, tvb, pinfo, tree, packet, false);
     return (int)tvb_captured_length(tvb);
 }
 

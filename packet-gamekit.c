@@ -81,7 +81,7 @@ static const value_string types[] = {
 /* What of the message is there, by its own size and by the datagram's; at least a header, where
  * it is asked for. */
 static unsigned
-size_of(tvbuff_t *tvb)
+message_size(tvbuff_t *tvb)
 {
     return tvb_get_ntohs(tvb, 2);
 }
@@ -89,7 +89,7 @@ size_of(tvbuff_t *tvb)
 static bool
 is_whole(tvbuff_t *tvb)
 {
-    const unsigned size = size_of(tvb);
+    const unsigned size = message_size(tvb);
 
     return size >= HEADER_LENGTH && size == tvb_reported_length(tvb) &&
            size == tvb_captured_length(tvb);
@@ -100,7 +100,7 @@ static uint16_t
 crc_of(tvbuff_t *tvb)
 {
     static const uint8_t zero[2];
-    const unsigned size = size_of(tvb);
+    const unsigned size = message_size(tvb);
     const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)size);
     crc16_plain_t crc = crc16_plain_init();
 
@@ -129,7 +129,7 @@ static void
 show_body(tvbuff_t *tvb, proto_tree *tree)
 {
     const unsigned captured = tvb_captured_length(tvb);
-    const unsigned end = MAX(HEADER_LENGTH, MIN(size_of(tvb), captured));
+    const unsigned end = MAX(HEADER_LENGTH, MIN(message_size(tvb), captured));
 
     if (end > HEADER_LENGTH)
         proto_tree_add_item(tree, hf_body, tvb, HEADER_LENGTH, (int)(end - HEADER_LENGTH), ENC_NA);
@@ -148,16 +148,16 @@ show_head(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     if (!try_val_to_str(tvb_get_uint8(tvb, 1), types))
         expert_add_info(pinfo, item, &ei_type);
     item = proto_tree_add_item(tree, hf_size, tvb, 2, 2, ENC_BIG_ENDIAN);
-    if (size_of(tvb) != reported || reported < HEADER_LENGTH)
+    if (message_size(tvb) != reported || reported < HEADER_LENGTH)
         expert_add_info_format(pinfo, item, &ei_size,
-                               "Size %u, but the datagram has %u bytes, a header %u", size_of(tvb),
-                               reported, HEADER_LENGTH);
+                               "Size %u, but the datagram has %u bytes, a header %u",
+                               message_size(tvb), reported, HEADER_LENGTH);
     if (captured >= 6)
         proto_tree_add_item(tree, hf_channel, tvb, 4, 2, ENC_BIG_ENDIAN);
 }
 
 static void
-show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+show_gamekit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     show_head(tvb, pinfo, tree);
     if (tvb_captured_length(tvb) < HEADER_LENGTH) {
@@ -172,7 +172,7 @@ show_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 }
 
 static void
-summarize(tvbuff_t *tvb, packet_info *pinfo)
+summarize_gamekit(tvbuff_t *tvb, packet_info *pinfo)
 {
     const char *type = val_to_str_const(tvb_get_uint8(tvb, 1), types, "unknown type");
 
@@ -188,7 +188,8 @@ summarize(tvbuff_t *tvb, packet_info *pinfo)
 static bool
 is_sound(tvbuff_t *tvb)
 {
-    return tvb_captured_length(tvb) >= HEADER_LENGTH && size_of(tvb) == tvb_reported_length(tvb) &&
+    return tvb_captured_length(tvb) >= HEADER_LENGTH &&
+           message_size(tvb) == tvb_reported_length(tvb) &&
            try_val_to_str(tvb_get_uint8(tvb, 1), types);
 }
 
@@ -206,8 +207,8 @@ dissect_gamekit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *dat
     expert_add_info(pinfo, item, &ei_no_call);
     if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
         expert_add_info(pinfo, item, &ei_cut);
-    summarize(tvb, pinfo);
-    show_message(tvb, pinfo, tree);
+    summarize_gamekit(tvb, pinfo);
+    show_gamekit(tvb, pinfo, tree);
     return (int)tvb_captured_length(tvb);
 }
 

@@ -196,7 +196,7 @@ static value_string gkstun_att_type_vals[ATT_COUNT + 1];
 /* clang-format on */
 
 static attribute_decoder show_username, show_plain_address, show_xor_address, show_protocol,
-    show_seconds, show_qos, show_radio, show_nomination, show_link_id, show_candidates;
+    show_seconds, show_qos, show_radio, show_nomination, show_link_uuid, show_candidates;
 
 #define ATTRIBUTE_SHOWN(id, number, shortest, longest, owner, name, show, learn, field) \
     { show, field },
@@ -219,7 +219,7 @@ show_raw(const attribute_view *view)
 }
 
 static void
-show_address(const attribute_view *view, bool is_xored)
+show_stun_address(const attribute_view *view, bool is_xored)
 {
     const stun_message *message = view->message;
     ft_endpoint endpoint;
@@ -253,13 +253,13 @@ show_address(const attribute_view *view, bool is_xored)
 static void
 show_plain_address(const attribute_view *view)
 {
-    show_address(view, false);
+    show_stun_address(view, false);
 }
 
 static void
 show_xor_address(const attribute_view *view)
 {
-    show_address(view, true);
+    show_stun_address(view, true);
 }
 
 static char *
@@ -387,7 +387,7 @@ show_nomination(const attribute_view *view)
 }
 
 static void
-show_link_id(const attribute_view *view)
+show_link_uuid(const attribute_view *view)
 {
     e_guid_t guid;
 

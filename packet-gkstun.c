@@ -222,7 +222,7 @@ check_message_length(const stun_message *message, proto_item *item)
 }
 
 static void
-show_header(const stun_message *message, proto_tree *tree)
+show_stun_header(const stun_message *message, proto_tree *tree)
 {
     const char *method = val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
     const char *message_class =
@@ -295,8 +295,8 @@ show_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t end)
 
 /* Our display: stock's layer and fields, Apple's attributes under Apple's names. */
 static void
-show_message(const stun_message *message, proto_tree *root, const ft_exchange *exchange,
-             bool is_repeat)
+show_stun(const stun_message *message, proto_tree *root, const ft_exchange *exchange,
+          bool is_repeat)
 {
     proto_item *item =
         root ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
@@ -305,7 +305,7 @@ show_message(const stun_message *message, proto_tree *root, const ft_exchange *e
     col_set_str(message->pinfo->cinfo, COL_PROTOCOL, "STUN");
     show_exchange(message, tree, exchange, is_repeat);
     show_round_trip(message, tree, exchange);
-    show_header(message, tree);
+    show_stun_header(message, tree);
     show_txid_method(message, tree);
     if (message->end > STUN_HEADER) {
         item = tree ? stock_add_field(tree, STOCK(ATTRIBUTES), message, STUN_HEADER,
@@ -355,7 +355,7 @@ show_by_stock(const stun_message *message, proto_tree *root)
 /* What ChannelData or DATA carries: link messages can't be told from RTP by their bytes alone,
  * so that a DATA attribute holds one must be found here. */
 static void
-dissect_content(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root,
+dissect_carried(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree *root,
                 bool is_data_attribute)
 {
     const bool is_link = is_data_attribute && stun_is_link_message(tvb);
@@ -455,9 +455,9 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     if (is_for_stock(&message, exchange) && show_by_stock(&message, root))
         show_beside_stock(&message, root, exchange);
     else
-        show_message(&message, root, exchange, is_repeat);
+        show_stun(&message, root, exchange, is_repeat);
     if (stun_carries_data(&message) && message.data_length > 0)
-        dissect_content(stun_data_of(&message), pinfo, packet, root, true);
+        dissect_carried(stun_data_of(&message), pinfo, packet, root, true);
     return tvb_captured_length(tvb);
 }
 
@@ -502,7 +502,7 @@ dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet
     packet->leg = packet->flow ? ft_leg_find(pinfo, packet->flow, channel) : NULL;
     ft_channel_used(pinfo, packet->leg);
     if (length > 0)
-        dissect_content(tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, length), pinfo, packet,
+        dissect_carried(tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, length), pinfo, packet,
                         root, false);
     return tvb_captured_length(tvb);
 }

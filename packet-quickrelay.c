@@ -327,7 +327,7 @@ show_flags(proto_tree *tree, tvbuff_t *tvb, int offset)
 }
 
 static proto_tree *
-show_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_header *header)
+show_relay_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_header *header)
 {
     proto_item *item = proto_tree_add_item(root, proto_quickrelay, tvb, 0, header->end, ENC_NA);
     proto_tree *tree = proto_item_add_subtree(item, ett_quickrelay);
@@ -425,7 +425,7 @@ dissect_hbh(tvbuff_t *body, packet_info *pinfo, proto_tree *tree)
 }
 
 static void
-show_unparsed(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const relay_header *header)
+show_unparsed_body(tvbuff_t *body, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
     proto_item *item =
         proto_tree_add_item(tree, hf_quickrelay_body, body, 0, tvb_reported_length(body), ENC_NA);
@@ -456,8 +456,8 @@ static const struct {
 /* root: where the body's own protocol goes; tree: ours. first: the header of the datagram's
  * first packet. */
 static void
-dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
-             const relay_header *header, const relay_header *first, int length)
+dissect_relay_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tree,
+                   const relay_header *header, const relay_header *first, int length)
 {
     const relay_body what = relay_classify_body(tvb, header, length);
     ft_relay_header told = told_of(tvb, header, first);
@@ -482,7 +482,7 @@ dissect_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *tr
     if (what == BODY_HBH)
         dissect_hbh(body, pinfo, tree);
     else if (!bodies[what].handle)
-        show_unparsed(body, pinfo, tree, header);
+        show_unparsed_body(body, pinfo, tree, header);
     else if (!call_dissector_only(*bodies[what].handle, body, pinfo, root, &told))
         call_data_dissector(body, pinfo, root);
 }
@@ -500,7 +500,7 @@ learn_ends(packet_info *pinfo, ft_flow *flow, ft_direction direction)
 }
 
 static void
-learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
+learn_relay_header(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
     const ft_direction direction = ft_relay_direction(pinfo);
     ft_packet *packet = ft_packet_get(pinfo);
@@ -528,7 +528,7 @@ learn(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 }
 
 static void
-summarize(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
+summarize_relay(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
     const int stats = header->offset[FIELD_STATS];
 
@@ -649,9 +649,9 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
         if (i > 0) {
             col_append_str(pinfo->cinfo, COL_INFO, " | ");
             col_set_fence(pinfo->cinfo, COL_INFO);
-            learn(tvb, pinfo, &packet->header);
+            learn_relay_header(tvb, pinfo, &packet->header);
         }
-        dissect_body(tvb, pinfo, root, own, &packet->header, first, packet->length);
+        dissect_relay_body(tvb, pinfo, root, own, &packet->header, first, packet->length);
         if (chain.count > 1)
             ft_record_chained(pinfo, i,
                               (uint32_t)(packet->header.end + packet->length - packet->start));
@@ -666,7 +666,7 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
 
 /* ChannelData's length, where it isn't the datagram's. */
 static void
-check_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+check_channel_length(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     const int told = RELAY_CHANNEL_HEADER + tvb_get_ntohs(tvb, 2);
     const int there = tvb_reported_length(tvb);
@@ -729,8 +729,8 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         relay_parse_header(tvb, end, open.bits ? ft_relay_reading(pinfo, &open) : 0, &header);
     if (open.bits && header.is_borne_out)
         ft_relay_reading_seen(pinfo, &open, header.reading);
-    learn(tvb, pinfo, &header);
-    proto_tree *tree = show_header(tvb, pinfo, root, &header);
+    learn_relay_header(tvb, pinfo, &header);
+    proto_tree *tree = show_relay_header(tvb, pinfo, root, &header);
     if (!is_whole) {
         ft_packet *packet = ft_packet_get(pinfo);
         const relay_body hidden = relay_classify_hidden(&header);
@@ -740,7 +740,7 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         return tvb_reported_length(tvb);
     }
 
-    check_length(tvb, pinfo, tree);
+    check_channel_length(tvb, pinfo, tree);
     if (header.end > end) {
         col_set_str(pinfo->cinfo, COL_INFO, "Header runs past the packet's length");
         expert_add_info_format(pinfo, tree, &ei_quickrelay_bad_length,
@@ -749,8 +749,8 @@ dissect_quickrelay(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, void *da
         dissect_chain(tvb, pinfo, root, tree, &header, end);
     } else {
         if (header.end == end)
-            summarize(tvb, pinfo, &header);
-        dissect_body(tvb, pinfo, root, tree, &header, &header, end - header.end);
+            summarize_relay(tvb, pinfo, &header);
+        dissect_relay_body(tvb, pinfo, root, tree, &header, &header, end - header.end);
     }
     return tvb_reported_length(tvb);
 }

@@ -40,18 +40,6 @@ static unsigned prepared_total; /* packets tied to a call */
 
 unsigned ft_call_changes;
 
-static unsigned
-address_hash(const void *key)
-{
-    return add_address_to_hash(0, (const address *)key);
-}
-
-static gboolean
-address_equal(const void *a, const void *b)
-{
-    return addresses_equal((const address *)a, (const address *)b);
-}
-
 static void
 reset(void)
 {
@@ -63,8 +51,7 @@ reset(void)
 void
 ft_call_init(void)
 {
-    hosts =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_hash, address_equal);
+    hosts = ft_new_map(ft_address_hash, ft_address_match);
     register_init_routine(reset);
 }
 
@@ -538,7 +525,7 @@ ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
 
 /* Whether the packet in hand runs between these two, either way. */
 static bool
-is_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint *other)
+runs_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint *other)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
 
@@ -554,7 +541,7 @@ tell_restart(packet_info *pinfo, ft_call *call)
 
     if (!last)
         return;
-    const bool sent_there = is_between(pinfo, &last->local, &last->remote);
+    const bool sent_there = runs_between(pinfo, &last->local, &last->remote);
     if (!sent_there && call->remote_rank < FT_REMOTE_BOUND)
         return;
     call->may_restart = NULL;

@@ -7,7 +7,7 @@
 #include "calls/clock.h"
 
 static int64_t
-distance(int64_t value)
+magnitude(int64_t value)
 {
     return value < 0 ? -value : value;
 }
@@ -16,7 +16,7 @@ distance(int64_t value)
 static void
 learn_batch(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
 {
-    if (distance(capture) * FT_STILL_SHARE > media) {
+    if (magnitude(capture) * FT_STILL_SHARE > media) {
         run->still = 0;
         return;
     }
@@ -34,7 +34,7 @@ learn_leap(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
     const int64_t off = capture - media;
 
     if (run->leap == 0) {
-        if (distance(off) < FT_LEAP_US)
+        if (magnitude(off) < FT_LEAP_US)
             return;
         run->leap = off;
         run->since_leap = 0;
@@ -42,7 +42,7 @@ learn_leap(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
     }
     run->leap += off;
     run->since_leap += media;
-    if (distance(run->leap) < FT_LEAP_US / 2)
+    if (magnitude(run->leap) < FT_LEAP_US / 2)
         run->leap = 0;
     else if (run->since_leap > FT_LEAP_BACK_US) {
         clock->steps++;

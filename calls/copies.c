@@ -91,7 +91,7 @@ read_ip(tvbuff_t *tvb, const packet_info *pinfo, datagram *now)
 /* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a
  * slot: what is told must not. */
 static unsigned
-hash_of(const uint8_t *bytes, unsigned length)
+bytes_hash(const uint8_t *bytes, unsigned length)
 {
     uint64_t hash = length;
 
@@ -126,7 +126,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     read_ip(tvb, pinfo, now);
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
-    now->hash = hash_of(now->bytes, now->length);
+    now->hash = bytes_hash(now->bytes, now->length);
     now->is_media = is_media_bytes(now->bytes);
 }
 
@@ -248,7 +248,7 @@ note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool cop
 }
 
 static void
-remember(const datagram *now)
+remember_datagram(const datagram *now)
 {
     datagram *slot = datagram_slot_of(now);
 
@@ -315,7 +315,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
-        remember(now);
+        remember_datagram(now);
     note_ip_id(flow, now);
     flow->last_datagram = now->frame;
 }

@@ -74,9 +74,8 @@ reset(void)
 void
 ft_dialog_init(void)
 {
-    dialogs = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_str_hash, g_str_equal);
-    latest_at =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    dialogs = ft_new_map(g_str_hash, g_str_equal);
+    latest_at = ft_new_map(g_direct_hash, g_direct_equal);
     register_init_routine(reset);
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
@@ -114,7 +113,7 @@ call_as_of(const sip_dialog *dialog, uint32_t frame)
 
 /* 0 for no text. */
 static uint32_t
-hash_of(const char *text)
+text_hash(const char *text)
 {
     return *text ? MAX(g_str_hash(text), 1) : 0;
 }
@@ -134,7 +133,7 @@ call_of_dialog(packet_info *pinfo, sip_dialog *dialog, bool is_invite)
 /* What a message without Call-ID has to do with: its channel, or its direct path. NULL where
  * there is no memory of it. */
 static const void *
-way_of(const ft_packet *packet)
+sip_way(const ft_packet *packet)
 {
     return packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
 }
@@ -168,7 +167,7 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
 static sip_dialog *
 dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
-    sip_dialog *dialog = latest_dialog_at(way_of(ft_packet_get(pinfo)));
+    sip_dialog *dialog = latest_dialog_at(sip_way(ft_packet_get(pinfo)));
 
     if (!dialog || call_as_of(dialog, ft_frame_id(pinfo)) != ft_call_of_packet(pinfo))
         return NULL;
@@ -183,7 +182,7 @@ dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *messa
 static sip_dialog *
 dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
-    const void *way = way_of(ft_packet_get(pinfo));
+    const void *way = sip_way(ft_packet_get(pinfo));
     sip_dialog *dialog =
         *sip->call_id ? (sip_dialog *)wmem_map_lookup(dialogs, sip->call_id) : NULL;
 
@@ -280,7 +279,7 @@ learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
 
 /* Out of a relay channel, the sender is who is behind it. */
 static ft_endpoint
-sender_of(packet_info *pinfo)
+sip_sender(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_endpoint source = ft_source(pinfo);
@@ -317,7 +316,7 @@ learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
         return;
     if ((message->method == FT_SIP_INVITE && !message->status && !message->to_tag) ||
         (is_answer && ft_sip_offers(&dialog->transactions, message))) {
-        const ft_endpoint offerer = sender_of(pinfo);
+        const ft_endpoint offerer = sip_sender(pinfo);
         call->offerer = ft_endpoint_keep(&offerer);
     }
 }
@@ -596,9 +595,15 @@ static ft_sip_message
 message_of(const ft_sip *sip)
 {
     return (ft_sip_message){
-        .method = method_of(sip->method), .has_method = *sip->method != '\0', .status = sip->status,
-        .cseq = sip->cseq, .has_cseq = sip->has_cseq, .via = hash_of(sip->via_branch),
-        .from_tag = hash_of(sip->from_tag), .to_tag = hash_of(sip->to_tag), .sdp = sip->sdp,
+        .method = method_of(sip->method),
+        .has_method = *sip->method != '\0',
+        .status = sip->status,
+        .cseq = sip->cseq,
+        .has_cseq = sip->has_cseq,
+        .via = text_hash(sip->via_branch),
+        .from_tag = text_hash(sip->from_tag),
+        .to_tag = text_hash(sip->to_tag),
+        .sdp = sip->sdp,
     };
 }
 
@@ -612,7 +617,7 @@ is_in_call(const packet_info *pinfo, const sip_dialog *dialog, const ft_call *ca
 }
 
 static void
-learn(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_message *message)
+learn_message(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_message *message)
 {
     ft_packet *packet = ft_packet_get(pinfo);
     ft_call *call = packet->call;
@@ -652,7 +657,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     if (!dialog)
         return;
     packet->call = call_of_dialog(pinfo, dialog, false);
-    learn(pinfo, dialog, sip, &message);
+    learn_message(pinfo, dialog, sip, &message);
 }
 
 bool
@@ -664,6 +669,6 @@ ft_sip_is_offer(packet_info *pinfo, const ft_sip *sip)
     const sip_dialog *dialog = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
 
     if (!dialog && packet)
-        dialog = latest_dialog_at(way_of(packet));
+        dialog = latest_dialog_at(sip_way(packet));
     return ft_sip_offers(dialog ? &dialog->transactions : &none, &message);
 }

@@ -82,7 +82,7 @@ has_room(const ft_call *call, ft_event_id id)
 }
 
 static const char *
-text_of(ft_call *call, ft_event_id id, const char *format, va_list arguments)
+event_text(ft_call *call, ft_event_id id, const char *format, va_list arguments)
 {
     const uint64_t bit = UINT64_C(1) << id;
 
@@ -107,7 +107,7 @@ record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_ev
     event->time = *when;
     event->path = path;
     event->call = call;
-    event->text = text_of(call, id, format, arguments);
+    event->text = event_text(call, id, format, arguments);
 
     ft_event **end = &frame->events;
     while (*end)

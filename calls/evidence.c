@@ -40,8 +40,7 @@ direction_equal(const void *a, const void *b)
 void
 ft_evidence_init(void)
 {
-    witnesses = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), direction_hash,
-                                       direction_equal);
+    witnesses = ft_new_map(direction_hash, direction_equal);
 }
 
 void

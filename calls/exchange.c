@@ -50,12 +50,12 @@ reset(void)
 void
 ft_exchange_init(void)
 {
-    exchanges = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), key_hash, key_equal);
+    exchanges = ft_new_map(key_hash, key_equal);
     register_init_routine(reset);
 }
 
 static exchange_key
-make_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length)
+make_exchange_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
     exchange_key key = { NULL, kind, MIN(id_length, MAX_ID), { 0 } };
@@ -132,7 +132,7 @@ const ft_exchange *
 ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id,
                     unsigned id_length, bool fresh, bool *is_retransmission)
 {
-    const exchange_key key = make_key(pinfo, kind, id, id_length);
+    const exchange_key key = make_exchange_key(pinfo, kind, id, id_length);
     ft_exchange *first = (ft_exchange *)wmem_map_lookup(exchanges, &key);
 
     *is_retransmission = false;
@@ -214,7 +214,7 @@ const ft_exchange *
 ft_exchange_response(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id,
                      unsigned id_length, bool *is_repeat)
 {
-    const exchange_key key = make_key(pinfo, kind, id, id_length);
+    const exchange_key key = make_exchange_key(pinfo, kind, id, id_length);
 
     return find_response(pinfo, &key, NULL, is_repeat);
 }
@@ -223,7 +223,7 @@ const ft_exchange *
 ft_exchange_echo(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length,
                  uint32_t stamp, bool *is_repeat)
 {
-    const exchange_key key = make_key(pinfo, kind, id, id_length);
+    const exchange_key key = make_exchange_key(pinfo, kind, id, id_length);
 
     return find_response(pinfo, &key, &stamp, is_repeat);
 }

@@ -204,7 +204,7 @@ tell(packet_info *pinfo, const ft_endpoint *source, const ft_endpoint *destinati
 /* ---- what is told ---- */
 
 static bool
-is_wanted(const packet_info *pinfo, const ft_packet *packet)
+is_exported(const packet_info *pinfo, const ft_packet *packet)
 {
     return have_tap_listener(export_tap) && packet && !pinfo->flags.in_error_pkt &&
            pinfo->ptype == PT_UDP;
@@ -237,7 +237,7 @@ tell_relayed(packet_info *pinfo, const ft_packet *packet, const ft_endpoint *nam
 void
 ft_export_inner(packet_info *pinfo, const ft_packet *packet, tvbuff_t *tvb)
 {
-    if (!is_wanted(pinfo, packet) || packet->path != FT_PATH_RELAY)
+    if (!is_exported(pinfo, packet) || packet->path != FT_PATH_RELAY)
         return;
 
     const ft_endpoint *named =
@@ -249,7 +249,7 @@ void
 ft_export_body(packet_info *pinfo, const ft_packet *packet, const ft_relay_header *header,
                tvbuff_t *tvb)
 {
-    if (is_wanted(pinfo, packet))
+    if (is_exported(pinfo, packet))
         tell_relayed(pinfo, packet, NULL, who_of(pinfo, header), tvb);
 }
 
@@ -257,7 +257,7 @@ ft_export_body(packet_info *pinfo, const ft_packet *packet, const ft_relay_heade
 void
 ft_export_whole(packet_info *pinfo, const ft_packet *packet, tvbuff_t *tvb)
 {
-    if (!is_wanted(pinfo, packet) || packet->path == FT_PATH_RELAY ||
+    if (!is_exported(pinfo, packet) || packet->path == FT_PATH_RELAY ||
         (packet->path == FT_PATH_SERVER && packet->kind == FT_KIND_TURN))
         return;
 
@@ -269,10 +269,7 @@ void
 ft_export_init(void)
 {
     export_tap = register_export_pdu_tap_with_encap(EXPORT_NAME, WTAP_ENCAP_RAW_IP);
-    far_ends =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_int64_hash, g_int64_equal);
-    flow_ends =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    flow_owners =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    far_ends = ft_new_map(g_int64_hash, g_int64_equal);
+    flow_ends = ft_new_map(g_direct_hash, g_direct_equal);
+    flow_owners = ft_new_map(g_direct_hash, g_direct_equal);
 }

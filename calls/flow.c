@@ -50,9 +50,8 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     udp_door = over_udp;
     tcp_door = over_tcp;
     ft_network_init();
-    flows = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), flow_hash, flow_equal);
-    devices = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), ft_endpoint_hash,
-                                     ft_endpoint_match);
+    flows = ft_new_map(flow_hash, flow_equal);
+    devices = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
 /* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
@@ -352,7 +351,7 @@ ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint)
 
 /* Known before this frame: what the frame itself teaches would make the passes differ. */
 static bool
-holds(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
+still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 {
     nstime_t since;
 
@@ -363,16 +362,16 @@ holds(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 }
 
 static ft_device_state
-state_of(const packet_info *pinfo, const ft_endpoint *endpoint)
+device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
 {
     const device *known = (const device *)wmem_map_lookup(devices, endpoint);
 
     if (!known)
         return FT_DEVICE_UNKNOWN;
-    if (holds(pinfo, known->call_frame, &known->call_time))
+    if (still_vouches(pinfo, known->call_frame, &known->call_time))
         return FT_DEVICE_IN_CALL;
-    return holds(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT
-                                                                  : FT_DEVICE_UNKNOWN;
+    return still_vouches(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT
+                                                                          : FT_DEVICE_UNKNOWN;
 }
 
 ft_device_state
@@ -382,7 +381,8 @@ ft_device_of(const packet_info *pinfo)
         return FT_DEVICE_UNKNOWN;
 
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-    const ft_device_state from = state_of(pinfo, &source), to = state_of(pinfo, &destination);
+    const ft_device_state from = device_state(pinfo, &source),
+                          to = device_state(pinfo, &destination);
     return MAX(from, to);
 }
 

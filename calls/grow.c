@@ -29,7 +29,7 @@ ft_grow_init(void)
 
 /* The power of two that has room for them, and for a link. */
 static unsigned
-size_of(size_t bytes)
+block_size(size_t bytes)
 {
     unsigned size = 4;
 
@@ -41,7 +41,7 @@ size_of(size_t bytes)
 static void *
 take(size_t bytes)
 {
-    const unsigned size = size_of(bytes);
+    const unsigned size = block_size(bytes);
     free_block *block = free_blocks[size];
 
     if (!block)
@@ -57,8 +57,8 @@ ft_give_back(void *block, size_t bytes)
 
     if (!given)
         return;
-    given->next = free_blocks[size_of(bytes)];
-    free_blocks[size_of(bytes)] = given;
+    given->next = free_blocks[block_size(bytes)];
+    free_blocks[block_size(bytes)] = given;
 }
 
 void *

@@ -41,7 +41,7 @@ is_same(const call_key *one, const call_key *other)
 }
 
 static void
-add(const packet_info *pinfo, ft_call *call, const call_key *fresh)
+add_key(const packet_info *pinfo, ft_call *call, const call_key *fresh)
 {
     for (unsigned i = 0; i < count_of(call); i++) {
         if (is_same(key_at(call, i), fresh))
@@ -64,7 +64,7 @@ ft_key_call_id(packet_info *pinfo, ft_call *call, const char *call_id)
                              .kind = FT_KEY_CALL_ID };
 
     if (ft_learning(pinfo))
-        add(pinfo, call, &fresh);
+        add_key(pinfo, call, &fresh);
 }
 
 void
@@ -74,7 +74,7 @@ ft_key_bytes(packet_info *pinfo, ft_call *call, ft_key_kind kind, const uint8_t 
 
     memcpy(fresh.bytes, bytes, 8);
     if (ft_learning(pinfo))
-        add(pinfo, call, &fresh);
+        add_key(pinfo, call, &fresh);
 }
 
 /* Whichever way round they are seen. */
@@ -86,7 +86,7 @@ add_pair(packet_info *pinfo, ft_call *call, ft_key_kind kind, uint64_t one, uint
 
     memcpy(fresh.bytes, pair, sizeof fresh.bytes);
     if (one != other && ft_learning(pinfo))
-        add(pinfo, call, &fresh);
+        add_key(pinfo, call, &fresh);
 }
 
 void
@@ -119,13 +119,13 @@ ft_key_merge(packet_info *pinfo, ft_call *elder, const ft_call *younger)
     for (unsigned i = 0; i < count_of(younger); i++) {
         call_key moved = *key_at(younger, i);
         moved.from_frame = ft_frame_id(pinfo);
-        add(pinfo, elder, &moved);
+        add_key(pinfo, elder, &moved);
     }
     ft_key_tie_breakers(pinfo, elder);
 }
 
 static const char *
-text_of(call_key *key)
+key_text(call_key *key)
 {
     if (!key->text) {
         const uint8_t *data = key->call_id ? (const uint8_t *)key->call_id : key->bytes;
@@ -142,7 +142,7 @@ static int
 compare(call_key *one, call_key *other)
 {
     return one->kind != other->kind ? (int)one->kind - (int)other->kind
-                                    : strcmp(text_of(one), text_of(other));
+                                    : strcmp(key_text(one), key_text(other));
 }
 
 /* They stand in the order of frames. */
@@ -156,7 +156,7 @@ best_of(const ft_call *call, unsigned count)
         if (!best || compare(key, best) < 0)
             best = key;
     }
-    return best ? text_of(best) : NULL;
+    return best ? key_text(best) : NULL;
 }
 
 const char *
@@ -188,6 +188,6 @@ ft_keys(const ft_call *call)
         g_ptr_array_add(keys, key_at(call, i));
     g_ptr_array_sort(keys, by_strength);
     for (unsigned i = 0; i < keys->len; i++)
-        keys->pdata[i] = (void *)text_of((call_key *)keys->pdata[i]);
+        keys->pdata[i] = (void *)key_text((call_key *)keys->pdata[i]);
     return keys;
 }

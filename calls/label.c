@@ -40,9 +40,8 @@ ft_label_of_stun(unsigned method, unsigned message_class)
     return NULL;
 }
 
-/* What follows a beginning, or NULL where it begins otherwise. */
-static const char *
-after(const char *text, const char *beginning)
+const char *
+ft_label_after(const char *text, const char *beginning)
 {
     const size_t length = strlen(beginning);
 
@@ -58,7 +57,7 @@ first_media_label(packet_info *pinfo, const char *text)
     if (!from)
         return text;
     return wmem_strdup_printf(pinfo->pool, "%.*s %s", (int)(from - text), text,
-                              after(from, " from the device") ? "out" : "in");
+                              ft_label_after(from, " from the device") ? "out" : "in");
 }
 
 /* What an event says better than its packet does: "First audio out", "Check, nominated"; else

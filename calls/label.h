@@ -17,4 +17,7 @@ const char *ft_label_of_stun(unsigned method, unsigned message_class);
 const char *ft_label_by_events(packet_info *pinfo, const ft_packet *packet, const char *label,
                                bool of_media);
 
+/* What follows a beginning, or NULL where text begins otherwise. */
+const char *ft_label_after(const char *text, const char *beginning);
+
 #endif

@@ -21,18 +21,6 @@ static int proto = -1;
 static wmem_map_t *clocks;          /* address -> ft_clock */
 static unsigned mark_total;
 
-static unsigned
-address_key_hash(const void *key)
-{
-    return add_address_to_hash(0, (const address *)key);
-}
-
-static gboolean
-address_key_equal(const void *a, const void *b)
-{
-    return addresses_equal((const address *)a, (const address *)b);
-}
-
 static void
 reset(void)
 {
@@ -43,8 +31,7 @@ void
 ft_mark_init(void)
 {
     proto = proto_get_id_by_filter_name("facetime");
-    clocks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash,
-                                    address_key_equal);
+    clocks = ft_new_map(ft_address_hash, ft_address_match);
     register_init_routine(reset);
 }
 

@@ -191,7 +191,7 @@ codec_in_sdp(const ft_sdp_record *record, uint8_t payload_type)
 
 /* The call of the packet in hand, or NULL. */
 static const ft_call *
-call_of(packet_info *pinfo)
+call_in_hand(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
@@ -224,14 +224,14 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return ft_call_codec(call_of(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN,
+    return ft_call_codec(call_in_hand(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN,
                          payload_type, ft_frame_id(pinfo), setup_frame);
 }
 
 uint32_t
 ft_media_newest_sdp(packet_info *pinfo)
 {
-    const ft_call *call = call_of(pinfo);
+    const ft_call *call = call_in_hand(pinfo);
     unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
     const ft_sdp_record *record = call ? sdp_as_of(call, ft_frame_id(pinfo), &left) : NULL;
 
@@ -431,7 +431,7 @@ watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8
 
 /* A gap in which the capture kept packets without their numbers isn't known to be a loss. */
 static void
-tell_missing(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
+tell_loss(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
 {
     if (told->missing && stream->cut_since)
         stream->is_cut = true;
@@ -464,7 +464,7 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
     if ((int32_t)(rtp->timestamp - stream->timestamp) > 0)
         stream->timestamp = rtp->timestamp;
     stream->packets++;
-    tell_missing(pinfo, stream, &told);
+    tell_loss(pinfo, stream, &told);
     return false;
 }
 

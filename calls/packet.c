@@ -96,6 +96,24 @@ ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
     return a->port == b->port && addresses_equal(&a->addr, &b->addr);
 }
 
+wmem_map_t *
+ft_new_map(GHashFunc hash, GEqualFunc equal)
+{
+    return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
+}
+
+unsigned
+ft_address_hash(const void *key)
+{
+    return add_address_to_hash(0, (const address *)key);
+}
+
+gboolean
+ft_address_match(const void *a, const void *b)
+{
+    return addresses_equal((const address *)a, (const address *)b);
+}
+
 unsigned
 ft_endpoint_hash(const void *key)
 {

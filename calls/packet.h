@@ -107,6 +107,15 @@ ft_packet_get(const packet_info *pinfo)
     return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
 }
 
+/* The flow of the packet in hand, or NULL. */
+static inline struct ft_flow *
+ft_flow_in_hand(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->flow : NULL;
+}
+
 /* True on the one pass that builds state; false on later passes, inside a packet that an ICMP
  * error quotes, and for a datagram that was seen before. */
 static inline bool

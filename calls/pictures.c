@@ -51,7 +51,7 @@ could_be_shown(const ft_picture *picture)
 
 /* Picture numbers: how many there were, and how many never came. */
 static void
-count_number(ft_quality *quality, uint16_t number)
+count_picture(ft_quality *quality, uint16_t number)
 {
     const int16_t step = (int16_t)(number - (uint16_t)quality->sequence_highest);
 
@@ -229,7 +229,7 @@ begin_picture(packet_info *pinfo, ft_quality *quality, const ft_media_facts *fac
     quality->first_picture = MIN(quality->first_picture, media);
     quality->last_picture = MAX(quality->last_picture, media);
     if (facts->has_frame_info)
-        count_number(quality, facts->frame_sequence);
+        count_picture(quality, facts->frame_sequence);
     return picture;
 }
 

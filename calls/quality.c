@@ -78,8 +78,7 @@ reset(void)
 void
 ft_quality_init(void)
 {
-    media_of_calls =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    media_of_calls = ft_new_map(g_direct_hash, g_direct_equal);
     ft_measures_init();
     ft_mark_init();
     ft_pictures_init();
@@ -237,7 +236,7 @@ close_rtts(ft_quality *quality)
 
 /* The row of this number: mostly the newest. NULL over FT_MAX_SECONDS. */
 static ft_second *
-row_of(packet_info *pinfo, ft_quality *quality, uint32_t number)
+series_row(packet_info *pinfo, ft_quality *quality, uint32_t number)
 {
     uint32_t at = quality->second_count;
 
@@ -269,7 +268,7 @@ second_of(packet_info *pinfo, ft_quality *quality, int64_t media)
 
     while (time / quality->seconds_a_row >= FT_MAX_SERIES)
         fold_series(quality);
-    return row_of(pinfo, quality, (uint32_t)(time / quality->seconds_a_row));
+    return series_row(pinfo, quality, (uint32_t)(time / quality->seconds_a_row));
 }
 
 /* A late packet takes back a loss where one was counted. */

@@ -46,8 +46,7 @@ reset(void)
 void
 ft_quic_init(void)
 {
-    quic_flows =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    quic_flows = ft_new_map(g_direct_hash, g_direct_equal);
     register_init_routine(reset);
 }
 
@@ -189,7 +188,7 @@ count_media(packet_info *pinfo, const ft_packet *packet, const ft_observation *s
 }
 
 static void
-learn_media(packet_info *pinfo, ft_packet *packet, unsigned bytes)
+learn_quic_media(packet_info *pinfo, ft_packet *packet, unsigned bytes)
 {
     ft_observation seen;
 
@@ -219,5 +218,5 @@ ft_quic_media_learn(packet_info *pinfo, tvbuff_t *tvb)
     packet->path =
         ft_relay_direction(pinfo) == FT_DIRECTION_UNKNOWN ? FT_PATH_DIRECT : FT_PATH_RELAY;
     if (packet->quic == FT_QUIC_MEDIA && ft_learning(pinfo))
-        learn_media(pinfo, packet, tvb_reported_length(tvb));
+        learn_quic_media(pinfo, packet, tvb_reported_length(tvb));
 }

@@ -118,7 +118,7 @@ short_key_equal(const void *a, const void *b)
 }
 
 static short_key
-make_key(const uint8_t *bytes, unsigned number)
+make_short_key(const uint8_t *bytes, unsigned number)
 {
     short_key key = { { 0 }, number };
 
@@ -132,30 +132,15 @@ reset(void)
     sent_total = link_total = control_total = reading_total = 0;
 }
 
-static wmem_map_t *
-new_map(GHashFunc hash, GEqualFunc equal)
-{
-    return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
-}
-
 void
 ft_relay_init(void)
 {
-    relay_flows = new_map(g_direct_hash, g_direct_equal);
-    modes_of_calls = new_map(g_direct_hash, g_direct_equal);
-    links = new_map(g_direct_hash, g_direct_equal);
-    controls = new_map(short_key_hash, short_key_equal);
-    mki_frames = new_map(short_key_hash, short_key_equal);
+    relay_flows = ft_new_map(g_direct_hash, g_direct_equal);
+    modes_of_calls = ft_new_map(g_direct_hash, g_direct_equal);
+    links = ft_new_map(g_direct_hash, g_direct_equal);
+    controls = ft_new_map(short_key_hash, short_key_equal);
+    mki_frames = ft_new_map(short_key_hash, short_key_equal);
     register_init_routine(reset);
-}
-
-/* The flow of the packet in hand, or NULL. */
-static ft_flow *
-flow_of(packet_info *pinfo)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    return packet ? packet->flow : NULL;
 }
 
 /* The relay's part of a flow's memory: made on the first pass, so there are no more of them than
@@ -163,7 +148,7 @@ flow_of(packet_info *pinfo)
 static relay_flow *
 relay_flow_of(packet_info *pinfo)
 {
-    ft_flow *flow = flow_of(pinfo);
+    ft_flow *flow = ft_flow_in_hand(pinfo);
     relay_flow *known = flow ? (relay_flow *)wmem_map_lookup(relay_flows, flow) : NULL;
 
     if (flow && !known && ft_learning(pinfo)) {
@@ -300,7 +285,7 @@ find_link(packet_info *pinfo, uint16_t id, bool or_here)
 {
     wmem_array_t *known = (wmem_array_t *)wmem_map_lookup(links, GUINT_TO_POINTER((unsigned)id));
     const unsigned end = count_before(known, ft_frame_id(pinfo), or_here);
-    const ft_flow *flow = flow_of(pinfo);
+    const ft_flow *flow = ft_flow_in_hand(pinfo);
     const ft_call *call = call_before(pinfo);
     const known_link *of_call = NULL;
 
@@ -337,7 +322,7 @@ announcements_of(uint16_t id)
 void
 ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
 {
-    known_link record = { *link, flow_of(pinfo), NULL };
+    known_link record = { *link, ft_flow_in_hand(pinfo), NULL };
 
     if (!record.flow || !ft_learning(pinfo))
         return;
@@ -405,7 +390,7 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
 uint32_t
 ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, unsigned hash)
 {
-    const short_key key = make_key(key_id, counter);
+    const short_key key = make_short_key(key_id, counter);
     control_message *newest = (control_message *)wmem_map_lookup(controls, &key);
     const control_message *known = newest;
 
@@ -413,7 +398,7 @@ ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, uns
         known = known->earlier;
     if (known && known->hash == hash)
         return known->frame < ft_frame_id(pinfo) ? known->frame : 0;
-    if (ft_learning(pinfo) && flow_of(pinfo))
+    if (ft_learning(pinfo) && ft_flow_in_hand(pinfo))
         remember_control(pinfo, &key, newest, hash);
     return 0;
 }
@@ -426,7 +411,7 @@ ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, uns
 static short_key
 identity_of(const uint8_t *key_id)
 {
-    short_key key = make_key(key_id, 0);
+    short_key key = make_short_key(key_id, 0);
 
     if (key.bytes[0] == 0 && key.bytes[6] == 0)
         key.bytes[1] = 0;
@@ -444,10 +429,10 @@ ft_relay_key(packet_info *pinfo, const uint8_t *key_id)
 void
 ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
 {
-    const short_key key = make_key(mki, 0);
+    const short_key key = make_short_key(mki, 0);
 
     ft_relay_key(pinfo, mki);
-    if (!ft_learning(pinfo) || !flow_of(pinfo) || wmem_map_contains(mki_frames, &key))
+    if (!ft_learning(pinfo) || !ft_flow_in_hand(pinfo) || wmem_map_contains(mki_frames, &key))
         return;
     if (wmem_map_size(mki_frames) >= FT_MAX_MKIS) {
         ft_limit_met(pinfo, FT_LIMIT_MKIS);
@@ -460,7 +445,7 @@ ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
 uint32_t
 ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
 {
-    const short_key key = make_key(key_id, 0);
+    const short_key key = make_short_key(key_id, 0);
     const uint32_t frame = GPOINTER_TO_UINT(wmem_map_lookup(mki_frames, &key));
 
     return frame < ft_frame_id(pinfo) ? frame : 0;

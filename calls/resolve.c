@@ -80,8 +80,8 @@ end_equal(const void *one, const void *other)
 void
 ft_resolve_init(void)
 {
-    values = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), value_hash, value_equal);
-    ends = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), end_hash, end_equal);
+    values = ft_new_map(value_hash, value_equal);
+    ends = ft_new_map(end_hash, end_equal);
 }
 
 /* ---- clues of the packet in hand ---- */
@@ -331,7 +331,7 @@ add_calls_of_end(inquiry *q, ft_clue what, const ft_endpoint *end)
 }
 
 static ft_endpoint
-host_of(const ft_endpoint *device)
+without_port(const ft_endpoint *device)
 {
     return (ft_endpoint){ device->addr, 0 };
 }
@@ -339,7 +339,7 @@ host_of(const ft_endpoint *device)
 static void
 find_candidates(inquiry *q)
 {
-    const ft_endpoint host = host_of(&q->ends.device);
+    const ft_endpoint host = without_port(&q->ends.device);
 
     add_candidate(q, q->packet->told_call);
     add_candidate(q, q->of_leg);
@@ -375,7 +375,7 @@ is_call_of_end(const inquiry *q, ft_clue what, const ft_endpoint *end, const ft_
 static uint32_t
 equal_ends(const inquiry *q, const ft_call *call)
 {
-    const ft_endpoint host = host_of(&q->ends.device);
+    const ft_endpoint host = without_port(&q->ends.device);
     const bool other = !q->ends.other_is_server;
     uint32_t equal = 0;
 
@@ -396,7 +396,7 @@ equal_ends(const inquiry *q, const ft_call *call)
 
 /* Who sends, as the tie-breakers are kept: behind a relay, whom the channel was bound to. */
 static ft_endpoint
-sender_of(const inquiry *q)
+who_sends(const inquiry *q)
 {
     const ft_endpoint source = ft_source(q->pinfo);
 
@@ -420,7 +420,7 @@ side_of(const ft_call *call, const ft_endpoint *end)
 static call_side
 side_of_sender(const inquiry *q, const ft_call *call)
 {
-    const ft_endpoint sender = sender_of(q), receiver = ft_destination(q->pinfo);
+    const ft_endpoint sender = who_sends(q), receiver = ft_destination(q->pinfo);
     const call_side own = side_of(call, &sender), met = side_of(call, &receiver);
 
     if (own != SIDE_UNKNOWN || met == SIDE_UNKNOWN)
@@ -432,7 +432,7 @@ side_of_sender(const inquiry *q, const ft_call *call)
 static bool
 has_another_tie_breaker(const inquiry *q, const ft_call *call)
 {
-    const ft_endpoint sender = sender_of(q);
+    const ft_endpoint sender = who_sends(q);
     const call_side side = side_of_sender(q, call);
 
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
@@ -618,7 +618,7 @@ keep_tie_breaker(const inquiry *q, ft_call *call, const ft_packet_clue *clue)
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
         return;
 
-    const ft_endpoint sender = sender_of(q);
+    const ft_endpoint sender = who_sends(q);
     ft_tie_breaker *agent = &call->tie_breakers[call->tie_breaker_count++];
     memcpy(&agent->value, clue->bytes, sizeof agent->value);
     agent->sender = ft_endpoint_keep(&sender);
@@ -663,7 +663,7 @@ keep_clues(const inquiry *q, ft_call *call)
 static void
 keep_ends(const inquiry *q, ft_call *call)
 {
-    const ft_endpoint host = host_of(&q->ends.device), source = ft_source(q->pinfo);
+    const ft_endpoint host = without_port(&q->ends.device), source = ft_source(q->pinfo);
 
     set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
     set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
@@ -677,7 +677,7 @@ keep_ends(const inquiry *q, ft_call *call)
 
 /* The latest call that this device had, for call_restarted. */
 static const ft_call *
-call_before(const inquiry *q)
+latest_of_device(const inquiry *q)
 {
     const end_calls *known = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
 
@@ -737,7 +737,7 @@ judge_all(inquiry *q)
     if (best == MAX_CALLS_TRIED) {
         if (is_ambiguous(q) || is_of_unseen_game(q))
             return NULL;
-        ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, call_before(q));
+        ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, latest_of_device(q));
         if (fresh)
             ft_call_put(q->pinfo, fresh, true);
         return fresh;
@@ -764,7 +764,7 @@ settled_call(const packet_info *pinfo, const ft_packet *packet)
 }
 
 static void
-settle(const packet_info *pinfo, const ft_packet *packet)
+settle_packet(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
 
@@ -824,6 +824,6 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     }
     packet->call = call;
     if (plain && call && ft_call_changes == changes_before)
-        settle(pinfo, packet);
+        settle_packet(pinfo, packet);
     return call;
 }

@@ -53,12 +53,9 @@ reset(void)
 void
 ft_reveal_init(void)
 {
-    reveals_of_calls =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    pairs_of_legs =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
-    addresses = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), address_key_hash,
-                                       address_key_equal);
+    reveals_of_calls = ft_new_map(g_direct_hash, g_direct_equal);
+    pairs_of_legs = ft_new_map(g_direct_hash, g_direct_equal);
+    addresses = ft_new_map(address_key_hash, address_key_equal);
     register_init_routine(reset);
 }
 
@@ -154,7 +151,7 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
 
 /* make: a check makes a pair, and media on the direct path. */
 static ft_pair *
-pair_of(packet_info *pinfo, const ft_packet *packet, bool make)
+pair_in_hand(packet_info *pinfo, const ft_packet *packet, bool make)
 {
     ft_pair *pair = packet->leg ? (ft_pair *)wmem_map_lookup(pairs_of_legs, packet->leg) : NULL;
 
@@ -190,10 +187,10 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
 }
 
 static void
-learn_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
-            const ft_exchange *exchange)
+pair_learns_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
+                  const ft_exchange *exchange)
 {
-    ft_pair *pair = pair_of(pinfo, packet, true);
+    ft_pair *pair = pair_in_hand(pinfo, packet, true);
 
     if (!pair || !packet->call)
         return;
@@ -221,7 +218,7 @@ ft_reveal_stun(packet_info *pinfo, const ft_stun *stun, const ft_exchange *excha
     if (!packet || !packet->flow)
         return;
     if (stun->method == STUN_BINDING && stun->message_class != STUN_INDICATION)
-        learn_check(pinfo, packet, stun, exchange);
+        pair_learns_check(pinfo, packet, stun, exchange);
     if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_REQUEST)
         ft_setup_reached(pinfo, FT_SETUP_ALLOCATION);
     if (stun->method == STUN_CHANNEL_BIND && stun->message_class == STUN_SUCCESS)
@@ -338,7 +335,7 @@ ft_reveal_learn(packet_info *pinfo)
     if (!packet || !packet->call)
         return;
     if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
-        ft_pair *pair = pair_of(pinfo, packet, packet->path == FT_PATH_DIRECT);
+        ft_pair *pair = pair_in_hand(pinfo, packet, packet->path == FT_PATH_DIRECT);
         if (pair)
             pair->media_packets += ft_packet_media_count(packet);
     }

@@ -26,7 +26,7 @@ distance(const ft_sequence_run *run, uint16_t sequence)
 }
 
 static bool
-fits(const ft_sequence_run *run, uint16_t sequence)
+is_near(const ft_sequence_run *run, uint16_t sequence)
 {
     const int step = distance(run, sequence);
 
@@ -66,7 +66,7 @@ close_burst(ft_sequence_run *run)
 
 /* Numbers below `end`, which is at most highest + 1, are judged for good. */
 static void
-settle(ft_sequence_run *run, uint64_t end)
+settle_below(ft_sequence_run *run, uint64_t end)
 {
     for (; run->settled < end; run->settled++) {
         if (came(run, run->settled))
@@ -77,7 +77,7 @@ settle(ft_sequence_run *run, uint64_t end)
 }
 
 static void
-begin(ft_sequence_run *run, uint64_t number)
+begin_run(ft_sequence_run *run, uint64_t number)
 {
     *run = (ft_sequence_run){ .base = number, .highest = number, .settled = number, .received = 1 };
     set_came(run, number, true);
@@ -91,7 +91,7 @@ advance(ft_sequence_run *run, uint64_t number)
     const uint64_t left = number >= FT_SEQUENCE_WINDOW ? number - FT_SEQUENCE_WINDOW + 1 : 0;
     const uint64_t known = left < run->highest + 1 ? left : run->highest + 1;
 
-    settle(run, known);
+    settle_below(run, known);
     if (run->settled < left) { /* skipped so far that even these are out of the window */
         run->open_burst += (uint32_t)(left - run->settled);
         run->settled = left;
@@ -136,7 +136,7 @@ add_run(ft_sequence_counts *counts, ft_sequence_run run)
 {
     if (!exists(&run))
         return;
-    settle(&run, run.highest + 1);
+    settle_below(&run, run.highest + 1);
     close_burst(&run);
     counts->received += run.received + run.early;
     counts->lost += missing_in(&run);
@@ -168,7 +168,7 @@ begin_candidate(ft_sequence *stream, uint16_t sequence)
 
     stream->done.strays += packets_of(&stream->candidate);
     stream->cycle = used / NUMBERS * NUMBERS + 2u * NUMBERS;
-    begin(&stream->candidate, stream->cycle + sequence);
+    begin_run(&stream->candidate, stream->cycle + sequence);
     return stream->candidate.highest;
 }
 
@@ -191,7 +191,7 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
 {
     ft_sequence_run *candidate = &stream->candidate;
 
-    if (!fits(candidate, sequence)) {
+    if (!is_near(candidate, sequence)) {
         packet->number = begin_candidate(stream, sequence);
         return;
     }
@@ -216,7 +216,7 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
 static void
 take_leap_back(ft_sequence *stream, uint16_t sequence)
 {
-    if (fits(&stream->run, sequence) || !fits(&stream->before_leap, sequence))
+    if (is_near(&stream->run, sequence) || !is_near(&stream->before_leap, sequence))
         return;
     stream->run = stream->before_leap;
     stream->done.strays++;
@@ -286,7 +286,7 @@ slot_for(ft_sequence *stream, uint8_t place, ft_grow grow)
 }
 
 static bool
-holds(const ft_sequence_slot *slot, uint16_t sequence, uint32_t digest)
+slot_holds(const ft_sequence_slot *slot, uint16_t sequence, uint32_t digest)
 {
     return slot->used && slot->sequence == sequence && slot->digest == digest;
 }
@@ -294,10 +294,11 @@ holds(const ft_sequence_slot *slot, uint16_t sequence, uint32_t digest)
 static void
 count_copy(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 {
-    const ft_sequence_run *run = fits(&stream->run, sequence) ? &stream->run : &stream->candidate;
+    const ft_sequence_run *run =
+        is_near(&stream->run, sequence) ? &stream->run : &stream->candidate;
 
     packet->verdict = FT_SEQUENCE_COPY;
-    packet->number = fits(run, sequence) ? extend(run, sequence) : 0;
+    packet->number = is_near(run, sequence) ? extend(run, sequence) : 0;
     stream->done.copies++;
 }
 
@@ -308,14 +309,14 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow
 
     for (int twin = 0; twin < 2 && stream->room; twin++) {
         ft_sequence_slot *slot = &stream->slots[place_of(sequence, twin) % stream->room];
-        if (holds(slot, sequence, digest)) {
+        if (slot_holds(slot, sequence, digest)) {
             packet.mark = &slot->mark;
             count_copy(stream, sequence, &packet);
             return packet;
         }
     }
     take_leap_back(stream, sequence);
-    if (fits(&stream->run, sequence))
+    if (is_near(&stream->run, sequence))
         follow_run(stream, sequence, &packet);
     else
         try_candidate(stream, sequence, &packet);
@@ -333,7 +334,7 @@ ft_sequence_find(const ft_sequence *stream, uint16_t sequence, uint32_t digest)
 {
     for (int twin = 0; twin < 2 && stream->room; twin++) {
         const ft_sequence_slot *slot = &stream->slots[place_of(sequence, twin) % stream->room];
-        if (holds(slot, sequence, digest))
+        if (slot_holds(slot, sequence, digest))
             return &slot->mark;
     }
     return NULL;

@@ -524,8 +524,7 @@ static wmem_map_t *pairs; /* ft_leg -> check_pair */
 void
 ft_stun_init(void)
 {
-    pairs =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    pairs = ft_new_map(g_direct_hash, g_direct_equal);
 }
 
 static check_pair *

@@ -33,7 +33,7 @@ is_message(ft_kind kind)
 }
 
 static voip_call_state
-state_of(const ft_call *call)
+voip_state(const ft_call *call)
 {
     switch (call->state) {
     case FT_CALL_ENDED:
@@ -50,7 +50,7 @@ state_of(const ft_call *call)
 }
 
 static char *
-comment_of(packet_info *pinfo, const ft_packet *packet)
+step_comment(packet_info *pinfo, const ft_packet *packet)
 {
     wmem_strbuf_t *text =
         wmem_strbuf_new(pinfo->pool, val_to_str_const(packet->path, ft_path_vals, ""));
@@ -64,7 +64,7 @@ comment_of(packet_info *pinfo, const ft_packet *packet)
 /* ---- the call in a line ---- */
 
 static const char *
-paths_text(const ft_call *call)
+call_paths(const ft_call *call)
 {
     const bool relay = call->media_packets[FT_PATH_RELAY],
                direct = call->media_packets[FT_PATH_DIRECT];
@@ -77,8 +77,8 @@ paths_text(const ft_call *call)
 }
 
 static void
-add_codec(wmem_allocator_t *scope, GPtrArray *names, const ft_call *call, const ft_stream *stream,
-          uint8_t payload_type)
+add_codec_name(wmem_allocator_t *scope, GPtrArray *names, const ft_call *call,
+               const ft_stream *stream, uint8_t payload_type)
 {
     const ft_codec *codec =
         ft_call_codec(call, call->generation, payload_type, stream->last_frame, NULL);
@@ -97,7 +97,7 @@ codecs_of(wmem_allocator_t *scope, const ft_call *call)
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
         for (uint8_t payload_type = 0; payload_type < 128; payload_type++) {
             if (stream->payload_types[payload_type / 64] >> payload_type % 64 & 1)
-                add_codec(scope, names, call, stream, payload_type);
+                add_codec_name(scope, names, call, stream, payload_type);
         }
     }
     return names;
@@ -132,7 +132,7 @@ add_end(wmem_strbuf_t *text, const ft_call *call)
 static char *
 call_text(packet_info *pinfo, const ft_call *call)
 {
-    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, paths_text(call));
+    wmem_strbuf_t *text = wmem_strbuf_new(pinfo->pool, call_paths(call));
 
     add_codecs(pinfo->pool, text, call);
     add_end(text, call);
@@ -152,7 +152,7 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     voip_packet_info_t *told = wmem_new0(pinfo->pool, voip_packet_info_t);
     told->protocol_name = (char *)"FaceTime";
     told->call_id = wmem_strdup_printf(pinfo->pool, "FaceTime call %u", call->number);
-    told->call_state = state_of(call);
+    told->call_state = voip_state(call);
     told->call_active_state = call->state == FT_CALL_ENDED ? VOIP_INACTIVE : VOIP_ACTIVE;
     told->from_identity = (char *)ft_endpoint_str(pinfo->pool, &call->local);
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
@@ -161,6 +161,6 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
         pinfo, packet,
         packet->label ? packet->label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"),
         false);
-    told->frame_comment = comment_of(pinfo, packet);
+    told->frame_comment = step_comment(pinfo, packet);
     tap_queue_packet(voip_tap, pinfo, told);
 }

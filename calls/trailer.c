@@ -202,27 +202,13 @@ reset(void)
     key_id_total = 0;
 }
 
-static wmem_map_t *
-new_map(GHashFunc hash, GEqualFunc equal)
-{
-    return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
-}
-
 void
 ft_trailer_init(void)
 {
-    senders = new_map(sender_hash, sender_equal);
-    media_frames = new_map(media_key_hash, media_key_equal);
-    agreements = new_map(ends_hash, ends_equal);
+    senders = ft_new_map(sender_hash, sender_equal);
+    media_frames = ft_new_map(media_key_hash, media_key_equal);
+    agreements = ft_new_map(ends_hash, ends_equal);
     register_init_routine(reset);
-}
-
-static const ft_flow *
-flow_of(const packet_info *pinfo)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    return packet ? packet->flow : NULL;
 }
 
 /* The newest before this packet; NULL if there is none. */
@@ -243,7 +229,8 @@ key_id_before(wmem_array_t *known, uint32_t frame, uint32_t offset)
 }
 
 static void
-remember(packet_info *pinfo, wmem_array_t *known, const sender_key *key, const sender_key_id *id)
+remember_key_id(packet_info *pinfo, wmem_array_t *known, const sender_key *key,
+                const sender_key_id *id)
 {
     if (!ft_learning(pinfo))
         return;
@@ -262,7 +249,7 @@ remember(packet_info *pinfo, wmem_array_t *known, const sender_key *key, const s
 /* Whether a key id that nothing marks as one follows from what the sender used: the same again,
  * ratcheted on, or rolled. */
 static bool
-follows(const sender_key_id *last, uint16_t short_mki)
+follows_key(const sender_key_id *last, uint16_t short_mki)
 {
     if (!last)
         return false;
@@ -301,7 +288,7 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
                   const ft_trailer *read, bool may_be_tagged, unsigned tag_length)
 {
     const ft_trailer none = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
-    const ft_flow *flow = flow_of(pinfo);
+    const ft_flow *flow = ft_flow_in_hand(pinfo);
     const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
     ft_trailer trailer = *read;
 
@@ -317,7 +304,7 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
         return none;
 
     const bool accepted = read->form != FT_TRAILER_NONE || ft_mki_is_fresh(trailer.short_mki) ||
-                          follows(last, trailer.short_mki);
+                          follows_key(last, trailer.short_mki);
     const bool is_new =
         !last || last->short_mki != trailer.short_mki || last->is_accepted != accepted;
     /* A packet that was overtaken still has the key of before. */
@@ -328,9 +315,9 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
         trailer.previous = last->short_mki;
     /* This may move the array that `last` is in. */
     if (flow && is_new && !is_late)
-        remember(pinfo, known, &key,
-                 &(sender_key_id){ ft_frame_id(pinfo), offset, trailer.short_mki, rtp->sequence,
-                                   trailer.tag_length, accepted });
+        remember_key_id(pinfo, known, &key,
+                        &(sender_key_id){ ft_frame_id(pinfo), offset, trailer.short_mki,
+                                          rtp->sequence, trailer.tag_length, accepted });
     return accepted ? trailer : none;
 }
 
@@ -350,7 +337,7 @@ make_media_key(const ft_flow *flow, const packet_info *pinfo, uint16_t short_mki
 void
 ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
 {
-    const ft_flow *flow = flow_of(pinfo);
+    const ft_flow *flow = ft_flow_in_hand(pinfo);
 
     if (!flow || !ft_learning(pinfo))
         return;
@@ -378,7 +365,7 @@ media_frame_before(const packet_info *pinfo, const media_key *key)
 uint32_t
 ft_short_mki_frame(packet_info *pinfo, uint16_t short_mki, const uint8_t *participant)
 {
-    const ft_flow *flow = flow_of(pinfo);
+    const ft_flow *flow = ft_flow_in_hand(pinfo);
 
     if (!flow)
         return 0;

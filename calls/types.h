@@ -114,6 +114,13 @@ ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
 
 bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
 
+/* A map that lasts as long as a capture file, and is there before the first one. */
+wmem_map_t *ft_new_map(GHashFunc hash, GEqualFunc equal);
+
+/* For wmem maps keyed by an address. */
+unsigned ft_address_hash(const void *key);
+gboolean ft_address_match(const void *a, const void *b);
+
 /* For wmem maps keyed by an ft_endpoint. */
 unsigned ft_endpoint_hash(const void *key);
 gboolean ft_endpoint_match(const void *a, const void *b);

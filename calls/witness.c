@@ -93,7 +93,7 @@ ft_witness_note(packet_info *pinfo, const ft_packet *packet)
 }
 
 static void
-add(ft_witnessed *sum, const struct ft_witness *witness, const ft_call *call)
+add_witness(ft_witnessed *sum, const struct ft_witness *witness, const ft_call *call)
 {
     const ft_witnessed *part = &witness->seen;
 
@@ -117,7 +117,7 @@ ft_witness_of(const ft_call *call)
         const ft_call *part = ft_call_by_number(number);
         if (part->witness && (part == call || (call->merges && part->merged_into &&
                                                ft_call_as_of(part, UINT32_MAX) == call)))
-            add(&sum, part->witness, part);
+            add_witness(&sum, part->witness, part);
         if (!call->merges)
             break;
     }

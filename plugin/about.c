@@ -18,7 +18,7 @@
 typedef struct { bool json; } about;
 
 static void
-write_json(void)
+write_about(void)
 {
     json_dumper json = { .output_file = stdout, .flags = JSON_DUMPER_FLAGS_PRETTY_PRINT };
     nstime_t first, last;
@@ -43,7 +43,7 @@ about_draw(void *data)
     nstime_t first, last;
 
     if (((const about *)data)->json) {
-        write_json();
+        write_about();
         return;
     }
     ft_frame_span(&first, &last);

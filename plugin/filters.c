@@ -30,7 +30,7 @@ call_of_shown(packet_info *pinfo)
 }
 
 static ws_bool
-is_of_call(WS_FILTER_ARGUMENTS)
+has_call(WS_FILTER_ARGUMENTS)
 {
     return call_of_shown(pinfo) != NULL;
 }
@@ -64,8 +64,8 @@ events_filter(WS_FILTER_ARGUMENTS)
 void
 register_facetime_filters(void)
 {
-    ws_register_conversation_filter("facetime", "FaceTime call", is_of_call, call_filter);
-    ws_register_conversation_filter("facetime", "FaceTime media", is_of_call, media_filter);
-    ws_register_conversation_filter("facetime", "FaceTime events", is_of_call, events_filter);
+    ws_register_conversation_filter("facetime", "FaceTime call", has_call, call_filter);
+    ws_register_conversation_filter("facetime", "FaceTime media", has_call, media_filter);
+    ws_register_conversation_filter("facetime", "FaceTime events", has_call, events_filter);
     add_conversation_filter_protocol("facetime");
 }

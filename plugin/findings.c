@@ -17,7 +17,7 @@ finding_sentence(const finding *found)
 }
 
 static void
-write_json(const rule *kind, const finding *found, void *user)
+finding_json(const rule *kind, const finding *found, void *user)
 {
     json_dumper *json = (json_dumper *)user;
     char *text = finding_sentence(found);
@@ -40,7 +40,7 @@ json_findings(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
 {
     json_dumper_set_member_name(json, "findings");
     json_dumper_begin_array(json);
-    judge(scope, call, write_json, json);
+    judge(scope, call, finding_json, json);
     json_dumper_end_array(json);
 }
 

@@ -30,21 +30,12 @@ info_of(const packet_info *pinfo)
     return info ? info : "";
 }
 
-/* What follows a beginning, or NULL where it begins otherwise. */
-static const char *
-after(const char *text, const char *beginning)
-{
-    const size_t length = strlen(beginning);
-
-    return strncmp(text, beginning, length) == 0 ? text + length : NULL;
-}
-
 /* "Request: INVITE sip:user@..." is INVITE, "Status: 200 OK (INVITE) | " is 200 OK (INVITE). */
 static char *
 sip_label(packet_info *pinfo)
 {
-    const char *info = info_of(pinfo), *request = after(info, "Request: "),
-               *status = after(info, "Status: ");
+    const char *info = info_of(pinfo), *request = ft_label_after(info, "Request: "),
+               *status = ft_label_after(info, "Status: ");
 
     if (request)
         return wmem_strndup(pinfo->pool, request, strcspn(request, " "));
@@ -91,7 +82,7 @@ cut(const char *text)
 }
 
 static char *
-comment_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+arrow_comment(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
     GString *text = g_string_new("");
 
@@ -129,7 +120,7 @@ ended_by(const ft_packet *packet, const ft_call *call)
 
 /* The first packets of media have events. */
 static bool
-is_wanted(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+is_arrow(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
     return !is_media(packet) || ft_event_first(pinfo, packet) || ended_by(packet, call);
 }
@@ -227,7 +218,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
 
-    if (!call || !ft_call_listed(call) || !is_wanted(pinfo, packet, call))
+    if (!call || !ft_call_listed(call) || !is_arrow(pinfo, packet, call))
         return TAP_PACKET_DONT_REDRAW;
 
     ws_sequence_item *item = sequence_analysis_create_sai_with_addresses(pinfo, info);
@@ -239,7 +230,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     set_end(&item->dst_addr, &item->port_dst, &to);
     item->frame_number = pinfo->num;
     item->frame_label = cut(label_of(pinfo, packet, call));
-    item->comment = comment_of(pinfo, packet, call);
+    item->comment = arrow_comment(pinfo, packet, call);
     item->conv_num = (uint16_t)call->number;
     item->display = TRUE;
     sequence_analysis_use_color_filter(pinfo, item);

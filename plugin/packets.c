@@ -101,7 +101,7 @@ put_number(packets_report *report, uint32_t value)
 
 /* All columns before this one that had nothing to tell are empty; a document leaves them out. */
 static void
-begin(packets_report *report, unsigned column)
+begin_column(packets_report *report, unsigned column)
 {
     if (report->json) {
         put_text(report, column_keys[column]);
@@ -114,7 +114,7 @@ begin(packets_report *report, unsigned column)
 static void
 tell_number(packets_report *report, unsigned column, uint32_t value)
 {
-    begin(report, column);
+    begin_column(report, column);
     put_number(report, value);
 }
 
@@ -122,7 +122,7 @@ tell_number(packets_report *report, unsigned column, uint32_t value)
 static void
 tell_word(packets_report *report, unsigned column, const char *word)
 {
-    begin(report, column);
+    begin_column(report, column);
     if (report->json)
         *report->end++ = '"';
     put_text(report, word);
@@ -165,7 +165,7 @@ tell_time(packets_report *report, const packet_info *pinfo)
         return;
     for (uint32_t rest = (uint32_t)pinfo->abs_ts.nsecs, at = 9; at-- > 0; rest /= 10)
         fraction[at] = (char)('0' + rest % 10);
-    begin(report, TIME);
+    begin_column(report, TIME);
     if (report->json)
         *report->end++ = '"';
     put_text(report, report->second_text);
@@ -181,7 +181,7 @@ tell_leg(packets_report *report, const ft_packet *packet)
 {
     if (!packet->flow)
         return;
-    begin(report, LEG);
+    begin_column(report, LEG);
     if (report->json)
         *report->end++ = '"';
     put_number(report, packet->flow->number);
@@ -229,7 +229,7 @@ tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
             report->end - report->buffer > BUFFER_BYTES + LINE_ROOM - 4 * MOST_TEXT)
             continue;
         if (first)
-            begin(report, EVENTS);
+            begin_column(report, EVENTS);
         put_text(report, report->json ? first ? "[\"" : "\",\"" : first ? "" : ",");
         put_text(report, ft_event_name(event->id));
         first = false;
@@ -242,7 +242,7 @@ tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 
 /* The call as known at this packet, as its fields show it. */
 static const ft_call *
-call_of(packet_info *pinfo, const ft_packet *packet)
+call_shown(packet_info *pinfo, const ft_packet *packet)
 {
     uint32_t known_from;
     const ft_call *call = packet->call;
@@ -266,7 +266,7 @@ tell_name(packets_report *report, unsigned column, const value_string *names, ui
 static void
 tell_place(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_call *call = call_of(pinfo, packet);
+    const ft_call *call = call_shown(pinfo, packet);
     const char *key = call ? ft_key_best((ft_call *)call, packet->frame) : NULL;
     const ft_endpoint *peer = ft_peer_of(packet);
 
@@ -290,12 +290,12 @@ tell_media(packets_report *report, const ft_record *record)
     tell_number(report, SEQUENCE, record->rtp.sequence);
     tell_number(report, RTP_TIMESTAMP, record->rtp.timestamp);
     tell_number(report, PAYLOAD_TYPE, record->rtp.payload_type);
-    begin(report, MARKER);
+    begin_column(report, MARKER);
     put_text(report, report->json         ? record->rtp.marker ? "true" : "false"
                      : record->rtp.marker ? "1"
                                           : "0");
     if (record->codec) {
-        begin(report, CODEC);
+        begin_column(report, CODEC);
         put_text(report, codec_text(report, record->codec));
     }
 }

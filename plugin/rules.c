@@ -1,6 +1,6 @@
 /* plugin/rules.c
  *
- *    what calls/ and the streams' quality know at draw time     view_of()
+ *    what calls/ and the streams' quality know at draw time     view_call()
  *    what only all packets tell (cut ones, copies, directions)  calls/witness.h
  *    one row a finding: code, severity, rule                    rules[]
  *
@@ -160,7 +160,7 @@ begins_with_media(const view *v)
 }
 
 static view
-view_of(wmem_allocator_t *scope, const ft_call *call)
+view_call(wmem_allocator_t *scope, const ft_call *call)
 {
     view v = { .scope = scope,
                .call = call,
@@ -919,7 +919,7 @@ judge_streams(const view *v, const rule *kind, finding_writer write, void *user)
 void
 judge(wmem_allocator_t *scope, const ft_call *call, finding_writer write, void *user)
 {
-    const view v = view_of(scope, call);
+    const view v = view_call(scope, call);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rules); i++) {
         finding found = { 0 };

@@ -78,7 +78,7 @@ relays_of(wmem_allocator_t *scope, const ft_call *call, const ft_reveals *known)
 }
 
 static bool
-is_of_call(const ft_leg *leg, const ft_call *call)
+is_leg_of(const ft_leg *leg, const ft_call *call)
 {
     for (unsigned i = 0; leg->calls && i < wmem_array_get_count(leg->calls); i++) {
         const ft_call_span *span = (const ft_call_span *)wmem_array_index(leg->calls, i);
@@ -217,10 +217,10 @@ json_channels(json_dumper *json, const ft_flow *flow, const ft_call *call)
         json_dumper_value_anyf(json, "%u", ft_relay_channel);
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         const ft_leg *leg = *(const ft_leg **)wmem_array_index(flow->legs, i);
-        bool is_new = leg->channel && is_of_call(leg, call);
+        bool is_new = leg->channel && is_leg_of(leg, call);
         for (unsigned j = 0; is_new && j < i; j++) {
             const ft_leg *before = *(const ft_leg **)wmem_array_index(flow->legs, j);
-            is_new = before->channel != leg->channel || !is_of_call(before, call);
+            is_new = before->channel != leg->channel || !is_leg_of(before, call);
         }
         if (is_new)
             json_dumper_value_anyf(json, "%u", leg->channel);

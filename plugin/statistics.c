@@ -55,7 +55,7 @@ count_value(stats_tree *tree, unsigned branch, unsigned value, const value_strin
 }
 
 static void
-count_number(stats_tree *tree, unsigned branch, const char *format, unsigned number)
+tick_number(stats_tree *tree, unsigned branch, const char *format, unsigned number)
 {
     char text[64];
 
@@ -130,7 +130,7 @@ count_kind(stats_tree *tree, const packet_info *pinfo, ft_kind kind)
 }
 
 static void
-count_losses(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
+tick_losses(stats_tree *tree, packet_info *pinfo, const ft_packet *packet)
 {
     const ft_frame *frame = packet->kind == FT_KIND_RTP ? ft_frame_get(pinfo) : NULL;
 
@@ -150,12 +150,12 @@ statistics_packet(stats_tree *tree, packet_info *pinfo, epan_dissect_t *edt _U_,
     count_value(tree, BY_PATH, packet->path, ft_path_vals);
     count_value(tree, BY_GENERATION, packet->generation, ft_generation_vals);
     if (call)
-        count_number(tree, BY_CALL, "Call %u", call->number);
+        tick_number(tree, BY_CALL, "Call %u", call->number);
     if (packet->kind == FT_KIND_RTP) /* each RTP packet of the datagram */
         for (unsigned i = 0; i < packet->ssrc_count; i++)
             count_payload_type(tree, pinfo, packet, packet->payload_types[i]);
     count_attributes(tree, packet);
-    count_losses(tree, pinfo, packet);
+    tick_losses(tree, pinfo, packet);
     for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
         stats_tree_tick_pivot(tree, branch_nodes[BY_EVENT], ft_event_name(event->id));
     return TAP_PACKET_REDRAW;

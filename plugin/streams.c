@@ -53,8 +53,8 @@ want_quic_stream(const streams_report *report, packet_info *pinfo, const ft_pack
 
 /* The packet's streams: by its SSRCs, in its call, in whose life it lies. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
-               tap_flags_t flags _U_)
+streams_report_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                      tap_flags_t flags _U_)
 {
     streams_report *report = (streams_report *)data;
     const ft_packet *packet = (const ft_packet *)tapped;
@@ -110,7 +110,7 @@ typedef struct {
 } stream_view;
 
 static stream_view
-view_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
+view_stream(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
 {
     const ft_quality *quality = stream->quality;
     const ft_clock_verdict clock = ft_quality_clock(quality);
@@ -218,7 +218,7 @@ codecs_text(wmem_allocator_t *scope, const stream_view *view)
 }
 
 static const char *
-frames_text(wmem_allocator_t *scope, const stream_view *view)
+stream_frames(wmem_allocator_t *scope, const stream_view *view)
 {
     const ft_picture_counts *pictures = &view->pictures;
 
@@ -242,7 +242,7 @@ rtt_text(wmem_allocator_t *scope, const stream_view *view)
 }
 
 static const char *
-paths_text(wmem_allocator_t *scope, const ft_quality *quality)
+stream_paths(wmem_allocator_t *scope, const ft_quality *quality)
 {
     wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
 
@@ -272,7 +272,7 @@ fill_quic_row(wmem_allocator_t *scope, const stream_view *view, const char **cel
     cell[CODEC] = "inside QUIC";
     cell[PACKETS] = wmem_strdup_printf(scope, "%u", quality->packets);
     cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
-    cell[PATHS] = paths_text(scope, quality);
+    cell[PATHS] = stream_paths(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "-";
 }
 
@@ -297,13 +297,13 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
     cell[FPS] = number_text(scope, video && view->pictures.has_rate, view->pictures.mean);
     cell[LEAST] = number_text(scope, video && view->pictures.has_rate, view->pictures.least);
-    cell[FRAMES] = frames_text(scope, view);
+    cell[FRAMES] = stream_frames(scope, view);
     cell[FREEZES] =
         video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
     cell[JITTER] =
         number_text(scope, view->has_jitter, quality->jitter_sum / MAX(quality->jitters, 1));
     cell[RTT] = rtt_text(scope, view);
-    cell[PATHS] = paths_text(scope, quality);
+    cell[PATHS] = stream_paths(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
 }
 
@@ -313,7 +313,7 @@ void
 ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream,
                 const char **cells)
 {
-    const stream_view view = view_of(scope, call, stream);
+    const stream_view view = view_stream(scope, call, stream);
 
     fill_row(scope, &view, cells);
 }
@@ -640,7 +640,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
 /* ---- the option -z ---- */
 
 static bool
-is_wanted(const streams_report *report, const ft_quality *quality)
+is_stream_wanted(const streams_report *report, const ft_quality *quality)
 {
     return quality && (!report->filtered || g_hash_table_contains(report->wanted, quality));
 }
@@ -649,7 +649,7 @@ static void
 add_quic_view(const streams_report *report, wmem_array_t *found, const ft_call *call,
               const ft_quic_stream *stream)
 {
-    if (!is_wanted(report, stream->quality))
+    if (!is_stream_wanted(report, stream->quality))
         return;
     for (unsigned i = wmem_array_get_count(found); i-- > 0;) {
         stream_view *other = (stream_view *)wmem_array_index(found, i);
@@ -690,9 +690,9 @@ views(const streams_report *report)
             continue;
         for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
             const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
-            if (!is_wanted(report, stream->quality))
+            if (!is_stream_wanted(report, stream->quality))
                 continue;
-            const stream_view view = view_of(report->scope, call, stream);
+            const stream_view view = view_stream(report->scope, call, stream);
             wmem_array_append_one(found, view);
         }
         if (call->quic_streams)
@@ -772,8 +772,9 @@ streams_start(const char *option, void *user_data _U_)
     report->wanted = g_hash_table_new(g_direct_hash, g_direct_equal);
     report->filtered = filter != NULL;
 
-    GString *error = register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING,
-                                           streams_reset, streams_packet, streams_draw, NULL);
+    GString *error =
+        register_tap_listener("facetime", report, filter, TL_REQUIRES_NOTHING, streams_reset,
+                              streams_report_packet, streams_draw, NULL);
     if (error) {
         fprintf(stderr, "%s: %s\n", option, error->str);
         g_string_free(error, TRUE);

@@ -76,14 +76,14 @@ typedef struct {
 /* What hangs on a row, by column. */
 enum { ROW_KEY, ROW_CALL, ROW_VERSION };
 
-static tap_packet_status calls_packet(void *, packet_info *, epan_dissect_t *, const void *,
-                                      tap_flags_t);
-static tap_packet_status streams_packet(void *, packet_info *, epan_dissect_t *, const void *,
-                                        tap_flags_t);
-static tap_packet_status pairs_packet(void *, packet_info *, epan_dissect_t *, const void *,
-                                      tap_flags_t);
-static tap_packet_status findings_packet(void *, packet_info *, epan_dissect_t *, const void *,
-                                         tap_flags_t);
+static tap_packet_status calls_table_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                            tap_flags_t);
+static tap_packet_status streams_table_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                              tap_flags_t);
+static tap_packet_status pairs_table_packet(void *, packet_info *, epan_dissect_t *, const void *,
+                                            tap_flags_t);
+static tap_packet_status findings_table_packet(void *, packet_info *, epan_dissect_t *,
+                                               const void *, tap_flags_t);
 static void init_table(stat_tap_table_ui *ui);
 static void reset_table(stat_tap_table *table);
 static void free_item(stat_tap_table *table, unsigned row, unsigned column,
@@ -98,10 +98,10 @@ static tap_param params[] = { { PARAM_FILTER, "filter", "Filter", NULL, TRUE } }
     }
 
 static stat_tap_table_ui table_uis[] = {
-    TABLE("FaceTime Calls", "facetime,calltable", calls_packet, call_columns),
-    TABLE("FaceTime Streams", "facetime,streamtable", streams_packet, stream_columns),
-    TABLE("FaceTime Pairs", "facetime,pairtable", pairs_packet, pair_columns),
-    TABLE("FaceTime Findings", "facetime,findingtable", findings_packet, finding_columns),
+    TABLE("FaceTime Calls", "facetime,calltable", calls_table_packet, call_columns),
+    TABLE("FaceTime Streams", "facetime,streamtable", streams_table_packet, stream_columns),
+    TABLE("FaceTime Pairs", "facetime,pairtable", pairs_table_packet, pair_columns),
+    TABLE("FaceTime Findings", "facetime,findingtable", findings_table_packet, finding_columns),
 };
 
 static table_keeper keepers[G_N_ELEMENTS(table_uis)];
@@ -310,8 +310,8 @@ table_for(void *data, const ft_packet *packet, const ft_call **call)
 }
 
 static tap_packet_status
-calls_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
-             tap_flags_t flags _U_)
+calls_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                   tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -355,8 +355,8 @@ is_of_stream(const ft_packet *packet, const ft_stream *stream)
 /* The packet's own streams; those of a call that it turned out to be part of, too, whose rows
  * are gone. */
 static tap_packet_status
-streams_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
-               tap_flags_t flags _U_)
+streams_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                     tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -391,8 +391,8 @@ write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, 
 
 /* Checks and media make pairs' news. */
 static tap_packet_status
-pairs_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
-             tap_flags_t flags _U_)
+pairs_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                   tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call;
@@ -422,7 +422,7 @@ typedef struct {
 } finding_writing;
 
 static const char *
-frames_text(wmem_allocator_t *scope, const finding *found)
+finding_frames(wmem_allocator_t *scope, const finding *found)
 {
     wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
 
@@ -441,7 +441,7 @@ write_finding(const rule *kind, const finding *found, void *user)
         kind->severity,
         kind->code,
         number(writing->scope, ft_frame_number(found->frames[0])),
-        frames_text(writing->scope, found),
+        finding_frames(writing->scope, found),
         text,
     };
 
@@ -490,8 +490,8 @@ draw_before_table(stat_tap_table *table)
 }
 
 static tap_packet_status
-findings_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
-                tap_flags_t flags _U_)
+findings_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
+                      tap_flags_t flags _U_)
 {
     const ft_packet *packet = (const ft_packet *)tapped;
     const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);

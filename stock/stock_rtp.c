@@ -240,8 +240,7 @@ void
 stock_rtp_init(int proto_facetime_rtp)
 {
     proto = proto_facetime_rtp;
-    codec_tables =
-        wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), g_direct_hash, g_direct_equal);
+    codec_tables = ft_new_map(g_direct_hash, g_direct_equal);
     register_init_routine(reset);
 }
 

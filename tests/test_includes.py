@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Includes run downwards only, and in no circle: tools/check-includes on the sources, and on trees that break the rule."""
+"""Includes run downwards only, and in no circle (tools/check-includes); what there should be once is there once
+(tools/check-once): on the sources, and on trees that break the rule."""
 
 import re
 import subprocess
@@ -24,8 +25,8 @@ TREE = {
 }
 
 
-def checked(root):
-    done = subprocess.run([support.ROOT / "tools/check-includes", root], capture_output=True, text=True, check=False)
+def checked(root, tool="check-includes"):
+    done = subprocess.run([support.ROOT / "tools" / tool, root], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -65,6 +66,28 @@ def test_tree_that_breaks_the_rule(file, includes, found, tmp_path):
 
 def test_no_sources_at_all(tmp_path):
     assert checked(tmp_path)[0] == 1
+
+
+def once(root, **files):
+    """tools/check-once on a tree of these files of calls/."""
+    (root / "calls").mkdir()
+    for name, text in files.items():
+        (root / "calls" / f"{name}.c").write_text(text)
+    return checked(root, "check-once")
+
+
+def test_once():
+    assert checked(support.ROOT, "check-once") == (0, "")
+
+
+def test_one_name_twice(tmp_path):
+    one = "static int\nlength_of(const char *text,\n          int most)\n{\n}\n\nstatic void\nreset(void)\n{\n}\n"
+    assert once(tmp_path, flow=one, call=one) == (1, "length_of(): static in calls/call.c, calls/flow.c\n")
+
+
+def test_callbacks_and_declarations_are_no_second_name(tmp_path):
+    assert once(tmp_path, flow="static void\nreset(void)\n{\n}\n\nstatic int length_of(int);\n",
+                call="static void\nreset(void)\n{\n}\n\nstatic int\nlength_of(int most)\n{\n}\n") == (0, "")
 
 
 def test_width():

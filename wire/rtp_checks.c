@@ -237,7 +237,6 @@ void
 rtp_checks_init(int proto_facetime_rtp)
 {
     proto = proto_facetime_rtp;
-    stream_checks = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), stream_key_hash,
-                                           stream_key_equal);
+    stream_checks = ft_new_map(stream_key_hash, stream_key_equal);
     register_init_routine(reset);
 }

@@ -134,7 +134,7 @@ parse_extension(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
 
 /* Where `end` lies beyond the captured bytes: whose fault it is. */
 static bool
-fits(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
+is_captured(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
 {
     if (end <= tvb_captured_length(tvb))
         return true;
@@ -155,7 +155,7 @@ void
 rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
 {
     memset(rtp, 0, G_STRUCT_OFFSET(rtp_packet, fields));
-    if (!fits(tvb, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
+    if (!is_captured(tvb, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
         return;
 
     const uint8_t first = tvb_get_uint8(tvb, 0), second = tvb_get_uint8(tvb, 1);
@@ -167,18 +167,18 @@ rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
     rtp->media = rtp_media_of[rtp->fixed.payload_type];
     rtp->payload = RTP_FIXED_HEADER + 4 * (first & 0x0f);
     rtp->payload_end = tvb_reported_length(tvb);
-    if (!fits(tvb, rtp->payload, HEADER_SHORT, rtp))
+    if (!is_captured(tvb, rtp->payload, HEADER_SHORT, rtp))
         return;
 
     if (first & 0x10) {
-        if (!fits(tvb, rtp->payload + 4, HEADER_SHORT, rtp))
+        if (!is_captured(tvb, rtp->payload + 4, HEADER_SHORT, rtp))
             return;
         rtp->extension = rtp->payload;
         rtp->profile = tvb_get_ntohs(tvb, rtp->extension);
         rtp->extension_end = rtp->extension + 4 + 4 * tvb_get_ntohs(tvb, rtp->extension + 2);
         rtp->fields_end = MIN(rtp->extension_end, tvb_captured_length(tvb));
         rtp->payload = rtp->extension_end;
-        fits(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
+        is_captured(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
         parse_extension(tvb, generation, rtp);
     }
     if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY)

@@ -29,7 +29,7 @@ is_bare_payload_type(uint8_t payload_type)
 /* The packet's timestamp, sequence number and SSRC go on from where the run is, some packets of
  * which may be lost. */
 static bool
-follows(const ft_witness *witness, tvbuff_t *tvb)
+continues_run(const ft_witness *witness, tvbuff_t *tvb)
 {
     const uint32_t step = tvb_get_ntohl(tvb, 4) - witness->run.timestamp;
     const uint16_t packets = (uint16_t)(tvb_get_ntohs(tvb, 2) - witness->run.sequence);
@@ -67,7 +67,7 @@ keeps_time(const ft_witness *witness, const packet_info *pinfo)
 static void
 extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
 {
-    const bool goes_on = follows(witness, tvb);
+    const bool goes_on = continues_run(witness, tvb);
 
     witness->last_frame = ft_frame_id(pinfo);
     if (!goes_on && is_late(witness, tvb))

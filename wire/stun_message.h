@@ -111,7 +111,7 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
     OWN(NOMINATION, 0x8008, 4, 4, APPLE_LEGACY, "NOMINATION", show_nomination, NULL, \
       hf_gkstun_nomination, "Nomination", "gkstun.nomination", FT_UINT32, BASE_HEX, NULL, 0, \
       "0x8008 of 4 bytes, beside USE-CANDIDATE: a count and flags") \
-    OWN(LINK_ID, 0x8008, 16, 16, APPLE_MODERN, "LINK-ID", show_link_id, learn_link_id, \
+    OWN(LINK_ID, 0x8008, 16, 16, APPLE_MODERN, "LINK-ID", show_link_uuid, learn_link_id, \
       hf_gkstun_link_id, "Link ID", "gkstun.link_id", FT_GUID, BASE_NONE, NULL, 0, \
       "0x8008 of 16 bytes: random UUID of the sender's link, one for each interface or pair") \
     X(CANDIDATES, 0x8009, 3, ANY, APPLE_LEGACY, "CANDIDATE-LIST", show_candidates, \
