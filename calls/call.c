@@ -110,6 +110,47 @@ ft_call_is_over(const packet_info *pinfo, const ft_call *call)
     return call->closed || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
 }
 
+/* ---- what it has ---- */
+
+ft_stream *
+ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+
+    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
+        if (streams[i]->ssrc == ssrc && streams[i]->outgoing == outgoing)
+            return streams[i];
+    }
+    return NULL;
+}
+
+ft_stream *
+ft_call_any_stream(const ft_call *call, uint32_t ssrc)
+{
+    ft_stream *stream = ft_call_stream(call, ssrc, true);
+
+    return stream ? stream : ft_call_stream(call, ssrc, false);
+}
+
+bool
+ft_call_sends_from(const ft_call *call, const address *end)
+{
+    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        if (addresses_equal(&senders[i]->device.addr, end))
+            return true;
+    }
+    return false;
+}
+
+bool
+ft_call_is_device(const ft_call *call, const address *end)
+{
+    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) ||
+           ft_call_sends_from(call, end);
+}
+
 /* ---- a call begins ---- */
 
 static host *

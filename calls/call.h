@@ -55,6 +55,16 @@ const ft_call *ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from);
 /* The call's far end, if nothing better named it before. First pass. */
 void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 
+/* The call's newest stream with this SSRC, in one direction or in either; or NULL. */
+ft_stream *ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing);
+ft_stream *ft_call_any_stream(const ft_call *call, uint32_t ssrc);
+
+/* True where any sender of the call was last seen at this end as the device's. */
+bool ft_call_sends_from(const ft_call *call, const address *end);
+
+/* True for an address at which the call's device is, or was: it may have moved. */
+bool ft_call_is_device(const ft_call *call, const address *end);
+
 /* Media inside QUIC of one path and direction, or NULL; and a new one, at most one of each.
  * First pass. */
 ft_quic_stream *ft_call_quic_stream(const ft_call *call, ft_path path, bool outgoing);

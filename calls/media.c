@@ -250,46 +250,6 @@ ft_media_codecs(packet_info *pinfo, ft_codec_visitor visit, void *user)
 
 /* ---- streams ---- */
 
-static ft_stream *
-find_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
-{
-    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
-
-    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
-        if (streams[i]->ssrc == ssrc && streams[i]->outgoing == outgoing)
-            return streams[i];
-    }
-    return NULL;
-}
-
-struct ft_stream *
-ft_media_stream(const ft_call *call, uint32_t ssrc)
-{
-    ft_stream *stream = find_stream(call, ssrc, true);
-
-    return stream ? stream : find_stream(call, ssrc, false);
-}
-
-/* True where any sender of the call was last seen at this end as the device's. */
-static bool
-is_device(const ft_call *call, const address *end)
-{
-    ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
-        if (addresses_equal(&senders[i]->device.addr, end))
-            return true;
-    }
-    return false;
-}
-
-bool
-ft_call_is_device(const ft_call *call, const address *end)
-{
-    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) ||
-           is_device(call, end);
-}
-
 /* Whether the device sends this packet of the direct path. Its first address tells; where
  * neither end has that, the device moved or is seen from outside a NAT: a stream keeps its
  * direction. */
@@ -309,14 +269,14 @@ is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
             return from_other_end;
     }
 
-    const bool known_out = find_stream(call, ssrc, true) != NULL;
-    const bool known_in = find_stream(call, ssrc, false) != NULL;
+    const bool known_out = ft_call_stream(call, ssrc, true) != NULL;
+    const bool known_in = ft_call_stream(call, ssrc, false) != NULL;
     if (known_out != known_in)
         return known_out;
     if (addresses_equal(&pinfo->src, &call->remote.addr) !=
         addresses_equal(&pinfo->dst, &call->remote.addr))
         return addresses_equal(&pinfo->dst, &call->remote.addr);
-    return is_device(call, &pinfo->src) || !is_device(call, &pinfo->dst);
+    return ft_call_sends_from(call, &pinfo->src) || !ft_call_sends_from(call, &pinfo->dst);
 }
 
 static ft_observation
@@ -369,7 +329,7 @@ static ft_stream *
 stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
 {
     wmem_array_t *streams = packet->call->streams;
-    ft_stream *stream = find_stream(packet->call, rtp->ssrc, seen->outgoing);
+    ft_stream *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
 
     if (stream)
         return stream;
@@ -415,12 +375,24 @@ way_of(ft_stream *stream, ft_leg *leg)
     return (uint8_t)MIN(way, FT_MAX_WAYS_PER_STREAM - 1);
 }
 
+/* Who sends a packet directly twice sends it from one place, or to one. */
+static bool
+share_an_end(const ft_leg *one, const ft_leg *other)
+{
+    const ft_flow *x = one ? one->flow : NULL, *y = other ? other->flow : NULL;
+
+    return !x || !y || is_relayed(one) || is_relayed(other) ||
+           addresses_equal(&x->a.addr, &y->a.addr) || addresses_equal(&x->a.addr, &y->b.addr) ||
+           addresses_equal(&x->b.addr, &y->a.addr) || addresses_equal(&x->b.addr, &y->b.addr);
+}
+
 /* A copy that took another way than the packet it repeats; the same way twice tells nothing. */
 static void
 watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8_t way,
            ft_sequence_mark *mark)
 {
-    if (mark->way == way && !mark->on_several)
+    if ((mark->way == way && !mark->on_several) ||
+        !share_an_end(stream->ways[mark->way], stream->ways[way]))
         return;
     ft_event_add(pinfo, FT_EVENT_MEDIA_ON_BOTH_PATHS, mark->frame,
                  "RTP sequence number %u was already sent %s in frame %u", sequence,
@@ -585,7 +557,7 @@ static bool
 watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
                 const ft_observation *seen)
 {
-    ft_stream *view = find_stream(packet->call, rtp->ssrc, !seen->outgoing);
+    ft_stream *view = ft_call_stream(packet->call, rtp->ssrc, !seen->outgoing);
 
     if (is_at_other_end(packet->call, view, seen)) {
         note_other_end(pinfo, packet, view, rtp);
@@ -593,7 +565,7 @@ watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
     }
     if (view && view->by && addresses_equal(&view->by->device.addr, &packet->call->other_end.addr))
         begin_anew(pinfo, packet->call, view, rtp, seen);
-    ft_stream *stream = find_stream(packet->call, rtp->ssrc, seen->outgoing);
+    ft_stream *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
     if (!is_repeat(packet, stream, rtp))
         return false;
     note_other_end(pinfo, packet, stream, rtp);
@@ -869,11 +841,13 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     ft_call *call = ft_call_quick(pinfo);
 
     if (call && call->media_leg == packet->leg &&
-        (find_stream(call, rtp->ssrc, true) || find_stream(call, rtp->ssrc, false)) &&
+        (ft_call_stream(call, rtp->ssrc, true) || ft_call_stream(call, rtp->ssrc, false)) &&
         packet->clue_count == 0) {
         packet->call = call;
         return;
     }
+    packet->rtp_sequence = rtp->sequence;
+    packet->rtp_digest = rtp->digest;
     ft_clue_number(pinfo, FT_CLUE_SSRC, UINT64_C(1) << 32 | rtp->ssrc);
     ft_call_resolve(pinfo, true);
 }

@@ -83,9 +83,6 @@ typedef struct {
  * gaps, losses. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
-/* The newest stream of the call with this SSRC, whichever way it goes; or NULL. */
-struct ft_stream *ft_media_stream(const struct ft_call *call, uint32_t ssrc);
-
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss.
  * First pass only. */
 void ft_rtp_cut(packet_info *pinfo);
@@ -110,9 +107,6 @@ void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);
 /* The capture's end ends silences, too, where one side went on. When all packets were seen;
  * again is harmless. */
 void ft_media_hindsight(void);
-
-/* True for an address at which the call's device is, or was: it may have moved. */
-bool ft_call_is_device(const struct ft_call *call, const address *end);
 
 /* Whether media that no signalling announced may be claimed on its own evidence; a preference
  * sets it. */

@@ -92,6 +92,9 @@ typedef struct ft_packet {
     /* the same datagram was seen at another place: nothing is learnt from it */
     bool            seen_before;
     bool            ssrc_of_another;    /* RTP's SSRC was another call's before */
+    /* of the RTP packet in hand, as calls/media.h has them; first pass only */
+    uint16_t        rtp_sequence;
+    uint32_t        rtp_digest;
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     /* what was in hand before: a frame may have datagrams within datagrams */
     ft_packet_hand  outer;

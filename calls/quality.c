@@ -657,7 +657,7 @@ ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc)
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_call *call =
         packet && packet->seen_before && !pinfo->fd->visited ? ft_call_of_packet(pinfo) : NULL;
-    const ft_stream *stream = call ? ft_media_stream(call, ssrc) : NULL;
+    const ft_stream *stream = call ? ft_call_any_stream(call, ssrc) : NULL;
 
     if (stream && stream->quality)
         stream->quality->seen_twice++;

@@ -15,7 +15,6 @@
 #define CALLS_OF_END   4    /* latest calls that an address is known of */
 /* media of a way silent for so long: another key with another SSRC is another call's */
 #define KEY_QUIET_S    20
-#define SEQUENCE_STEP  3000 /* RFC 3550 A.1, MAX_DROPOUT: beyond, a sequence doesn't go on */
 
 /* ---- what is known of each value ---- */
 
@@ -26,8 +25,8 @@ typedef struct {
 
 typedef struct {
     ft_call *call;
-    uint16_t sequence;  /* of an SSRC: the newest */
-    bool     has_sequence;
+    nstime_t moved_time;    /* of an SSRC: when a strange way was tied to it last */
+    unsigned moves;         /* such ways, each soon after the one before */
 } value_owner;
 
 /* An address's latest calls, newest first. */
@@ -540,6 +539,14 @@ has_clue(const ft_packet *packet, ft_clue what)
     return false;
 }
 
+/* Media that no signalling announced, of a new SSRC, is of the two that it runs between. */
+static bool
+is_of_others(const inquiry *q, const ft_call *call)
+{
+    return !addresses_equal(&q->ends.other.addr, &call->remote.addr) ||
+           !ft_call_is_device(call, &q->ends.device.addr);
+}
+
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
  * does. Where neither its far end nor its agents are known (the capture begins in the middle),
  * nothing tells whose checks these are. */
@@ -548,6 +555,9 @@ is_elsewhere(const inquiry *q, const ft_call *call)
 {
     if (q->ends.other_is_server || !is_established(call))
         return false;
+    if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
+        (call->remote_rank == FT_REMOTE_SENT_TO || call->remote_rank == FT_REMOTE_MET))
+        return is_of_others(q, call);
     if (call->remote_rank <= FT_REMOTE_BOUND)
         return call->tie_breaker_count == 0 && has_clue(q->packet, FT_CLUE_TIE_BREAKER);
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
@@ -722,6 +732,95 @@ is_of_unseen_game(const inquiry *q)
     return !q->of_leg && q->packet->flow->gamekit_frame && !ft_call_of_calls_alone(q->packet);
 }
 
+/* ---- an SSRC at many places ---- */
+
+/* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
+ * at once is a traffic generator's, and nobody's. */
+#define MOST_MOVES      3
+#define MOVES_ARE_NEAR_S 30
+
+static bool
+is_call_address(const ft_call *call, const address *addr)
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        if (addresses_equal(&streams[i]->sender.addr, addr))
+            return true;
+    }
+    return ft_call_is_device(call, addr) || addresses_equal(&call->remote.addr, addr);
+}
+
+/* It comes on a way that the call hasn't, and one of its ends is a stranger there. */
+static bool
+is_strange_way(const inquiry *q, const ft_call *call)
+{
+    return q->of_leg != call && !q->packet->flow->server &&
+           !(is_call_address(call, &q->pinfo->src) && is_call_address(call, &q->pinfo->dst));
+}
+
+/* One that sent no more than a packet a way so far goes nowhere from there. The same packet at
+ * one more place is told by its bytes. */
+static bool
+is_settled(const inquiry *q, const ft_stream *stream)
+{
+    if (stream->packets + stream->copies >= 2 * stream->way_count)
+        return true;
+    return stream->way_count == 1 &&
+           ft_sequence_find(&stream->sequence, q->packet->rtp_sequence, q->packet->rtp_digest);
+}
+
+/* Whether an SSRC ties such a way to its call. */
+static bool
+may_move(const inquiry *q, value_owner *owner, const ft_call *call, uint32_t ssrc)
+{
+    const ft_stream *stream = ft_call_any_stream(call, ssrc);
+
+    if (q->of_leg && ft_call_any_stream(q->of_leg, ssrc))
+        return false;
+    if (stream && !is_settled(q, stream))
+        return false;
+    if (owner->moves && ft_seconds(&owner->moved_time, &q->now) > MOVES_ARE_NEAR_S)
+        owner->moves = 0;
+    if (owner->moves >= MOST_MOVES)
+        return false;
+    owner->moves++;
+    owner->moved_time = q->now;
+    return true;
+}
+
+static bool
+is_nobodys(const inquiry *q, const ft_packet_clue *clue)
+{
+    value_owner *owner = clue->what == FT_CLUE_SSRC ? owner_of(clue) : NULL;
+    const ft_call *call = owner ? ft_call_as_of(owner->call, q->packet->frame) : NULL;
+    uint64_t value;
+
+    if (!call || ft_seconds(&call->last_time, &q->now) > ft_clue_rows[FT_CLUE_SSRC].life ||
+        !is_strange_way(q, call))
+        return false;
+    memcpy(&value, clue->bytes, sizeof value);
+    return !may_move(q, owner, call, (uint32_t)value);
+}
+
+/* The SSRC stays who has it. */
+static void
+drop_clues_of_nobody(inquiry *q)
+{
+    ft_packet *packet = q->packet;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        if (is_nobodys(q, &packet->clues[i]))
+            packet->ssrc_of_another = true;
+        else
+            packet->clues[kept++] = packet->clues[i];
+    }
+    packet->clue_count = (uint8_t)kept;
+}
+
+/* ---- all of it ---- */
+
 static ft_call *
 judge_all(inquiry *q)
 {
@@ -816,6 +915,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
                   .now = ft_now(pinfo),
                   .starts = starts,
                   .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    drop_clues_of_nobody(&q);
     find_candidates(&q);
     ft_call *call = judge_all(&q);
     if (call) {

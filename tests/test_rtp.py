@@ -884,6 +884,12 @@ def test_real_counts(tshark, real):
     assert kinds["ixia-facetime-rtp.pcap"].count("34") == 303
 
 
+def test_a_generators_ssrc_is_nobodys(tshark, real):
+    """6,000 pairs of hosts, a packet each, few SSRCs: nobody has moved."""
+    told = tshark.values(real("ixia-facetime-rtp.pcap"), "facetime.event")
+    assert {name for names in told for name in names.split(",")} == {"call_started", "first_media"}
+
+
 def test_real_key_ids(tshark, real):
     for name, count in (("cellular", 2501), ("wifi-caller", 1488)):
         values = tshark.values(real(f"facetime-2023-{name}.pcapng"), "facetime_rtp.mki")

@@ -890,6 +890,22 @@ def _(s):
             p.may("media_gap")
 
 
+@scene("one SSRC between a dozen pairs at once, as traffic generators have it (packets of each)", (1,), (30,), six=True)
+def _(s, each):
+    """Packets of one template: each pair has a call of its own, and nobody moves."""
+    template, calls = Sender(s.rng), []
+    for n in range(14):
+        a = Talk(s, chr(65 + n), s.near(20 + n, 16403), s.far(1 + n, 16403))
+        a.senders[UP].ssrc, a.senders[UP].seq, a.senders[UP].ts = template.ssrc, template.seq + 3 * n, template.ts + 1440 * n
+        calls.append(a)
+    for i in range(each):
+        for n, a in enumerate(calls):
+            sender = a.senders[UP]
+            sender.step()
+            wire = rtp.rtp(rtp.AAC_ELD, sender.seq, sender.ts, sender.ssrc, s.rng.randbytes(40),
+                           extension=(0x4400, bytes.fromhex("28f4dead00000000")))
+            s.put(i * 0.02 + n * 0.0001, a.near, a.far, wire, a.call)
+
 # --- what ties ----------------------------------------------------------------------------------------------------------------
 
 @scene("an allocation, then direct checks, then the channel: one call (order)", ("channel first",), ("direct first",))
