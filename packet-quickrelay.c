@@ -624,6 +624,20 @@ show_rest(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_chain
         expert_add_info(pinfo, item, &ei_quickrelay_broken_chain);
 }
 
+/* Where the first packet ends is told by its header alone: if its body doesn't show itself to be
+ * whole there, the others begin where nobody knows. */
+static void
+check_first(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_chain *chain)
+{
+    const chain_packet *first = &chain->packets[0];
+
+    if (chain->count > 1 &&
+        first->header.end + first->length <= (int)tvb_captured_length(tvb) &&
+        relay_grade_body(tvb, &first->header, first->length) != GRADE_SURE)
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_broken_chain,
+                               "The first packet doesn't end as one: what follows is doubtful");
+}
+
 /* A datagram whose first header tells the length of its packet. Whatever stock does with Info,
  * what a packet says there stays. */
 static void
@@ -659,6 +673,7 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
     }
     if (chain.count > 0)
         set_summary(pinfo, &summary);
+    check_first(tvb, pinfo, tree, &chain);
     show_rest(tvb, pinfo, tree, &chain, end);
 }
 

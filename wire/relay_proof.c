@@ -65,8 +65,9 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
     }
 }
 
-/* Of several packets, all must be whole, and one of them prove the flow. A control message has
- * too little to show for a form that no capture of ours has. */
+/* Of several packets, all must be whole (of more than are taken apart, those that are), and one of
+ * them prove the flow. A control message has too little to show for a form that no capture of
+ * ours has. */
 static bool
 proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 {
@@ -74,7 +75,8 @@ proves_chain(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
     relay_chain chain;
 
     relay_parse_chain(tvb, header, end, &chain);
-    if (chain.count < 2 || chain.rest != end || relay_grade_reading(tvb, header, end) != GRADE_SURE)
+    if (chain.count < 2 || (chain.rest != end && chain.count < FT_MAX_CHAIN) ||
+        relay_grade_reading(tvb, header, end) != GRADE_SURE)
         return false;
     for (unsigned i = 0; i < chain.count; i++) {
         const chain_packet *packet = &chain.packets[i];
