@@ -19,6 +19,7 @@
 #include "calls/record.h"
 #include "packet-rows.h"
 #include "stock/stock_rtp.h"
+#include <epan/expert.h>
 
 void proto_register_facetime_rtcp(void);
 void proto_reg_handoff_facetime_rtcp(void);
@@ -56,10 +57,15 @@ static int proto_facetime_rtcp = -1;
       "RTP timestamp of the long-term reference frame that is acknowledged (published, " \
       "unverified)")
 
+#define RTCP_EXPERTS(X) \
+    X(ei_form, "facetime_rtcp.unknown_form", PI_UNDECODED, PI_NOTE, \
+      "APP packet of another length or form than its name is known for")
+
 #define RTCP_TREES(X) X(ett_facetime_rtcp)
 
 RCTL_FIELDS(DECLARE_LAYOUT)
 RTCP_FIELDS(DECLARE_FIELD)
+RTCP_EXPERTS(DECLARE_EXPERT)
 RTCP_TREES(DECLARE_TREE)
 
 static const layout_row rctl_fields[] = { RCTL_FIELDS(LAYOUT_ROW) };
@@ -68,25 +74,41 @@ static const layout_row rctl_fields[] = { RCTL_FIELDS(LAYOUT_ROW) };
 #define RTCP_APP         204
 #define APP_HEADER       12
 #define APP_NAME         8      /* offset */
+#define SUBTYPE          0x1f   /* of the first byte */
 #define NAME_RCTL        0x5243544c
 #define NAME_LTR         0x00000005
 #define RCTL_HEAD        0x85000004
 #define RCTL_LENGTH      (APP_HEADER + 20)
 
-/* The APP packet at this offset of the names that are known: its name, else 0. Whole packets
- * only. */
+/* The name of the APP packet at this offset, if it is one that is known; else 0. */
 static uint32_t
-known_app(tvbuff_t *tvb, int offset, int length)
+known_name(tvbuff_t *tvb, int offset, int length)
 {
-    if (tvb_captured_length_remaining(tvb, offset) < length || length < APP_HEADER ||
+    if (tvb_captured_length_remaining(tvb, offset) < APP_HEADER || length < APP_HEADER ||
         tvb_get_uint8(tvb, offset + 1) != RTCP_APP)
         return 0;
 
     const uint32_t name = tvb_get_ntohl(tvb, offset + APP_NAME);
-    if (name == NAME_RCTL && length == RCTL_LENGTH &&
-        tvb_get_ntohl(tvb, offset + APP_HEADER) == RCTL_HEAD)
-        return name;
-    return name == NAME_LTR && length == APP_HEADER + 4 ? name : 0;
+    return name == NAME_RCTL || name == NAME_LTR ? name : 0;
+}
+
+static bool
+is_cut(tvbuff_t *tvb, int offset, int length)
+{
+    return tvb_captured_length_remaining(tvb, offset) < length;
+}
+
+/* Whether it is whole, and all that is known of its name fits it. */
+static bool
+has_known_form(tvbuff_t *tvb, int offset, int length, uint32_t name)
+{
+    if (is_cut(tvb, offset, length) ||
+        length != 4 + 4 * tvb_get_ntohs(tvb, offset + 2))
+        return false;
+    if (name == NAME_LTR)
+        return length == APP_HEADER + 4;
+    return length == RCTL_LENGTH && (tvb_get_uint8(tvb, offset) & SUBTYPE) == 0 &&
+           tvb_get_ntohl(tvb, offset + APP_HEADER) == RCTL_HEAD;
 }
 
 static void
@@ -105,6 +127,13 @@ show_app(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset, int le
     proto_item *item = proto_tree_add_item(tree, proto_facetime_rtcp, tvb, offset, length, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtcp);
 
+    if (!has_known_form(tvb, offset, length, name)) {
+        if (is_cut(tvb, offset, length))
+            expert_add_info_format(pinfo, item, &ei_form, "APP packet cut short by the capture");
+        else
+            expert_add_info(pinfo, item, &ei_form);
+        return;
+    }
     if (name == NAME_RCTL) {
         proto_item_append_text(item, ": rate control");
         show_rctl(subtree, tvb, pinfo, offset);
@@ -116,10 +145,19 @@ show_app(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset, int le
                     tvb_get_ntohl(tvb, offset + APP_HEADER));
 }
 
-/* The header of an APP packet, in stock's fields. Stock shows its name as a text, and calls one
+static void
+show_stock_field(proto_tree *tree, tvbuff_t *tvb, const char *field, int offset, int length)
+{
+    const int hf = proto_registrar_get_id_byname(field);
+
+    if (hf > 0)
+        proto_tree_add_item(tree, hf, tvb, offset, length, ENC_BIG_ENDIAN);
+}
+
+/* An APP packet in stock's fields. Stock shows its name as a text, and calls one
  * that isn't an error. */
 static void
-show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
+show_app_as_stock(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
 {
     static const struct {
         const char *field;
@@ -132,12 +170,12 @@ show_app_header(proto_tree *tree, tvbuff_t *tvb, int offset, int length)
         proto_tree_add_item(tree, proto_get_id_by_filter_name("rtcp"), tvb, offset, length, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtcp);
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
-        const int hf = proto_registrar_get_id_byname(fields[i].field);
-        if (hf > 0)
-            proto_tree_add_item(subtree, hf, tvb, offset + fields[i].offset, fields[i].length,
-                                ENC_BIG_ENDIAN);
-    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++)
+        show_stock_field(subtree, tvb, fields[i].field, offset + fields[i].offset,
+                         fields[i].length);
+    const int body = MIN(length, tvb_captured_length_remaining(tvb, offset)) - APP_HEADER;
+    if (body > 0)
+        show_stock_field(subtree, tvb, "rtcp.app.data", offset + APP_HEADER, body);
 }
 
 /* How long the RTCP packet at this offset is: to the end where its length doesn't fit. */
@@ -209,7 +247,7 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     stock_set_up_media(pinfo, packet, packet->media_setup_frame);
     for (int offset = 0; offset < end;) {
         const int length = rtcp_length(tvb, offset, end);
-        const bool is_ltr = known_app(tvb, offset, length) == NAME_LTR;
+        const bool is_ltr = known_name(tvb, offset, length) == NAME_LTR;
         const bool is_last = offset + length >= end;
         const int piece_end = is_ltr ? offset : offset + length;
         if ((is_ltr || is_last) && piece_end > piece)
@@ -220,14 +258,14 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
                 col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTCP");
                 col_set_str(pinfo->cinfo, COL_INFO, "Application specific");
             }
-            show_app_header(tree, tvb, offset, length);
+            show_app_as_stock(tree, tvb, offset, length);
             piece = offset + length;
         }
         offset += length;
     }
     for (int offset = 0; offset < end;) {
         const int length = rtcp_length(tvb, offset, end);
-        const uint32_t name = known_app(tvb, offset, length);
+        const uint32_t name = known_name(tvb, offset, length);
         if (name)
             show_app(tree, tvb, pinfo, offset, length, name);
         offset += length;
@@ -242,11 +280,14 @@ proto_register_facetime_rtcp(void)
         RCTL_FIELDS(REGISTER_LAYOUT) RTCP_FIELDS(REGISTER_FIELD)
     };
     static int *ett[] = { RTCP_TREES(REGISTER_TREE) };
+    static ei_register_info ei[] = { RTCP_EXPERTS(REGISTER_EXPERT) };
 
     proto_facetime_rtcp =
         proto_register_protocol("FaceTime RTCP", "FaceTime RTCP", "facetime_rtcp");
     proto_register_field_array(proto_facetime_rtcp, hf, G_N_ELEMENTS(hf));
     proto_register_subtree_array(ett, G_N_ELEMENTS(ett));
+    expert_register_field_array(expert_register_protocol(proto_facetime_rtcp), ei,
+                                G_N_ELEMENTS(ei));
     /* RTCP is a layer of FaceTime's RTP; only its APP packets are of a protocol of their own. */
     register_dissector("facetime_rtcp", dissect_facetime_rtcp,
                        proto_get_id_by_filter_name("facetime_rtp"));

@@ -725,11 +725,17 @@ def test_rtcp_of_apples_stack(tshark, make_capture, wire, expected):
     assert tshark.count(capture, "frame.number == 2 && _ws.expert.severity >= 0x600000 && facetime_rtcp") == 0
 
 
-def test_other_app_packets_are_stocks(tshark, make_capture):
-    """Another name, another length, another head: nothing is made of them."""
-    capture = make_capture([PROOF, direct(app(b"QRST", bytes(20))), direct(app(b"RCTL", bytes(20))),
-                            direct(RCTL[:-4]), direct(app(bytes.fromhex("00000005"), bytes(8)))])
-    assert tshark.count(capture, "facetime_rtcp") == 0 and tshark.count(capture, "rtcp") == 4
+def test_other_app_packets(tshark, make_capture):
+    """Of another name: stock's alone. Of a known name, but another length, subtype or head, or cut: said, nothing is read of
+    it, and its name is no error."""
+    beyond = LTR[:3] + b"\x09" + LTR[4:]
+    forms = [app(b"RCTL", bytes(20)), RCTL[:-4], b"\x83" + RCTL[1:], app(bytes.fromhex("00000005"), bytes(8)), beyond, LTR[:12]]
+    capture = make_capture([PROOF, direct(app(b"QRST", bytes(20))), *map(direct, forms), direct(GOODBYE + LTR, snap=18),
+                            direct(GOODBYE + LTR, snap=22)])
+    assert tshark.frames(capture, "facetime_rtcp.unknown_form") == [3, 4, 5, 6, 7, 8, 10] == tshark.frames(capture, "facetime_rtcp")
+    assert tshark.frames(capture, "facetime_rtcp.rctl.target || facetime_rtcp.ltr.timestamp") == []
+    assert tshark.frames(capture, 'rtcp && frame.number != 4 && _ws.expert.severity >= 0x600000') == []   # 4 lies of its length
+    assert tshark.count(capture, "rtcp") == 9
 
 
 # ---- proof: media without signalling ----
