@@ -292,7 +292,8 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[CODEC] = codecs_text(scope, view);
     cell[SSRC] = wmem_strdup_printf(scope, "0x%08x", view->stream->ssrc);
     cell[PACKETS] = wmem_strdup_printf(scope, "%u", quality->packets);
-    cell[LOST] = wmem_strdup_printf(scope, "%u", view->numbers.lost);
+    cell[LOST] =
+        view->stream->is_cut ? "-" : wmem_strdup_printf(scope, "%u", view->numbers.lost);
     cell[COPIES] = wmem_strdup_printf(scope, "%u", quality->copies);
     cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
     cell[FPS] = number_text(scope, video && view->pictures.has_rate, view->pictures.mean);
@@ -358,8 +359,15 @@ json_counts(json_dumper *json, const stream_view *view)
     json_dumper_value_anyf(json, "%" PRIu64, view->quality->bytes);
     json_number(json, "copies", view->quality->copies);
     json_number(json, "seen_twice", view->quality->seen_twice);
-    json_number(json, "lost", view->numbers.lost);
+    if (view->stream->is_cut)
+        json_null(json, "lost");
+    else
+        json_number(json, "lost", view->numbers.lost);
     json_number(json, "reordered", view->numbers.reordered);
+    if (view->stream->is_cut) {
+        json_null(json, "loss_bursts");
+        return;
+    }
     json_dumper_set_member_name(json, "loss_bursts");
     json_dumper_begin_object(json);
     json_number(json, "count", view->numbers.bursts);

@@ -39,7 +39,7 @@ call_row(const report *wanted, const ft_call *call)
         ft_paths_text(scope, call),
         wmem_strdup_printf(scope, "%u",
                            wmem_array_get_count(call->streams) + ft_count_of(call->quic_streams)),
-        wmem_strdup_printf(scope, "%u", ft_lost_in_call(call)),
+        ft_lost_text(scope, call),
         ft_end_text(call),
     } };
 }

@@ -56,14 +56,18 @@ ft_lost_packets(const ft_stream *stream)
     return ft_sequence_count(&stream->sequence).lost;
 }
 
-uint32_t
-ft_lost_in_call(const ft_call *call)
+const char *
+ft_lost_text(wmem_allocator_t *scope, const ft_call *call)
 {
-    uint32_t lost = 0;
+    unsigned lost = 0, untold = ft_count_of(call->quic_streams), told = 0;
 
-    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
-        lost += ft_lost_packets(*(const ft_stream **)wmem_array_index(call->streams, i));
-    return lost;
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        untold += stream->is_cut;
+        told += !stream->is_cut;
+        lost += stream->is_cut ? 0 : ft_lost_packets(stream);
+    }
+    return untold && !told ? "-" : wmem_strdup_printf(scope, "%u", lost);
 }
 
 unsigned

@@ -27,7 +27,8 @@ const char *ft_offerer_text(wmem_allocator_t *scope, const ft_call *call);
 
 /* Packets of RTP */
 uint32_t ft_lost_packets(const ft_stream *stream);
-uint32_t ft_lost_in_call(const ft_call *call);
+/* ... that the call lost; "-" where none of its streams tells: inside QUIC, cut by the capture */
+const char *ft_lost_text(wmem_allocator_t *scope, const ft_call *call);
 
 /* Seconds, from the call's first packet to its last. */
 double ft_call_duration(const ft_call *call);

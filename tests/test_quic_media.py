@@ -129,6 +129,14 @@ def test_from_the_third_on(tshark, rng):
     assert media(tshark, capture, two_pass=True) == media(tshark, capture)
 
 
+def test_ids_change(tshark, rng):
+    """Another id in mid-call is media from its third packet on; of losses nothing is told."""
+    capture = capture_of([pod(rng, MEDIA) for _ in range(5)] + [pod(rng, MEDIA ^ 0x1234) for _ in range(5)])
+    assert media(tshark, capture)[1:] == ([[]] * 2 + [["1"]] * 3) * 2
+    one, = [line.split() for line in tshark.lines(capture, "-q", "-z", "facetime,calls") if line.startswith("   1 ")]
+    assert one[9:12] == ["relay", "1", "-"]         # paths, streams, lost
+
+
 def test_link_messages(tshark, rng):
     """Type 1 isn't media."""
     capture = capture_of([pod(rng, LINK) for _ in range(5)])

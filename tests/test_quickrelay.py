@@ -532,6 +532,25 @@ def test_more_packets_than_are_taken_apart(make_capture, tshark):
     assert re.search(r"0x15CB819D\s+HEVC\s+16\b", tshark.text(capture, "-q", "-z", "rtp,streams"))
 
 
+def test_more_packets_prove_their_flow(make_capture, tshark):
+    """16 and 17 packets, each alone on its flow; what is taken apart of them is enough."""
+    capture = make_capture([down(packet(f"00cd 819d {WHO} 01 {len(HIGH):04x}", HIGH + head("819d 01", HIGH) * (count - 2) +
+                                        head("819d 01", HIGH, last=True)), phone=("10.0.1.7", count)) for count in (16, 17)])
+    rows = tshark.rows(capture, "rtp.seq", "quickrelay.undecided")
+    assert [(len(row["rtp.seq"]), row["quickrelay.undecided"]) for row in rows] == [
+        (16, []), (16, [head("819d 01", HIGH, last=True).hex()])]
+    assert experts(tshark, capture) == [set(), {"long_chain"}]
+
+
+@pytest.mark.parametrize("off", [-6, -1, 1, 2])
+def test_the_first_length_is_off(off, make_capture, tshark):
+    """However the rest may parse, the datagram's own words say that it can't be trusted; the first packet is shown."""
+    capture = make_capture([PROOF, down(packet(f"{FIRST} {len(AUDIO) + off:04x}", AUDIO + head("819d 01", HIGH) +
+                                               head("7ea3 01", LOW, last=True)))])
+    assert tshark.rows(capture, "rtp.ssrc")[1]["rtp.ssrc"][0] == "0x06b19899"
+    assert "broken_chain" in experts(tshark, capture)[1]
+
+
 def test_hostile_chain(make_capture, tshark):
     """Whatever could be a head in many ways costs no more than so many trials."""
     capture = make_capture([PROOF] + [down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + filling * (1400 // len(filling))))
