@@ -93,7 +93,7 @@ known_name(tvbuff_t *tvb, int offset, int length)
 }
 
 static bool
-is_cut(tvbuff_t *tvb, int offset, int length)
+is_cut_off(tvbuff_t *tvb, int offset, int length)
 {
     return tvb_captured_length_remaining(tvb, offset) < length;
 }
@@ -102,7 +102,7 @@ is_cut(tvbuff_t *tvb, int offset, int length)
 static bool
 has_known_form(tvbuff_t *tvb, int offset, int length, uint32_t name)
 {
-    if (is_cut(tvb, offset, length) ||
+    if (is_cut_off(tvb, offset, length) ||
         length != 4 + 4 * tvb_get_ntohs(tvb, offset + 2))
         return false;
     if (name == NAME_LTR)
@@ -128,7 +128,7 @@ show_app(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo, int offset, int le
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtcp);
 
     if (!has_known_form(tvb, offset, length, name)) {
-        if (is_cut(tvb, offset, length))
+        if (is_cut_off(tvb, offset, length))
             expert_add_info_format(pinfo, item, &ei_form, "APP packet cut short by the capture");
         else
             expert_add_info(pinfo, item, &ei_form);
