@@ -34,11 +34,34 @@ typedef struct {
 } host;
 
 static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
-static wmem_map_t *hosts;       /* address of a device -> host */
+static wmem_map_t *hosts;       /* host_key -> host */
 static unsigned span_total;     /* of all legs */
 static unsigned prepared_total; /* packets tied to a call */
 
 unsigned ft_call_changes;
+
+/* A device's address, in its network. */
+typedef struct {
+    address  device;
+    uint32_t network;
+} host_key;
+
+static unsigned
+host_hash(const void *key)
+{
+    const host_key *k = (const host_key *)key;
+
+    return add_address_to_hash(k->network, &k->device);
+}
+
+static gboolean
+host_equal(const void *one, const void *other)
+{
+    const host_key *x = (const host_key *)one;
+    const host_key *y = (const host_key *)other;
+
+    return x->network == y->network && addresses_equal(&x->device, &y->device);
+}
 
 static void
 reset(void)
@@ -51,7 +74,7 @@ reset(void)
 void
 ft_call_init(void)
 {
-    hosts = ft_new_map(ft_address_hash, ft_address_match);
+    hosts = ft_new_map(host_hash, host_equal);
     register_init_routine(reset);
 }
 
@@ -156,7 +179,8 @@ ft_call_is_device(const ft_call *call, const address *end)
 static host *
 host_of(packet_info *pinfo, const address *device)
 {
-    host *known = (host *)wmem_map_lookup(hosts, device);
+    const host_key key = { *device, ft_network_shared(pinfo) };
+    host *known = (host *)wmem_map_lookup(hosts, &key);
 
     if (known)
         return known;
@@ -164,8 +188,9 @@ host_of(packet_info *pinfo, const address *device)
         ft_limit_met(pinfo, FT_LIMIT_DEVICES);
         return NULL;
     }
-    address *kept = wmem_new0(wmem_file_scope(), address);
-    copy_address_wmem(wmem_file_scope(), kept, device);
+    host_key *kept = wmem_new0(wmem_file_scope(), host_key);
+    copy_address_wmem(wmem_file_scope(), &kept->device, device);
+    kept->network = key.network;
     known = wmem_new0(wmem_file_scope(), host);
     known->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
     wmem_map_insert(hosts, kept, known);

@@ -14,7 +14,7 @@
 
 static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
-static wmem_map_t *devices; /* ft_endpoint -> device */
+static wmem_map_t *devices; /* device_key -> device */
 static unsigned flow_total, leg_total;
 
 /* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp. */
@@ -37,6 +37,29 @@ flow_equal(const void *one, const void *other)
             (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a)));
 }
 
+/* The same private address in another network is another device. */
+typedef struct {
+    ft_endpoint end;
+    uint32_t    network;
+} device_key;
+
+static unsigned
+device_hash(const void *key)
+{
+    const device_key *k = (const device_key *)key;
+
+    return ft_endpoint_hash(&k->end) ^ k->network << 8;
+}
+
+static gboolean
+device_equal(const void *one, const void *other)
+{
+    const device_key *x = (const device_key *)one;
+    const device_key *y = (const device_key *)other;
+
+    return x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
+}
+
 static void
 reset(void)
 {
@@ -51,7 +74,7 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     tcp_door = over_tcp;
     ft_network_init();
     flows = ft_new_map(flow_hash, flow_equal);
-    devices = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
+    devices = ft_new_map(device_hash, device_equal);
 }
 
 /* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
@@ -309,7 +332,8 @@ typedef struct {
 static device *
 device_at(packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    device *known = (device *)wmem_map_lookup(devices, endpoint);
+    device_key key = { *endpoint, ft_network_shared(pinfo) };
+    device *known = (device *)wmem_map_lookup(devices, &key);
 
     if (known)
         return known;
@@ -318,7 +342,8 @@ device_at(packet_info *pinfo, const ft_endpoint *endpoint)
         return NULL;
     }
     known = wmem_new0(wmem_file_scope(), device);
-    wmem_map_insert(devices, ft_endpoint_key(endpoint), known);
+    key.end = ft_endpoint_keep(endpoint);
+    wmem_map_insert(devices, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
     return known;
 }
 
@@ -364,7 +389,8 @@ still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 static ft_device_state
 device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    const device *known = (const device *)wmem_map_lookup(devices, endpoint);
+    const device_key key = { *endpoint, ft_network_shared(pinfo) };
+    const device *known = (const device *)wmem_map_lookup(devices, &key);
 
     if (!known)
         return FT_DEVICE_UNKNOWN;

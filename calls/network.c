@@ -169,3 +169,11 @@ ft_network_is_symmetric(uint32_t network)
 {
     return !(network & ONE_WAY) || !(network & TUNNEL);
 }
+
+uint32_t
+ft_network_shared(const packet_info *pinfo)
+{
+    const uint32_t network = ft_network_of(pinfo);
+
+    return ft_network_is_symmetric(network) ? network : 0;
+}

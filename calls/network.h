@@ -24,6 +24,9 @@
 /* Of the packet in hand: the VLAN, with a tunnel's number folded in. */
 uint32_t ft_network_of(const packet_info *pinfo);
 
+/* The same where both directions have that number, 0 where each has its own. */
+uint32_t ft_network_shared(const packet_info *pinfo);
+
 /* True where an ICMP error quotes the addresses: what stands in front of them is ICMP. */
 bool ft_network_is_quoted(const packet_info *pinfo);
 

@@ -12,7 +12,7 @@ import pytest
 
 import support
 from variants import DOWN, Modern, Scene, Sender, Talk, UP, WATCH
-from wire import packets, rtp, sip, stun
+from wire import packets, rtp, sip, snatmap, stun
 
 SCENES = []
 PAUSE = 400.0       # between two scenes
@@ -210,6 +210,20 @@ def _(s, kind, vlans):
             c.both(3 + i, 5)
         else:
             c.check(3 + i), c.taken(3.3 + i), c.both(4 + i), c.hang_up(5 + i)
+
+
+@scene("NAT tests before a call of the same private address (VLANs)", (10, 10), (10, 11))
+def _(s, tests, call):
+    near, server, outside = s.near(), s.far(7, 16384), s.far(8, 40001)
+    whose = "A" if tests == call else None
+    for n, own in enumerate((tests, call)):
+        nonce = 0x51A70000 + n
+        s.put(n, near, server, snatmap.snatmap(snatmap.REQUEST, nonce, near), "A" if own == call else None,
+              vlan=own).may("call_started")
+        s.put(n + 0.05, server, near, snatmap.snatmap(snatmap.RESPONSE, nonce, outside), "A" if n or whose else None, vlan=own)
+    a = Talk(s, "A", near, s.far(1), vlan=call)
+    a.check(3)[0].tell("call_started")
+    a.taken(3.3), a.both(4), a.hang_up(5)
 
 
 @scene("call waiting (what becomes of it)", ("busy",), ("declined",), ("cancelled",), ("ignored",), ("taken",), six=True)
