@@ -542,6 +542,17 @@ def test_more_packets_prove_their_flow(make_capture, tshark):
     assert experts(tshark, capture) == [set(), {"long_chain"}]
 
 
+def test_cut_chains_prove_in_number(make_capture, tshark):
+    """Cut by the capture: by the participant, from the third on. Others' media in such a channel, whose marker and payload
+    type make a length of it: never."""
+    chain = packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + head("819d 01", HIGH, last=True))
+    others = [packet("", struct.pack("!BBHII", 0x80 | 0x10 * (n % 2), 0x80 | (100 + n % 12), n % 0x38, 960 * n, 0xDEADBE00) + bytes(200))
+              for n in range(200)]
+    capture = make_capture([down(chain)._replace(snap=60 + n) for n in range(4)] +
+                           [down(data, phone=("10.0.9.9", 16393))._replace(snap=40 + n % 60) for n, data in enumerate(others)])
+    assert tshark.frames(capture, "facetime") == [3, 4]
+
+
 @pytest.mark.parametrize("off", [-6, -1, 1, 2])
 def test_the_first_length_is_off(off, make_capture, tshark):
     """However the rest may parse, the datagram's own words say that it can't be trusted; the first packet is shown."""

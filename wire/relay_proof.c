@@ -152,14 +152,17 @@ relay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     if (!is_seen_form(&header) || (!whole && captured == length))
         return false;
 
-    if (header.flags & FLAG_LENGTH) {
+    const bool is_chain = (header.flags & FLAG_LENGTH) != 0;
+    if (is_chain && captured == length) {
         *generation = FT_MODERN;
-        return captured == length && proves_chain(tvb, pinfo, &header);
+        return proves_chain(tvb, pinfo, &header);
     }
 
     const int left = (int)length - header.end;
-    const relay_body body =
-        whole ? relay_classify_body(tvb, &header, left) : BODY_UNKNOWN;
+    const int told = is_chain && whole ? relay_length_told(tvb, &header, (int)length) : left;
+    if (told > left || (is_chain && told == 0))
+        return false;
+    const relay_body body = whole ? relay_classify_body(tvb, &header, told) : BODY_UNKNOWN;
     if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
         return false;
     if (!(captured == length && proves_body(tvb, pinfo, &header, left)) &&

@@ -140,8 +140,22 @@ rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
     return rtp.damage != HEADER_SHORT;
 }
 
+/* 192.0.2.0/24 and 2001:db8::/32 are nobody's (RFC 5737, 3849): the export "FaceTime without
+ * relay" puts them in a relay's place (calls/export.c), with this port. */
+#define EXPORT_PORT 16402
+
+static bool
+is_of_export(const address *addr, uint32_t port)
+{
+    static const uint8_t prefix4[3] = { 192, 0, 2 }, prefix6[4] = { 0x20, 0x01, 0x0d, 0xb8 };
+
+    return port == EXPORT_PORT &&
+           ((addr->type == AT_IPv4 && memcmp(addr->data, prefix4, sizeof prefix4) == 0) ||
+            (addr->type == AT_IPv6 && memcmp(addr->data, prefix6, sizeof prefix6) == 0));
+}
+
 /* Today's media without a relay's header: a UUID and the word behind it prove it; the trailers
- * of 2026 by several packets that agree. */
+ * of 2026 by several packets that agree, or one of the export. */
 static bool
 proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 {
@@ -153,7 +167,10 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
         return true;
     if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
         return false;
-    return ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
+    return (ft_mki_is_fresh(look.trailer.short_mki) &&
+            (is_of_export(&pinfo->src, pinfo->srcport) ||
+             is_of_export(&pinfo->dst, pinfo->destport))) ||
+           ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
 }
 
 /* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
