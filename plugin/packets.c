@@ -130,16 +130,23 @@ tell_word(packets_report *report, unsigned column, const char *word)
         *report->end++ = '"';
 }
 
-static void
-tell_address(packets_report *report, unsigned column, const address *addr, uint16_t port)
+static bool
+tell_address(packets_report *report, unsigned column, const address *addr)
 {
     char text[WS_INET6_ADDRSTRLEN];
 
     if (addr->type != AT_IPv4 && addr->type != AT_IPv6)
-        return;
+        return false;
     address_to_str_buf(addr, text, sizeof text);
     tell_word(report, column, text);
-    tell_number(report, column + 1, port);
+    return true;
+}
+
+static void
+tell_end(packets_report *report, unsigned column, const address *addr, uint16_t port)
+{
+    if (tell_address(report, column, addr))
+        tell_number(report, column + 1, port);
 }
 
 static void
@@ -277,10 +284,15 @@ tell_place(packets_report *report, packet_info *pinfo, const ft_packet *packet)
     if (key)
         tell_word(report, CALL_KEY, key);
     tell_leg(report, packet);
-    tell_address(report, SOURCE, &pinfo->src, (uint16_t)pinfo->srcport);
-    tell_address(report, DESTINATION, &pinfo->dst, (uint16_t)pinfo->destport);
+    if (packet->kind || packet->path) {
+        tell_end(report, SOURCE, &pinfo->src, (uint16_t)pinfo->srcport);
+        tell_end(report, DESTINATION, &pinfo->dst, (uint16_t)pinfo->destport);
+    } else { /* an ICMP error: the ports that Wireshark 4.0 still has are the quote's */
+        tell_address(report, SOURCE, &pinfo->src);
+        tell_address(report, DESTINATION, &pinfo->dst);
+    }
     if (peer)
-        tell_address(report, PEER, &peer->addr, peer->port);
+        tell_end(report, PEER, &peer->addr, peer->port);
 }
 
 static void
