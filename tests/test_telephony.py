@@ -77,7 +77,7 @@ def test_a_legacy_call(sharkd):
     ways = ", then ".join(dict.fromkeys(ways))
     assert ways in ("relay, then direct", "direct, then relay")
     assert told(entries["FaceTime"]) == ("FaceTime", f"{DEVICE}:16402", f"{PEER}:16402", "COMPLETED",
-                                         f"{ways}; AAC-ELD and Opus; ended by BYE")
+                                         f"{ways}; AAC-ELD and Opus (inferred); ended by BYE")
     assert entries["SIP"]["state"] == "COMPLETED"
     assert set(entries) == {"FaceTime", "SIP"}
 
