@@ -2,6 +2,8 @@
 """The real Wireshark on a screen of its own: FaceTime's tables are opened, sorted, filtered and looked at again after the file was
 closed, with freed memory overwritten; the conversation filters are clicked. What the tables say: test_gui_tables.py."""
 
+import csv
+import json
 import os
 import pathlib
 import shutil
@@ -45,18 +47,35 @@ def drive(tshark):
                                tshark._readable(capture), str(frame), filter],
                               env=environment, cwd=home, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done
-        return done.stdout.splitlines(), done.stderr, (profile / "recent_common").read_text()
+        saved = {table: (home / f"{table}.csv").read_text() for table in TABLES}
+        return done.stdout.splitlines(), done.stderr, (profile / "recent_common").read_text(), saved
     return run
 
 
+def rows_of(saved):
+    """A CSV as strict readers take it: without its headings, no row shorter or longer."""
+    headings, *rows = csv.reader(saved.splitlines(), strict=True)
+    assert all(len(row) == len(headings) and all(row) for row in rows)
+    return rows
+
+
 @pytest.mark.parametrize("name", support.some(["calls-in-sequence", "rtp-both-paths", "modern-call"], 3))
-def test_the_dialogs_live(name, drive):
+def test_the_dialogs_live(name, drive, tshark):
     truth = generate.build(name).truth
     frame = next(number for number, of_frame in truth.items() if of_frame["kind"] == "rtp")
     call = truth[frame]["call"]
-    done, complaints, recent = drive(support.TEST_CAPTURES / generate.file_name(name), frame, "facetime.call==1")
+    capture = support.TEST_CAPTURES / generate.file_name(name)
+    done, complaints, recent, saved = drive(capture, frame, "facetime.call==1")
     assert done == DONE
     assert not any(word in complaints for word in ("CRITICAL", "assertion", "Assertion", "ERROR", "corrupt", "invalid"))
     used = [line.split(": ", 1)[1] for line in recent.splitlines() if line.startswith("recent.display_filter:")]
     assert {f"facetime.call == {call}", f"facetime.call == {call} && facetime.event"} <= set(used)
     assert any(text.startswith(f"facetime.call == {call} && (facetime.kind") for text in used)
+    (first, *_), streams, pairs = (json.loads(tshark.text(capture, "-q", "-z", f"facetime,{what},json", two_pass=True))
+                                   for what in ("calls", "streams", "pairs"))
+    rows = {table: rows_of(text) for table, text in saved.items()}
+    assert {row[0] for table in rows.values() for row in table} == {"1"}
+    assert len(rows["Calls"]) == 1
+    assert {row[4] for row in rows["Streams"]} == {f"0x{s['ssrc']:08x}" for s in streams if s["call"] == 1}
+    assert sorted(row[1:3] for row in rows["Pairs"]) == sorted([p["local"], p["remote"]] for p in pairs[0]["pairs"])
+    assert sorted(row[2] for row in rows["Findings"]) == sorted(f["code"] for f in first["findings"])
