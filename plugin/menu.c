@@ -259,7 +259,9 @@ order_report(const open_capture *capture)
     report_order *order = g_new(report_order, 1);
     char *call = capture->call ? g_strdup_printf("%u", capture->call->number) : g_strdup("");
 
-    *order = (report_order){ g_strdup(capture->file), page_of(capture->file) };
+    /* the command is shown, and may be run in another folder */
+    *order = (report_order){ g_canonicalize_filename(capture->file, NULL),
+                             page_of(capture->file) };
     const char *answers[] = { order->page, call, NULL };
     gui()->new_dialog(gui()->ops_id, "FaceTime Report", questions, answers, write_ordered, order,
                       free_order);
