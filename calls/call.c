@@ -367,6 +367,40 @@ merge_identity(ft_call *elder, const ft_call *younger)
     }
 }
 
+static ft_event **
+told_once(const ft_call *call, ft_event_id id)
+{
+    ft_event **events = (ft_event **)wmem_array_get_raw(call->events);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
+        if (events[i]->id == id)
+            return &events[i];
+    }
+    return NULL;
+}
+
+/* What a call tells once, and both have told, is told by the earlier one: the story has it once,
+ * though each packet shows what was known when it came. */
+static void
+merge_events(packet_info *pinfo, ft_call *elder, const ft_call *younger)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(younger->events); i++) {
+        ft_event *event = *(ft_event **)wmem_array_index(younger->events, i);
+        ft_event **known =
+            ft_event_often(event->id) == FT_ONCE_A_CALL ? told_once(elder, event->id) : NULL;
+        if (known) {
+            *known = (*known)->frame <= event->frame ? *known : event;
+            continue;
+        }
+        if (wmem_array_get_count(elder->events) >= FT_MAX_EVENTS) {
+            ft_limit_met(pinfo, FT_LIMIT_EVENTS);
+            return;
+        }
+        wmem_array_append_one(elder->events, event);
+    }
+    elder->told |= younger->told;
+}
+
 ft_call *
 ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
 {
@@ -377,7 +411,7 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_into = elder;
     younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
-    move_all(pinfo, elder->events, younger->events, FT_MAX_EVENTS, FT_LIMIT_EVENTS);
+    merge_events(pinfo, elder, younger);
     move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL,
              FT_LIMIT_STREAMS_PER_CALL);
     move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL,

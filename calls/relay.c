@@ -60,10 +60,14 @@ typedef struct {
 
 typedef enum { MODE_UNKNOWN, MODE_MULTIWAY, MODE_ONE_TO_ONE } call_mode;
 
+/* As one device of the call has it. */
 typedef struct {
     call_mode mode;
     call_mode of_direction[3]; /* by ft_direction */
-} call_modes;
+} device_modes;
+
+/* The call's device, and the other end where that is in the file, too. */
+typedef struct { device_modes of_device[2]; } call_modes;
 
 typedef struct {
     uint32_t frame;
@@ -453,24 +457,25 @@ ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id)
 
 /* ---- media: mode and links ---- */
 
-static call_modes *
-modes_of(relay_flow *flow, const ft_call *call)
+static device_modes *
+modes_of(relay_flow *flow, const ft_call *call, bool at_other_end)
 {
-    if (call == flow->call)
-        return flow->modes;
-    flow->call = call;
-    flow->modes = (call_modes *)wmem_map_lookup(modes_of_calls, call);
-    if (!flow->modes) {
-        flow->modes = wmem_new0(wmem_file_scope(), call_modes);
-        wmem_map_insert(modes_of_calls, call, flow->modes);
+    if (flow->call != call) {
+        flow->call = call;
+        flow->modes = (call_modes *)wmem_map_lookup(modes_of_calls, call);
+        if (!flow->modes) {
+            flow->modes = wmem_new0(wmem_file_scope(), call_modes);
+            wmem_map_insert(modes_of_calls, call, flow->modes);
+        }
     }
-    return flow->modes;
+    return &flow->modes->of_device[at_other_end];
 }
 
-/* The two directions of a call change one after the other: the first to change tells it, the
- * other one follows. */
+/* Both directions of a device change, one after the other: the first to change tells it, the
+ * other one follows. The call's other end has its own word for it, at its own time. */
 static void
-learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_mode mode)
+learn_mode(packet_info *pinfo, device_modes *modes, ft_direction direction, call_mode mode,
+           const ft_endpoint *other_end)
 {
     static const char *const names[] = { "", "multiway", "one-to-one" };
     const call_mode before = modes->of_direction[direction];
@@ -479,7 +484,11 @@ learn_mode(packet_info *pinfo, call_modes *modes, ft_direction direction, call_m
     if (before == mode || (before == MODE_UNKNOWN && modes->mode != MODE_UNKNOWN) ||
         modes->mode == mode)
         return;
-    if (modes->mode != MODE_UNKNOWN)
+    if (modes->mode != MODE_UNKNOWN && other_end)
+        ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0,
+                     "Call went from %s to %s at its other end, %s", names[modes->mode],
+                     names[mode], ft_endpoint_str(pinfo->pool, other_end));
+    else if (modes->mode != MODE_UNKNOWN)
         ft_event_add(pinfo, FT_EVENT_MODE_CHANGED, 0, "Call went from %s to %s", names[modes->mode],
                      names[mode]);
     modes->mode = mode;
@@ -549,14 +558,33 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
 
 /* For the reports: who is at the far end, and over which links. */
 static void
-name_far_end(packet_info *pinfo, ft_call *call, const call_modes *modes,
-             const ft_relay_header *header)
+name_far_end(packet_info *pinfo, ft_call *call, const ft_relay_header *header)
 {
-    call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
     if (header->has_participant)
         add_name(pinfo, &call->participants, header->participant, sizeof header->participant);
     if (header->has_link)
         add_name(pinfo, &call->links, &header->link, sizeof header->link);
+}
+
+/* A device is known by its address, once media on its way was learnt: until then it may be the
+ * call's other end. */
+static void
+watch_mode(packet_info *pinfo, relay_flow *flow, ft_call *call, const ft_relay_header *header)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_endpoint *client = ft_flow_client(packet->flow);
+    const bool at_other_end =
+        client && addresses_equal(&client->addr, &call->other_end.addr);
+
+    if (client && !at_other_end && nstime_is_zero(&packet->leg->media_time) &&
+        !ft_call_is_device(call, &client->addr))
+        return;
+
+    device_modes *modes = modes_of(flow, call, at_other_end);
+    learn_mode(pinfo, modes, ft_relay_direction(pinfo),
+               header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY, at_other_end ? client : NULL);
+    if (!at_other_end || !call->mode)
+        call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
 }
 
 void
@@ -572,9 +600,8 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
      * join it to the device's last. */
     ft_call *call = ft_call_of_packet(pinfo) ? ft_call_resolve(pinfo, false) : NULL;
     if (call) {
-        call_modes *modes = modes_of(flow, call);
-        learn_mode(pinfo, modes, direction, header->has_link ? MODE_ONE_TO_ONE : MODE_MULTIWAY);
-        name_far_end(pinfo, call, modes, header);
+        watch_mode(pinfo, flow, call, header);
+        name_far_end(pinfo, call, header);
     }
     if (header->has_link)
         learn_link(pinfo, flow, direction, header->link);

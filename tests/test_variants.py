@@ -434,6 +434,16 @@ def _(s, times):
         t += 0.4
 
 
+@scene("modern, both ends here, from many to one-to-one, one end after the other (s)", (0.3,), (1.5,))
+def _(s, later):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    b = Modern(s, "A", s.near(3, 16393), s.far(2, 16393), s.relay(1, 3489))
+    a.both_ends(b, 0, 20, {a: True, b: True})[2].may("call_started")    # nothing ties it to the first, yet
+    a.both_ends(b, 0.4, round(later / 0.02), {a: False, b: True})[0].tell("mode_changed")
+    out = a.both_ends(b, 0.4 + later, 20, {a: False, b: False})
+    min((p for p in out if b.near in (p.src, p.dst)), key=lambda p: p.time).tell("mode_changed")
+
+
 # --- SIP's transactions -----------------------------------------------------------------------------------------------
 
 @scene("challenged (status, times, acknowledged, relayed)", (401, 1, True, False), (407, 2, False, False), (407, 1, True, True),
@@ -1018,6 +1028,10 @@ def faults_of(s, first, rows, calls):
     for number, found in whose.items():
         if number is not None and len(found) > 1:
             yield f"calls {', '.join(sorted(map(str, found)))} are one"
+    for call in calls:
+        told = collections.Counter(event["event"] for event in call["events"])
+        if call["call"] in whose and told["call_started"] != 1:
+            yield f"the story of call {call['call']} starts {told['call_started']} times"
     for call, wanted in s.listed.items():
         number = numbers[call].most_common(1)[0][0]
         listed = next((c for c in calls if c["call"] == number), None)
@@ -1041,7 +1055,7 @@ def shown(end):
 def verdicts(tshark, scenes, two_pass=True):
     capture, where = together(scenes)
     rows = tshark.rows(capture, *FIELDS, two_pass=two_pass)
-    calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,timeline,json"))
     return {s.name: found for s, first in where if (found := list(faults_of(s, first, rows, calls)))}
 
 

@@ -308,14 +308,29 @@ class Modern(Talk):
             ext = None if multiway else modern.audio_extension(send_timestamp=round(at * 1024) & 0xFFFF)
             wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(payload), s.mki, extension=ext)
             if way == "relay":
-                given = {} if up else {"participant": s.participant}
-                if multiway:
-                    given["stream"] = s.ssrc & 0xFFFF
-                else:
-                    given["link"] = self.links[DOWN] if link is None else link
-                self.counter += 1
-                wire = modern.relay(wire, counter=self.counter & 0xFFFF, priority=1, count=True, opt_out=True, **given)
+                wire = self.relayed_media(wire, up, s, multiway, link)
             out.append(self.put(at, up, wire, way))
+        return out
+
+    def relayed_media(self, wire, up, sender, multiway, link=None):
+        given = {} if up else {"participant": sender.participant}
+        if multiway:
+            given["stream"] = sender.ssrc & 0xFFFF
+        else:
+            given["link"] = self.links[DOWN] if link is None else link
+        self.counter += 1
+        return modern.relay(wire, counter=self.counter & 0xFFFF, priority=1, count=True, opt_out=True, **given)
+
+    def both_ends(self, other, t, n, many, step=0.02):
+        """The device and the call's other end, each at its relay. many: {end: multiway?}"""
+        out = []
+        for i in range(n):
+            for at, frm, to in ((t + i * step, self, other), (t + i * step + 0.004, other, self)):
+                s = frm.senders[UP]
+                s.step()
+                wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), s.mki)
+                out.append(frm.put(at, UP, frm.relayed_media(wire, UP, s, many[frm])))
+                out.append(to.put(at + 0.007, DOWN, to.relayed_media(wire, DOWN, s, many[to])))
         return out
 
     def control(self, t, up, way="relay"):
