@@ -62,12 +62,18 @@ ft_clock_learn(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t captur
     learn_leap(clock, run, media, capture);
 }
 
+bool
+ft_clock_has_batches(const ft_clock *clock)
+{
+    return clock->batched > 0 && clock->batched * 2 >= clock->media;
+}
+
 ft_clock_verdict
 ft_clock_judge(const ft_clock *clock)
 {
     if (clock->media < FT_CLOCK_ENOUGH_US)
         return FT_CLOCK_UNKNOWN;
-    if (clock->batched * 2 >= clock->media)
+    if (ft_clock_has_batches(clock))
         return FT_CLOCK_BATCHED;
     return clock->steps ? FT_CLOCK_STEPPED : FT_CLOCK_GOOD;
 }

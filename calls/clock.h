@@ -61,4 +61,7 @@ void ft_clock_learn(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t c
 /* As known now. */
 ft_clock_verdict ft_clock_judge(const ft_clock *clock);
 
+/* Whether batches were seen that cover half of the media time, however short that is yet. */
+bool ft_clock_has_batches(const ft_clock *clock);
+
 #endif

@@ -70,10 +70,11 @@ by_address(const ft_trial *trial)
 {
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
+    const double pause = trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
 
     if (trial->starts && trial->elsewhere)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->renews && trial->talked && trial->far_age > FT_PAUSE_S)
+    if (trial->renews && trial->talked && trial->far_age > pause)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (equal && trial->only &&
         (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))

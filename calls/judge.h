@@ -62,7 +62,8 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
 #define FT_ALIVE_S 10
 
 /* A new way to a relay whose call's media stopped so long ago is the next call's, until something
- * tells that it is the same one's. */
+ * tells that it is the same one's; FT_ALIVE_S where the capture got its packets in batches, a
+ * second or two at once: what lies between two of those is no pause. */
 #define FT_PAUSE_S 1
 
 /* What comes so lately after a call's end, without a clue, is its tail. */
@@ -78,6 +79,7 @@ typedef struct {
     bool elsewhere;     /* it goes to another far end than the one that the call has */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     bool talked;        /* the call has had media */
+    bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
     bool only;          /* no other running call has the addresses that are equal */
     double age;         /* seconds since the call's last packet, never negative */

@@ -10,6 +10,7 @@
 
 #include "calls/key.h"
 #include "calls/limits.h"
+#include "calls/mark.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
 #define CALLS_OF_END   4    /* latest calls that an address is known of */
@@ -563,6 +564,15 @@ is_elsewhere(const inquiry *q, const ft_call *call)
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
 }
 
+/* As the media says that was seen at this device so far. */
+static bool
+comes_in_batches(const inquiry *q)
+{
+    const ft_clock *clock = ft_clock_at(q->pinfo, &q->ends.device.addr, false);
+
+    return clock && ft_clock_has_batches(clock);
+}
+
 static ft_judgement
 try_call(const inquiry *q, const ft_call *call)
 {
@@ -571,6 +581,7 @@ try_call(const inquiry *q, const ft_call *call)
                        .starts = q->starts,
                        .renews = q->packet->renews,
                        .talked = call->media_leg != NULL,
+                       .batched = q->packet->renews && comes_in_batches(q),
                        .elsewhere = is_elsewhere(q, call),
                        .over = ft_call_is_over(q->pinfo, call),
                        .age = ft_seconds(&call->last_time, &q->now),

@@ -125,6 +125,11 @@ test_addresses(void **unused)
                        .talked = true, .far_age = 0.5 }, FT_SAME, FT_WEAK);
     expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
                        .talked = true, .far_age = 2 }, FT_UNKNOWN, FT_NOTHING);
+    /* ... as far as a clock tells that comes in batches */
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
+                       .talked = true, .batched = true, .far_age = 2 }, FT_SAME, FT_WEAK);
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
+                       .talked = true, .batched = true, .far_age = 11 }, FT_UNKNOWN, FT_NOTHING);
 }
 
 static void
