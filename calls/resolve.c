@@ -271,16 +271,32 @@ is_server(const ft_flow *flow, const ft_endpoint *end)
     return flow->server && ft_endpoint_equal(flow->server, end);
 }
 
-/* On the direct path the device is the end that has a call already, else the one with a private
- * address, which a far end has only on the same network; else the sender. */
+/* Whether a call that is known of this end was its own: the far end of a call is known, too. */
+static bool
+was_local(const end_calls *known, const ft_endpoint *end)
+{
+    for (unsigned i = 0; known && i < CALLS_OF_END && known->calls[i]; i++) {
+        if (ft_endpoint_equal(&known->calls[i]->local, end))
+            return true;
+    }
+    return false;
+}
+
+/* On the direct path the device is the end that has a call already, rather one of its own; else
+ * the one with a private address, which a far end has only on the same network; else the
+ * sender. */
 static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
-    const bool known = calls_of_end(pinfo, FT_CLUE_DEVICE, end) != NULL;
+    const end_calls *here = calls_of_end(pinfo, FT_CLUE_DEVICE, end),
+                    *there = calls_of_end(pinfo, FT_CLUE_DEVICE, other);
+    const bool local = was_local(here, end);
 
-    if (known != (calls_of_end(pinfo, FT_CLUE_DEVICE, other) != NULL))
-        return known;
-    return !known && ft_is_private(&end->addr) && !ft_is_private(&other->addr);
+    if ((here != NULL) != (there != NULL))
+        return here != NULL;
+    if (local != was_local(there, other))
+        return local;
+    return ft_is_private(&end->addr) && !ft_is_private(&other->addr);
 }
 
 static packet_ends

@@ -978,6 +978,143 @@ def _(s):
         s.put(n, s.relay(0, 3482), s.near(2, 16393), wire, None).tell("participant_gone" if code == 601 else "relay_idle")
 
 
+# --- more lives ------------------------------------------------------------------------------------------------------
+
+@scene("captured in batches: a connection to another relay while the call goes on (s)", (1,), (2,))
+def _(s, seconds):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.both(0.01, 150)
+    first, a.relay = a.relay, s.relay(1, 3489)
+    for p in a.connect(4.001):
+        p.may("relay_ready")
+    a.relay = first
+    a.both(4.15, 150)
+    s.batched(seconds)
+    for p in s.packets:
+        p.may("media_gap")
+
+
+@scene("redials all round: nobody answers, somebody else calls, the first one calls back", six=True)
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.invite(0).tell("invite")
+    a.answer(0.1, 180).tell("ringing")
+    a.cancel(4), a.answer(4.03, 200, method="CANCEL", ack=None), a.answer(4.05, 487).tell("call_ended")
+    b = Talk(s, "B", s.near(), s.far(2), who=DOWN)
+    b.taken(4.5), b.both(5, 20), b.hang_up(6, DOWN)
+    c = Talk(s, "C", s.near(), s.far(1), who=DOWN)
+    c.taken(6.4), c.both(7, 20), c.hang_up(8)
+    s.listed = {"A": {"state": "not answered"}, "B": {"remote": b.far, "end": "BYE"}, "C": {"remote": c.far, "end": "BYE"}}
+
+
+@scene("two phones behind one NAT, two calls each, seen outside")
+def _(s):
+    calls = []
+    for n, letter in enumerate("ABCD"):
+        c = Talk(s, letter, s.far(5, (1025, 61000)[n // 2]), s.far(1 + n), s.relay(0), channel=0x4002 + n % 2)
+        calls.append(c)
+        c.relay_up(n), c.taken(n + 0.4)
+    for n, c in enumerate(calls):
+        c.both(4.5 + 0.001 * n, 50)
+    for n, c in enumerate(calls):
+        c.hang_up(5.6 + 0.3 * n)
+    s.listed = {c.call: {"remote": c.far, "end": "BYE", "state": "answered"} for c in calls}
+
+
+@scene("both call each other at once (what becomes of the other INVITE)", (486,), (491,), (603,), six=True)
+def _(s, status):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(1), who=DOWN)
+    a.invite(0).tell("invite")
+    b.invite(0.02).tell("invite")
+    p = b.answer(0.05, status)
+    p.tell("call_ended") if status != 491 else p.may("call_ended")
+    a.answer(0.1, 180).tell("ringing")
+    a.answer(1).tell("call_answered")
+    a.both(1.2, 20), a.hang_up(2)
+    s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}}
+
+
+@scene("the other branch of a fork answers late, and is hung up at once (s)", (2,), (20,))
+def _(s, late):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.invite(0).tell("invite")
+    first = a.dialog.tags["callee"]
+    a.answer(0.5).tell("call_answered")
+    a.both(0.7, round(late * 50))
+    a.dialog.tags["callee"] = "99887766"
+    a.answer(0.8 + late), a.bye(0.9 + late, cseq=8)
+    a.dialog.tags["callee"] = first
+    a.both(1 + late, 20), a.hang_up(2 + late)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
+@scene("a CANCEL after the 200, answered 481: the call goes on")
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.taken(0)
+    a.cancel(0.5), a.answer(0.53, 481, method="CANCEL", ack=None)
+    a.both(0.7, 50), a.hang_up(2)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
+@scene("INVITE in the channel, its answers directly (and back)", (False,), (True,), six=True)
+def _(s, back):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.check(-0.3)
+    there, here = ("direct", "relay") if back else ("relay", "direct")
+    a.invite(0, way=there).tell("invite")
+    a.answer(0.1, 180, way=here).tell("ringing")
+    a.answer(0.5, way=here, ack=None).tell("call_answered")
+    a.ack(0.52, way=there)
+    a.both(0.7, 30, way=here)
+    out = a.bye(2, way=there, answered=None)
+    out[0].tell("call_ended")
+    a.answer(2.05, 200, cseq=9, way=here, method="BYE", ack=None)
+    s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}}
+
+
+@scene("somebody leaves a group: the relay says so (601), the others go on")
+def _(s):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), multiway=True)
+    a.connect(0), a.both(0.5, 30)
+    gone, a.senders[DOWN] = a.senders[DOWN], Sender(s.rng)
+    a.speak(1.15, DOWN, 100), a.speak(1.1, UP, 100)
+    value = struct.pack("!HBB", 0, 6, 1) + b"Unable to Find Participant"
+    body = struct.pack("!HHI", 0x000C, 4, 0x60000000) + struct.pack("!HH", 9, len(value)) + value + bytes(-len(value) % 4)
+    s.put(1.9, a.relay, a.near, struct.pack("!HHI", 0x0813, len(body), 0x2112A442) + bytes(12) + body, "A").tell("participant_gone")
+
+
+@scene("answered, then moved to another device of the same person (same Call-ID)", (UP,), (DOWN,))
+def _(s, who):
+    a = Talk(s, "A", s.near(2), s.far(1), who=who)
+    a.taken(0), a.both(0.5, 50)
+    a.near = s.near(3)
+    for up in (UP, DOWN):
+        a.senders[up] = a.senders[up] if up == DOWN else Sender(s.rng)
+    a.invite(1.7, UP, cseq=7, again=True).tell("invite")
+    a.answer(1.8, 200, cseq=7, up=DOWN)
+    for p in a.both(2, 50):
+        p.may("path_switch", "handover")
+    a.hang_up(4)
+    s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}}
+
+
+@scene("held for a second call, then taken up again")
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2), who=DOWN)
+    a.check(0), a.taken(0.2), a.both(0.8, 60)
+    b.check(1.9, DOWN)
+    a.invite(2.1, UP, cseq=5, again=True).tell("invite")
+    a.answer(2.15, 200, cseq=5, up=DOWN)
+    b.taken(2.2), b.both(2.8, 50), b.hang_up(4)
+    a.invite(4.3, UP, cseq=6, again=True).tell("invite")
+    a.answer(4.35, 200, cseq=6, up=DOWN)
+    for p in a.both(4.5, 20):
+        p.may("media_gap")
+    a.hang_up(5.5)
+    s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}, "B": {"state": "answered", "end": "BYE", "remote": b.far}}
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):

@@ -10,6 +10,7 @@ Each packet is of the call whose letter it has, or of none; `tell` names all eve
 `may` those that may. The first packet of a letter starts its call. Right values come from the design of calls.
 """
 
+import math
 import random
 import struct
 
@@ -93,6 +94,12 @@ class Scene:
             ip = packets.ipv4(by, to, packets.PROTO_ICMP, packets.icmp(3, code, 0, content), 77)
         frame = packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", ip, quoted.vlan)
         return Packet(self, time, (by, 0), (to, 0), b"", quoted.call if call == "-" else call, frame=frame)
+
+    def batched(self, seconds):
+        """As a phone's capture has it: what came in so many seconds is handed over at once."""
+        self.packets.sort(key=lambda p: p.time)
+        for i, p in enumerate(self.packets):
+            p.time = math.ceil(p.time / seconds) * seconds + i * 1e-5
 
     def finish(self):
         """In the order of time; the first of each call starts it."""
