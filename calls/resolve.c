@@ -475,7 +475,9 @@ has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
         return false;
     if (q->of_leg != call || leg->renewed)
         return true;
-    return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
+    if (nstime_is_zero(&leg->media_time)) /* another relay connection, that has shown no key yet */
+        return call->media_leg && call->media_leg->flow != leg->flow && leg->flow->server;
+    return ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
 }
 
 static bool
