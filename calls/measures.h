@@ -46,6 +46,7 @@ typedef struct {
     uint32_t frames;
     uint32_t rtt;               /* median, 1/1024 s; 0: no sample */
     uint32_t on_path[2];        /* packets: relay, direct */
+    uint32_t copies;            /* that came while this second was the newest */
 } ft_second;
 
 /* newest pictures that late packets may still complete: a relay sends again what was lost */

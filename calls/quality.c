@@ -198,6 +198,7 @@ fold_series(ft_quality *quality)
         into->rtt = into->rtt && row->rtt ? (into->rtt + row->rtt) / 2 : MAX(into->rtt, row->rtt);
         into->on_path[0] += row->on_path[0];
         into->on_path[1] += row->on_path[1];
+        into->copies += row->copies;
     }
     quality->second_count = kept;
     quality->seconds_a_row *= 2;
@@ -709,6 +710,8 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
     learn_ip(pinfo, quality, packet);
     if (number.verdict == FT_SEQUENCE_COPY) {
         quality->copies++;
+        if (quality->second_count)
+            quality->seconds[quality->second_count - 1].copies++;
         return;
     }
     if (number.verdict != FT_SEQUENCE_TWIN)

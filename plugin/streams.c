@@ -522,6 +522,7 @@ json_second(json_dumper *json, const ft_quality *quality, bool is_quic, const ft
     json_number(json, "t", row->number * quality->seconds_a_row);
     json_number(json, "packets", row->packets);
     json_number(json, "bytes", row->bytes);
+    json_number(json, "copies", row->copies);
     if (is_quic)
         json_null(json, "lost");
     else

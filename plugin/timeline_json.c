@@ -173,6 +173,20 @@ json_keys(json_dumper *json, const ft_call *call)
     g_ptr_array_free(keys, TRUE);
 }
 
+/* Calls that were found to be this one: packets before that bear their numbers. */
+static void
+json_merged(json_dumper *json, const ft_call *call)
+{
+    json_dumper_set_member_name(json, "merged");
+    json_dumper_begin_array(json);
+    for (unsigned number = 1; number <= ft_call_total(); number++) {
+        const ft_call *other = ft_call_by_number(number);
+        if (other->merged_into && ft_call_as_of(other, G_MAXUINT32) == call)
+            json_dumper_value_anyf(json, "%u", number);
+    }
+    json_dumper_end_array(json);
+}
+
 static void
 json_call(json_dumper *json, const report *wanted, const ft_call *call)
 {
@@ -196,6 +210,8 @@ json_call(json_dumper *json, const report *wanted, const ft_call *call)
     }
     if (call->restart_of)
         json_number(json, "restart_of", call->restart_of->number);
+    if (call->merges)
+        json_merged(json, call);
     json_far_end(json, wanted, call);
     json_paths(json, call);
     json_streams(json, wanted, call);

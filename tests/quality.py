@@ -316,6 +316,7 @@ class Comparison:
             self.same(f"series {key}", total, getattr(truth, key))
             wrong = [t for t, row in truth.series.items() if rows.get(t, {key: 0})[key] != row[place]]
             self.same(f"series {key} in seconds", wrong, [], len(wrong) <= .01 * len(truth.series) + 1)
+        self.same("series copies", sum(row["copies"] for row in rows.values()), self.record["copies"])
         self.same("series lost", sum(row["lost"] for row in rows.values()), truth.lost)
         if truth.medium == "video":
             right = [near(rows.get(t, {"frames": 0})["frames"], rate, 0, FRAME_RATE)
@@ -354,7 +355,8 @@ def sample(truth, call=1):
         "rtt": rtt and {"basis": "rtcp" if truth.by_rtcp else "stamps", "samples": 9, "min": rtt, "median": rtt, "p95": rtt},
         "peer_report": {"received": truth.reported} if truth.reported is not None else None,
         "paths": [{"path": p, "packets": n} for p, n in truth.paths.items()], "dscp": truth.dscp, "ttl": truth.ttl,
-        "series": [{"t": t, "packets": n, "bytes": size, "lost": truth.lost if t == min(truth.series) else 0,
+        "series": [{"t": t, "packets": n, "bytes": size, "copies": truth.copies if t == min(truth.series) else 0,
+                    "lost": truth.lost if t == min(truth.series) else 0,
                     "frames": frames, "rtt": None, "path": min(paths)}
                    for t, (n, size, frames, paths) in sorted(truth.series.items())],
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tools/call-report: a page of each session, hostile texts, nothing from elsewhere, the same bytes each time."""
 
+import functools
 import html.parser
 import importlib.machinery
 import importlib.util
@@ -13,8 +14,10 @@ import subprocess
 
 import pytest
 
+import report_page
 import support
 from browser import Browser
+from test_report import ROWS
 
 TOOL = support.ROOT / "tools" / "call-report"
 SESSIONS = ("facetime-caller", "facetime-callee", "facetime-dropmidcall", "facetime-samenet", "facetime-samenet-nop2p")
@@ -40,6 +43,19 @@ def report(program):
         return subprocess.run([TOOL, capture, "-o", "-", *options], env={**os.environ, "TSHARK": str(program)},
                               capture_output=True, text=True, check=False)
     return run
+
+
+@pytest.fixture(scope="module")
+def page_of(report):
+    """page_of(name): a test capture's page, made once."""
+    made = {}
+
+    def page(name):
+        if name not in made:
+            made[name] = report(support.TEST_CAPTURES / f"{name}.pcapng")
+            assert made[name].returncode == 0, made[name].stderr
+        return made[name].stdout
+    return page
 
 
 class Page(html.parser.HTMLParser):
@@ -78,11 +94,9 @@ def harmless(page):
 
 
 @pytest.mark.parametrize("name", [*SESSIONS, "modern-call"])
-def test_page_of_a_session(report, tshark, name):
+def test_page_of_a_session(page_of, tshark, name):
     capture = support.TEST_CAPTURES / f"{name}.pcapng"
-    made = report(capture)
-    assert made.returncode == 0, made.stderr
-    page = Page(made.stdout)
+    page = Page(page_of(name))
     harmless(page)
     calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
     headings = [text for text in page.texts if re.fullmatch(r"Call \d+", text)]
@@ -97,12 +111,22 @@ def test_page_of_a_session(report, tshark, name):
         for address in call["addresses"]:
             assert address["address"] in whole
     assert page.count("svg") >= 2
-    assert len(made.stdout) < 1_500_000
+    assert len(page_of(name)) < 1_500_000
 
 
-def test_deterministic(report):
-    capture = support.TEST_CAPTURES / "facetime-caller.pcapng"
-    assert report(capture).stdout == report(capture).stdout
+def test_the_report_of_2015_unaided(page_of):
+    lines = functools.lru_cache(maxsize=None)(lambda name: report_page.Lines(page_of(name)).lines)
+    said, hidden = set(report_page.SAID), set(report_page.HIDDEN)
+    assert {row.number for row in ROWS} == said | hidden and not said & hidden and len(said) >= report_page.LEAST
+    assert [text for row in ROWS if row.number in said for text in report_page.unsaid(row, lines)] == []
+
+
+def test_deterministic(page_of, report, monkeypatch, tmp_path):
+    """Wherever, whenever, in whichever language."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("TZ", "Asia/Kathmandu"), ("LC_ALL", "C"), ("PYTHONHASHSEED", "7")):
+        monkeypatch.setenv(name, value)
+    assert page_of("facetime-caller") == report(support.TEST_CAPTURES / "facetime-caller.pcapng").stdout
 
 
 def test_one_call(report):
@@ -116,7 +140,7 @@ def hostile_call(text):
     return {"schema": 1, "call": 1, "generation": "legacy", "start": 0.0, "duration": 1.0, "first_frame": 1, "last_frame": 9,
             "packets": 9, "local": text, "remote": text, "state": text, "start_time": None, "end": text,
             "paths": [{"path": "relay", "packets": 3, "first_frame": 1, "last_frame": 9}],
-            "streams": [{"direction": "out", "codecs": [text], "sender": text}],
+            "streams": [{"direction": "out", "codecs": [text], "payload_types": [text], "sender": text}],
             "pairs": [{"local": text, "remote": text, "sent": 1, "answered": 0, "first_frame": 1, "last_frame": 2,
                        "rtt": None, "nominated": False, "media_packets": 0}],
             "addresses": [{"address": text, "what": text, "frame": 2}], "setup": {"invite": {"seconds": 0.0, "frame": 1}},
@@ -127,17 +151,17 @@ def hostile_call(text):
 
 
 def hostile_stream(text):
-    return {"call": 1, "ssrc": 7, "direction": "out", "medium": "video", "codecs": [text], "packets": 1, "lost": 0,
+    return {"call": 1, "payload_types": [text], "ssrc": 7, "direction": "out", "medium": "video", "codecs": [text], "packets": 1, "lost": 0,
             "loss_bursts": {"count": 0, "longest": 0}, "copies": 0, "bitrate": 1.0, "frame_rate": None, "freezes": [],
             "jitter": None, "rtt": None, "clock": "media", "first_frame": 1, "last_frame": 2, "start": 0.0, "duration": 1.0,
             "paths": [{"path": "relay", "server": text}],
-            "series": [{"t": 0, "packets": 1, "bytes": 9, "lost": 0, "frames": 1, "rtt": None, "path": "relay"}]}
+            "series": [{"t": 0, "packets": 1, "bytes": 9, "copies": 0, "lost": 0, "frames": 1, "rtt": None, "path": "relay"}]}
 
 
 def hostile_page(tool, tmp_path, text):
     capture = tmp_path / "<b>x.pcap"
     capture.write_bytes(b"")
-    row = {name: "" for name in tool.FIELDS}
+    row = dict.fromkeys(tool.FIELDS, "")
     row |= {"frame.number": "1", "frame.time_epoch": "1.0", "ip.src": "192.0.2.1", "facetime.kind": "3",
             "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": text}
     signalling = tool.Signalling()
@@ -166,7 +190,7 @@ def test_an_hour_is_small(tool, tmp_path):
     for n in range(2 * tool.MAX_STEPS):
         signalling.take({**dict.fromkeys(tool.FIELDS, ""), "frame.number": str(n + 1), "frame.time_epoch": f"{n}.0", "ip.src": "192.0.2.1",
                          "facetime.kind": "3", "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": "word " * (n % 97)})
-    rows = [{"t": t, "packets": 90, "bytes": 90_000 + t, "lost": t % 7, "frames": t % 31, "rtt": 100 + t % 50, "path": "relay"}
+    rows = [{"t": t, "packets": 90, "bytes": 90_000 + t, "copies": 0, "lost": t % 7, "frames": t % 31, "rtt": 100 + t % 50, "path": "relay"}
             for t in range(hour)]
     about = {"plugin": "0", "wireshark": "0", "first_time": None, "last_time": None}
     streams = [{**hostile_stream("x"), "ssrc": n, "series": rows, "duration": hour} for n in range(4)]
@@ -196,9 +220,9 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(params=["facetime-caller", "modern-call"])
-def opened(request, browser, report, tmp_path):
+def opened(request, browser, page_of, tmp_path):
     page = tmp_path / "page.html"
-    page.write_text(report(support.TEST_CAPTURES / f"{request.param}.pcapng").stdout, encoding="utf-8")
+    page.write_text(page_of(request.param), encoding="utf-8")
     browser.media()
     browser.width(1280)
     browser.open(page.as_uri())

@@ -1,0 +1,277 @@
+"""A call's signalling: who told whom what, repeats folded; and what was looked for in it and isn't there."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import datetime
+import re
+
+MAX_PACKETS = 20000     # of a call's signalling that its ladder is made of, and of what has no call
+MAX_STEPS = 250         # arrows of a ladder, repeats folded
+RECENT = 6              # steps back that a packet may repeat
+MAX_NAMED = 8           # frames of a step that are named one by one
+BEFORE = 10             # s: what a device does before its call begins (NAT tests, push) is shown with the call
+TOGETHER = 1            # s between packets of push that are one step
+QUIET = 10              # s without a connectivity check, up to the call's end, that are worth a word
+
+KINDS = {"1": "STUN", "2": "TURN", "3": "SIP", "4": "RTP", "5": "RTCP", "6": "SNATMAP", "7": "CommNAT", "8": "QuickRelay",
+         "9": "control", "10": "link", "11": "HBH", "12": "QUIC", "13": "baseband", "14": "data", "15": "GameKit"}
+STUN, TURN, SIP = "1", "2", "3"
+NAT_TESTS = {"6", "7"}
+RELAYS = {"1", "2", "8", "9", "10", "11", "12", "13"}           # what goes to a relay where its path is "server"
+RELAY, DIRECT, SERVER = "1", "2", "3"                           # facetime.path
+LANES = ("Device", "NAT tests", "Relay", "Peer", "Network", "Apple's servers")
+ENCAPSULATIONS = {"1": "Ethernet", "7": "raw IP", "15": "NULL/loopback", "25": "Linux cooked capture"}
+CODINGS = {"1": "zlib", "2": "deflate", "3": "gzip"}            # facetime_sip.coding
+FIELDS = ("frame.number", "frame.time_epoch", "frame.encap_type", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
+          "facetime.kind", "facetime.path", "facetime.call", "stun.type", "stun.att.type", "stun.time", "facetime_sip.coding",
+          "_ws.col.Info")
+PUSH = "tcp.port == 5223"
+OPAQUE = "TLS with Apple's push service (TCP 5223), both ways: opaque"
+SIGNALLING = f"(facetime && !(facetime.kind == 4)) || {PUSH}"
+
+# STUN
+BINDING, CREATE_PERMISSION = 0x0001, 0x0008
+USERNAME, REALM, NONCE = 0x0006, 0x0014, 0x0015
+ROLES = {0x0025: "USE-CANDIDATE", 0x8029: "ICE-CONTROLLED", 0x802a: "ICE-CONTROLLING"}
+APPLES = range(0x8000, 0x8029)
+STATIC = {"0": "PCMU", "3": "GSM", "8": "PCMA", "9": "G722", "13": "CN"}      # RFC 3551
+
+
+def host(address):
+    return (address or "").rsplit(":", 1)[0].strip("[]")
+
+
+def host_of(row, side):
+    """The outermost: who quotes another's packet in an error speaks for itself."""
+    return (row[f"ip.{side}"] or row[f"ipv6.{side}"]).split(";")[0]
+
+
+def protocols(row):
+    return row["frame.protocols"].split(":")
+
+
+def numbers(text):
+    """Of a field's values."""
+    return [int(value, 0) for value in text.split(";") if value]
+
+
+class Signalling:
+    """Packets as they come: of each call so many that memory stays flat."""
+
+    def __init__(self):
+        self.of_call, self.more, self.loose, self.link_types = {}, {}, [], set()
+
+    def take(self, row):
+        self.link_types.add(ENCAPSULATIONS.get(row["frame.encap_type"], row["frame.encap_type"]))
+        calls = {int(n) for n in row["facetime.call"].split(";") if n.isdigit()}
+        for call in calls:
+            rows = self.of_call.setdefault(call, [])
+            if len(rows) < MAX_PACKETS:
+                rows.append(row)
+            else:
+                self.more[call] = self.more.get(call, 0) + 1
+        if not calls and len(self.loose) < MAX_PACKETS:
+            self.loose.append(row)
+
+    def rows_of(self, call):
+        """Those of calls that turned out to be this one, too."""
+        rows = [row for n in (call["call"], *call.get("merged", ())) for row in self.of_call.get(n, ())]
+        return sorted({row["frame.number"]: row for row in rows}.values(), key=lambda row: int(row["frame.number"]))
+
+    def more_of(self, call):
+        return sum(self.more.get(n, 0) for n in (call["call"], *call.get("merged", ())))
+
+
+class Ends:
+    """Whose a host is: the device's or its peer's, wherever they went; in one capture may be both."""
+
+    def __init__(self, call, streams):
+        senders = {way: {host(s.get("sender")) for s in call["streams"] if s["direction"] == way} for way in ("out", "in")}
+        self.peers = {host(call.get("remote"))} | {host(p["remote"]) for p in call["pairs"]} | senders["in"]
+        self.own = {host(call.get("local"))} | senders["out"] | ({host(p["local"]) for p in call["pairs"]} - self.peers)
+        self.peers -= self.own
+        self.relays = {host(p["server"]) for s in streams for p in s.get("paths", ()) if p.get("server")}
+
+    def lane(self, address):
+        return "Device" if address in self.own else "Peer" if address in self.peers else None
+
+    def between(self, row):
+        """(from, to): lanes of a packet."""
+        hosts = [host_of(row, side) for side in ("src", "dst")]
+        kind, path = row["facetime.kind"].split(";")[-1], row["facetime.path"].split(";")[-1]
+        ends = [self.lane(address) for address in hosts]
+        if path in (RELAY, DIRECT) and not is_icmp(row):
+            source = ends[0] or ("Device" if ends[1] == "Peer" else "Peer")     # both may check one router's address
+            return source, "Peer" if source == "Device" else "Device"
+        far = ("Network" if is_icmp(row) else "NAT tests" if kind in NAT_TESTS else "Relay" if kind in RELAYS or
+               hosts[bool(ends[0])] in self.relays else "Apple's servers")
+        return (ends[0], far) if ends[0] and not is_icmp(row) else (far, ends[1] or "Device")
+
+
+def masked(text):
+    """What repeats may differ in its numbers."""
+    return re.sub(r"[0-9a-f]{4,}|\d+", "#", text)
+
+
+def is_icmp(row):
+    return "icmp" in protocols(row) or "icmpv6" in protocols(row)
+
+
+def kind_of(row):
+    kind = row["facetime.kind"].split(";")[-1]
+    names = protocols(row)
+    return (KINDS.get(kind, kind) if kind else "ICMP" if is_icmp(row) else "HTTP" if "http" in names else
+            "push" if "tcp" in names else "")
+
+
+def attributes_of(row):
+    """What tells a check from another: its role, and Apple's attributes by number."""
+    return [ROLES.get(n, f"0x{n:04x}") for n in numbers(row["stun.att.type"]) if n in ROLES or n in APPLES]
+
+
+class Ladder:
+    """Signalling and ICE of a call; what repeats is one step."""
+
+    def __init__(self, ends):
+        self.ends, self.begin, self.rows, self.steps, self.more = ends, 0, [], [], 0
+
+    def add(self, row):
+        source, target = self.ends.between(row)
+        kind, path, info = kind_of(row), row["facetime.path"].split(";")[-1], row["_ws.col.Info"]
+        attributes = attributes_of(row)
+        frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
+        if kind == "push":      # both ways are one step
+            key, info, near = (kind, ({source, target} - {"Apple's servers"}).pop()), OPAQUE, time - TOGETHER
+        else:
+            key, near = (kind, path, source, target, attributes, masked(info[:80])), 0
+        for step in self.steps[-RECENT:]:
+            if step["key"] == key and step["last_time"] >= near:
+                step.update(count=step["count"] + 1, last=frame, last_time=time, named=step["named"] + [frame][:MAX_NAMED -
+                                                                                                  len(step["named"])])
+                return
+        if len(self.steps) >= MAX_STEPS:
+            self.more += 1
+            return
+        self.steps.append({"key": key, "from": source, "to": target, "relayed": path == RELAY and not is_icmp(row), "frame": frame,
+                           "last": frame, "named": [frame], "time": time, "last_time": time, "count": 1, "kind": kind, "text": info,
+                           "attributes": attributes, "after": float(row["stun.time"].split(";")[0] or 0)})
+
+    def lanes(self):
+        used = {step[end] for step in self.steps for end in ("from", "to")}
+        return [lane for lane in LANES if lane in used]
+
+
+def begin_of(call, rows):
+    """The call's first packet, in the packets' time."""
+    if call["start_time"]:
+        return datetime.datetime.fromisoformat(call["start_time"].replace("Z", "+00:00")).timestamp()
+    return float(rows[0]["frame.time_epoch"]) if rows else 0
+
+
+def with_loose(signalling, spans, own):
+    """{call: packets of no call that its device had to do with}: while the call was, or shortly before."""
+    out = {call: [] for call in spans}
+    for row in signalling.loose:
+        time, hosts = float(row["frame.time_epoch"]), {host_of(row, "src"), host_of(row, "dst")}
+        of_device = [call for call in spans if hosts & own[call]]
+        during = [call for call in of_device if spans[call][0] <= time <= spans[call][1]]
+        soon = [call for call in of_device if 0 < spans[call][0] - time <= BEFORE]
+        for call in during or soon[:1]:
+            out[call].append(row)
+    return out
+
+
+def ladders(calls, streams, signalling):
+    """{call: Ladder}; each step's time counts from the call's first packet."""
+    rows = {c["call"]: signalling.rows_of(c) for c in calls}
+    ends = {c["call"]: Ends(c, [s for s in streams if s["call"] == c["call"]]) for c in calls}
+    begins = {c["call"]: begin_of(c, rows[c["call"]]) for c in calls}
+    loose = with_loose(signalling, {c["call"]: (begins[c["call"]], begins[c["call"]] + c["duration"]) for c in calls},
+                       {n: (e.own | e.peers) - {""} for n, e in ends.items()})
+    out = {}
+    for call in calls:
+        n = call["call"]
+        ladder = out[n] = Ladder(ends[n])
+        ladder.begin, ladder.rows = begins[n], sorted(rows[n] + loose[n], key=lambda row: int(row["frame.number"]))
+        for row in ladder.rows:
+            ladder.add(row)
+        ladder.more += signalling.more_of(call)
+        for step in ladder.steps:
+            step["seconds"] = step["time"] - begins[n]
+            step["every"] = (step["last_time"] - step["time"]) / (step["count"] - 1) if step["count"] > 1 else None
+    return out
+
+
+# What isn't there
+
+HIDES = {"capture_cut", "begins_in_call", "one_direction"}      # findings: what isn't seen may have been
+
+
+def is_of(row, *kinds):
+    return row["facetime.kind"].split(";")[-1] in kinds
+
+
+def missing_of_relay(rows):
+    turn = [row for row in rows if is_of(row, TURN)]
+    said = {n for row in turn for n in numbers(row["stun.att.type"])}
+    if turn and USERNAME not in said:
+        yield "no message to or from the relay has a USERNAME"
+    if turn and not {REALM, NONCE} & said:
+        yield "the relay challenges nobody with realm and nonce, so that an allocation takes one round trip"
+    if turn and not any(n & ~0x0110 == CREATE_PERMISSION for row in turn for n in numbers(row["stun.type"])):
+        yield "no TURN permission is created (CreatePermission)"
+
+
+def missing_of_ways(rows):
+    stun = [row for row in rows if is_of(row, STUN, TURN)]
+    if stun and not any(is_of(row, STUN) and row["facetime.path"].split(";")[-1] == SERVER for row in stun):
+        yield "no STUN server is asked for an address"
+    if stun and not any("tcp" in protocols(row) for row in stun):
+        yield "neither STUN nor TURN over TCP"
+    if not any("dtls" in protocols(row) for row in rows):
+        yield "no DTLS handshake, neither directly nor through the relay"
+
+
+def missing_of_sip(call, ladder):
+    checks = [row for row in ladder.rows if BINDING in numbers(row["stun.type"])]
+    rest = ladder.begin + call["duration"] - float(checks[-1]["frame.time_epoch"]) if checks else 0
+    if rest >= QUIET:
+        yield f"no connectivity check after frame {checks[-1]['frame.number']}, in the {rest:.1f} s to the call's end"
+    sip = [row for row in ladder.rows if is_of(row, SIP)]
+    for before, after in zip(sip, sip[1:]):
+        if "ACK" in before["_ws.col.Info"][:20] and "BYE" in after["_ws.col.Info"][:20]:
+            yield f"no SIP between the ACK in frame {before['frame.number']} and the BYE in frame {after['frame.number']}"
+
+
+def payload_types(text):
+    """{payload type: name or ""} of an SDP's m= lines."""
+    names = {**STATIC, **dict(re.findall(r"^a=rtpmap:(\d+) ([^/\s]+)", text, re.MULTILINE))}
+    return {n: names.get(n, "") for line in re.findall(r"^m=\S+ \d+ RTP/\S+ (.*)$", text, re.MULTILINE) for n in line.split()}
+
+
+def missing_of_sdp(call):
+    texts = {s["role"]: s["text"] for s in reversed(call["sdp"])}
+    if texts and not any(re.search(r"^a=(fingerprint|crypto):", text, re.MULTILINE) for text in texts.values()):
+        yield "the SDP has neither a=fingerprint nor a=crypto: media's keys aren't agreed on there"
+    if "offer" not in texts or "answer" not in texts:
+        return
+    offer, answer = payload_types(texts["offer"]), payload_types(texts["answer"])
+    used = {str(n) for s in call["streams"] for n in s["payload_types"]}
+    called = lambda some: ", ".join(f"{n} ({name})" if name else n for n, name in some)        # noqa: E731
+    if dropped := [(n, name) for n, name in offer.items() if n not in answer]:
+        yield f"payload types that only the offer has: {called(dropped)}"
+    if unused := [(n, offer[n]) for n in offer if n in answer and n not in used]:
+        yield f"payload types of offer and answer that no packet bears: {called(unused)}"
+
+
+def missing(call, ladder):
+    """Sentences on what a legacy call could have and hasn't; only where all of it would be in the file."""
+    if call["generation"] != "legacy" or HIDES & {f["code"] for f in call["findings"]} or ladder.more:
+        return []
+    found = [*missing_of_relay(ladder.rows), *missing_of_ways(ladder.rows), *missing_of_sip(call, ladder), *missing_of_sdp(call)]
+    return [f"{text[0].upper()}{text[1:]}." for text in found]
+
+
+def codings(ladder):
+    """{frame: how its SDP is packed}"""
+    return {int(row["frame.number"]): CODINGS.get(row["facetime_sip.coding"].split(";")[0], "") for row in ladder.rows
+            if row["facetime_sip.coding"]}
