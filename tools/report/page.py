@@ -1,0 +1,41 @@
+"""What the pages have in common: the look, the script that copies frame numbers, a policy that lets nothing else run, and
+texts from the wire made harmless."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import base64
+import hashlib
+import pathlib
+import unicodedata
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+MAX_TEXT = 500          # characters of a text from the wire
+
+
+def harmless(text):
+    """Nothing invisible, nothing that turns the direction of what follows; not longer than a line may be."""
+    text = str(text)
+    short = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else c for c in short)
+
+
+def number(value, digits=1):
+    """- where it isn't known."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def hash_of(script):
+    return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+
+
+def render(template, library=None, **values):
+    """A page by its template; library: (script, style) that it may use, too. ImportError without jinja2."""
+    import jinja2
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    scripts = [s for s in (library and library[0], script) if s]
+    environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(FOLDER), trim_blocks=True,
+                                     lstrip_blocks=True, finalize=lambda v: v if not isinstance(v, str)
+                                     or hasattr(v, "__html__") else harmless(v))
+    environment.filters["number"] = number
+    return environment.get_template(template).render(
+        scripts=scripts, policy=" ".join(map(hash_of, scripts)), library_style=library and library[1],
+        style=(FOLDER / "report.css").read_text(encoding="utf-8"), raw=lambda text: jinja2.utils.markupsafe.Markup(text), **values)
