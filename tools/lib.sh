@@ -8,8 +8,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BUILD_DIR:-$root/build}
 
 BUILD_PACKAGES=(tshark wireshark-dev cmake ninja-build gcc pkg-config libglib2.0-dev zlib1g-dev)
-TEST_PACKAGES=(libcmocka-dev python3-pytest python3-scapy python3-jinja2 python3-jsonschema dpkg-dev file tcpreplay
-               iproute2 chromium libjs-dygraphs lintian parallel tcpdump openssh-server python3-yaml)
+PAGE_PACKAGES=(python3 python3-jinja2 libjs-dygraphs)
+TEST_PACKAGES=("${PAGE_PACKAGES[@]}" libcmocka-dev python3-pytest python3-scapy python3-jsonschema dpkg-dev file tcpreplay
+               iproute2 chromium lintian parallel tcpdump openssh-server python3-yaml)
 
 # Wireshark's windows on a screen of their own.
 GUI_PACKAGES=(wireshark xvfb xauth imagemagick xdotool openbox fonts-dejavu-core)
