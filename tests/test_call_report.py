@@ -209,7 +209,7 @@ def test_errors_name_what_is_missing(report, capture, says):
 def test_no_packets(report):
     """Empty, a head without packets, no capture at all: said apart; what a broken file has is told, and that it is broken."""
     whole, file = (support.TEST_CAPTURES / "modern-call.pcapng").read_bytes(), support.stage() / "x.pcap"
-    for content, says in ((b"", "which is empty"), (b"hello\n", "is it a capture?"), (whole[:100], "cut short"),
+    for content, says in ((b"", "which is empty"), (b"hello\n", "is it a capture?"), (whole[:100], "no packets in"),
                           (b"\xd4\xc3\xb2\xa1\2\0\4\0" + 10 * b"\0" + b"\4\0\1\0\0\0", "no packets in")):
         file.write_bytes(content)
         file.chmod(0o644)
