@@ -19,7 +19,6 @@
 
 #include "calls/call.h"
 #include "calls/copies.h"
-#include "calls/dialog.h"
 #include "calls/limits.h"
 #include "packet-facetime.h"
 #include "stock/transport.h"
@@ -35,6 +34,7 @@ void proto_reg_handoff_facetime_late(void);
 #define LOWEST_PORT   1024
 
 static int proto_facetime = -1;
+static protocol_t *facetime;
 
 static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
 
@@ -326,12 +326,14 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
 }
 
-/* Called once a frame, after all others. */
+/* Called once a frame, after all others. Under no protocol: Wireshark asks three times of what
+ * a dissector's protocol is, and this one is no layer of the packet. */
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    if (!proto_is_protocol_enabled(facetime))
+        return 0;
     ft_frame_note(pinfo);
-    ft_dialog_goes_on(pinfo);
     if (facetime_was_asked(pinfo)) {
         facetime_forget_asked();
         return 0;
@@ -356,8 +358,6 @@ proto_register_facetime_late(void)
 void
 proto_reg_handoff_facetime_late(void)
 {
-    /* that goes with FaceTime where it is disabled; names don't find it */
-    const int inner = dissector_handle_get_protocol_index(find_dissector("facetime_inner"));
-
-    register_postdissector(create_dissector_handle(dissect_facetime_late, inner));
+    facetime = find_protocol_by_id(proto_facetime);
+    register_postdissector(create_dissector_handle(dissect_facetime_late, -1));
 }

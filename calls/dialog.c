@@ -61,14 +61,12 @@ static wmem_map_t *dialogs;     /* Call-ID -> sip_dialog */
 static wmem_map_t *latest_at;   /* ft_leg, or ft_flow, -> its latest sip_dialog */
 static sip_dialog *newest;      /* of all */
 static unsigned dialog_total;
-static nstime_t latest_time;    /* of a packet */
 
 static void
 reset(void)
 {
     newest = NULL;
     dialog_total = 0;
-    nstime_set_zero(&latest_time);
 }
 
 void
@@ -80,19 +78,13 @@ ft_dialog_init(void)
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
 
-void
-ft_dialog_goes_on(const packet_info *pinfo)
-{
-    const nstime_t now = ft_now(pinfo);
-
-    if (nstime_cmp(&now, &latest_time) > 0)
-        latest_time = now;
-}
-
 static bool
 goes_on_for(const nstime_t *since, int seconds)
 {
-    return ft_seconds(since, &latest_time) >= seconds;
+    nstime_t first, latest;
+
+    ft_frame_span(&first, &latest);
+    return ft_seconds(since, &latest) >= seconds;
 }
 
 static moment

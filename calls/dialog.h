@@ -36,9 +36,6 @@ void ft_sip_learn(packet_info *pinfo, const ft_sip *sip);
  * none. After ft_sip_learn(), on any pass. */
 bool ft_sip_is_offer(packet_info *pinfo, const ft_sip *sip);
 
-/* The capture goes on with this packet. For the back door, which sees every frame. */
-void ft_dialog_goes_on(const packet_info *pinfo);
-
 /* What only the whole file can tell: BYEs without answer, INVITEs that were cancelled, or not
  * repeated. Runs by itself between passes; a tap that draws after one pass calls it first. */
 void ft_dialog_hindsight(void);

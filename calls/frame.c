@@ -22,7 +22,7 @@ static wmem_array_t *drops; /* of drop, in order of numbers; empty without a rea
 static uint32_t dropped;    /* packets so far */
 static uint32_t last_number;
 static int64_t last_offset; /* in the file: what tells two packets with one number apart */
-static nstime_t start;      /* of the capture; unset before the first frame */
+static nstime_t start;      /* of the capture */
 static nstime_t span[2];    /* earliest and latest frame */
 static bool has_span;
 static int proto_frame;
@@ -33,7 +33,7 @@ reset(void)
     drops = wmem_array_new(wmem_file_scope(), sizeof(drop));
     dropped = last_number = 0;
     last_offset = -1;
-    nstime_set_unset(&start);
+    nstime_set_zero(&start);
     nstime_set_zero(&span[0]);
     nstime_set_zero(&span[1]);
     has_span = false;
@@ -77,16 +77,22 @@ ft_since_start(const nstime_t *time)
     return nstime_to_sec(&passed);
 }
 
-static void
+static inline bool
+is_later(const nstime_t *time, const nstime_t *than)
+{
+    return time->secs > than->secs || (time->secs == than->secs && time->nsecs > than->nsecs);
+}
+
+static inline void
 note_time(const packet_info *pinfo)
 {
     const nstime_t now = ft_now(pinfo);
 
     if (!ft_has_time(pinfo))
         return;
-    if (!has_span || nstime_cmp(&now, &span[0]) < 0)
+    if (!has_span || is_later(&span[0], &now))
         span[0] = now;
-    if (!has_span || nstime_cmp(&now, &span[1]) > 0)
+    if (!has_span || is_later(&now, &span[1]))
         span[1] = now;
     has_span = true;
 }
@@ -105,7 +111,7 @@ ft_frame_note(const packet_info *pinfo)
         return;
     if (pinfo->num == last_number)
         note_drop(pinfo->num);
-    if (nstime_is_unset(&start))
+    if (last_number == 0)
         note_start(pinfo);
     note_time(pinfo);
     last_number = pinfo->num;

@@ -306,15 +306,24 @@ ft_media_is_outgoing(packet_info *pinfo, const ft_packet *packet)
 /* A relay's channel may lead to the peer's NAT: who is met directly is the far end. Until then
  * it is who media is sent to. */
 static void
-meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream)
+meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
 {
     const ft_endpoint destination = ft_destination(pinfo);
     const bool is_direct = packet->path == FT_PATH_DIRECT;
 
-    if (!stream->outgoing)
-        ft_call_remote(packet->call, &stream->sender, is_direct ? FT_REMOTE_MET : FT_REMOTE_BOUND);
+    if (!seen->outgoing)
+        ft_call_remote(packet->call, &seen->sender, is_direct ? FT_REMOTE_MET : FT_REMOTE_BOUND);
     else if (is_direct)
         ft_call_remote(packet->call, &destination, FT_REMOTE_SENT_TO);
+}
+
+/* Streams that moved from the relay to the direct path, while the checks weren't captured: the
+ * capture begins between them and the move. */
+static void
+meet_unchecked_remote(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
+{
+    if (packet->path == FT_PATH_DIRECT && packet->call->remote_rank <= FT_REMOTE_SENT_TO)
+        meet_remote(pinfo, packet, seen);
 }
 
 static void
@@ -351,7 +360,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
     wmem_array_append_one(streams, stream);
     if (!packet->ssrc_of_another)
         ft_key_stream(pinfo, packet->call, stream);
-    meet_remote(pinfo, packet, stream);
+    meet_remote(pinfo, packet, seen);
     return stream;
 }
 
@@ -888,6 +897,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     packet->stream = stream;
     if (!stream)
         return;
+    meet_unchecked_remote(pinfo, packet, &seen);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);
     const bool copy = count_packet(pinfo, stream, packet, rtp);
@@ -940,7 +950,7 @@ ft_media_heard(packet_info *pinfo, ft_observation *seen)
     if (!sender)
         return true;
     const ft_stream stream = { .outgoing = seen->outgoing, .sender = seen->sender, .by = sender };
-    meet_remote(pinfo, packet, &stream);
+    meet_remote(pinfo, packet, seen);
     watch_switch(pinfo, packet, &stream, seen, false);
     watch_return(pinfo, packet, sender, seen);
     watch_one_way(pinfo, packet->call, sender);

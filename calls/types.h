@@ -74,9 +74,11 @@ ft_has_time(const packet_info *pinfo)
 static inline nstime_t
 ft_now(const packet_info *pinfo)
 {
-    nstime_t now;
+    const nstime_t *shift = &pinfo->fd->shift_offset;
+    nstime_t now = pinfo->abs_ts;
 
-    nstime_delta(&now, &pinfo->abs_ts, &pinfo->fd->shift_offset);
+    if (now.secs < 0 || shift->secs || shift->nsecs) /* nearly never, but asked of each frame */
+        nstime_delta(&now, &pinfo->abs_ts, shift);
     return now;
 }
 

@@ -348,6 +348,15 @@ def _(s, gap):
         b.speak((3 if up else 3.005) + gap, up, 20, way="direct")[0].tell("path_switch")
 
 
+@scene("modern, from its middle on: no check was seen before it moved (who is heard directly)", (UP, DOWN), (DOWN,))
+def _(s, *ways):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.both(0, 20)
+    for up in ways:
+        a.speak(0.6 if up else 0.605, up, 20, way="direct")[0].tell("path_switch")
+    s.listed = {"A": {"remote": a.far}}
+
+
 @scene("modern, two at once on one port", ())
 def _(s):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
