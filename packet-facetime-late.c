@@ -34,7 +34,6 @@ void proto_reg_handoff_facetime_late(void);
 #define LOWEST_PORT   1024
 
 static int proto_facetime = -1;
-static protocol_t *facetime;
 
 static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
 
@@ -326,13 +325,10 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
 }
 
-/* Called once a frame, after all others. Under no protocol: Wireshark asks three times of what
- * a dissector's protocol is, and this one is no layer of the packet. */
+/* Called once a frame, after all others. */
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    if (!proto_is_protocol_enabled(facetime))
-        return 0;
     ft_frame_note(pinfo);
     if (facetime_was_asked(pinfo)) {
         facetime_forget_asked();
@@ -358,6 +354,9 @@ proto_register_facetime_late(void)
 void
 proto_reg_handoff_facetime_late(void)
 {
-    facetime = find_protocol_by_id(proto_facetime);
-    register_postdissector(create_dissector_handle(dissect_facetime_late, -1));
+    /* that goes with FaceTime where it is disabled; names don't find it. Not under no protocol,
+     * which would cost less: Wireshark asks no post-dissector where none that is enabled has one */
+    const int inner = dissector_handle_get_protocol_index(find_dissector("facetime_inner"));
+
+    register_postdissector(create_dissector_handle(dissect_facetime_late, inner));
 }

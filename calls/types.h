@@ -74,11 +74,9 @@ ft_has_time(const packet_info *pinfo)
 static inline nstime_t
 ft_now(const packet_info *pinfo)
 {
-    const nstime_t *shift = &pinfo->fd->shift_offset;
-    nstime_t now = pinfo->abs_ts;
+    nstime_t now;
 
-    if (now.secs < 0 || shift->secs || shift->nsecs) /* nearly never, but asked of each frame */
-        nstime_delta(&now, &pinfo->abs_ts, shift);
+    nstime_delta(&now, &pinfo->abs_ts, &pinfo->fd->shift_offset);
     return now;
 }
 
