@@ -535,6 +535,7 @@ learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_pa
         .received = rtp->values[PART_RECEIVED] & 0x0fff,
         .burst_loss = (uint8_t)(rtp->values[PART_RECEIVED] >> 12),
         .queuing_delay = rtp->values[PART_QUEUING],
+        .one_way_delay = rtp->values[PART_ONE_WAY],
         .has_bandwidth = has_part(rtp, PART_BANDWIDTH),
         .bandwidth = rtp->values[PART_BANDWIDTH],
     };

@@ -33,7 +33,7 @@ typedef struct {
     /* with the stamps: audio packets that the sender has received, modulo 4096 */
     uint16_t  received;
     uint8_t   burst_loss;
-    uint16_t  queuing_delay;    /* as reported, unit not known */
+    uint16_t  queuing_delay, one_way_delay;     /* as reported, unit not known */
     bool      has_bandwidth;
     uint16_t  bandwidth;        /* 100 bit/s (published, not counted) */
 } ft_media_facts;
@@ -79,6 +79,12 @@ typedef struct {
     const struct ft_flow *flow;     /* of the first packet, NULL where flows are full */
 } ft_path_use;
 
+/* RFC 3550 A.8, milliseconds. */
+typedef struct {
+    double   now, sum, most;
+    uint32_t count;
+} ft_jitter;
+
 struct ft_call_media;
 
 /* All of a stream. Times are microseconds; media time counts from the stream's first packet. */
@@ -106,9 +112,9 @@ typedef struct ft_quality {
     int64_t      first_capture, last_capture, least_capture, most_capture;
     uint64_t     last_number;       /* extended sequence number of the newest packet in order */
     int64_t      ordered_media, ordered_capture; /* of that packet */
-    /* jitter, RFC 3550 A.8, milliseconds */
-    double       jitter, jitter_sum, jitter_most;
-    uint32_t     jitters;
+    ft_jitter    jitter;            /* without leaps of more than FT_LEAP_US */
+    ft_jitter    leaping_jitter;    /* with them, from the first one on */
+    bool         has_leaps;
     /* pictures */
     /* FT_OPEN_PICTURES of them, in order of timestamps; NULL before the first */
     ft_picture  *open;
@@ -134,7 +140,7 @@ typedef struct ft_quality {
     bool         has_report;
     uint32_t     reported;          /* packets received, extended */
     uint8_t      burst_loss;
-    uint16_t     queuing_delay, bandwidth;
+    uint16_t     queuing_delay, one_way_delay, bandwidth;
     bool         has_bandwidth;
     /* series */
     ft_second   *seconds;

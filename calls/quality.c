@@ -98,6 +98,16 @@ ft_quality_duration(const ft_quality *quality, bool *by_capture)
     return *by_capture ? quality->most_capture - quality->least_capture : quality->highest_media;
 }
 
+const ft_jitter *
+ft_quality_jitter(const ft_quality *quality)
+{
+    const ft_clock_verdict clock = ft_quality_clock(quality);
+    const bool leaps = quality->has_leaps && clock == FT_CLOCK_GOOD;
+    const ft_jitter *jitter = leaps ? &quality->leaping_jitter : &quality->jitter;
+
+    return jitter->count && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED) ? jitter : NULL;
+}
+
 /* ---- media time ---- */
 
 static int64_t
@@ -116,8 +126,15 @@ new_base(ft_quality *quality, int64_t ticks, int64_t time)
     quality->base_time = time;
 }
 
+static int64_t
+distance(int64_t value)
+{
+    return value < 0 ? -value : value;
+}
+
 /* Media time of a packet; it goes on where the sender changes its rate, or begins with new
- * timestamps. */
+ * timestamps: these leap, and capture time doesn't with them. Where capture time alone leaps, it
+ * was set. */
 static int64_t
 pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_t now)
 {
@@ -131,9 +148,9 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
     quality->last_ticks = ticks;
     if (quality->rate == 0)
         return now - quality->first_capture;
-    const int64_t time = time_of(quality, ticks), off = time - quality->media - passed;
-    if (off > (restart ? RESTART_OFF_US : NEW_BASE_US) ||
-        off < -(restart ? RESTART_OFF_US : NEW_BASE_US)) {
+    const int64_t time = time_of(quality, ticks), step = time - quality->media;
+    const int64_t most = restart ? RESTART_OFF_US : NEW_BASE_US;
+    if (distance(step) > most && distance(step - passed) > most) {
         new_base(quality, ticks, quality->highest_media + CLAMP(passed, 0, NEW_BASE_US));
         return quality->base_time;
     }
@@ -143,17 +160,30 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
 /* ---- jitter and the capture clock ---- */
 
 static void
+add_jitter(ft_jitter *jitter, int64_t difference)
+{
+    jitter->now += ((double)distance(difference) / 1000 - jitter->now) / 16;
+    jitter->sum += jitter->now;
+    jitter->most = MAX(jitter->most, jitter->now);
+    jitter->count++;
+}
+
+/* A leap is in the one and not in the other: the clock was set, or all stood still, which the
+ * clock's verdict tells later. */
+static void
 learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
 {
     const int64_t difference = capture - media;
 
-    if (difference > FT_LEAP_US ||
-        difference < -FT_LEAP_US) /* the clock was set, or all stood still */
-        return;
-    quality->jitter += (fabs((double)difference) / 1000 - quality->jitter) / 16;
-    quality->jitter_sum += quality->jitter;
-    quality->jitter_most = MAX(quality->jitter_most, quality->jitter);
-    quality->jitters++;
+    if (distance(difference) <= FT_LEAP_US) {
+        add_jitter(&quality->jitter, difference);
+        if (!quality->has_leaps)
+            return;
+    } else if (!quality->has_leaps) {
+        quality->has_leaps = true;
+        quality->leaping_jitter = quality->jitter;
+    }
+    add_jitter(&quality->leaping_jitter, difference);
 }
 
 /* From the packet before, in order of arrival; the clock's verdict goes by neighbours in order
@@ -383,6 +413,7 @@ learn_report(const ft_quality *quality, const ft_media_facts *facts)
     about->has_report = true;
     about->burst_loss = MAX(about->burst_loss, facts->burst_loss);
     about->queuing_delay = facts->queuing_delay;
+    about->one_way_delay = facts->one_way_delay;
     if (facts->has_bandwidth) {
         about->has_bandwidth = true;
         about->bandwidth = facts->bandwidth;

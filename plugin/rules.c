@@ -677,6 +677,40 @@ unanswered_bye(const view *v, finding *out)
     return say(v, out, "The BYE was never answered: %s", event->text);
 }
 
+/* Whose media ended last: who still sends hasn't hung up. By order in the file, which frame times
+ * that come in batches keep. */
+static bool
+ended_last(const view *v, bool outgoing)
+{
+    const direction *side = &v->side[outgoing], *other = &v->side[!outgoing];
+
+    return side->any && (!other->any || side->last_frame > other->last_frame);
+}
+
+/* Evidence is the device's own ICMP about its port. An app that is told of the far end's hanging
+ * up closes its port just so: then the far end's media had ended first. */
+static bool
+closed_socket(const view *v, const ft_event *closed, finding *out)
+{
+    const bool other_end = v->call->other_end_closed;
+    const char *device = other_end ? "other device" : "device";
+
+    add_frame(out, v->call->end_frame ? v->call->end_frame : closed->frame);
+    if (ended_last(v, other_end))
+        return say(v, out,
+                   "The %s hung up: its own ICMP says that its port is closed, and %s media ended "
+                   "after its own",
+                   device, other_end ? "the device's" : "the peer's");
+    if (!v->side[other_end].any)
+        return say(v, out, "The call was ended: the %s's own ICMP says that its port is closed",
+                   device);
+    add_last_media(v, out);
+    return say(v, out,
+               "The call was ended: the %s's own ICMP says that its port is closed. %s media had "
+               "ended before its own, so which of the two hung up isn't seen",
+               device, other_end ? "The device's" : "The peer's");
+}
+
 static bool
 hung_up(const view *v, finding *out)
 {
@@ -690,11 +724,8 @@ hung_up(const view *v, finding *out)
         return say(v, out, "%s hung up: its BYE was answered",
                    !v->all.end_known ? "One side" : v->all.end_is_own ? "The device" : "The peer");
     }
-    if (call->generation != FT_MODERN || !closed || call->state != FT_CALL_ENDED)
-        return false;
-    add_frame(out, call->end_frame ? call->end_frame : closed->frame);
-    return say(v, out, "The %s hung up: its own ICMP says that its port is closed",
-               call->other_end_closed ? "other device" : "device");
+    return call->generation == FT_MODERN && closed && call->state == FT_CALL_ENDED &&
+           closed_socket(v, closed, out);
 }
 
 /* ---- rules: networks ---- */

@@ -105,7 +105,7 @@ typedef struct {
     wmem_array_t      *freezes; /* of ft_pause */
     int64_t            duration;
     bool               by_capture;
-    bool               has_jitter;
+    const ft_jitter   *jitter;      /* NULL: none can be told */
     round_trips        trips;
 } stream_view;
 
@@ -113,7 +113,6 @@ static stream_view
 view_stream(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
 {
     const ft_quality *quality = stream->quality;
-    const ft_clock_verdict clock = ft_quality_clock(quality);
     stream_view view = { .call = call,
                          .stream = stream,
                          .sender = &stream->sender,
@@ -127,7 +126,7 @@ view_stream(wmem_allocator_t *scope, const ft_call *call, const ft_stream *strea
         view.pictures = ft_pictures_count(quality, view.freezes);
     view.duration = ft_quality_duration(quality, &view.by_capture);
     view.trips = round_trips_of(scope, call, quality);
-    view.has_jitter = quality->jitters && (clock == FT_CLOCK_GOOD || clock == FT_CLOCK_STEPPED);
+    view.jitter = ft_quality_jitter(quality);
     return view;
 }
 
@@ -302,7 +301,7 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[FREEZES] =
         video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
     cell[JITTER] =
-        number_text(scope, view->has_jitter, quality->jitter_sum / MAX(quality->jitters, 1));
+        number_text(scope, view->jitter, view->jitter ? view->jitter->sum / view->jitter->count : 0);
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = stream_paths(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
@@ -416,14 +415,14 @@ json_pictures(json_dumper *json, const stream_view *view)
 static void
 json_jitter(json_dumper *json, const stream_view *view)
 {
-    if (!view->has_jitter) {
+    if (!view->jitter) {
         json_null(json, "jitter");
         return;
     }
     json_dumper_set_member_name(json, "jitter");
     json_dumper_begin_object(json);
-    json_decimal(json, "mean", view->quality->jitter_sum / view->quality->jitters);
-    json_decimal(json, "max", view->quality->jitter_most);
+    json_decimal(json, "mean", view->jitter->sum / view->jitter->count);
+    json_decimal(json, "max", view->jitter->most);
     json_dumper_end_object(json);
 }
 
@@ -458,6 +457,7 @@ json_peer_report(json_dumper *json, const ft_quality *quality)
     json_number(json, "received", quality->reported);
     json_number(json, "burst_loss", quality->burst_loss);
     json_number(json, "queuing_delay", quality->queuing_delay);
+    json_number(json, "one_way_delay", quality->one_way_delay);
     if (quality->has_bandwidth)
         json_number(json, "bandwidth", (uint32_t)quality->bandwidth * RATE_UNIT);
     else

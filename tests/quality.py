@@ -22,6 +22,8 @@ SHARE_OF_SECONDS = .99                      # that must have the right frame rat
 RTT = 2.0                                   # ms beyond the bound: stamps are 1/1024 s
 NTP_RTT = 15.0                              # ms: RTCP and checks wait a little at the far end
 
+REPORTED = {"queuing_delay": 2, "one_way_delay": 18, "bandwidth": 800000}       # as the simulator writes them
+
 Counts = collections.namedtuple("Counts", "seen complete incomplete missing")
 Freeze = collections.namedtuple("Freeze", "at length frames")       # frames: numbers of those of the next picture
 
@@ -282,6 +284,7 @@ class Comparison:
         report = record["peer_report"]
         if truth.reported is not None and truth.reported < 4096:
             self.same("peer_report received", report and report["received"], truth.reported)
+            self.same("peer_report", report, REPORTED, bool(report) and REPORTED.items() <= report.items())
 
     def _round_trip(self):
         truth, rtt = self.truth, self.record["rtt"]
@@ -353,7 +356,7 @@ def sample(truth, call=1):
         "freezes": [{"frame": f.frames[0], "at": f.at, "length": f.length} for f in truth.freezes],
         "jitter": truth.jitter and dict(zip(("mean", "max"), truth.jitter)),
         "rtt": rtt and {"basis": "rtcp" if truth.by_rtcp else "stamps", "samples": 9, "min": rtt, "median": rtt, "p95": rtt},
-        "peer_report": {"received": truth.reported} if truth.reported is not None else None,
+        "peer_report": {"received": truth.reported, **REPORTED} if truth.reported is not None else None,
         "paths": [{"path": p, "packets": n} for p, n in truth.paths.items()], "dscp": truth.dscp, "ttl": truth.ttl,
         "series": [{"t": t, "packets": n, "bytes": size, "copies": truth.copies if t == min(truth.series) else 0,
                     "lost": truth.lost if t == min(truth.series) else 0,

@@ -31,7 +31,7 @@ extern const uint8_t rtp_media_of[128];
 /* What calls/quality.h learns from; the rest is only shown. */
 typedef enum {
     PART_PLAIN, PART_PACKETS_IN_FRAME, PART_FRAME_SEQUENCE, PART_FEC,
-    PART_ECHOED, PART_RECEIVED, PART_QUEUING, PART_SENT, PART_BANDWIDTH, PART_COUNT
+    PART_ECHOED, PART_RECEIVED, PART_QUEUING, PART_SENT, PART_ONE_WAY, PART_BANDWIDTH, PART_COUNT
 } extension_part;
 
 /* clang-format off */
@@ -56,7 +56,7 @@ typedef enum {
     X(0x0100, 0, 2, false, PART_SENT, \
       hf_audio_send_timestamp, "Send timestamp", "facetime_rtp.audio.send_timestamp", \
       FT_UINT16, BASE_DEC, NULL, 0, "When the packet was sent, in 1/1024 s, modulo 64 s") \
-    X(0x0100, 0, 2, false, PART_PLAIN, \
+    X(0x0100, 0, 2, false, PART_ONE_WAY, \
       hf_audio_one_way_delay, "One-way delay", "facetime_rtp.audio.one_way_delay", \
       FT_UINT16, BASE_DEC, NULL, 0, \
       "Delay of the other direction as its receiver estimates it (inferred)") \
