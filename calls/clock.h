@@ -54,6 +54,12 @@ typedef struct {
     int64_t since_leap; /* media time */
 } ft_clock_run;
 
+static inline int64_t
+ft_distance(int64_t value)
+{
+    return value < 0 ? -value : value;
+}
+
 /* Two neighbouring packets of a stream: media and capture time from one to the next, in
  * microseconds. media > 0; what is further apart than FT_PAUSE_US only ends a run. */
 void ft_clock_learn(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture);

@@ -126,12 +126,6 @@ new_base(ft_quality *quality, int64_t ticks, int64_t time)
     quality->base_time = time;
 }
 
-static int64_t
-distance(int64_t value)
-{
-    return value < 0 ? -value : value;
-}
-
 /* Media time of a packet; it goes on where the sender changes its rate, or begins with new
  * timestamps: these leap, and capture time doesn't with them. Where capture time alone leaps, it
  * was set. */
@@ -150,7 +144,7 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
         return now - quality->first_capture;
     const int64_t time = time_of(quality, ticks), step = time - quality->media;
     const int64_t most = restart ? RESTART_OFF_US : NEW_BASE_US;
-    if (distance(step) > most && distance(step - passed) > most) {
+    if (ft_distance(step) > most && ft_distance(step - passed) > most) {
         new_base(quality, ticks, quality->highest_media + CLAMP(passed, 0, NEW_BASE_US));
         return quality->base_time;
     }
@@ -162,7 +156,7 @@ pass_time(ft_quality *quality, const ft_media_facts *facts, bool restart, int64_
 static void
 add_jitter(ft_jitter *jitter, int64_t difference)
 {
-    jitter->now += ((double)distance(difference) / 1000 - jitter->now) / 16;
+    jitter->now += ((double)ft_distance(difference) / 1000 - jitter->now) / 16;
     jitter->sum += jitter->now;
     jitter->most = MAX(jitter->most, jitter->now);
     jitter->count++;
@@ -175,7 +169,7 @@ learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
 {
     const int64_t difference = capture - media;
 
-    if (distance(difference) <= FT_LEAP_US) {
+    if (ft_distance(difference) <= FT_LEAP_US) {
         add_jitter(&quality->jitter, difference);
         if (!quality->has_leaps)
             return;
