@@ -6,17 +6,11 @@
  */
 #include "calls/clock.h"
 
-static int64_t
-magnitude(int64_t value)
-{
-    return value < 0 ? -value : value;
-}
-
 /* Packets that came as if at once: from FT_BATCH_US on they are a batch, all of them. */
 static void
 learn_batch(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
 {
-    if (magnitude(capture) * FT_STILL_SHARE > media) {
+    if (ft_distance(capture) * FT_STILL_SHARE > media) {
         run->still = 0;
         return;
     }
@@ -34,7 +28,7 @@ learn_leap(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
     const int64_t off = capture - media;
 
     if (run->leap == 0) {
-        if (magnitude(off) < FT_LEAP_US)
+        if (ft_distance(off) < FT_LEAP_US)
             return;
         run->leap = off;
         run->since_leap = 0;
@@ -42,7 +36,7 @@ learn_leap(ft_clock *clock, ft_clock_run *run, int64_t media, int64_t capture)
     }
     run->leap += off;
     run->since_leap += media;
-    if (magnitude(run->leap) < FT_LEAP_US / 2)
+    if (ft_distance(run->leap) < FT_LEAP_US / 2)
         run->leap = 0;
     else if (run->since_leap > FT_LEAP_BACK_US) {
         clock->steps++;

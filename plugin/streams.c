@@ -300,8 +300,8 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
     cell[FRAMES] = stream_frames(scope, view);
     cell[FREEZES] =
         video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
-    cell[JITTER] =
-        number_text(scope, view->jitter, view->jitter ? view->jitter->sum / view->jitter->count : 0);
+    cell[JITTER] = number_text(scope, view->jitter != NULL,
+                               view->jitter ? view->jitter->sum / view->jitter->count : 0);
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = stream_paths(scope, quality);
     cell[CLOCK] = view->by_capture ? "capture" : "media";
