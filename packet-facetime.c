@@ -313,6 +313,8 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
         packet->call = NULL;
     else if (packet->generation != FT_MODERN && ft_call_ichat(packet->call, packet->frame))
         packet->generation = FT_ICHAT;
+    else if (packet->generation == FT_GENERATION_UNKNOWN) /* bare media at another address */
+        packet->generation = ft_call_generation(packet->call, packet->frame);
     ft_reveal_learn(pinfo);
 }
 

@@ -208,6 +208,15 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *
         call->may_restart = (ft_call *)last;
 }
 
+static void
+learn_generation(ft_call *call, const ft_packet *packet)
+{
+    if (call->generation != FT_GENERATION_UNKNOWN || packet->generation == FT_GENERATION_UNKNOWN)
+        return;
+    call->generation = packet->generation;
+    call->generation_frame = packet->frame;
+}
+
 ft_call *
 ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
 {
@@ -220,7 +229,7 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
     wmem_array_append_one(calls, call);
     call->number = wmem_array_get_count(calls);
-    call->generation = packet->generation;
+    learn_generation(call, packet);
     call->first_frame = packet->frame;
     call->first_time = call->last_time = call->heard_time = ft_now(pinfo);
     call->local = ft_endpoint_keep(device);
@@ -361,6 +370,10 @@ merge_identity(ft_call *elder, const ft_call *younger)
     for (unsigned i = 0; i < younger->reservations && elder->reservations < FT_MAX_AGENTS; i++)
         elder->reserved_by[elder->reservations++] = younger->reserved_by[i];
     elder->invites_again |= younger->invites_again;
+    if (younger->generation_frame && !elder->generation_frame) {
+        elder->generation = younger->generation;
+        elder->generation_frame = younger->merged_frame;
+    }
     if (younger->ichat_frame && !elder->ichat_frame) {
         elder->ichat_frame = younger->merged_frame;
         elder->generation = FT_ICHAT;
@@ -457,6 +470,16 @@ ft_call_is_none(packet_info *pinfo, ft_call *call)
 {
     ft_call_changes++;
     call->no_call_from = ft_frame_id(pinfo);
+}
+
+ft_generation
+ft_call_generation(const ft_call *call, uint32_t frame)
+{
+    if (ft_call_ichat(call, frame))
+        return FT_ICHAT;
+    if (!call || !call->generation_frame || call->generation_frame > frame)
+        return FT_GENERATION_UNKNOWN;
+    return call->generation == FT_ICHAT ? FT_LEGACY : call->generation;
 }
 
 void
@@ -704,8 +727,7 @@ ft_call_count(packet_info *pinfo)
         call->first_time = now;
     hear(pinfo, call, &now);
     tell_restart(pinfo, call);
-    if (call->generation == FT_GENERATION_UNKNOWN)
-        call->generation = packet->generation;
+    learn_generation(call, packet);
     call->seen |= seen_in(packet);
     if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
         call->media_packets[packet->path] += ft_packet_media_count(packet);

@@ -104,6 +104,9 @@ ft_call_ichat(const ft_call *call, uint32_t frame)
     return call && call->ichat_frame && call->ichat_frame <= frame;
 }
 
+/* Its generation, as it was known at this frame. call may be NULL. */
+ft_generation ft_call_generation(const ft_call *call, uint32_t frame);
+
 /* Whether a list of calls has it: neither where only connectivity checks were seen, nor where it
  * is known to be none. */
 static inline bool

@@ -123,6 +123,7 @@ typedef struct {
 typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
     ft_generation generation;
+    uint32_t      generation_frame; /* the first packet that told it; 0 before */
     ft_call_state state;
     uint32_t      first_frame, last_frame;
     /* earliest and latest; of ft_now(), as all times of a call */

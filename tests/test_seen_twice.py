@@ -244,3 +244,41 @@ def test_no_handover_from_one_side_of_a_nat_to_the_other(tshark):
     frames = [(time, frame) for time, frame in records(pcap) if frame[12:14] == b"\x08\0"]
     calls, events = told(tshark, written(both_sides(frames, beyond_nat, .0004)))
     assert len(calls) == 1 and not events["handover"] and events["path_switch"]
+
+
+NEW_ADDRESSES = {"NAT, another port": lambda end, port: (end, port ^ 0x1000), "Wi-Fi to cellular": lambda end, port: (ipaddress.ip_address("10.127.3.4"), port)}
+
+
+def moved(frame, new):
+    """The device's UDP goes on at another address or port, or both."""
+    head, rest = bytearray(frame[:42]), frame[42:]
+    if head[12:14] != b"\x08\0" or head[23] != 17:
+        return frame
+    for address, port in ((26, 34), (30, 36)):
+        end, number = ipaddress.ip_address(bytes(head[address:address + 4])), int.from_bytes(head[port:port + 2], "big")
+        if end == DEVICE:
+            end, number = new(end, number)
+            head[address:address + 4], head[port:port + 2] = end.packed, number.to_bytes(2, "big")
+    return bytes(head) + rest
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+@pytest.mark.parametrize("where", NEW_ADDRESSES)
+def test_moves(where, mode, back, tshark):
+    """Media go on directly, 5 s into the call, from elsewhere, and perhaps 2 s later from where they were: one call, a handover
+    each, directions and numbers as before, and each datagram of the call has its generation: legacy audio without any mark,
+    too."""
+    frames = at_a(mode)
+    start = frames[0][0]
+    at = [(t, moved(f, NEW_ADDRESSES[where]) if t >= start + 6 and not (back and t >= start + 7) else f) for t, f in frames]
+    (before,), _ = told(tshark, written(frames))
+    capture = written(at)
+    (call,), events = told(tshark, capture)
+    assert events["handover"] == 1 + back and events["call_started"] == 1
+    for one, other in zip(before["streams"], call["streams"], strict=True):
+        assert (one["ssrc"], one["direction"]) == (other["ssrc"], other["direction"])
+        assert one["packets"] - 8 <= other["packets"] <= one["packets"] and not other["copies"]
+    assert not tshark.count(capture, "facetime.call && facetime.kind && !facetime.generation")
+    rows = [tshark.values(capture, "facetime.generation", two_pass=two) for two in (False, True)]
+    assert rows[0] == rows[1]
