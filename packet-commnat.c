@@ -235,15 +235,10 @@ server_of_port(uint32_t port)
 static commnat_test *
 new_commnat_test(packet_info *pinfo, const ft_endpoint *device, uint32_t token)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
-
     if (!ft_learning(pinfo))
         return NULL;
-    if (wmem_map_size(commnat_tests) >= FT_MAX_NAT_TESTS) {
-        if (packet)
-            ft_limit_met(pinfo, FT_LIMIT_NAT_TESTS);
+    if (!ft_has_room(pinfo, FT_LIMIT_NAT_TESTS, wmem_map_size(commnat_tests)))
         return NULL;
-    }
 
     commnat_test *test = wmem_new0(wmem_file_scope(), commnat_test);
     test->device = ft_endpoint_keep(device);

@@ -78,10 +78,8 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
                  ft_endpoint_str(pinfo->pool, client));
     if (request || wmem_map_lookup(http_checks, client))
         return;
-    if (wmem_map_size(http_checks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(http_checks)))
         return;
-    }
     wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
 

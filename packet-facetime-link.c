@@ -697,15 +697,12 @@ static void
 show_ack_links(const link_message *message, proto_tree *tree, const ft_exchange *exchange,
                bool is_repeat)
 {
-    nstime_t passed;
-
     if (!exchange)
         return;
     ft_show_frame(tree, hf_link_response_to, message->tvb, 0, 0, exchange->request_frame);
     if (is_repeat)
         return;
-    const nstime_t now = ft_now(message->pinfo);
-    nstime_delta(&passed, &now, &exchange->request_time);
+    const nstime_t passed = ft_passed_since(&exchange->request_time, message->pinfo);
     proto_item_set_generated(proto_tree_add_time(tree, hf_link_time, message->tvb, 0, 0, &passed));
 }
 

@@ -182,9 +182,8 @@ round_trip(const stun_message *message, const ft_exchange *exchange, nstime_t *r
 
     const nstime_t delay = { message->delay >> 16,
                              (int)((message->delay & 0xffff) * UINT64_C(1000000000) >> 16) };
-    const nstime_t now = ft_now(message->pinfo);
-    nstime_delta(rtt, &now, sent);
-    nstime_subtract(rtt, &delay);
+    const nstime_t passed = ft_passed_since(sent, message->pinfo);
+    *rtt = ft_passed(&delay, &passed);
     return rtt->secs >= 0 && rtt->nsecs >= 0 && rtt->secs < MAX_RTT_S;
 }
 
@@ -259,9 +258,7 @@ show_exchange(const stun_message *message, proto_tree *tree, const ft_exchange *
         return;
     }
 
-    nstime_t elapsed;
-    const nstime_t now = ft_now(message->pinfo);
-    nstime_delta(&elapsed, &now, &exchange->request_time);
+    const nstime_t elapsed = ft_passed_since(&exchange->request_time, message->pinfo);
     stock_add_frame(tree, STOCK(RESPONSE_TO), message->tvb, exchange->request_frame);
     if (*STOCK(TIME) > 0)
         proto_item_set_generated(

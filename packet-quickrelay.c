@@ -265,15 +265,13 @@ show_echo(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, int offset)
                                     : ft_relay_counted(pinfo, tvb_get_ntohs(tvb, offset));
     const unsigned hold = tvb_get_ntohs(tvb, offset + 4);
     const nstime_t held = { hold / 1000, (int)(hold % 1000) * 1000000 };
-    nstime_t round_trip;
 
     if (!sent)
         return;
     proto_item_set_generated(
         proto_tree_add_uint(tree, hf_quickrelay_stats_echo_of, tvb, offset, 2, sent->frame));
-    const nstime_t now = ft_now(pinfo);
-    nstime_delta(&round_trip, &now, &sent->time);
-    nstime_subtract(&round_trip, &held);
+    const nstime_t passed = ft_passed_since(&sent->time, pinfo);
+    const nstime_t round_trip = ft_passed(&held, &passed);
     if (round_trip.secs >= 0 && round_trip.nsecs >= 0 && ft_mark_clock_is_good(pinfo))
         proto_item_set_generated(
             proto_tree_add_time(tree, hf_quickrelay_stats_rtt, tvb, offset, 6, &round_trip));

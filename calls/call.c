@@ -184,10 +184,8 @@ host_of(packet_info *pinfo, const address *device)
 
     if (known)
         return known;
-    if (wmem_map_size(hosts) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(hosts)))
         return NULL;
-    }
     host_key *kept = wmem_new0(wmem_file_scope(), host_key);
     copy_address_wmem(wmem_file_scope(), &kept->device, device);
     kept->network = key.network;
@@ -222,10 +220,8 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (wmem_array_get_count(calls) >= FT_MAX_CALLS) {
-        ft_limit_met(pinfo, FT_LIMIT_CALLS);
+    if (!ft_has_room(pinfo, FT_LIMIT_CALLS, wmem_array_get_count(calls)))
         return NULL;
-    }
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
     wmem_array_append_one(calls, call);
     call->number = wmem_array_get_count(calls);
@@ -250,10 +246,8 @@ put_leg(packet_info *pinfo, const ft_packet *packet, ft_call *call)
 {
     const ft_call_span span = { packet->frame, call };
 
-    if (span_total >= FT_MAX_FLOW_MOVES) {
-        ft_limit_met(pinfo, FT_LIMIT_FLOW_MOVES);
+    if (!ft_has_room(pinfo, FT_LIMIT_FLOW_MOVES, span_total))
         return;
-    }
     span_total++;
     ft_call_changes++;
     if (!packet->leg->calls)
@@ -290,13 +284,11 @@ ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
 }
 
 static void
-move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, unsigned most, ft_limit limit)
+move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, ft_limit limit)
 {
     for (unsigned i = 0; i < wmem_array_get_count(from); i++) {
-        if (wmem_array_get_count(to) >= most) {
-            ft_limit_met(pinfo, limit);
+        if (!ft_has_room(pinfo, limit, wmem_array_get_count(to)))
             return;
-        }
         wmem_array_append(to, wmem_array_index(from, i), 1);
     }
 }
@@ -425,11 +417,9 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
     merge_events(pinfo, elder, younger);
-    move_all(pinfo, elder->streams, younger->streams, FT_MAX_STREAMS_PER_CALL,
-             FT_LIMIT_STREAMS_PER_CALL);
-    move_all(pinfo, elder->senders, younger->senders, FT_MAX_STREAMS_PER_CALL,
-             FT_LIMIT_STREAMS_PER_CALL);
-    move_all(pinfo, elder->sdps, younger->sdps, FT_MAX_SDPS_PER_CALL, FT_LIMIT_SDPS_PER_CALL);
+    move_all(pinfo, elder->streams, younger->streams, FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->senders, younger->senders, FT_LIMIT_STREAMS_PER_CALL);
+    move_all(pinfo, elder->sdps, younger->sdps, FT_LIMIT_SDPS_PER_CALL);
     merge_media_counts(elder, younger);
     merge_identity(elder, younger);
     ft_key_merge(pinfo, elder, younger);
@@ -558,10 +548,8 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
 static bool
 tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
 {
-    if (prepared_total >= FT_MAX_PREPARED_FRAMES) {
-        ft_limit_met(pinfo, FT_LIMIT_PREPARED_FRAMES);
+    if (!ft_has_room(pinfo, FT_LIMIT_PREPARED_FRAMES, prepared_total))
         return false;
-    }
     prepared_total++;
     frame->prepared = call;
     frame->prepared_from = ft_frame_id(pinfo);

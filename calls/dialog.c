@@ -139,10 +139,8 @@ latest_dialog_at(const void *way)
 static sip_dialog *
 new_dialog(packet_info *pinfo, const ft_sip *sip)
 {
-    if (dialog_total >= FT_MAX_CALLS) {
-        ft_limit_met(pinfo, FT_LIMIT_CALLS);
+    if (!ft_has_room(pinfo, FT_LIMIT_CALLS, dialog_total))
         return NULL;
-    }
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
     if (!call_of_dialog(pinfo, dialog,
                         strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag))
@@ -221,10 +219,8 @@ keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
             return *end;
         first = first ? first : *end;
     }
-    if (count >= FT_MAX_BYES_PER_DIALOG) {
-        ft_limit_met(pinfo, FT_LIMIT_BYES_PER_DIALOG);
+    if (!ft_has_room(pinfo, FT_LIMIT_BYES_PER_DIALOG, count))
         return NULL;
-    }
     *end = wmem_new0(wmem_file_scope(), sip_bye);
     (*end)->sender = message->from_tag;
     (*end)->cseq = message->cseq;

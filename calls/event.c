@@ -73,12 +73,10 @@ is_due(const ft_packet *packet, ft_event_id id)
 }
 
 /* A flood of one counted event leaves room for whatever else a call has to tell. */
-static bool
-has_room(const ft_call *call, ft_event_id id)
+static ft_limit
+bound_of(ft_event_id id)
 {
-    const unsigned most = rows[id].often == FT_COUNTED ? FT_MAX_COUNTED_EVENTS : FT_MAX_EVENTS;
-
-    return !call || wmem_array_get_count(call->events) < most;
+    return rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS;
 }
 
 static const char *
@@ -97,7 +95,7 @@ static ft_event *
 record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_event_id id,
        uint32_t other_frame, const char *format, va_list arguments)
 {
-    if (!has_room(call, id))
+    if (call && !ft_limit_allows(bound_of(id), wmem_array_get_count(call->events)))
         return NULL;
 
     ft_event *event = wmem_new0(wmem_file_scope(), ft_event);
@@ -132,8 +130,7 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
                              other_frame, format, arguments);
     va_end(arguments);
     if (!event)
-        ft_limit_met(pinfo,
-                     rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS);
+        ft_limit_met(pinfo, bound_of(id));
     if (event)
         event->part = packet->part;
     return event;

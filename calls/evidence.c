@@ -63,7 +63,7 @@ ft_evidence_witness(packet_info *pinfo)
 
     if (witness || !ft_learning(pinfo))
         return witness;
-    if (wmem_map_size(witnesses) >= FT_MAX_BARE_MEDIA) {
+    if (!ft_limit_allows(FT_LIMIT_BARE_MEDIA, wmem_map_size(witnesses))) {
         ft_limit_note(pinfo, FT_LIMIT_BARE_MEDIA);
         return NULL;
     }
@@ -89,9 +89,8 @@ count_token(ft_witness *witness, uint64_t token)
 static void
 forget_after_silence(ft_witness *witness, const packet_info *pinfo)
 {
-    nstime_t silence;
+    const nstime_t silence = ft_passed(&witness->last_time, &pinfo->abs_ts);
 
-    nstime_delta(&silence, &pinfo->abs_ts, &witness->last_time);
     if (silence.secs > FT_EVIDENCE_WAIT_S || silence.secs < -FT_EVIDENCE_WAIT_S)
         memset(witness->tokens, 0, sizeof witness->tokens);
     witness->last_time = pinfo->abs_ts;

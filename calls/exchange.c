@@ -69,10 +69,8 @@ make_exchange_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, 
 static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
-    if (exchange_total >= FT_MAX_EXCHANGES) {
-        ft_limit_met(pinfo, FT_LIMIT_EXCHANGES);
+    if (!ft_has_room(pinfo, FT_LIMIT_EXCHANGES, exchange_total))
         return NULL;
-    }
     exchange_total++;
 
     ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);
@@ -121,10 +119,8 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
     }
 
     ft_exchange *opened = NULL;
-    if (count < FT_MAX_REPEATS)
+    if (ft_has_room(pinfo, FT_LIMIT_REPEATS, count))
         opened = open_exchange(pinfo, key, last, fresh);
-    else
-        ft_limit_met(pinfo, FT_LIMIT_REPEATS);
     return opened ? opened : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
@@ -238,8 +234,8 @@ ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp)
     return sent;
 }
 
-static bool
-has_room_for_stamp(const ft_exchange *first)
+static unsigned
+count_stamps(const ft_exchange *first)
 {
     unsigned count = 0;
 
@@ -247,7 +243,7 @@ has_room_for_stamp(const ft_exchange *first)
         for (const ft_sent *sent = e->sent; sent; sent = sent->earlier)
             count++;
     }
-    return count < FT_MAX_REPEATS && sent_total < FT_MAX_EXCHANGES;
+    return count;
 }
 
 void
@@ -255,10 +251,9 @@ ft_exchange_stamp(packet_info *pinfo, const ft_exchange *exchange, uint32_t stam
 {
     if (!exchange || !ft_learning(pinfo) || ft_exchange_sent(exchange, stamp))
         return;
-    if (!has_room_for_stamp(exchange->first)) {
-        ft_limit_met(pinfo, sent_total >= FT_MAX_EXCHANGES ? FT_LIMIT_EXCHANGES : FT_LIMIT_REPEATS);
+    if (!ft_has_room(pinfo, FT_LIMIT_EXCHANGES, sent_total) ||
+        !ft_has_room(pinfo, FT_LIMIT_REPEATS, count_stamps(exchange->first)))
         return;
-    }
     sent_total++;
 
     ft_sent *sent = wmem_new(wmem_file_scope(), ft_sent);
@@ -283,8 +278,6 @@ ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned w
     if (!exchange || exchange->response_frame != ft_frame_id(pinfo))
         return;
 
-    nstime_t took;
-    const nstime_t now = ft_now(pinfo);
-    nstime_delta(&took, &now, &exchange->request_time);
+    const nstime_t took = ft_passed_since(&exchange->request_time, pinfo);
     ft_exchange_took(pinfo, kind, what, &took);
 }

@@ -186,7 +186,7 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
 
     if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
         return flow && flow->claimed_from <= ft_frame_id(pinfo) + 1 ? flow : NULL;
-    if (flow_total >= FT_MAX_FLOWS)
+    if (!ft_limit_allows(FT_LIMIT_FLOWS, flow_total)) /* the front door tells */
         return NULL;
 
     set_conversation_dissector(pinfo, from_here ? pinfo->num : pinfo->num + 1);
@@ -283,10 +283,9 @@ add_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoint *
 {
     if (!flow->legs)
         flow->legs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_leg *), FEW);
-    if (wmem_array_get_count(flow->legs) >= FT_MAX_LEGS_PER_FLOW || leg_total >= FT_MAX_LEGS) {
-        ft_limit_met(pinfo, leg_total >= FT_MAX_LEGS ? FT_LIMIT_LEGS : FT_LIMIT_LEGS_PER_FLOW);
+    if (!ft_has_room(pinfo, FT_LIMIT_LEGS, leg_total) ||
+        !ft_has_room(pinfo, FT_LIMIT_LEGS_PER_FLOW, wmem_array_get_count(flow->legs)))
         return NULL;
-    }
     leg_total++;
 
     ft_leg *leg = wmem_new0(wmem_file_scope(), ft_leg);
@@ -337,10 +336,8 @@ device_at(packet_info *pinfo, const ft_endpoint *endpoint)
 
     if (known)
         return known;
-    if (wmem_map_size(devices) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(devices)))
         return NULL;
-    }
     known = wmem_new0(wmem_file_scope(), device);
     key.end = ft_endpoint_keep(endpoint);
     wmem_map_insert(devices, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
@@ -378,12 +375,9 @@ ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint)
 static bool
 still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 {
-    nstime_t since;
-
     if (frame == 0 || frame >= ft_frame_id(pinfo))
         return false;
-    nstime_delta(&since, &pinfo->abs_ts, last);
-    return since.secs < FT_DEVICE_VOUCHES_S;
+    return ft_passed(last, &pinfo->abs_ts).secs < FT_DEVICE_VOUCHES_S;
 }
 
 static ft_device_state

@@ -63,17 +63,14 @@ note_drop(uint32_t number)
 static void
 note_start(const packet_info *pinfo)
 {
-    const nstime_t now = ft_now(pinfo);
-
-    nstime_delta(&start, &now, &pinfo->rel_ts);
+    start = ft_passed_since(&pinfo->rel_ts, pinfo);
 }
 
 double
 ft_since_start(const nstime_t *time)
 {
-    nstime_t passed;
+    const nstime_t passed = ft_passed(&start, time);
 
-    nstime_delta(&passed, time, &start);
     return nstime_to_sec(&passed);
 }
 

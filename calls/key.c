@@ -47,7 +47,7 @@ add_key(const packet_info *pinfo, ft_call *call, const call_key *fresh)
         if (is_same(key_at(call, i), fresh))
             return;
     }
-    if (count_of(call) >= FT_MAX_KEYS_PER_CALL) {
+    if (!ft_limit_allows(FT_LIMIT_KEYS_PER_CALL, count_of(call))) {
         ft_limit_note(pinfo, FT_LIMIT_KEYS_PER_CALL);
         return;
     }

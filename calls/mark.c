@@ -49,10 +49,8 @@ mark_of(packet_info *pinfo)
 
     if (mark)
         return mark;
-    if (mark_total >= FT_MAX_MARKS) {
-        ft_limit_met(pinfo, FT_LIMIT_MARKS);
+    if (!ft_has_room(pinfo, FT_LIMIT_MARKS, mark_total))
         return NULL;
-    }
     mark_total++;
     mark = wmem_new0(wmem_file_scope(), ft_mark);
     mark->rtt = mark->freeze = -1;
@@ -96,10 +94,8 @@ ft_clock_at(packet_info *pinfo, const address *device, bool make)
 
     if (known || !make)
         return known;
-    if (wmem_map_size(clocks) >= FT_MAX_DEVICES) {
-        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(clocks)))
         return NULL;
-    }
     address *key = wmem_new(wmem_file_scope(), address);
     copy_address_wmem(wmem_file_scope(), key, device);
     known = wmem_new0(wmem_file_scope(), ft_clock);

@@ -26,10 +26,8 @@ void
 ft_measure(packet_info *pinfo, ft_histogram **histogram, uint32_t value)
 {
     if (!*histogram) {
-        if (histogram_total >= FT_MAX_HISTOGRAMS) {
-            ft_limit_met(pinfo, FT_LIMIT_HISTOGRAMS);
+        if (!ft_has_room(pinfo, FT_LIMIT_HISTOGRAMS, histogram_total))
             return;
-        }
         histogram_total++;
         *histogram = wmem_new0(wmem_file_scope(), ft_histogram);
     }

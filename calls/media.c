@@ -141,13 +141,9 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
 
     if (!packet || !packet->call || !ft_learning(pinfo) || codecs_in(media, count) == 0)
         return;
-    if (wmem_array_get_count(packet->call->sdps) >= FT_MAX_SDPS_PER_CALL ||
-        codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS) {
-        ft_limit_met(pinfo, codec_total + codecs_in(media, count) > FT_MAX_SDP_CODECS
-                                ? FT_LIMIT_SDP_CODECS
-                                : FT_LIMIT_SDPS_PER_CALL);
+    if (!ft_has_room_for(pinfo, FT_LIMIT_SDP_CODECS, codec_total, codecs_in(media, count)) ||
+        !ft_has_room(pinfo, FT_LIMIT_SDPS_PER_CALL, wmem_array_get_count(packet->call->sdps)))
         return;
-    }
     codec_total += codecs_in(media, count);
 
     ft_sdp_record *record = wmem_new0(wmem_file_scope(), ft_sdp_record);
@@ -342,12 +338,9 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
 
     if (stream)
         return stream;
-    if (wmem_array_get_count(streams) >= FT_MAX_STREAMS_PER_CALL ||
-        stream_total >= FT_MAX_STREAMS) {
-        ft_limit_met(pinfo,
-                     stream_total >= FT_MAX_STREAMS ? FT_LIMIT_STREAMS : FT_LIMIT_STREAMS_PER_CALL);
+    if (!ft_has_room(pinfo, FT_LIMIT_STREAMS, stream_total) ||
+        !ft_has_room(pinfo, FT_LIMIT_STREAMS_PER_CALL, wmem_array_get_count(streams)))
         return NULL;
-    }
     stream_total++;
 
     stream = wmem_new0(wmem_file_scope(), ft_stream);
@@ -612,10 +605,8 @@ find_sender(const ft_packet *packet, const ft_rtp *rtp, const ft_observation *se
 static ft_sender *
 new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *seen)
 {
-    if (wmem_array_get_count(packet->call->senders) >= FT_MAX_STREAMS_PER_CALL) {
-        ft_limit_met(pinfo, FT_LIMIT_STREAMS_PER_CALL);
+    if (!ft_has_room(pinfo, FT_LIMIT_STREAMS_PER_CALL, wmem_array_get_count(packet->call->senders)))
         return NULL;
-    }
 
     ft_sender *sender = wmem_new0(wmem_file_scope(), ft_sender);
     sender->outgoing = seen->outgoing;
@@ -745,13 +736,12 @@ has_moved(const ft_sender *sender, const ft_packet *packet, const ft_observation
 static void
 tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation *seen)
 {
-    const nstime_t now = ft_now(pinfo);
     ft_event *event = ft_event_add(
         pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
         ft_endpoint_str(pinfo->pool, &seen->device), ft_endpoint_str(pinfo->pool, &sender->device));
 
     if (event)
-        nstime_delta(&event->length, &now, &sender->leg_time);
+        event->length = ft_passed_since(&sender->leg_time, pinfo);
 }
 
 static void

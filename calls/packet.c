@@ -74,6 +74,33 @@ ft_limit_met(packet_info *pinfo, ft_limit limit)
         packet->limit_hit = true;
 }
 
+static const unsigned bounds[] = {
+#define BOUND(bound, text) FT_MAX_##bound,
+    FT_LIMITS(BOUND)
+#undef BOUND
+};
+
+bool
+ft_limit_allows(ft_limit limit, size_t count)
+{
+    return count < bounds[limit];
+}
+
+bool
+ft_has_room_for(packet_info *pinfo, ft_limit limit, size_t count, size_t more)
+{
+    if (count + more <= bounds[limit])
+        return true;
+    ft_limit_met(pinfo, limit);
+    return false;
+}
+
+bool
+ft_has_room(packet_info *pinfo, ft_limit limit, size_t count)
+{
+    return ft_has_room_for(pinfo, limit, count, 1);
+}
+
 int
 ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {

@@ -153,6 +153,14 @@ void ft_limit_met(packet_info *pinfo, ft_limit limit);
 /* The same without a word at the packet: reports alone tell it. First pass. */
 void ft_limit_note(const packet_info *pinfo, ft_limit limit);
 
+/* Whether a bound allows one more of what there are `count` of. */
+bool ft_limit_allows(ft_limit limit, size_t count);
+
+/* The same of `more` of them, or of one, for a packet: where there is no room, the bound is met
+ * (ft_limit_met()). */
+bool ft_has_room_for(packet_info *pinfo, ft_limit limit, size_t count, size_t more);
+bool ft_has_room(packet_info *pinfo, ft_limit limit, size_t count);
+
 /* The frame in which the bound was first met in this file; 0 where it wasn't. */
 uint32_t ft_limit_frame(ft_limit limit);
 

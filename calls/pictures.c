@@ -73,10 +73,8 @@ static void
 keep_pause(packet_info *pinfo, ft_quality *quality, const ft_picture *picture, int64_t length,
            bool is_whole)
 {
-    if (pinfo && pause_total >= FT_MAX_PAUSES) {
-        ft_limit_met(pinfo, FT_LIMIT_PAUSES);
+    if (pinfo && !ft_has_room(pinfo, FT_LIMIT_PAUSES, pause_total))
         return;
-    }
     pause_total += pinfo != NULL;
     if (quality->pause_count == quality->pause_room) {
         quality->pause_room = quality->pause_room ? quality->pause_room * 2 : FEW;

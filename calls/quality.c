@@ -269,10 +269,8 @@ series_row(packet_info *pinfo, ft_quality *quality, uint32_t number)
         at--;
     if (at > 0 && quality->seconds[at - 1].number == number)
         return &quality->seconds[at - 1];
-    if (second_total >= FT_MAX_SECONDS) {
-        ft_limit_met(pinfo, FT_LIMIT_SECONDS);
+    if (!ft_has_room(pinfo, FT_LIMIT_SECONDS, second_total))
         return NULL;
-    }
     second_total++;
     if (quality->second_count == quality->second_room) {
         quality->second_room = quality->second_room ? quality->second_room * 2 : FEW;

@@ -109,7 +109,8 @@ keep_id(packet_info *pinfo, const ft_flow *flow, ft_heading heading, const quic_
 {
     wmem_array_t *ids = ids_of(flow, heading);
 
-    if (wmem_array_get_count(ids) < FT_MAX_QUIC_IDS_PER_FLOW && id_total < FT_MAX_QUIC_IDS) {
+    if (ft_limit_allows(FT_LIMIT_QUIC_IDS_PER_FLOW, wmem_array_get_count(ids)) &&
+        ft_limit_allows(FT_LIMIT_QUIC_IDS, id_total)) {
         id_total++;
         wmem_array_append(ids, new_one, 1);
         return;
@@ -118,8 +119,9 @@ keep_id(packet_info *pinfo, const ft_flow *flow, ft_heading heading, const quic_
     if (place)
         *place = *new_one;
     else
-        ft_limit_met(pinfo,
-                     id_total >= FT_MAX_QUIC_IDS ? FT_LIMIT_QUIC_IDS : FT_LIMIT_QUIC_IDS_PER_FLOW);
+        ft_limit_met(pinfo, ft_limit_allows(FT_LIMIT_QUIC_IDS, id_total)
+                                ? FT_LIMIT_QUIC_IDS_PER_FLOW
+                                : FT_LIMIT_QUIC_IDS);
 }
 
 static void

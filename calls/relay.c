@@ -198,10 +198,8 @@ ft_relay_count(packet_info *pinfo, uint16_t counter)
 
     if (!flow || !ft_learning(pinfo))
         return;
-    if (sent_total >= FT_MAX_RELAY_COUNTERS) {
-        ft_limit_met(pinfo, FT_LIMIT_RELAY_COUNTERS);
+    if (!ft_has_room(pinfo, FT_LIMIT_RELAY_COUNTERS, sent_total))
         return;
-    }
     sent_total++;
     if (!flow->sent)
         flow->sent = wmem_array_new(wmem_file_scope(), sizeof(ft_relay_sent));
@@ -248,10 +246,8 @@ ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned re
 
     if (!flow || (known ? known->reading == reading : reading == 0))
         return;
-    if (reading_total >= FT_MAX_RELAY_READINGS) {
-        ft_limit_met(pinfo, FT_LIMIT_RELAY_READINGS);
+    if (!ft_has_room(pinfo, FT_LIMIT_RELAY_READINGS, reading_total))
         return;
-    }
     reading_total++;
     if (!flow->readings)
         flow->readings = wmem_array_sized_new(wmem_file_scope(), sizeof(known_reading), FEW);
@@ -334,10 +330,8 @@ ft_relay_link_announce(packet_info *pinfo, const ft_relay_link *link)
     const known_link *known = find_link(pinfo, link->id, true);
     if (known && known->flow == record.flow && link_equal(&known->link, link))
         return;
-    if (link_total >= FT_MAX_RELAY_LINKS) {
-        ft_limit_met(pinfo, FT_LIMIT_RELAY_LINKS);
+    if (!ft_has_room(pinfo, FT_LIMIT_RELAY_LINKS, link_total))
         return;
-    }
     link_total++;
     record.link.frame = ft_frame_id(pinfo);
     record.call = ft_call_of_packet(pinfo);
@@ -377,11 +371,9 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
 
     for (const control_message *m = newest; m; m = m->earlier)
         rounds++;
-    if (rounds >= FT_MAX_REPEATS || control_total >= FT_MAX_CONTROL_MESSAGES) {
-        ft_limit_met(pinfo, control_total >= FT_MAX_CONTROL_MESSAGES ? FT_LIMIT_CONTROL_MESSAGES
-                                                                     : FT_LIMIT_REPEATS);
+    if (!ft_has_room(pinfo, FT_LIMIT_CONTROL_MESSAGES, control_total) ||
+        !ft_has_room(pinfo, FT_LIMIT_REPEATS, rounds))
         return;
-    }
     control_total++;
 
     control_message *message = wmem_new(wmem_file_scope(), control_message);
@@ -438,10 +430,8 @@ ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
     ft_relay_key(pinfo, mki);
     if (!ft_learning(pinfo) || !ft_flow_in_hand(pinfo) || wmem_map_contains(mki_frames, &key))
         return;
-    if (wmem_map_size(mki_frames) >= FT_MAX_MKIS) {
-        ft_limit_met(pinfo, FT_LIMIT_MKIS);
+    if (!ft_has_room(pinfo, FT_LIMIT_MKIS, wmem_map_size(mki_frames)))
         return;
-    }
     wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key),
                     GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
@@ -550,10 +540,8 @@ add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
         if (memcmp(wmem_array_index(*list, i), name, size) == 0)
             return;
     }
-    if (wmem_array_get_count(*list) < FT_MAX_NAMES_PER_CALL)
+    if (ft_has_room(pinfo, FT_LIMIT_NAMES_PER_CALL, wmem_array_get_count(*list)))
         wmem_array_append(*list, name, 1);
-    else
-        ft_limit_met(pinfo, FT_LIMIT_NAMES_PER_CALL);
 }
 
 /* For the reports: who is at the far end, and over which links. */

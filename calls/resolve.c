@@ -108,10 +108,8 @@ ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned leng
     if (!packet || !ft_learning(pinfo) || memcmp(bytes, zeros, length) == 0 ||
         is_handed_in(packet, what, bytes, length))
         return;
-    if (packet->clue_count >= FT_MAX_CLUES_OF_PACKET) {
-        ft_limit_met(pinfo, FT_LIMIT_CLUES_OF_PACKET);
+    if (!ft_has_room(pinfo, FT_LIMIT_CLUES_OF_PACKET, packet->clue_count))
         return;
-    }
 
     ft_packet_clue *clue = &packet->clues[packet->clue_count++];
     memset(clue->bytes, 0, sizeof clue->bytes);
@@ -161,10 +159,8 @@ own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
     value_owner *owner = owner_of(clue);
 
     if (!owner) {
-        if (wmem_map_size(values) >= FT_MAX_TIES) {
-            ft_limit_met(pinfo, FT_LIMIT_TIES);
+        if (!ft_has_room(pinfo, FT_LIMIT_TIES, wmem_map_size(values)))
             return;
-        }
         const value_key key = key_of(clue);
         owner = wmem_new0(wmem_file_scope(), value_owner);
         wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
@@ -224,10 +220,8 @@ make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
     const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
 
-    if (wmem_map_size(ends) >= 2 * FT_MAX_DEVICES) {
-        ft_limit_met(pinfo, FT_LIMIT_DEVICES);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(ends) / 2)) /* a call has two */
         return NULL;
-    }
     end_calls *made = wmem_new0(wmem_file_scope(), end_calls);
     wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), made);
     return made;
@@ -627,10 +621,8 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
 {
     if (!may_be_one(one, other))
         return one;
-    if (MAX(one->merges, other->merges) >= FT_MAX_MERGES) {
-        ft_limit_met(pinfo, FT_LIMIT_MERGES);
+    if (!ft_has_room(pinfo, FT_LIMIT_MERGES, MAX(one->merges, other->merges)))
         return one;
-    }
     return ft_call_merge(pinfo, one, other);
 }
 

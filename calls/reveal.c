@@ -167,13 +167,12 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
 {
     const ft_sent *sent = stun->has_timestamp ? ft_exchange_sent(exchange, stun->timestamp) : NULL;
     const nstime_t *asked = sent ? &sent->time : &exchange->request_time;
-    nstime_t passed;
 
     /* Sent again without a stamp: which of them is answered isn't known. */
     if (!sent && exchange->last_request_frame != exchange->request_frame)
         return;
-    nstime_delta(&passed, &exchange->response_time, asked);
-    const int64_t rtt = (int64_t)passed.secs * 1000000 + passed.nsecs / 1000;
+    const nstime_t passed = ft_passed(asked, &exchange->response_time);
+    const int64_t rtt = ft_in_microseconds(&passed);
     if (rtt < 0)
         return;
     ft_mark_rtt(pinfo, rtt);
@@ -242,10 +241,8 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     address_key key = { packet->call, what, *endpoint };
     if (wmem_map_contains(addresses, &key))
         return;
-    if (wmem_map_size(addresses) >= FT_MAX_ADDRESSES) {
-        ft_limit_met(pinfo, FT_LIMIT_ADDRESSES);
+    if (!ft_has_room(pinfo, FT_LIMIT_ADDRESSES, wmem_map_size(addresses)))
         return;
-    }
     key.endpoint = ft_endpoint_keep(endpoint);
     wmem_map_insert(addresses, wmem_memdup(wmem_file_scope(), &key, sizeof key),
                     GUINT_TO_POINTER(1));
@@ -300,12 +297,9 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
     if (!known->sdps)
         known->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sdp_text), FEW);
     length = MIN(length, MAX_SDP_TEXT);
-    if (wmem_array_get_count(known->sdps) >= FT_MAX_SDPS_PER_CALL ||
-        sdp_total + length > FT_MAX_SDP_BYTES) {
-        ft_limit_met(pinfo, sdp_total + length > FT_MAX_SDP_BYTES ? FT_LIMIT_SDP_BYTES
-                                                                  : FT_LIMIT_SDPS_PER_CALL);
+    if (!ft_has_room_for(pinfo, FT_LIMIT_SDP_BYTES, sdp_total, length) ||
+        !ft_has_room(pinfo, FT_LIMIT_SDPS_PER_CALL, wmem_array_get_count(known->sdps)))
         return;
-    }
     sdp_total += (unsigned)length;
     const ft_sdp_text sdp = { packet->frame, role, wmem_strndup(wmem_file_scope(), text, length) };
     wmem_array_append_one(known->sdps, sdp);
@@ -319,7 +313,7 @@ keep_relay(ft_reveals *known, ft_flow *flow)
 {
     const unsigned count = known->relays ? wmem_array_get_count(known->relays) : 0;
 
-    if (!flow || count >= FT_MAX_NAMES_PER_CALL ||
+    if (!flow || !ft_limit_allows(FT_LIMIT_NAMES_PER_CALL, count) ||
         (count && *(ft_flow **)wmem_array_index(known->relays, count - 1) == flow))
         return;
     if (!known->relays)

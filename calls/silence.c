@@ -56,7 +56,7 @@ static void
 set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
 {
     if (event)
-        nstime_delta(&event->length, to, from);
+        event->length = ft_passed(from, to);
 }
 
 void

@@ -61,10 +61,8 @@ allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
         return allocation;
     if (!flow->allocations)
         flow->allocations = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_allocation *), FEW);
-    if (wmem_array_get_count(flow->allocations) >= FT_MAX_LEGS_PER_FLOW) {
-        ft_limit_met(pinfo, FT_LIMIT_LEGS_PER_FLOW);
+    if (!ft_has_room(pinfo, FT_LIMIT_LEGS_PER_FLOW, wmem_array_get_count(flow->allocations)))
         return newest_allocation(flow, true);
-    }
     allocation = wmem_new0(wmem_file_scope(), ft_allocation);
     allocation->flow = flow;
     allocation->has_token = stun->has_reservation_token;

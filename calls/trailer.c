@@ -234,10 +234,8 @@ remember_key_id(packet_info *pinfo, wmem_array_t *known, const sender_key *key,
 {
     if (!ft_learning(pinfo))
         return;
-    if (key_id_total >= FT_MAX_SHORT_KEYS) {
-        ft_limit_met(pinfo, FT_LIMIT_SHORT_KEYS);
+    if (!ft_has_room(pinfo, FT_LIMIT_SHORT_KEYS, key_id_total))
         return;
-    }
     key_id_total++;
     if (!known) {
         known = wmem_array_new(wmem_file_scope(), sizeof(sender_key_id));
@@ -345,10 +343,8 @@ ft_short_mki_seen(packet_info *pinfo, uint16_t short_mki, const uint8_t *partici
     const media_key key = make_media_key(flow, pinfo, short_mki, participant);
     if (wmem_map_contains(media_frames, &key))
         return;
-    if (wmem_map_size(media_frames) >= FT_MAX_SHORT_KEYS) {
-        ft_limit_met(pinfo, FT_LIMIT_SHORT_KEYS);
+    if (!ft_has_room(pinfo, FT_LIMIT_SHORT_KEYS, wmem_map_size(media_frames)))
         return;
-    }
     wmem_map_insert(media_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key),
                     GUINT_TO_POINTER(ft_frame_id(pinfo)));
 }
@@ -388,7 +384,7 @@ agreement_of(packet_info *pinfo)
 
     if (known || !ft_learning(pinfo))
         return known;
-    if (wmem_map_size(agreements) >= FT_MAX_BARE_MEDIA) {
+    if (!ft_limit_allows(FT_LIMIT_BARE_MEDIA, wmem_map_size(agreements))) {
         ft_limit_note(pinfo, FT_LIMIT_BARE_MEDIA);
         return NULL;
     }

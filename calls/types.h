@@ -80,14 +80,39 @@ ft_now(const packet_info *pinfo)
     return now;
 }
 
-/* Seconds from one time to a later one; 0 where the clock went back. */
-static inline double
-ft_seconds(const nstime_t *from, const nstime_t *to)
+/* From one time to another: below zero where the clock went back. Nothing else subtracts times. */
+static inline nstime_t
+ft_passed(const nstime_t *from, const nstime_t *to)
 {
     nstime_t passed;
 
     nstime_delta(&passed, to, from);
+    return passed;
+}
+
+/* The same, to the packet in hand. */
+static inline nstime_t
+ft_passed_since(const nstime_t *from, const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    return ft_passed(from, &now);
+}
+
+/* Seconds from one time to a later one; 0 where the clock went back. */
+static inline double
+ft_seconds(const nstime_t *from, const nstime_t *to)
+{
+    const nstime_t passed = ft_passed(from, to);
+
     return MAX(nstime_to_sec(&passed), 0.0);
+}
+
+/* Of a time, or of a span. */
+static inline int64_t
+ft_in_microseconds(const nstime_t *time)
+{
+    return (int64_t)time->secs * 1000000 + time->nsecs / 1000;
 }
 
 /* Microseconds since 1970, by the same clock. */
@@ -96,7 +121,7 @@ ft_microseconds(const packet_info *pinfo)
 {
     const nstime_t now = ft_now(pinfo);
 
-    return (int64_t)now.secs * 1000000 + now.nsecs / 1000;
+    return ft_in_microseconds(&now);
 }
 
 /* Milliseconds, likewise; 0 also where either is no time. Note the order: from the later one
@@ -104,11 +129,9 @@ ft_microseconds(const packet_info *pinfo)
 static inline double
 ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
 {
-    nstime_t passed;
-
     if (nstime_is_zero(later) || nstime_is_zero(earlier))
         return 0;
-    nstime_delta(&passed, later, earlier);
+    const nstime_t passed = ft_passed(earlier, later);
     return MAX(nstime_to_msec(&passed), 0.0);
 }
 

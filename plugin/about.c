@@ -13,8 +13,6 @@
 #include <epan/stat_groups.h>
 #include <epan/stat_tap_ui.h>
 
-#define MICROSECONDS(time) ((int64_t)(time).secs * 1000000 + (time).nsecs / 1000)
-
 typedef struct { bool json; } about;
 
 static void
@@ -29,8 +27,8 @@ write_about(void)
     json_number(&json, "schema", FT_SCHEMA);
     json_string(&json, "plugin", PLUGIN_VERSION);
     json_string(&json, "wireshark", epan_get_version());
-    json_time(&json, "first_time", MICROSECONDS(first));
-    json_time(&json, "last_time", MICROSECONDS(last));
+    json_time(&json, "first_time", ft_in_microseconds(&first));
+    json_time(&json, "last_time", ft_in_microseconds(&last));
     json_limits(&json, UINT32_MAX);
     json_dumper_end_object(&json);
     json_dumper_end_array(&json);

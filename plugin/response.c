@@ -61,12 +61,11 @@ response_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const v
                 tap_flags_t flags _U_)
 {
     const ft_answer *answer = &((const ft_packet *)tapped)->answer;
-    nstime_t asked;
 
     if (!answer->is_answer || answer->protocol >= G_N_ELEMENTS(tables) ||
         answer->what >= MOST_ROWS || !tables[answer->protocol].rows[answer->what])
         return TAP_PACKET_DONT_REDRAW;
-    nstime_delta(&asked, &pinfo->abs_ts, &answer->took);
+    const nstime_t asked = ft_passed(&answer->took, &pinfo->abs_ts);
     add_srt_table_data(
         g_array_index(((srt_data_t *)data)->srt_array, srt_stat_table *, answer->protocol),
         answer->what, &asked, pinfo);

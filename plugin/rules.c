@@ -624,8 +624,7 @@ restarted(const view *v, finding *out)
     add_frame(out, v->call->first_frame);
     add_frame(out, before->end_frame);
     return say(v, out, "This call starts %.1f s after the end of call %u between the same two",
-               MAX(nstime_to_sec(&v->call->first_time) - nstime_to_sec(&before->end_time), 0.0),
-               before->number);
+               ft_seconds(&before->end_time, &v->call->first_time), before->number);
 }
 
 static bool

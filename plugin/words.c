@@ -92,9 +92,8 @@ ft_offerer_text(wmem_allocator_t *scope, const ft_call *call)
 double
 ft_call_duration(const ft_call *call)
 {
-    nstime_t length;
+    const nstime_t length = ft_passed(&call->first_time, ft_call_last_time(call));
 
-    nstime_delta(&length, ft_call_last_time(call), &call->first_time);
     return nstime_to_sec(&length);
 }
 

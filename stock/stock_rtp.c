@@ -139,10 +139,8 @@ stock_set_up_media(packet_info *pinfo, ft_packet *packet, uint32_t sdp_frame)
     if (leg ? leg->media_config != 0 && setup_frame_of(packet, sdp_frame) <= leg->media_config
             : is_set_up(pinfo, packet))
         return;
-    if (set_up_total >= FT_MAX_MEDIA_SETUPS) {
-        ft_limit_met(pinfo, FT_LIMIT_MEDIA_SETUPS);
+    if (!ft_has_room(pinfo, FT_LIMIT_MEDIA_SETUPS, set_up_total))
         return;
-    }
     set_up_total++;
 
     sdp_frame = ft_media_newest_sdp(pinfo);

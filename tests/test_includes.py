@@ -70,7 +70,7 @@ def test_no_sources_at_all(tmp_path):
 
 def once(root, **files):
     """tools/check-once on a tree of these files of calls/."""
-    (root / "calls").mkdir()
+    (root / "calls").mkdir(exist_ok=True)
     for name, text in files.items():
         (root / "calls" / f"{name}.c").write_text(text)
     return checked(root, "check-once")
@@ -88,6 +88,15 @@ def test_one_name_twice(tmp_path):
 def test_callbacks_and_declarations_are_no_second_name(tmp_path):
     assert once(tmp_path, flow="static void\nreset(void)\n{\n}\n\nstatic int length_of(int);\n",
                 call="static void\nreset(void)\n{\n}\n\nstatic int\nlength_of(int most)\n{\n}\n") == (0, "")
+
+
+def test_bounds_and_times_by_hand(tmp_path):
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls/limits.h").write_text('#define FT_MAX_CALLS 8\n#define FT_LIMITS(X) \\\n    X(CALLS, "calls")\n')
+    assert once(tmp_path, call="if (count >= FT_MAX_CALLS)\n    nstime_delta(&passed, &now, &then);\n") == \
+        (1, "calls/call.c: compares with FT_MAX_CALLS, ft_has_room() should\n"
+            "calls/call.c: subtracts times, ft_passed() should\n")
+    assert once(tmp_path, call="if (ft_has_room(pinfo, FT_LIMIT_CALLS, count))\n    passed = ft_passed(&then, &now);\n") == (0, "")
 
 
 def test_width():

@@ -93,9 +93,7 @@ nat_show_exchange(proto_tree *tree, tvbuff_t *tvb, packet_info *pinfo,
         return;
     }
 
-    nstime_t elapsed;
-    const nstime_t now = ft_now(pinfo);
-    nstime_delta(&elapsed, &now, &exchange->request_time);
+    const nstime_t elapsed = ft_passed_since(&exchange->request_time, pinfo);
     ft_show_frame(tree, *fields->response_to, tvb, 0, 0, exchange->request_frame);
     proto_item_set_generated(proto_tree_add_time(tree, *fields->time, tvb, 0, 0, &elapsed));
 }

@@ -73,10 +73,8 @@ stream_check_of(packet_info *pinfo, ft_packet *packet, uint32_t ssrc)
 
     if (!key.owner || check)
         return check;
-    if (wmem_map_size(stream_checks) >= FT_MAX_STREAMS) {
-        ft_limit_met(pinfo, FT_LIMIT_STREAMS);
+    if (!ft_has_room(pinfo, FT_LIMIT_STREAMS, wmem_map_size(stream_checks)))
         return NULL;
-    }
     check = wmem_new0(wmem_file_scope(), stream_check);
     wmem_map_insert(stream_checks, wmem_memdup(wmem_file_scope(), &key, sizeof key), check);
     return check;
@@ -211,10 +209,8 @@ rtp_check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp
         check_fec(check, tvb, rtp, &found);
     if (!found.is_incomplete && !found.is_gap && !found.is_fec_mismatch)
         return;
-    if (finding_total >= FT_MAX_EVENTS) {
-        ft_limit_met(pinfo, FT_LIMIT_EVENTS);
+    if (!ft_has_room(pinfo, FT_LIMIT_EVENTS, finding_total))
         return;
-    }
     finding_total++;
     p_add_proto_data(wmem_file_scope(), pinfo, proto, rtp_finding_key(tvb),
                      wmem_memdup(wmem_file_scope(), &found, sizeof found));

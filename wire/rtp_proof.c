@@ -56,11 +56,9 @@ keeps_time(const ft_witness *witness, const packet_info *pinfo)
 {
     const int64_t due =
         (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
-    nstime_t taken;
+    const nstime_t taken = ft_passed_since(&witness->run.first_time, pinfo);
+    const int64_t passed = ft_in_microseconds(&taken);
 
-    const nstime_t now = ft_now(pinfo);
-    nstime_delta(&taken, &now, &witness->run.first_time);
-    const int64_t passed = taken.secs * (int64_t)1000000 + taken.nsecs / 1000;
     return passed > due - due / BARE_TOLERANCE && passed < due + due / BARE_TOLERANCE;
 }
 
