@@ -1,6 +1,6 @@
 /* plugin/rules.c
  *
- *    what calls/ and the streams' quality know at draw time     view_call()
+ *    what calls/ and the streams' quality know at draw time     plugin/view.h
  *    what only all packets tell (cut ones, copies, directions)  calls/witness.h
  *    one row a finding: code, severity, rule                    rules[]
  *
@@ -24,17 +24,12 @@
 
 #include <math.h>
 
-#define SECOND          1e6     /* microseconds */
 /* a direction without media for so long, while the other one has some, is silent */
 #define SILENT_S        4.0
 /* the capture goes on for so long without media: the media has ended */
 #define ENDED_S         4.0
 #define TOGETHER_S      1.0     /* both ends' media ends so close: they agreed on it */
 #define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
-/* media so soon after a modern call's first packet: its set-up isn't in the file */
-#define SET_UP_S        0.1
-/* a call that begins so long after the file did has its beginning in it */
-#define FILE_BEGINS_S   5.0
 #define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
 #define ONE_PATH        0.9     /* of a second's packets: the second is of one path */
 #define FLAPS           3       /* moves between relay and direct path */
@@ -55,130 +50,6 @@
 #define TRIPS_ENOUGH    3       /* round trips that a median is taken of */
 #define MEDIA_LATE_S    3.0     /* after the answer */
 #define RING_LATE_S     5.0     /* after the INVITE */
-#define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
-/* a shorter call, by frame times, has neither quality nor handovers to judge */
-#define CALL_ENOUGH_S   2.0
-
-/* ---- what is known of a call ---- */
-
-/* One direction's media. Seconds since 1970. */
-typedef struct {
-    bool     any;
-    double   first, last;
-    uint32_t last_frame;
-} direction;
-
-struct view {
-    wmem_allocator_t *scope;
-    const ft_call    *call;
-    const ft_reveals *known;
-    ft_witnessed      all;
-    direction         side[2];      /* by outgoing */
-    double            file_first, file_last;
-    double            media_first, media_last;  /* of both directions; 0: none */
-    bool              ended;        /* something says so */
-    bool              one_direction, begins_in_call, long_enough;
-};
-
-static const char *const who[2] = { "the peer", "the device" };
-
-static double
-reached(const view *v, ft_setup_step step)
-{
-    return (double)v->known->setup[step].time / SECOND;
-}
-
-static bool
-has_step(const view *v, ft_setup_step step)
-{
-    return v->known->setup[step].frame != 0;
-}
-
-static void
-add_frame(finding *out, uint32_t frame)
-{
-    for (unsigned i = 0; i < out->frame_count; i++) {
-        if (out->frames[i] == frame)
-            return;
-    }
-    if (ft_frame_number(frame) && out->frame_count < MAX_FRAMES)
-        out->frames[out->frame_count++] = frame;
-}
-
-static bool say(const view *v, finding *out, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
-/* True: a rule's last word. */
-static bool
-say(const view *v, finding *out, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    out->text = wmem_strdup_vprintf(v->scope, format, arguments);
-    va_end(arguments);
-    return true;
-}
-
-/* The call's n-th event of this kind, or NULL. */
-static const ft_event *
-event_of(const ft_call *call, ft_event_id id, unsigned n)
-{
-    for (unsigned i = 0; i < wmem_array_get_count(call->events); i++) {
-        const ft_event *event = *(const ft_event **)wmem_array_index(call->events, i);
-        if (event->id == id && n-- == 0)
-            return event;
-    }
-    return NULL;
-}
-
-static void
-note_sender(view *v, const ft_sender *sender)
-{
-    direction *side = &v->side[sender->outgoing];
-    const double first = nstime_to_sec(&sender->first_time),
-                 last = nstime_to_sec(&sender->last_time);
-
-    if (!side->any || first < side->first)
-        side->first = first;
-    if (!side->any || last > side->last) {
-        side->last = last;
-        side->last_frame = sender->last_frame;
-    }
-    side->any = true;
-    v->media_first = v->media_first > 0 ? MIN(v->media_first, first) : first;
-    v->media_last = MAX(v->media_last, last);
-}
-
-static bool
-begins_with_media(const view *v)
-{
-    const double begin = nstime_to_sec(&v->call->first_time);
-
-    if (v->media_first <= 0 || begin - v->file_first > FILE_BEGINS_S || v->call->invite_frame)
-        return false;
-    return v->call->generation != FT_MODERN || v->media_first - begin <= SET_UP_S;
-}
-
-static view
-view_call(wmem_allocator_t *scope, const ft_call *call)
-{
-    view v = { .scope = scope,
-               .call = call,
-               .known = ft_reveals_of(scope, call),
-               .all = ft_witness_of(call) };
-    nstime_t file_first, file_last;
-
-    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++)
-        note_sender(&v, *(const ft_sender **)wmem_array_index(call->senders, i));
-    ft_frame_span(&file_first, &file_last);
-    v.file_first = nstime_to_sec(&file_first);
-    v.file_last = nstime_to_sec(&file_last);
-    v.ended = call->state == FT_CALL_ENDED || event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
-    v.long_enough = ft_seconds(&call->first_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;
-    v.one_direction = v.all.packets >= PACKETS_ENOUGH && !v.all.both_directions;
-    v.begins_in_call = !v.one_direction && begins_with_media(&v);
-    return v;
-}
 
 /* ---- rules: which path ---- */
 
@@ -200,7 +71,7 @@ pairs_text(const view *v, finding *out)
             continue;
         tried++;
         silent += pair->answered == 0;
-        add_frame(out, pair->first_frame);
+        finding_add_frame(out, pair->first_frame);
     }
     if (!tried)
         return "no direct pair was tried";
@@ -219,10 +90,10 @@ relay_only(const view *v, finding *out)
     if (!call->media_packets[FT_PATH_RELAY] || call->media_packets[FT_PATH_DIRECT] ||
         v->media_last - v->media_first < MEDIA_ENOUGH_S)
         return false;
-    add_frame(out, call->media_first[FT_PATH_RELAY]);
+    finding_add_frame(out, call->media_first[FT_PATH_RELAY]);
     const char *pairs = pairs_text(v, out);
-    return say(v, out, "All %u media packets went through the relay: %s",
-               call->media_packets[FT_PATH_RELAY], pairs);
+    return finding_say(v, out, "All %u media packets went through the relay: %s",
+                       call->media_packets[FT_PATH_RELAY], pairs);
 }
 
 static bool
@@ -230,13 +101,14 @@ direct_after(const view *v, finding *out)
 {
     const ft_call *call = v->call;
 
-    if (!call->media_packets[FT_PATH_RELAY] || !has_step(v, FT_SETUP_FIRST_DIRECT_MEDIA) ||
+    if (!call->media_packets[FT_PATH_RELAY] || !view_has_step(v, FT_SETUP_FIRST_DIRECT_MEDIA) ||
         v->media_first <= 0 || call->media_first[FT_PATH_RELAY] > call->media_first[FT_PATH_DIRECT])
         return false;
-    add_frame(out, call->media_first[FT_PATH_RELAY]);
-    add_frame(out, call->media_first[FT_PATH_DIRECT]);
-    return say(v, out, "Media moved from the relay to the direct path %.1f s after it began",
-               MAX(reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first, 0.0));
+    finding_add_frame(out, call->media_first[FT_PATH_RELAY]);
+    finding_add_frame(out, call->media_first[FT_PATH_DIRECT]);
+    return finding_say(v, out,
+                       "Media moved from the relay to the direct path %.1f s after it began",
+                       MAX(view_reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first, 0.0));
 }
 
 /* ---- rules: media that isn't there ---- */
@@ -249,9 +121,9 @@ one_way_media(const view *v, finding *out)
         if (v->one_direction || !side->any || v->side[!outgoing].any ||
             side->last - side->first < SILENT_S)
             continue;
-        add_frame(out, side->last_frame);
-        return say(v, out, "Media from %s only: %.1f s of it, and none from %s", who[outgoing],
-                   side->last - side->first, who[!outgoing]);
+        finding_add_frame(out, side->last_frame);
+        return finding_say(v, out, "Media from %s only: %.1f s of it, and none from %s",
+                           view_sides[outgoing], side->last - side->first, view_sides[!outgoing]);
     }
     return false;
 }
@@ -263,10 +135,10 @@ peer_silent(const view *v, finding *out)
         const direction *side = &v->side[outgoing], *other = &v->side[!outgoing];
         if (v->one_direction || !side->any || !other->any || other->last - side->last < SILENT_S)
             continue;
-        add_frame(out, side->last_frame);
-        add_frame(out, other->last_frame);
-        return say(v, out, "No media from %s in the last %.1f s in which %s still sent",
-                   who[outgoing], other->last - side->last, who[!outgoing]);
+        finding_add_frame(out, side->last_frame);
+        finding_add_frame(out, other->last_frame);
+        return finding_say(v, out, "No media from %s in the last %.1f s in which %s still sent",
+                           view_sides[outgoing], other->last - side->last, view_sides[!outgoing]);
     }
     return false;
 }
@@ -277,13 +149,13 @@ no_media(const view *v, finding *out)
     const ft_call *call = v->call;
     const double end = call->end_frame ? nstime_to_sec(&call->end_time) : v->file_last;
 
-    if (v->one_direction || v->media_first > 0 || !has_step(v, FT_SETUP_ANSWERED) ||
-        wmem_array_get_count(call->streams) || end - reached(v, FT_SETUP_ANSWERED) < SILENT_S)
+    if (v->one_direction || v->media_first > 0 || !view_has_step(v, FT_SETUP_ANSWERED) ||
+        wmem_array_get_count(call->streams) || end - view_reached(v, FT_SETUP_ANSWERED) < SILENT_S)
         return false;
-    add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
-    add_frame(out, call->end_frame);
-    return say(v, out, "No media at all in %.1f s after the answer",
-               end - reached(v, FT_SETUP_ANSWERED));
+    finding_add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
+    finding_add_frame(out, call->end_frame);
+    return finding_say(v, out, "No media at all in %.1f s after the answer",
+                       end - view_reached(v, FT_SETUP_ANSWERED));
 }
 
 /* ---- rules: a stream's quality ---- */
@@ -311,8 +183,8 @@ rows_of(const view *v, const ft_stream *stream)
 static void
 add_stream_frames(finding *out, const stream_rows *s)
 {
-    add_frame(out, s->stream->first_frame);
-    add_frame(out, s->stream->last_frame);
+    finding_add_frame(out, s->stream->first_frame);
+    finding_add_frame(out, s->stream->last_frame);
 }
 
 static const char *
@@ -358,10 +230,10 @@ path_flaps(const view *v, finding *out)
         const stream_rows s = rows_of(v, stream);
         moves = MAX(moves, moves_of(&s));
     }
-    for (unsigned i = 0; (event = event_of(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++)
-        add_frame(out, event->frame);
+    for (unsigned i = 0; (event = view_event(v->call, FT_EVENT_PATH_SWITCH, i)) != NULL; i++)
+        finding_add_frame(out, event->frame);
     return moves >= FLAPS &&
-           say(v, out, "Media moved %u times between the relay and the direct path", moves);
+           finding_say(v, out, "Media moved %u times between the relay and the direct path", moves);
 }
 
 static bool
@@ -390,12 +262,13 @@ network_loss(const view *v, const stream_rows *s, finding *out)
     if (worst < LOSS_SHARE)
         return false;
     add_stream_frames(out, s);
-    return say(v, out,
-               "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over "
-               "%s); %u packets in all",
-               worst * 100, who[s->stream->outgoing], s->medium, (unsigned)LOSS_S, worst_lost,
-               s->rows[at].number * s->quality->seconds_a_row, path_of_rows(s->rows + at, length),
-               ft_sequence_count(&s->quality->sequence).lost);
+    return finding_say(
+        v, out,
+        "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over "
+        "%s); %u packets in all",
+        worst * 100, view_sides[s->stream->outgoing], s->medium, (unsigned)LOSS_S, worst_lost,
+        s->rows[at].number * s->quality->seconds_a_row, path_of_rows(s->rows + at, length),
+        ft_sequence_count(&s->quality->sequence).lost);
 }
 
 static bool
@@ -406,9 +279,10 @@ bursty_loss(const view *v, const stream_rows *s, finding *out)
     if (v->all.cut || s->stream->is_cut || counts.longest < LOSS_BURST)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%u packets in a row of %s's %s were lost (%u losses in %u bursts, over %s)",
-               counts.longest, who[s->stream->outgoing], s->medium, counts.lost, counts.bursts,
-               path_of_rows(s->rows, s->row_count));
+    return finding_say(v, out,
+                       "%u packets in a row of %s's %s were lost (%u losses in %u bursts, over %s)",
+                       counts.longest, view_sides[s->stream->outgoing], s->medium, counts.lost,
+                       counts.bursts, path_of_rows(s->rows, s->row_count));
 }
 
 static bool
@@ -430,14 +304,14 @@ freezes(const view *v, const stream_rows *s, finding *out)
         count++;
         total += seconds;
         longest = MAX(longest, seconds);
-        add_frame(out, pause->frame);
+        finding_add_frame(out, pause->frame);
     }
     const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
     if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
         return false;
-    return say(v, out,
-               "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
-               who[s->stream->outgoing], total, length, longest, count);
+    return finding_say(
+        v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
+        view_sides[s->stream->outgoing], total, length, longest, count);
 }
 
 /* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where
@@ -473,8 +347,8 @@ low_frame_rate(const view *v, const stream_rows *s, finding *out)
     if (least < 0 || least >= LOW_FRAME_RATE)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "%s's video had %.1f pictures a second over %u s (from %u s on)",
-               who[s->stream->outgoing], least, (unsigned)LOW_S, from);
+    return finding_say(v, out, "%s's video had %.1f pictures a second over %u s (from %u s on)",
+                       view_sides[s->stream->outgoing], least, (unsigned)LOW_S, from);
 }
 
 static int
@@ -506,11 +380,12 @@ bitrate_drop(const view *v, const stream_rows *s, finding *out)
     if (least < 0 || least >= DROP_SHARE * median)
         return false;
     add_stream_frames(out, s);
-    return say(v, out,
-               "%s's video fell to %.0f kbit/s over %u s (from %u s on), %.0f %% of its median of "
-               "%.0f kbit/s",
-               who[s->stream->outgoing], least * 8 / 1000, (unsigned)LOW_S, from,
-               100 * least / median, median * 8 / 1000);
+    return finding_say(
+        v, out,
+        "%s's video fell to %.0f kbit/s over %u s (from %u s on), %.0f %% of its median of "
+        "%.0f kbit/s",
+        view_sides[s->stream->outgoing], least * 8 / 1000, (unsigned)LOW_S, from,
+        100 * least / median, median * 8 / 1000);
 }
 
 /* Stamps hold up to one packet interval of waiting at each end. */
@@ -530,10 +405,11 @@ long_round_trip(const view *v, const stream_rows *s, finding *out)
     if (median - 2 * interval < ROUND_TRIP_MS)
         return false;
     add_stream_frames(out, s);
-    return say(v, out, "The median round trip that %s saw is %s%.0f ms (%u samples of %s)",
-               who[s->stream->outgoing], is_bound ? "at most " : "", median, trips.samples->total,
-               is_bound ? "the stamps in its audio; two packet intervals of waiting may be in it"
-                        : trips.basis);
+    return finding_say(
+        v, out, "The median round trip that %s saw is %s%.0f ms (%u samples of %s)",
+        view_sides[s->stream->outgoing], is_bound ? "at most " : "", median, trips.samples->total,
+        is_bound ? "the stamps in its audio; two packet intervals of waiting may be in it"
+                 : trips.basis);
 }
 
 /* ---- rules: set-up and end ---- */
@@ -543,20 +419,22 @@ slow_setup(const view *v, finding *out)
 {
     if (v->begins_in_call || call_clock_is_batched(v->call))
         return false;
-    const double late = v->media_first > 0 && has_step(v, FT_SETUP_ANSWERED)
-                            ? v->media_first - reached(v, FT_SETUP_ANSWERED) : 0;
-    const double ring = has_step(v, FT_SETUP_INVITE) && has_step(v, FT_SETUP_RINGING)
-                            ? reached(v, FT_SETUP_RINGING) - reached(v, FT_SETUP_INVITE) : 0;
+    const double late = v->media_first > 0 && view_has_step(v, FT_SETUP_ANSWERED)
+                            ? v->media_first - view_reached(v, FT_SETUP_ANSWERED)
+                            : 0;
+    const double ring = view_has_step(v, FT_SETUP_INVITE) && view_has_step(v, FT_SETUP_RINGING)
+                            ? view_reached(v, FT_SETUP_RINGING) - view_reached(v, FT_SETUP_INVITE)
+                            : 0;
     if (late <= MEDIA_LATE_S && ring <= RING_LATE_S)
         return false;
-    add_frame(out, v->known->setup[FT_SETUP_INVITE].frame);
-    add_frame(out, v->known->setup[FT_SETUP_RINGING].frame);
-    add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
+    finding_add_frame(out, v->known->setup[FT_SETUP_INVITE].frame);
+    finding_add_frame(out, v->known->setup[FT_SETUP_RINGING].frame);
+    finding_add_frame(out, v->known->setup[FT_SETUP_ANSWERED].frame);
     if (late <= MEDIA_LATE_S)
-        return say(v, out, "180 Ringing came %.1f s after the INVITE", ring);
+        return finding_say(v, out, "180 Ringing came %.1f s after the INVITE", ring);
     if (ring <= RING_LATE_S)
-        return say(v, out, "The first media came %.1f s after the answer", late);
-    return say(
+        return finding_say(v, out, "The first media came %.1f s after the answer", late);
+    return finding_say(
         v, out,
         "180 Ringing came %.1f s after the INVITE, and the first media %.1f s after the answer",
         ring, late);
@@ -573,24 +451,24 @@ add_last_media(const view *v, finding *out)
 {
     for (unsigned outgoing = 0; outgoing < 2; outgoing++) {
         if (v->side[outgoing].any)
-            add_frame(out, v->side[outgoing].last_frame);
+            finding_add_frame(out, v->side[outgoing].last_frame);
     }
 }
 
 static bool
 broken_off(const view *v, finding *out)
 {
-    const ft_event *unanswered = event_of(v->call, FT_EVENT_BYE_UNANSWERED, 0);
+    const ft_event *unanswered = view_event(v->call, FT_EVENT_BYE_UNANSWERED, 0);
 
     if (v->call->generation == FT_MODERN || v->one_direction ||
         (!unanswered && (v->all.cut || !ended_silently(v))))
         return false;
     add_last_media(v, out);
     if (!unanswered)
-        return say(v, out, "Media ended without a BYE, %.1f s before the capture did",
-                   v->file_last - v->media_last);
-    add_frame(out, unanswered->frame);
-    return say(v, out, "The call broke off: its BYE was never answered");
+        return finding_say(v, out, "Media ended without a BYE, %.1f s before the capture did",
+                           v->file_last - v->media_last);
+    finding_add_frame(out, unanswered->frame);
+    return finding_say(v, out, "The call broke off: its BYE was never answered");
 }
 
 /* A modern call's signalling isn't seen: the far end may have hung up. */
@@ -598,20 +476,22 @@ static bool
 ended_unseen(const view *v, finding *out)
 {
     if (v->call->generation != FT_MODERN || v->one_direction || !ended_silently(v) ||
-        event_of(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
+        view_event(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
         return false;
     add_last_media(v, out);
     if (v->side[0].any && v->side[1].any &&
         fabs(v->side[0].last - v->side[1].last) < TOGETHER_S)
-        return say(v, out,
-                   "Both ends' media ended within %.1f s, %.1f s before the capture did, and no "
-                   "packet says why: the device's port wasn't closed. The far end may have hung "
-                   "up, which isn't seen",
-                   fabs(v->side[0].last - v->side[1].last), v->file_last - v->media_last);
-    return say(v, out,
-               "Media ended %.1f s before the capture did, and no packet says why: the device's "
-               "port wasn't closed, and what the far end signals isn't seen",
-               v->file_last - v->media_last);
+        return finding_say(
+            v, out,
+            "Both ends' media ended within %.1f s, %.1f s before the capture did, and no "
+            "packet says why: the device's port wasn't closed. The far end may have hung "
+            "up, which isn't seen",
+            fabs(v->side[0].last - v->side[1].last), v->file_last - v->media_last);
+    return finding_say(
+        v, out,
+        "Media ended %.1f s before the capture did, and no packet says why: the device's "
+        "port wasn't closed, and what the far end signals isn't seen",
+        v->file_last - v->media_last);
 }
 
 static bool
@@ -621,10 +501,11 @@ restarted(const view *v, finding *out)
 
     if (!before)
         return false;
-    add_frame(out, v->call->first_frame);
-    add_frame(out, before->end_frame);
-    return say(v, out, "This call starts %.1f s after the end of call %u between the same two",
-               ft_seconds(&before->end_time, &v->call->first_time), before->number);
+    finding_add_frame(out, v->call->first_frame);
+    finding_add_frame(out, before->end_frame);
+    return finding_say(v, out,
+                       "This call starts %.1f s after the end of call %u between the same two",
+                       ft_seconds(&before->end_time, &v->call->first_time), before->number);
 }
 
 static bool
@@ -632,8 +513,8 @@ has_outcome(const view *v, finding *out, ft_call_outcome outcome)
 {
     if (v->call->state != FT_CALL_ENDED || v->call->outcome != outcome)
         return false;
-    add_frame(out, v->call->invite_frame);
-    add_frame(out, v->call->end_frame);
+    finding_add_frame(out, v->call->invite_frame);
+    finding_add_frame(out, v->call->end_frame);
     return true;
 }
 
@@ -647,33 +528,33 @@ static bool
 refused(const view *v, finding *out)
 {
     return (has_outcome(v, out, FT_OUTCOME_DECLINED) || has_outcome(v, out, FT_OUTCOME_FAILED)) &&
-           say(v, out, "The call was refused: %s", reason_of(v));
+           finding_say(v, out, "The call was refused: %s", reason_of(v));
 }
 
 static bool
 cancelled(const view *v, finding *out)
 {
     return has_outcome(v, out, FT_OUTCOME_CANCELLED) &&
-           say(v, out, "The caller gave up before an answer: %s", reason_of(v));
+           finding_say(v, out, "The caller gave up before an answer: %s", reason_of(v));
 }
 
 static bool
 busy(const view *v, finding *out)
 {
     return has_outcome(v, out, FT_OUTCOME_BUSY) &&
-           say(v, out, "The far end was busy: %s", reason_of(v));
+           finding_say(v, out, "The far end was busy: %s", reason_of(v));
 }
 
 static bool
 unanswered_bye(const view *v, finding *out)
 {
-    const ft_event *event = event_of(v->call, FT_EVENT_BYE_UNANSWERED, 0);
+    const ft_event *event = view_event(v->call, FT_EVENT_BYE_UNANSWERED, 0);
 
     if (!event || v->one_direction)
         return false;
-    add_frame(out, v->call->end_frame);
-    add_frame(out, event->frame);
-    return say(v, out, "The BYE was never answered: %s", event->text);
+    finding_add_frame(out, v->call->end_frame);
+    finding_add_frame(out, event->frame);
+    return finding_say(v, out, "The BYE was never answered: %s", event->text);
 }
 
 /* Whose media ended last: who still sends hasn't hung up. By order in the file, which frame times
@@ -694,17 +575,17 @@ closed_socket(const view *v, const ft_event *closed, finding *out)
     const bool other_end = v->call->other_end_closed;
     const char *device = other_end ? "other device" : "device";
 
-    add_frame(out, v->call->end_frame ? v->call->end_frame : closed->frame);
+    finding_add_frame(out, v->call->end_frame ? v->call->end_frame : closed->frame);
     if (ended_last(v, other_end))
-        return say(v, out,
+        return finding_say(v, out,
                    "The %s hung up: its own ICMP says that its port is closed, and %s media ended "
                    "after its own",
                    device, other_end ? "the device's" : "the peer's");
     if (!v->side[other_end].any)
-        return say(v, out, "The call was ended: the %s's own ICMP says that its port is closed",
+        return finding_say(v, out, "The call was ended: the %s's own ICMP says that its port is closed",
                    device);
     add_last_media(v, out);
-    return say(v, out,
+    return finding_say(v, out,
                "The call was ended: the %s's own ICMP says that its port is closed. %s media had "
                "ended before its own, so which of the two hung up isn't seen",
                device, other_end ? "The device's" : "The peer's");
@@ -714,14 +595,16 @@ static bool
 hung_up(const view *v, finding *out)
 {
     const ft_call *call = v->call;
-    const ft_event *closed = event_of(call, FT_EVENT_SOCKET_CLOSED, 0);
+    const ft_event *closed = view_event(call, FT_EVENT_SOCKET_CLOSED, 0);
 
     if (call->state == FT_CALL_ENDED && call->outcome == FT_OUTCOME_HUNG_UP &&
         call->bye_answer_frame) {
-        add_frame(out, call->end_frame);
-        add_frame(out, call->bye_answer_frame);
-        return say(v, out, "%s hung up: its BYE was answered",
-                   !v->all.end_known ? "One side" : v->all.end_is_own ? "The device" : "The peer");
+        finding_add_frame(out, call->end_frame);
+        finding_add_frame(out, call->bye_answer_frame);
+        return finding_say(v, out, "%s hung up: its BYE was answered",
+                           !v->all.end_known   ? "One side"
+                           : v->all.end_is_own ? "The device"
+                                               : "The peer");
     }
     return call->generation == FT_MODERN && closed && call->state == FT_CALL_ENDED &&
            closed_socket(v, closed, out);
@@ -752,18 +635,18 @@ lost_around(const view *v, const nstime_t *moment)
 static bool
 handover(const view *v, finding *out)
 {
-    const ft_event *event = event_of(v->call, FT_EVENT_HANDOVER, 0);
+    const ft_event *event = view_event(v->call, FT_EVENT_HANDOVER, 0);
 
     if (!event || !v->long_enough)
         return false;
-    add_frame(out, event->other_frame);
-    for (unsigned i = 0; event_of(v->call, FT_EVENT_HANDOVER, i); i++)
-        add_frame(out, event_of(v->call, FT_EVENT_HANDOVER, i)->frame);
+    finding_add_frame(out, event->other_frame);
+    for (unsigned i = 0; view_event(v->call, FT_EVENT_HANDOVER, i); i++)
+        finding_add_frame(out, view_event(v->call, FT_EVENT_HANDOVER, i)->frame);
     const char *silence =
         wmem_strdup_printf(v->scope, "%.1f s without its media, ", nstime_to_sec(&event->length));
-    return say(v, out, "%s: it cost %s%u packets of the peer's", event->text,
-               call_clock_is_batched(v->call) ? "" : silence,
-               v->all.cut ? 0 : lost_around(v, &event->time));
+    return finding_say(v, out, "%s: it cost %s%u packets of the peer's", event->text,
+                       call_clock_is_batched(v->call) ? "" : silence,
+                       v->all.cut ? 0 : lost_around(v, &event->time));
 }
 
 /* What servers and the peer say that the device's address is. */
@@ -779,7 +662,7 @@ nat(const view *v, finding *out)
         if (strcmp(revealed->what, "mapped address") != 0 || revealed->relayed ||
             !ft_endpoint_equal(&revealed->told, &v->call->local))
             continue;
-        add_frame(out, revealed->frame);
+        finding_add_frame(out, revealed->frame);
         if (ft_endpoint_equal(&revealed->address, &v->call->local)) {
             unmapped = true;    /* to some: in the same network, or everywhere */
             continue;
@@ -792,39 +675,42 @@ nat(const view *v, finding *out)
         return false;
     const char *local = ft_endpoint_str(v->scope, &v->call->local);
     if (!first)
-        return say(v, out, "No NAT is seen: %s is the device's address to all that told it", local);
+        return finding_say(v, out, "No NAT is seen: %s is the device's address to all that told it",
+                           local);
     const char *mapped = ft_endpoint_str(v->scope, &first->address);
-    return say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped,
-               kept ? "kept" : "changed",
-               same ? "no other mapping is seen"
-                    : "other mappings are seen, too: they depend on the destination");
+    return finding_say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped,
+                       kept ? "kept" : "changed",
+                       same ? "no other mapping is seen"
+                            : "other mappings are seen, too: they depend on the destination");
 }
 
 static bool
 cleartext(const view *v, finding *out)
 {
-    const ft_event *check = event_of(v->call, FT_EVENT_CONNECTIVITY_CHECK, 0);
+    const ft_event *check = view_event(v->call, FT_EVENT_CONNECTIVITY_CHECK, 0);
     const unsigned sdps = v->known->sdps ? wmem_array_get_count(v->known->sdps) : 0;
     const unsigned addresses = v->known->addresses ? wmem_array_get_count(v->known->addresses) : 0;
     wmem_strbuf_t *text = wmem_strbuf_new(v->scope, "");
 
     if (check) {
-        add_frame(out, check->frame);
+        finding_add_frame(out, check->frame);
         wmem_strbuf_append(text, ", Apple's HTTP check");
     }
     if (v->call->dialogs) {
-        add_frame(out, v->call->invite_frame ? v->call->invite_frame : v->call->end_frame);
+        finding_add_frame(out, v->call->invite_frame ? v->call->invite_frame : v->call->end_frame);
         wmem_strbuf_append(text, ", SIP with both ends' names for each other");
     }
     if (sdps) {
-        add_frame(out, ((const ft_sdp_text *)wmem_array_index(v->known->sdps, 0))->frame);
+        finding_add_frame(out, ((const ft_sdp_text *)wmem_array_index(v->known->sdps, 0))->frame);
         wmem_strbuf_append_printf(text, ", %u SDP %s", sdps, sdps == 1 ? "body" : "bodies");
     }
     if (addresses) {
-        add_frame(out, ((const ft_revealed *)wmem_array_index(v->known->addresses, 0))->frame);
+        finding_add_frame(out,
+                          ((const ft_revealed *)wmem_array_index(v->known->addresses, 0))->frame);
         wmem_strbuf_append_printf(text, ", %u addresses", addresses);
     }
-    return wmem_strbuf_get_len(text) && say(v, out, "In clear: %s", wmem_strbuf_get_str(text) + 2);
+    return wmem_strbuf_get_len(text) &&
+           finding_say(v, out, "In clear: %s", wmem_strbuf_get_str(text) + 2);
 }
 
 /* ---- rules: what the capture itself can't tell ---- */
@@ -835,27 +721,30 @@ capture_clock_batched(const view *v, finding *out)
     if (!call_clock_is_batched(v->call))
         return false;
     add_last_media(v, out);
-    return say(v, out,
-               "Frame times come in batches: no jitter, and no time between different senders, can "
-               "be told");
+    return finding_say(
+        v, out,
+        "Frame times come in batches: no jitter, and no time between different senders, can "
+        "be told");
 }
 
 static bool
 capture_cut(const view *v, finding *out)
 {
-    add_frame(out, v->all.first_cut);
-    return v->all.cut && say(v, out,
-                             "%u packets of the call are cut short: what is lost, and what stands "
-                             "in them, can't be "
-                             "told",
-                             v->all.cut);
+    finding_add_frame(out, v->all.first_cut);
+    return v->all.cut &&
+           finding_say(v, out,
+                       "%u packets of the call are cut short: what is lost, and what stands "
+                       "in them, can't be "
+                       "told",
+                       v->all.cut);
 }
 
 static bool
 begins_in_call(const view *v, finding *out)
 {
-    add_frame(out, v->call->first_frame);
-    return v->begins_in_call && say(v, out, "The capture begins in the call: it has no set-up");
+    finding_add_frame(out, v->call->first_frame);
+    return v->begins_in_call &&
+           finding_say(v, out, "The capture begins in the call: it has no set-up");
 }
 
 static bool
@@ -864,27 +753,29 @@ ends_in_call(const view *v, finding *out)
     if (v->media_first <= 0 || v->ended || v->file_last - v->media_last > IN_CALL_S)
         return false;
     add_last_media(v, out);
-    return say(v, out, "The capture ends in the call: the last media comes %.1f s before its end",
-               v->file_last - v->media_last);
+    return finding_say(v, out,
+                       "The capture ends in the call: the last media comes %.1f s before its end",
+                       v->file_last - v->media_last);
 }
 
 static bool
 seen_twice(const view *v, finding *out)
 {
-    add_frame(out, v->all.first_twice);
+    finding_add_frame(out, v->all.first_twice);
     return ft_call_points(v->call) > 1 &&
-           say(v, out,
-               "%u packets of the call are in the capture twice: as at a mirror "
-               "port, or at two places on their way",
-               v->call->twice);
+           finding_say(v, out,
+                       "%u packets of the call are in the capture twice: as at a mirror "
+                       "port, or at two places on their way",
+                       v->call->twice);
 }
 
 static bool
 one_direction(const view *v, finding *out)
 {
-    add_frame(out, v->call->first_frame);
+    finding_add_frame(out, v->call->first_frame);
     return v->one_direction &&
-           say(v, out,
+           finding_say(
+               v, out,
                "All %u packets of the call go one way: what the other way had can't be told",
                v->all.packets);
 }
@@ -928,7 +819,7 @@ static void
 hand_over(const view *v, const rule *kind, finding *found, finding_writer write, void *user)
 {
     if (!found->frame_count)
-        add_frame(found, v->call->first_frame);
+        finding_add_frame(found, v->call->first_frame);
     write(kind, found, user);
 }
 

@@ -7,18 +7,9 @@
 #ifndef FT_RULES_H
 #define FT_RULES_H
 
-#include "calls/call.h"
+#include "plugin/view.h"
 
-#define MAX_FRAMES      8
-
-typedef struct view view;
 typedef struct stream_rows stream_rows;
-
-typedef struct {
-    const char *text;
-    uint32_t    frames[MAX_FRAMES]; /* ids */
-    unsigned    frame_count;
-} finding;
 
 /* Each rule is asked of a call, or of each of its streams: true when it has something to say. */
 typedef struct {
