@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Link, network and transport headers with right checksums, and the pcapng file around them."""
 
+import functools
 import ipaddress
 import struct
 
@@ -11,6 +12,7 @@ LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
 FIN, SYN, PSH, ACK = 0x01, 0x02, 0x08, 0x10
 
 
+@functools.lru_cache(maxsize=4096)
 def ip_bytes(address):
     return ipaddress.ip_address(address).packed
 
@@ -23,10 +25,8 @@ def checksum(data):
     """Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    number = int.from_bytes(data, "big")    # a sum of words with its carries added is the rest of a division by 0xffff
+    return ~(number % 0xFFFF or 0xFFFF if number else 0) & 0xFFFF
 
 
 def pseudo_header(src, dst, protocol, length):
