@@ -397,10 +397,8 @@ merge_events(packet_info *pinfo, ft_call *elder, const ft_call *younger)
             *known = (*known)->frame <= event->frame ? *known : event;
             continue;
         }
-        if (wmem_array_get_count(elder->events) >= FT_MAX_EVENTS) {
-            ft_limit_met(pinfo, FT_LIMIT_EVENTS);
+        if (!ft_has_room(pinfo, FT_LIMIT_EVENTS, wmem_array_get_count(elder->events)))
             return;
-        }
         wmem_array_append_one(elder->events, event);
     }
     elder->told |= younger->told;
