@@ -578,17 +578,18 @@ closed_socket(const view *v, const ft_event *closed, finding *out)
     finding_add_frame(out, v->call->end_frame ? v->call->end_frame : closed->frame);
     if (ended_last(v, other_end))
         return finding_say(v, out,
-                   "The %s hung up: its own ICMP says that its port is closed, and %s media ended "
-                   "after its own",
-                   device, other_end ? "the device's" : "the peer's");
+                           "The %s hung up: its own ICMP says that its port is closed, and %s "
+                           "media ended after its own",
+                           device, other_end ? "the device's" : "the peer's");
     if (!v->side[other_end].any)
-        return finding_say(v, out, "The call was ended: the %s's own ICMP says that its port is closed",
-                   device);
+        return finding_say(v, out,
+                           "The call was ended: the %s's own ICMP says that its port is closed",
+                           device);
     add_last_media(v, out);
     return finding_say(v, out,
-               "The call was ended: the %s's own ICMP says that its port is closed. %s media had "
-               "ended before its own, so which of the two hung up isn't seen",
-               device, other_end ? "The device's" : "The peer's");
+                       "The call was ended: the %s's own ICMP says that its port is closed. %s "
+                       "media had ended before its own, so which of the two hung up isn't seen",
+                       device, other_end ? "The device's" : "The peer's");
 }
 
 static bool
