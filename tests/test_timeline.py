@@ -211,7 +211,8 @@ def test_calls_are_the_generators(tshark, name):
         for key in ("mode", "participants", "links",    # test_modern_far_end
                     "schema", "start_time", "clock", "capture_points", "setup", "pairs", "addresses", "relay", "sdp",
                     "findings",                         # test_quality, test_streams, test_findings
-                    "call_key", "keys"):                # test_keys
+                    "call_key", "keys",                 # test_keys
+                    "merged"):                          # test_merged_calls
             call.pop(key, None)
         call["streams"] = [s for s in call["streams"] if not s.get("inside_quic")]      # test_quic_media
         for stream in call["streams"]:
@@ -276,14 +277,26 @@ def test_codecs_are_those_of_the_calls_sdp(tshark, mapped):
 
 @each_capture
 def test_events_stand_where_packets_have_them(tshark, name):
-    """The timeline has the events of facetime.event, no more and no less, under the call of their packet."""
+    """The timeline has the events of facetime.event, no more and no less, under the call of their packet. Of a call that
+    is found to be an earlier one, later, it leaves out what is told once and the earlier one had told."""
     rows = tshark.rows(path(name), "frame.number", "facetime.call", "facetime.event", two_pass=True,
                        filter="facetime.event and facetime.call")
     # a packet that leads to a call, and is found to by two, is told in the one it names
-    expected = sorted((int(row["facetime.call"][-1]), int(row["frame.number"][0]), event)
-                      for row in rows for event in row["facetime.event"])
-    assert sorted((call["call"], event["frame"], event["event"])
-                  for call in told(tshark, name, "timeline") for event in call["events"]) == expected
+    expected = collections.Counter((int(row["facetime.call"][-1]), int(row["frame.number"][0]), event)
+                                   for row in rows for event in row["facetime.event"])
+    found = collections.Counter((call["call"], event["frame"], event["event"])
+                                for call in told(tshark, name, "timeline") for event in call["events"])
+    assert not found - expected
+    in_two = {int(row["frame.number"][0]) for row in rows if len(row["facetime.call"]) == 2}
+    for call, frame, event in expected - found:
+        assert event in ("call_started", "legacy_username") and frame in in_two
+        assert any(c == call and e == event and f < frame for c, f, e in found)
+
+
+def test_merged_calls(tshark):
+    """Both devices on one network: the second device's call is the first's, found when a check gets through."""
+    assert [call.get("merged") for call in told(tshark, "facetime-samenet-nop2p")] == [[2]]
+    assert all("merged" not in call for call in told(tshark, "facetime-caller"))
 
 
 @each_capture
