@@ -562,6 +562,46 @@ def test_the_first_length_is_off(off, make_capture, tshark):
     assert "broken_chain" in experts(tshark, capture)[1]
 
 
+# What of a length may look like the first bytes of a body, or point anywhere.
+LYING = (0, 1, 2, 0x3FFF, 0x400F, 0x4000, 0x7FFF, 0x8000, 0x8008, 0x8022, 0x8068, 0x80E8, 0x9000, 0x9064, 0x907B, 0xBFFF, 0xFFFF)
+
+
+def lying_chains():
+    """(head before the lie, SSRCs before it, all SSRCs, datagram): the lie in the second packet's length or the third's, behind
+    each kind of head; audio without an extension, video and control are lied about and last; also a length into the next."""
+    audio, high = ("0x06b19899", AUDIO), ("0x15cb819d", HIGH)
+    message = (None, control(3))
+    for (name, text), (ssrc, lied), (last_ssrc, last) in itertools.product(OTHERS.items(), (audio, high, message), (audio, high, message)):
+        # nothing in a control message shows where it ends
+        near = () if ssrc is None else (len(lied) - 1, len(lied) + 1, len(lied) + 20)
+        for n, value in enumerate((*LYING, *near)):
+            before = [high] * (n % 2)
+            chained = b"".join(head("819d 01", body) for _, body in before) + bytes.fromhex(text) + struct.pack("!H", value) + lied
+            chained += head("9899 01" if last is AUDIO else "819d 01", last, last=True)
+            known = [audio[0], *(each for each, _ in before)]
+            yield (name, known, [*known, *(each for each in (ssrc, last_ssrc) if each)],
+                   packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + chained))
+
+
+def test_lengths_that_lie_within_a_chain(make_capture, tshark):
+    """What precedes the lie is shown, and nothing that nobody sent: neither media nor control; there is a finding."""
+    lies = [*lying_chains()][::3]
+    capture = make_capture([PROOF, *(down(data) for *_, data in lies)])
+    fields = ("rtp.ssrc", "facetime_control", "quickrelay.undecided")
+    found = experts(tshark, capture)[1:]
+    for (name, known, _, data), row, told in zip(lies, tshark.rows(capture, *fields)[1:], found, strict=True):
+        assert row["rtp.ssrc"] == known and not row["facetime_control"], (name, data.hex())
+        assert "broken_chain" in told and row["quickrelay.undecided"], (name, data.hex())
+
+
+def test_lengths_that_lie_in_a_cut_chain(make_capture, tshark):
+    """There a length may seem right, but nothing is shown that nobody sent."""
+    lies = [*lying_chains()][::23]
+    capture = make_capture([PROOF, *(down(data)._replace(snap=len(data) - 30 - n % 90) for n, (*_, data) in enumerate(lies))])
+    for (name, _, sent, data), row in zip(lies, tshark.rows(capture, "rtp.ssrc")[1:], strict=True):
+        assert row["rtp.ssrc"] == sent[:len(row["rtp.ssrc"])], (name, data.hex())
+
+
 def test_hostile_chain(make_capture, tshark):
     """Whatever could be a head in many ways costs no more than so many trials."""
     capture = make_capture([PROOF] + [down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + filling * (1400 // len(filling))))

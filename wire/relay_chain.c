@@ -1,12 +1,14 @@
 /* wire/relay_chain.c
  * Nothing in a chained packet's head says which form it has (packet-quickrelay.c has the
  * picture), so all are tried, the likeliest first, depth first: what makes the rest of the
- * datagram parse to its end, with bodies that show themselves to be whole, is taken; else the
- * longest chain that was found.
+ * datagram parse to its end, with bodies that show themselves to be whole and in place, is taken;
+ * else the longest chain that was found.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "wire/relay_chain.h"
+#include "wire/rtp_packet.h"
+#include "wire/rtp_proof.h"
 
 #define MAX_CHAIN_TRIALS 512 /* heads that one datagram is tried with */
 
@@ -121,15 +123,50 @@ parse_chained(const chain_search *search, int offset, unsigned form, chain_packe
     return packet->length > 0 && packet->length <= search->end - header->end;
 }
 
+/* Whether media, or a control message, may begin here. */
+static bool
+may_be_body(tvbuff_t *tvb, int offset)
+{
+    if (tvb_captured_length_remaining(tvb, offset) < 2)
+        return true;
+
+    const uint8_t first = tvb_get_uint8(tvb, offset), second = tvb_get_uint8(tvb, offset + 1);
+    return (first == 0x40 && second == 0x0f) ||
+           ((first & 0xef) == 0x80 && rtp_media_of[second & 0x7f] != MEDIA_UNKNOWN);
+}
+
+/* A length that lies (8000, 9068, 400f) looks like the first bytes of a body. So media must show
+ * that it begins where it is taken to begin: by the stream that its head names, or by its
+ * extension. Else, and in a control message, no other body may begin behind these two bytes. */
+static bool
+begins_here(tvbuff_t *tvb, const chain_packet *packet)
+{
+    const relay_header *header = &packet->header;
+    const relay_body body = relay_classify_body(tvb, header, packet->length);
+    ft_rtp_look look;
+
+    if (body == BODY_RTP && rtp_look_at(tvb_new_subset_length(tvb, header->end, packet->length),
+                                        &look)) {
+        if (look.extension_fits || relay_names_ssrc(tvb, header, look.fixed.ssrc))
+            return true;
+        if (header->offset[FIELD_STREAM])
+            return false;
+    } else if (body != BODY_CONTROL) {
+        return true;
+    }
+    return header->offset[FIELD_LENGTH] || !may_be_body(tvb, header->end + 2);
+}
+
 /* A body that the capture cut can't show that it is whole: then it is enough that it is one. */
 static bool
 is_credible(const chain_search *search, const chain_packet *packet)
 {
     const body_grade grade = relay_grade_body(search->tvb, &packet->header, packet->length);
+    const bool is_cut =
+        packet->header.end + packet->length > (int)tvb_captured_length(search->tvb);
 
-    return grade == GRADE_SURE ||
-           (grade == GRADE_KNOWN &&
-            packet->header.end + packet->length > (int)tvb_captured_length(search->tvb));
+    return (grade == GRADE_SURE || (grade == GRADE_KNOWN && is_cut)) &&
+           begins_here(search->tvb, packet);
 }
 
 static void

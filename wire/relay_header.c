@@ -227,6 +227,15 @@ relay_value_of(tvbuff_t *tvb, const relay_header *header, relay_field_id id)
     return header->offset[id] ? tvb_get_ntohs(tvb, header->offset[id]) : 0;
 }
 
+bool
+relay_names_ssrc(tvbuff_t *tvb, const relay_header *header, uint32_t ssrc)
+{
+    const uint16_t stream = relay_value_of(tvb, header, FIELD_STREAM);
+
+    return header->offset[FIELD_STREAM] &&
+           (stream == (uint16_t)ssrc || stream == (uint16_t)(ssrc + 1));
+}
+
 /* Whether bits of this header can be read in this way. */
 bool
 relay_is_open_to(uint16_t flags, unsigned reading)

@@ -224,6 +224,9 @@ bool relay_proves_hbh(tvbuff_t *tvb, int offset, int length);
 /* The first two bytes of a field; 0 where it is absent. */
 uint16_t relay_value_of(tvbuff_t *tvb, const relay_header *header, relay_field_id id);
 
+/* Whether the header's stream id is that of the SSRC: its low half, one more on FEC parity. */
+bool relay_names_ssrc(tvbuff_t *tvb, const relay_header *header, uint32_t ssrc);
+
 /* Whether bits of this header can be read in this way (READ_...). */
 bool relay_is_open_to(uint16_t flags, unsigned reading);
 

@@ -22,7 +22,6 @@ static bool
 proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length,
            bool ports_agree)
 {
-    const uint16_t stream = relay_value_of(tvb, header, FIELD_STREAM);
     ft_rtp_look look;
 
     if (!rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
@@ -34,8 +33,7 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
     if (look.trailer.form == FT_TRAILER_GROUP && !ft_mki_is_fresh(look.trailer.short_mki))
         return false;
 
-    const uint16_t low = (uint16_t)look.fixed.ssrc;
-    if (header->offset[FIELD_STREAM] && (stream == low || stream == (uint16_t)(low + 1)))
+    if (relay_names_ssrc(tvb, header, look.fixed.ssrc))
         return true;
     if (look.extension_fits ||
         (look.trailer.form == FT_TRAILER_UUID && ports_agree && !(header->flags & ~PLAIN_FLAGS)))
