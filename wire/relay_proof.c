@@ -1,6 +1,7 @@
 /* wire/relay_proof.c
  *
  *    a body that shows itself to be whole                        one packet proves
+ *    a link message's head, where the capture cut the rest       one, on a relay's port
  *    a cut packet, or a body of none, with a token that repeats  TOKENS_NEEDED prove, on a relay's
  *                                                                port
  *
@@ -11,6 +12,7 @@
 #include "calls/trailer.h"
 #include "wire/rtp_proof.h"
 #include "wire/relay_chain.h"
+#include "wire/stun_message.h"
 
 /* Headers that bring next to nothing, which random bytes hardly do. */
 #define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
@@ -129,6 +131,14 @@ proves_in_number(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, 
     return token != 0 && ft_evidence_agrees(pinfo, token, TOKENS_NEEDED);
 }
 
+/* Command, the length that the header leaves it, 16 zeros: as much as the capture kept. */
+static bool
+proves_cut_link(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length)
+{
+    return (ft_is_server_port(pinfo->srcport) || ft_is_server_port(pinfo->destport)) &&
+           stun_is_link_message(tvb_new_subset_length(tvb, header->end, length));
+}
+
 static bool
 is_seen_form(const relay_header *header)
 {
@@ -164,6 +174,7 @@ relay_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
     if ((body == BODY_UNKNOWN || body == BODY_RTCP) && whole && (int)captured > header.end)
         return false;
     if (!(captured == length && proves_body(tvb, pinfo, &header, left)) &&
+        !(body == BODY_LINK && proves_cut_link(tvb, pinfo, &header, told)) &&
         !proves_in_number(tvb, pinfo, &header, body))
         return false;
     *generation = FT_MODERN;

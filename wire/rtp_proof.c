@@ -2,6 +2,8 @@
  *
  *    key id at the end, legacy's extension  one packet proves, on any port
  *    trailer of 2026                        several that agree
+ *    cut before its end, version 2's        CUT_PACKETS of one SSRC, where a port is a device's
+ *    extension
  *    no mark at all (audio of 2015)         BARE_PACKETS that follow each other in FaceTime's
  *                                           time, between its ports
  *
@@ -171,6 +173,26 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
            ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, look.extension_fits);
 }
 
+/* A packet that the capture cut has no trailer to show. Its extension of version 2 stays, whose
+ * fields end where it does: nothing of its kind but RFC 8285's BEDE is common, so several do. */
+#define ONE_BYTE_EXTENSION 0xbede
+#define CUT_PACKETS 3
+
+static bool
+proves_cut(tvbuff_t *tvb, packet_info *pinfo)
+{
+    rtp_packet rtp;
+
+    if (tvb_captured_length(tvb) == tvb_reported_length(tvb) ||
+        !(ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport)))
+        return false;
+    rtp_parse(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    return is_plain(tvb, &rtp) && rtp.damage == SOUND && rtp.extension &&
+           rtp.profile >> 14 == 2 && rtp.profile != ONE_BYTE_EXTENSION && rtp.field_count > 0 &&
+           ft_evidence_agrees(pinfo, (uint64_t)rtp.fixed.payload_type << 32 | rtp.fixed.ssrc,
+                              CUT_PACKETS);
+}
+
 /* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
  * of version 2 only, which RFC 8285's BEDE would be by its first bits. */
 static bool
@@ -190,6 +212,10 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
     const unsigned captured = tvb_captured_length(tvb);
 
     if (may_have_trailer(bytes, captured) && proves_modern(tvb, pinfo)) {
+        *generation = FT_MODERN;
+        return true;
+    }
+    if ((bytes[0] & 0x1f) == 0x10 && proves_cut(tvb, pinfo)) {
         *generation = FT_MODERN;
         return true;
     }

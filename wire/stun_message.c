@@ -97,7 +97,9 @@ learn_attribute(stun_message *message, const stun_attribute *attribute)
         message->apple_attributes |= FT_ATTRIBUTE_BIT(attribute->type);
     }
     message->damaged |= attribute->available < attribute->length;
-    message->integrity_last = false;
+    message->integrity_last = attribute->row == &attribute_rows[ATT_MESSAGE_INTEGRITY] &&
+                              attribute->fits &&
+                              attribute->offset + attribute->length == message->claimed_end;
     message->has_unknown |= attribute->row == NULL;
     message->has_misfit |= attribute->row && !attribute->fits;
     if (!attribute->fits)
@@ -107,7 +109,6 @@ learn_attribute(stun_message *message, const stun_attribute *attribute)
 
     const attribute_row *row = attribute->row;
     message->seen |= UINT64_C(1) << (row - attribute_rows);
-    message->integrity_last = row->type == attribute_rows[ATT_MESSAGE_INTEGRITY].type;
     if (message->generation == FT_GENERATION_UNKNOWN && row->owner > APPLE)
         message->generation = row->owner == APPLE_LEGACY ? FT_LEGACY : FT_MODERN;
     if (row->learn)
@@ -429,14 +430,14 @@ is_reserved_allocation(const stun_message *message)
            !stun_seen(message, BIT(USERNAME));
 }
 
-/* Modern checks, as all 91 of 2023: these attributes, MESSAGE-INTEGRITY last, and neither
- * USERNAME nor PRIORITY, without which no ICE agent of RFC 8445 checks. Beside a link id,
- * attributes that nobody knows may stand. */
+/* Modern checks, as all 91 of 2023: these attributes, MESSAGE-INTEGRITY last (the capture may have
+ * cut its value), and neither USERNAME nor PRIORITY, without which no ICE agent of RFC 8445
+ * checks. Beside a link id, attributes that nobody knows may stand. */
 static bool
 is_modern_check(const stun_message *message)
 {
     if (message->facts.method != STUN_BINDING || (message->seen & ~MODERN_CHECK) != 0 ||
-        !message->integrity_last || message->damaged)
+        !message->integrity_last)
         return false;
     if (message->facts.has_link_id)
         return is_random_uuid(message->facts.link_id);
@@ -445,7 +446,7 @@ is_modern_check(const stun_message *message)
     if (message->facts.message_class == STUN_SUCCESS)
         return stun_seen(message, BIT(LINK_FLAGS) | BIT(DATA_SO));
     return message->facts.message_class == STUN_REQUEST && message->radio <= MAX_RADIO &&
-           message->seen == (BIT(RADIO) | BIT(MESSAGE_INTEGRITY));
+           (message->seen | BIT(MESSAGE_INTEGRITY)) == (BIT(RADIO) | BIT(MESSAGE_INTEGRITY));
 }
 
 /* Link messages on the direct path ride in Data indications without a peer's address. */
