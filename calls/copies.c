@@ -4,7 +4,7 @@
  *
  *    hash of the bytes -> the slot with the latest such datagram -> same way, or translated: a copy
  *
- * One slot a hash, so it costs the same whatever a file holds; what is pushed out is only not
+ * A few slots a hash, so it costs the same whatever a file holds; what is pushed out is only not
  * told.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -15,15 +15,25 @@
 #include "calls/limits.h"
 #include "calls/resolve.h"
 #include <epan/ipproto.h>
+#include <math.h>
 
 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
 #define AT_ONCE_S     0.006
 #define COPY_S        0.05  /* copies with the same IP id, or told by their addresses */
-#define MIRRORED      3     /* copies at once, more than other datagrams: the flow has copies */
 /* a flow without a copy for so long is a flow of its own again: ports are used anew */
 #define TWIN_S        60
-#define SLOTS         4096  /* latest datagrams that are remembered, by their hash */
+#define SLOTS         4096  /* latest datagrams that are remembered, media's and others' */
+#define SLOTS_PER_SET 4     /* for one hash: a phone's own capture brings 300 packets at once */
 #define COMPARED      64    /* first bytes that are compared */
+#define LAST          8     /* and last ones: where only a tag differs it is another message */
+/* Datagrams that came again so often, and one in so many, are mirrored: each comes twice, and by
+ * a way of much the same length. Nobody sends a tenth of what he sends again within 6 ms; less
+ * than half, since a batch of hundreds may come before the first of its copies. */
+#define MIRRORED      3
+#define MIRRORED_OF   10
+#define LATEST        1024  /* of them count */
+#define DELAYS        4     /* latest ways of mirrored datagrams, as times */
+#define SAME_DELAY_S  0.001
 
 typedef struct {
     uint32_t frame;
@@ -34,8 +44,14 @@ typedef struct {
     uint16_t ip_id;         /* 0 where there is none */
     uint8_t  ttl;
     bool     is_media;
-    uint8_t  bytes[COMPARED];
+    unsigned captured;
+    uint8_t  bytes[COMPARED], last[LAST];
 } datagram;
+
+/* What came again of all datagrams, and how long after the first. */
+static ft_again again;
+static double delays[DELAYS];
+static unsigned next_delay;
 
 static datagram *slots[2];  /* media push out nothing but media; NULL before the first datagram */
 
@@ -52,22 +68,14 @@ reset(void)
 {
     slots[0] = slots[1] = NULL;
     memset(rare, 0, sizeof rare);
+    again = (ft_again){ 0 };
+    next_delay = 0;
 }
 
 void
 ft_copies_init(void)
 {
     register_init_routine(reset);
-}
-
-static datagram *
-datagram_slot_of(const datagram *now)
-{
-    datagram **table = &slots[now->is_media];
-
-    if (!*table)
-        *table = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
-    return &(*table)[now->hash % SLOTS];
 }
 
 /* Of the IPv4 header without options in front of UDP's; zeros elsewhere (IPv6, fragments put
@@ -124,8 +132,12 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->destination = ft_destination(pinfo);
     now->time = ft_now(pinfo);
     read_ip(tvb, pinfo, now);
+    now->captured = tvb_captured_length(tvb);
     memset(now->bytes, 0, sizeof now->bytes);
     tvb_memcpy(tvb, now->bytes, 0, compared);
+    memset(now->last, 0, sizeof now->last);
+    if (now->captured >= LAST)
+        tvb_memcpy(tvb, now->last, now->captured - LAST, LAST);
     now->hash = bytes_hash(now->bytes, now->length);
     now->is_media = is_media_bytes(now->bytes);
 }
@@ -195,11 +207,14 @@ is_464(const datagram *one, const datagram *other)
            embeds(&six->destination.addr, &four->destination.addr);
 }
 
+/* The last bytes only where both places kept as much of it. */
 static bool
 is_same_datagram(const datagram *now, const datagram *before)
 {
     return before->frame && before->hash == now->hash && before->length == now->length &&
-           memcmp(before->bytes, now->bytes, sizeof now->bytes) == 0;
+           memcmp(before->bytes, now->bytes, sizeof now->bytes) == 0 &&
+           (before->captured != now->captured ||
+            memcmp(before->last, now->last, sizeof now->last) == 0);
 }
 
 /* At another place, where nobody sends it again. Some NATs give packets numbers of their own; who
@@ -218,8 +233,36 @@ is_translated_copy(const datagram *now, const datagram *before, double passed)
     return passed <= (has_ids ? COPY_S : AT_ONCE_S);
 }
 
-/* Without an IP id, only where nothing of the flow came between (clocks may be batched), or where
- * its datagrams come twice. */
+static bool
+is_mirrored(const ft_again *of)
+{
+    return of->again >= MIRRORED && of->again * MIRRORED_OF >= of->all;
+}
+
+/* As long after the first as the latest of the mirror's copies were: a slow mirror's come later
+ * than some retransmissions. */
+static bool
+is_mirrors_delay(double passed)
+{
+    for (unsigned i = 0; i < MIN(next_delay, DELAYS); i++) {
+        if (fabs(passed - delays[i]) <= SAME_DELAY_S)
+            return true;
+    }
+    return false;
+}
+
+/* The same number, none, says nothing: a copy is what nothing of the flow came before (clocks may
+ * be batched), or what comes from a mirror. */
+static bool
+is_copy_without_id(const datagram *now, const datagram *before, double passed)
+{
+    if (passed <= AT_ONCE_S && before->frame == now->flow->last_datagram)
+        return true;
+    if (passed <= AT_ONCE_S && is_mirrored(&now->flow->again))
+        return true;
+    return passed <= COPY_S && is_mirrored(&again) && is_mirrors_delay(passed);
+}
+
 static bool
 is_copy(const datagram *now, const datagram *before)
 {
@@ -233,25 +276,71 @@ is_copy(const datagram *now, const datagram *before)
         return false;
     if (now->ip_id)
         return passed <= COPY_S || now->flow->ids_differ[heading_of(now)];
-    return passed <= AT_ONCE_S &&
-           (before->frame == now->flow->last_datagram || now->flow->copied >= MIRRORED);
+    return is_copy_without_id(now, before, passed);
 }
 
-/* Copies at once count for it, other datagrams against it. */
+static bool
+is_sent_again(const datagram *now, const datagram *before)
+{
+    return is_same_datagram(now, before) && is_same_way(now, before) &&
+           now->ip_id == before->ip_id;
+}
+
+/* The slot with what this is a copy of, or repeats; else the one that gives way, the oldest.
+ * Messages that are sent again within a batch of the clock have a slot each, by their IP ids. */
+static datagram *
+datagram_slot_of(const datagram *now)
+{
+    datagram **table = &slots[now->is_media];
+
+    if (!*table)
+        *table = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
+    datagram *set = &(*table)[now->hash % (SLOTS / SLOTS_PER_SET) * SLOTS_PER_SET];
+    datagram *oldest = set, *same = NULL;
+
+    for (datagram *slot = set; slot < set + SLOTS_PER_SET; slot++) {
+        if (is_copy(now, slot))
+            return slot;
+        if (is_sent_again(now, slot))
+            same = slot;
+        if (slot->frame < oldest->frame)
+            oldest = slot;
+    }
+    return same ? same : oldest;
+}
+
+/* Halved now and then, so that the latest hundreds count. */
+static void
+count_again(ft_again *of, bool comes_again)
+{
+    if (comes_again && of->again < LATEST)
+        of->again++;
+    else if (!comes_again)
+        of->all++;
+    if (of->all == LATEST) {
+        of->all /= 2;
+        of->again /= 2;
+    }
+}
+
+/* Whatever came at once on the same way counts for it, known as a copy or not, and other
+ * datagrams against it. */
 static void
 note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool copy)
 {
-    if (copy && is_same_way(now, before) && ft_seconds(&before->time, &now->time) <= AT_ONCE_S)
-        flow->copied = MIN(flow->copied + 2, 4 * MIRRORED);
-    else if (flow->copied > 0)
-        flow->copied--;
+    const double passed = ft_seconds(&before->time, &now->time);
+    const bool comes_again =
+        is_sent_again(now, before) && passed <= (copy ? COPY_S : AT_ONCE_S);
+
+    count_again(&flow->again, comes_again);
+    count_again(&again, comes_again);
+    if (comes_again)
+        delays[next_delay++ % DELAYS] = passed;
 }
 
 static void
-remember_datagram(const datagram *now)
+remember_datagram(datagram *slot, const datagram *now)
 {
-    datagram *slot = datagram_slot_of(now);
-
     *slot = *now;
     slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
     slot->destination =
@@ -315,7 +404,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
-        remember_datagram(now);
+        remember_datagram(before, now);
     note_ip_id(flow, now);
     flow->last_datagram = now->frame;
 }

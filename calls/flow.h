@@ -48,13 +48,18 @@ typedef struct ft_leg {
     uint32_t        media_config;
 } ft_leg;
 
+/* Datagrams, and how many of them came again at once: a mirror port's do. */
+typedef struct {
+    uint16_t all, again;
+} ft_again;
+
 typedef struct ft_flow {
     ft_endpoint   a, b;
     bool          is_tcp;
     bool          client_learnt;    /* the client is known as a device */
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
-    uint8_t       copied;           /* how sure it is that each of its datagrams comes twice */
+    ft_again      again;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;
     ft_shape      shape;            /* of the packet that claimed it */

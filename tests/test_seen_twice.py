@@ -168,6 +168,42 @@ def test_no_nat_between_two_captures(delay, mode, tshark):
         [(s["ssrc"], s["packets"], 0, 0) for s in alone["streams"]]
 
 
+def without_ids_in_batches(frames):
+    """As a clock of batches has them from 3 s on, packets 20 us apart; and no IP ids."""
+    out, at, start = [], 0, frames[0][0] + 3
+    for time, frame in frames:
+        at = time if time < start else max(at + 20e-6, int(time) + 1)
+        out.append((at, frame[:18] + b"\0\0" + frame[20:] if frame[12:14] == b"\x08\0" else frame))
+    return out
+
+
+def as_at_one_place(tshark, alone, twice):
+    """Same calls, streams and events, and nearly all of what is FaceTime's is known to have come before."""
+    before, events = told(tshark, alone)
+    calls, again = told(tshark, twice)
+    assert again == events
+    assert [[(s["ssrc"], s["direction"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] for call in calls] == \
+        [[(s["ssrc"], s["direction"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] for call in before]
+    assert [call["capture_points"] for call in calls] == [2]
+    assert tshark.count(twice, "facetime.kind && facetime.seen_before") >= .99 * tshark.count(alone, "facetime.kind")
+
+
+@pytest.mark.parametrize("delay", [.0005, .005])
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+def test_mirrored_batches_without_ids(mode, delay, tshark):
+    frames = without_ids_in_batches(at_a(mode))
+    as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
+
+
+@pytest.mark.parametrize("delay", [.0005, .005])
+@pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
+def test_mirrored_real_call(name, delay, tshark, real):
+    """Raw IP; the clock's batches bring hundreds of packets between the first and its copy, some without an IP id."""
+    pcap = subprocess.run(["editcap", "-F", "pcap", real(name), "-"], capture_output=True, check=True).stdout
+    frames = [(time, support.packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", frame)) for time, frame in records(pcap)]
+    as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
+
+
 def with_constant_ids(frames):
     """Each sender gives all of its packets one IP id: it doesn't number them."""
     return [(time, f[:18] + (b"\x11\x11" if ends(f)[0] == DEVICE else b"\x22\x22") + f[20:]) for time, f in frames]
