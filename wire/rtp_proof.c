@@ -5,7 +5,8 @@
  *    cut before its end, version 2's        CUT_PACKETS of one SSRC, where a port is a device's
  *    extension
  *    no mark at all (audio of 2015)         BARE_PACKETS that follow each other in FaceTime's
- *                                           time, between its ports
+ *                                           time, between its ports; MAPPED_PACKETS in a channel
+ *                                           of a relay's port, if a NAT maps the device's
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,6 +20,7 @@
 #define BARE_TIMESTAMP_STEP 480
 #define BARE_MAX_STEP       (100 * BARE_TIMESTAMP_STEP)
 #define BARE_PACKETS        4
+#define MAPPED_PACKETS      6
 #define BARE_PACKETS_APART  8   /* lost between two of them, or overtaken */
 #define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
 
@@ -65,7 +67,7 @@ keeps_time(const ft_witness *witness, const packet_info *pinfo)
 }
 
 static void
-extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
+extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb, unsigned needed)
 {
     const bool goes_on = continues_run(witness, tvb);
 
@@ -80,20 +82,20 @@ extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
         witness->run.first_time = ft_now(pinfo);
         witness->run.first_timestamp = witness->run.timestamp;
     }
-    if (witness->run.packets >= BARE_PACKETS && !witness->proven_frame &&
+    if (witness->run.packets >= needed && !witness->proven_frame &&
         keeps_time(witness, pinfo))
         witness->proven_frame = ft_frame_id(pinfo);
 }
 
 static bool
-agrees_with_earlier(packet_info *pinfo, tvbuff_t *tvb)
+agrees_with_earlier(packet_info *pinfo, tvbuff_t *tvb, unsigned needed)
 {
     ft_witness *witness = ft_evidence_witness(pinfo);
 
     if (!witness)
         return false;
     if (ft_learning(pinfo) && witness->last_frame != ft_frame_id(pinfo))
-        extend_run(witness, pinfo, tvb);
+        extend_run(witness, pinfo, tvb, needed);
     return witness->proven_frame && witness->proven_frame <= ft_frame_id(pinfo);
 }
 
@@ -225,8 +227,9 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
     return true;
 }
 
+/* needed: packets without a mark that prove between these ports; 0: no number does. */
 static bool
-prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *generation)
+prove_media(tvbuff_t *tvb, packet_info *pinfo, unsigned needed, ft_generation *generation)
 {
     const unsigned captured = tvb_captured_length(tvb);
 
@@ -239,7 +242,8 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *g
         return false;
     if (has_own_mark(tvb, pinfo, bytes, generation))
         return true;
-    if (!bare_ports || !is_bare_payload_type(payload_type) || !agrees_with_earlier(pinfo, tvb))
+    if (!needed || !is_bare_payload_type(payload_type) ||
+        !agrees_with_earlier(pinfo, tvb, needed))
         return false;
     *generation = FT_LEGACY;
     return true;
@@ -250,18 +254,24 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, bool bare_ports, ft_generation *g
 bool
 rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    return prove_media(tvb, pinfo,
-                       ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport),
-                       generation);
+    const bool between_devices =
+        ft_is_device_port(pinfo->srcport) && ft_is_device_port(pinfo->destport);
+
+    return prove_media(tvb, pinfo, between_devices ? BARE_PACKETS : 0, generation);
 }
 
-/* In a relay's channel: between a device's port and a server's. */
+static unsigned
+needed_in_channel(uint32_t port, uint32_t other)
+{
+    return !ft_is_server_port(port) ? 0 : ft_is_device_port(other) ? BARE_PACKETS : MAPPED_PACKETS;
+}
+
+/* In a relay's channel: from or to a server's port. */
 bool
 rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    return prove_media(
-        tvb, pinfo,
-        (ft_is_device_port(pinfo->srcport) && ft_is_server_port(pinfo->destport)) ||
-            (ft_is_server_port(pinfo->srcport) && ft_is_device_port(pinfo->destport)),
-        generation);
+    const unsigned needed = MAX(needed_in_channel(pinfo->srcport, pinfo->destport),
+                                needed_in_channel(pinfo->destport, pinfo->srcport));
+
+    return prove_media(tvb, pinfo, needed, generation);
 }
