@@ -153,6 +153,24 @@ is_game_flow(const ft_packet *packet)
            packet->flow->gamekit_frame <= packet->frame;
 }
 
+/* What of a game's flow looks like media by two bits alone is a piece of a game's message, or its
+ * voice: nothing that a call sends says that it is a call's. A call that begins in this flow later
+ * has its own media there, and so has one whose media was there before. */
+static bool
+is_games_own(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *packet)
+{
+    ft_generation generation = FT_GENERATION_UNKNOWN;
+
+    if ((shape != FT_SHAPE_RTP && shape != FT_SHAPE_RTCP) || !is_game_flow(packet))
+        return false;
+
+    const ft_call *call = ft_call_of_packet(pinfo);
+    const bool is_calls = call && !ft_call_none(call, packet->frame) &&
+                          (!packet->flow->gamekit_first ||
+                           call->first_frame > packet->flow->gamekit_frame);
+    return !is_calls && !ft_evidence_proves(shape, tvb, pinfo, &generation);
+}
+
 /* A client's Initial packet begins a connection to the relay, and so perhaps a call. */
 static void
 note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
@@ -171,7 +189,8 @@ dissect_shape(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tre
 {
     if (shown)
         tree = NULL;
-    if (shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN)
+    if ((shape == FT_SHAPE_QUIC && packet->generation != FT_MODERN) ||
+        is_games_own(shape, tvb, pinfo, packet))
         shape = FT_SHAPE_NONE;
     packet->kind =
         shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
@@ -304,12 +323,14 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
     if (!packet->call)
         packet->call = ft_call_of_packet(pinfo);
     ft_channel_judge(pinfo);
-    if (packet->kind == FT_KIND_GAMEKIT && !ft_call_none(packet->call, packet->frame))
+    const bool is_games = packet->kind == FT_KIND_GAMEKIT ||
+                          (packet->kind == FT_KIND_DATA && is_game_flow(packet));
+    if (is_games && !ft_call_none(packet->call, packet->frame))
         packet->call = NULL; /* a call's flow it may be, but not its packet */
     ft_call_count(pinfo);
-    if (packet->kind == FT_KIND_GAMEKIT)
+    if (is_games)
         packet->generation = FT_GENERATION_UNKNOWN; /* of FaceTime: none */
-    if (packet->kind == FT_KIND_GAMEKIT || ft_call_none(packet->call, packet->frame))
+    if (is_games || ft_call_none(packet->call, packet->frame))
         packet->call = NULL;
     else if (packet->generation != FT_MODERN && ft_call_ichat(packet->call, packet->frame))
         packet->generation = FT_ICHAT;

@@ -13,7 +13,9 @@
  * Type 1: hello, 2: description of the database, 5: data. Published, and seen in a Multipeer
  * Connectivity session of 2022: the checksum of 3 of 3 data messages fits. That hello and
  * database messages carry a zero there is seen in the same session; that zero means "none" is
- * inferred. The same may travel inside of DTLS on the 5-tuple: that is stock's.
+ * inferred. A datagram may hold several, one behind the other, each as long as it says (no capture
+ * of ours has that: it is taken so only where they fill the datagram, or up to what doesn't fit).
+ * The same may travel inside of DTLS on the 5-tuple: that is stock's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -91,8 +93,7 @@ is_whole(tvbuff_t *tvb)
 {
     const unsigned size = message_size(tvb);
 
-    return size >= HEADER_LENGTH && size == tvb_reported_length(tvb) &&
-           size == tvb_captured_length(tvb);
+    return size >= HEADER_LENGTH && size <= tvb_captured_length(tvb);
 }
 
 /* Of a whole message. */
@@ -150,7 +151,7 @@ show_head(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     item = proto_tree_add_item(tree, hf_size, tvb, 2, 2, ENC_BIG_ENDIAN);
     if (message_size(tvb) != reported || reported < HEADER_LENGTH)
         expert_add_info_format(pinfo, item, &ei_size,
-                               "Size %u, but the datagram has %u bytes, a header %u",
+                               "Size %u, but the datagram has %u bytes for it, a header %u",
                                message_size(tvb), reported, HEADER_LENGTH);
     if (captured >= 6)
         proto_tree_add_item(tree, hf_channel, tvb, 4, 2, ENC_BIG_ENDIAN);
@@ -176,12 +177,12 @@ summarize_gamekit(tvbuff_t *tvb, packet_info *pinfo)
 {
     const char *type = val_to_str_const(tvb_get_uint8(tvb, 1), types, "unknown type");
 
-    col_set_str(pinfo->cinfo, COL_PROTOCOL, "GameKit");
     if (tvb_captured_length(tvb) < HEADER_LENGTH)
-        col_add_fstr(pinfo->cinfo, COL_INFO, "GameKit %s, header cut short", type);
+        col_append_sep_fstr(pinfo->cinfo, COL_INFO, " | ", "GameKit %s, header cut short", type);
     else
-        col_add_fstr(pinfo->cinfo, COL_INFO, "GameKit %s, channel %u, %08X to %08X", type,
-                     tvb_get_ntohs(tvb, 4), tvb_get_ntohl(tvb, 8), tvb_get_ntohl(tvb, 12));
+        col_append_sep_fstr(pinfo->cinfo, COL_INFO, " | ", "GameKit %s, channel %u, %08X to %08X",
+                            type, tvb_get_ntohs(tvb, 4), tvb_get_ntohl(tvb, 8),
+                            tvb_get_ntohl(tvb, 12));
 }
 
 /* A message that is what it says: known type, exact size. Its checksum may be damaged. */
@@ -189,39 +190,99 @@ static bool
 is_sound(tvbuff_t *tvb)
 {
     return tvb_captured_length(tvb) >= HEADER_LENGTH &&
-           message_size(tvb) == tvb_reported_length(tvb) &&
+           message_size(tvb) == tvb_reported_length(tvb) && tvb_get_uint8(tvb, 0) == MARK &&
            try_val_to_str(tvb_get_uint8(tvb, 1), types);
+}
+
+static bool
+has_checksum_that_fits(tvbuff_t *tvb)
+{
+    return is_whole(tvb) && tvb_get_ntohs(tvb, CRC_OFFSET) != 0 &&
+           tvb_get_ntohs(tvb, CRC_OFFSET) == crc_of(tvb);
+}
+
+/* ---- the messages of a datagram ---- */
+
+/* The size of a message of known type whose head is here, 0 where there is none. */
+static unsigned
+size_at(tvbuff_t *tvb, unsigned offset)
+{
+    if (tvb_captured_length(tvb) < offset + 4 || tvb_get_uint8(tvb, (int)offset) != MARK ||
+        !try_val_to_str(tvb_get_uint8(tvb, (int)offset + 1), types))
+        return 0;
+
+    const unsigned size = tvb_get_ntohs(tvb, (int)offset + 2);
+    return size >= HEADER_LENGTH ? size : 0;
+}
+
+/* The message here: as long as it says where another one follows, else all that is left. */
+static tvbuff_t *
+message_at(tvbuff_t *tvb, unsigned offset)
+{
+    const unsigned size = size_at(tvb, offset);
+
+    if (size && size_at(tvb, offset + size))
+        return tvb_new_subset_length(tvb, (int)offset, (int)size);
+    return tvb_new_subset_remaining(tvb, (int)offset);
+}
+
+static void
+dissect_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent)
+{
+    proto_item *item = proto_tree_add_item(parent, proto_gamekit, tvb, 0, -1, ENC_NA);
+    proto_tree *tree = proto_item_add_subtree(item, ett_gamekit);
+
+    if (is_sound(tvb) || has_checksum_that_fits(tvb))
+        ft_gamekit_learn(pinfo);
+    expert_add_info(pinfo, item, &ei_no_call);
+    if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
+        expert_add_info(pinfo, item, &ei_cut);
+    summarize_gamekit(tvb, pinfo);
+    show_gamekit(tvb, pinfo, tree);
 }
 
 /* At least 4 bytes, the first of them C1. Returns the bytes used: all. */
 static int
 dissect_gamekit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *parent, void *data _U_)
 {
-    if (tvb_captured_length(tvb) < 4 || tvb_get_uint8(tvb, 0) != MARK)
-        return 0;
-    if (is_sound(tvb))
-        ft_gamekit_learn(pinfo);
+    const unsigned captured = tvb_captured_length(tvb);
 
-    proto_item *item = proto_tree_add_item(parent, proto_gamekit, tvb, 0, -1, ENC_NA);
-    proto_tree *tree = proto_item_add_subtree(item, ett_gamekit);
-    expert_add_info(pinfo, item, &ei_no_call);
-    if (tvb_captured_length(tvb) < tvb_reported_length(tvb))
-        expert_add_info(pinfo, item, &ei_cut);
-    summarize_gamekit(tvb, pinfo);
-    show_gamekit(tvb, pinfo, tree);
-    return (int)tvb_captured_length(tvb);
+    if (captured < 4 || tvb_get_uint8(tvb, 0) != MARK)
+        return 0;
+    col_set_str(pinfo->cinfo, COL_PROTOCOL, "GameKit");
+    col_clear(pinfo->cinfo, COL_INFO);
+    for (unsigned offset = 0; offset < captured;) { /* by HEADER_LENGTH at least */
+        tvbuff_t *message = message_at(tvb, offset);
+        dissect_message(message, pinfo, parent);
+        offset += tvb_reported_length(message);
+    }
+    return (int)captured;
+}
+
+static bool
+names_two_ends(tvbuff_t *tvb)
+{
+    return tvb_get_ntohl(tvb, 8) != 0 && tvb_get_ntohl(tvb, 12) != 0 &&
+           tvb_get_ntohl(tvb, 8) != tvb_get_ntohl(tvb, 12);
 }
 
 /* Where no ICE was captured: a checksum that fits, in a message of exact size between two ends
- * that differ. One datagram of random bytes in 2^46 does; a hello, which has none, proves
- * nothing. */
+ * that differ; of several in a datagram the first, if they fill it. One datagram of random bytes
+ * in 2^46 does; a hello, which has none, proves nothing. */
 static bool
 proves_gamekit(tvbuff_t *tvb, packet_info *pinfo _U_, ft_generation *generation _U_)
 {
-    return is_sound(tvb) && is_whole(tvb) && tvb_get_uint8(tvb, 0) == MARK &&
-           tvb_get_ntohs(tvb, CRC_OFFSET) != 0 && tvb_get_ntohs(tvb, CRC_OFFSET) == crc_of(tvb) &&
-           tvb_get_ntohl(tvb, 8) != 0 && tvb_get_ntohl(tvb, 12) != 0 &&
-           tvb_get_ntohl(tvb, 8) != tvb_get_ntohl(tvb, 12);
+    tvbuff_t *first = message_at(tvb, 0);
+
+    if (!is_sound(first) || !has_checksum_that_fits(first) || !names_two_ends(first))
+        return false;
+    for (unsigned offset = 0; offset < tvb_captured_length(tvb);) { /* by HEADER_LENGTH at least */
+        tvbuff_t *message = message_at(tvb, offset);
+        if (!is_sound(message))
+            return false;
+        offset += tvb_reported_length(message);
+    }
+    return true;
 }
 
 void

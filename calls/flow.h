@@ -66,6 +66,7 @@ typedef struct ft_flow {
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
     uint32_t      number;           /* from 1, in order of claiming */
     uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
+    bool          gamekit_first;    /* there was no media before it */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */

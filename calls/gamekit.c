@@ -14,8 +14,10 @@ ft_gamekit_learn(packet_info *pinfo)
 
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
-    if (!packet->flow->gamekit_frame)
+    if (!packet->flow->gamekit_frame) {
         packet->flow->gamekit_frame = packet->frame;
+        packet->flow->gamekit_first = nstime_is_zero(&packet->flow->direct.media_time);
+    }
     ft_call *call = ft_call_of_packet(pinfo);
     if (call && !(call->seen & FT_SEEN_TALK) && !call->no_call_from)
         ft_call_is_none(pinfo, call);

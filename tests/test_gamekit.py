@@ -103,6 +103,39 @@ def test_damage(tshark):
     assert [one["state"] for one in calls(tshark, capture, "timeline")] == ["ICE only"] * len(DAMAGED)
 
 
+def test_several_in_a_datagram(tshark):
+    """Each is taken apart and checked; where they don't fill the datagram, the last one says so."""
+    hello, database, data, wrong = gamekit.hello(*IDS), gamekit.database(*IDS), gamekit.data(*IDS, b"body"), gamekit.data(*IDS, b"x", damage=1)
+    said = [(hello + database, "1,2", []), (data + data + hello, "5,5,1", []), (hello + wrong, "1,5", ["bad_crc"]),
+            (data + data[:-1], "5,5", ["bad_size"]), (data + b"xyz", "5", ["bad_size"]), (data + bytes(30), "5", ["bad_size"])]
+    capture = support.make_capture(session(messages=[message for message, *_ in said]))
+    for two_pass in (False, True):
+        rows = tshark.rows(capture, "gamekit.type", *(f"gamekit.{name}" for name in EXPERTS), filter="gamekit", two_pass=two_pass)
+        assert [(",".join(row["gamekit.type"]), [name for name in EXPERTS if row[f"gamekit.{name}"]]) for row in rows] == \
+            [(types, named) for _, types, named in said]
+    lines = tshark.lines(capture, filter="gamekit")
+    assert lines[0].endswith("GameKit hello, channel 3, 057244FB to 709400BD | GameKit database, channel 0, 057244FB to 709400BD")
+    alone = [data + data, data + hello, hello + data, data + data[:-1], data + b"xyz"]
+    assert tshark.frames(support.make_capture([Datagram(*(f"192.0.2.{n + 1}", 16402), *B, message) for n, message in enumerate(alone)]),
+                         "gamekit") == [1, 2]
+
+
+@pytest.mark.parametrize("checks", [0, 1])
+def test_pieces_of_a_message(tshark, checks):
+    """What goes on in the next datagrams is nobody's media, message or call, whatever it looks like."""
+    big = gamekit.data(*IDS, bytes(range(256)) * 12)
+    looks = [struct.pack("!BBHII", 0x80, 104, n, 960 * n, 0x1234) + bytes(90) for n in range(8)]
+    looks += [bytes.fromhex("90640001000000010000000240010000") + bytes(40), bytes.fromhex("80c80006") + bytes(24), b"\x81\xca\0\1" + bytes(4)]
+    messages = [gamekit.data(*IDS, b"x"), big[:1400], big[1400:2800], big[2800:], *looks]
+    frames = session(messages=messages) if checks else [Datagram(*A, *B, message) for message in messages]
+    fields = "facetime.kind", "facetime.call", "facetime.generation"
+    capture = support.make_capture(frames)
+    rows = tshark.names(capture, *fields)
+    assert rows == tshark.names(capture, *fields, two_pass=True)
+    assert [tuple(row.values()) for row in rows[2 * checks:]] == [("gamekit", "", "")] * 2 + [("data", "", "")] * (len(messages) - 2)
+    assert calls(tshark, capture) == [] and tshark.count(capture, "gamekit.bad_size") == 1
+
+
 def test_columns(tshark):
     lines = tshark.lines(support.make_capture(session(messages=play(1))), filter="gamekit")
     assert all(" GameKit " in line for line in lines)
