@@ -112,7 +112,7 @@ typedef struct ft_quality {
     int64_t      first_capture, last_capture, least_capture, most_capture;
     uint64_t     last_number;       /* extended sequence number of the newest packet in order */
     int64_t      ordered_media, ordered_capture; /* of that packet */
-    ft_jitter    jitter;            /* without leaps of more than FT_LEAP_US */
+    ft_jitter    jitter;            /* without leaps of more than FT_SET_US */
     ft_jitter    leaping_jitter;    /* with them, from the first one on */
     bool         has_leaps;
     /* pictures */

@@ -169,7 +169,7 @@ learn_jitter(ft_quality *quality, int64_t media, int64_t capture)
 {
     const int64_t difference = capture - media;
 
-    if (ft_distance(difference) <= FT_LEAP_US) {
+    if (ft_distance(difference) <= FT_SET_US) {
         add_jitter(&quality->jitter, difference);
         if (!quality->has_leaps)
             return;
@@ -191,8 +191,11 @@ compare_clocks(ft_quality *quality, const ft_sequence_packet *number, int64_t me
         return;
     if (quality->clock && quality->rate && number->number == quality->last_number + 1 &&
         media > quality->ordered_media)
-        ft_clock_learn(quality->clock, &quality->clock_run, media - quality->ordered_media,
-                       now - quality->ordered_capture);
+        ft_clock_learn(quality->clock, &quality->clock_run,
+                       &(ft_clock_pair){ .outgoing = quality->outgoing,
+                                         .media = media - quality->ordered_media,
+                                         .capture = now - quality->ordered_capture,
+                                         .now = now });
     if (media != quality->ordered_media || number->number != quality->last_number + 1) {
         quality->ordered_media = media;
         quality->ordered_capture = now;

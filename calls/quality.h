@@ -32,7 +32,7 @@ void ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, ui
 /* A judgement on the whole file, for tables: of the stream's capture point. */
 ft_clock_verdict ft_quality_clock(const ft_quality *quality);
 
-/* NULL where the clock's verdict doesn't allow one. What leaps 1 s off the media clock counts
+/* NULL where the clock's verdict doesn't allow one. What leaps 0.1 s off the media clock counts
  * where the clock is good: the network did it. */
 const ft_jitter *ft_quality_jitter(const ft_quality *quality);
 

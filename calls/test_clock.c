@@ -21,7 +21,8 @@
 #define SECOND 1000000
 
 static ft_clock clock_;
-static ft_clock_run run;
+static ft_clock_run run, back;  /* of what is sent, of what comes */
+static int64_t now;
 
 static int
 fresh(void **state)
@@ -29,13 +30,23 @@ fresh(void **state)
     (void)state;
     memset(&clock_, 0, sizeof clock_);
     memset(&run, 0, sizeof run);
+    memset(&back, 0, sizeof back);
+    now = 0;
     return 0;
 }
 
 static void
 learn(int64_t media, int64_t capture)
 {
-    ft_clock_learn(&clock_, &run, media, capture);
+    now += capture;
+    ft_clock_learn(&clock_, &run, &(ft_clock_pair){ true, media, capture, now });
+}
+
+/* The same moment, of what comes. */
+static void
+learn_back(int64_t media, int64_t capture)
+{
+    ft_clock_learn(&clock_, &back, &(ft_clock_pair){ false, media, capture, now });
 }
 
 static void
@@ -188,9 +199,78 @@ test_two_streams_one_clock(void **state)
     for (unsigned i = 0; i < 200; i++) { /* in turn: each stream's run is its own */
         const int64_t capture = i % 50 == 49 ? SECOND : 0;
         learn(20 * MS, capture);
-        ft_clock_learn(&clock_, &other, 20 * MS, capture);
+        ft_clock_learn(&clock_, &other, &(ft_clock_pair){ true, 20 * MS, capture, now });
     }
     assert_int_equal(verdict(), FT_CLOCK_BATCHED);
+}
+
+/* ---- both directions ---- */
+
+/* Packets of 20 ms that come in batches: of what is sent, of what comes; 1: one by one. */
+static void
+both(unsigned packets, unsigned sent, unsigned came)
+{
+    for (unsigned i = 1; i <= packets; i++) {
+        learn(20 * MS, i % sent ? 80 : 20 * MS * sent - 80 * (sent - 1));
+        learn_back(20 * MS, i % came ? 80 : 20 * MS * came - 80 * (came - 1));
+    }
+}
+
+static void
+test_short_batches_of_both_directions(void **state)
+{
+    for (unsigned length = 4; length <= 50; length++) { /* 80 ms to a second */
+        fresh(state);
+        both(300, length, length);
+        assert_int_equal(verdict(), FT_CLOCK_BATCHED);
+    }
+}
+
+/* What the device sends comes evenly: the network gathers, however long. */
+static void
+test_batches_of_one_direction_are_a_network(void **state)
+{
+    for (unsigned length = 4; length <= 50; length++) {
+        fresh(state);
+        both(300, 1, length);
+        assert_int_equal(verdict(), FT_CLOCK_GOOD);
+    }
+}
+
+static void
+test_a_clock_set_by_little(void **state)
+{
+    static const int64_t steps[] = { 100, 120, 300, 500, 999, -120, -300, -500, -999 };
+
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        fresh(state);
+        both(200, 1, 1);
+        learn(20 * MS, (20 + steps[i]) * MS);
+        learn_back(20 * MS, (20 + steps[i] + (i & 1 ? 15 : -15)) * MS);
+        both(120, 1, 1);
+        if (ft_distance(steps[i]) >= 120)
+            assert_int_equal(verdict(), FT_CLOCK_STEPPED);
+    }
+}
+
+/* Another path, a queue: one direction is slower or faster from now on; and both, but by
+ * different times, or at different moments. */
+static void
+test_a_slower_network_is_no_clock_set(void **state)
+{
+    (void)state;
+    both(200, 1, 1);
+    learn_back(20 * MS, 320 * MS);
+    both(120, 1, 1);
+    assert_int_equal(verdict(), FT_CLOCK_GOOD);
+    learn(20 * MS, 120 * MS);
+    both(120, 1, 1);
+    assert_int_equal(verdict(), FT_CLOCK_GOOD);
+    learn(20 * MS, 320 * MS);
+    both(50, 1, 1);
+    learn_back(20 * MS, 320 * MS);
+    both(120, 1, 1);
+    assert_int_equal(verdict(), FT_CLOCK_GOOD);
 }
 
 /* ---- histogram ---- */
@@ -264,6 +344,10 @@ main(void)
         TEST(test_a_frame_out_of_order_is_no_step),
         TEST(test_a_silence_is_no_leap),
         TEST(test_two_streams_one_clock),
+        TEST(test_short_batches_of_both_directions),
+        TEST(test_batches_of_one_direction_are_a_network),
+        TEST(test_a_clock_set_by_little),
+        TEST(test_a_slower_network_is_no_clock_set),
         TEST(test_histogram_is_exact_below_128),
         TEST(test_histogram_is_near_above),
         TEST(test_histogram_takes_any_value),

@@ -29,6 +29,7 @@
 /* the capture goes on for so long without media: the media has ended */
 #define ENDED_S         4.0
 #define TOGETHER_S      1.0     /* both ends' media ends so close: they agreed on it */
+#define TOGETHER_BATCHES_S 2.5  /* the same where frame times come in batches of about a second */
 #define IN_CALL_S       2.0     /* media this close to the file's end: the call goes on */
 #define MEDIA_ENOUGH_S  4.0     /* media that says which path a call takes */
 #define ONE_PATH        0.9     /* of a second's packets: the second is of one path */
@@ -41,6 +42,8 @@
 /* a longer pause without a missing packet is the sender's: a camera that is off, a share that is
  * still */
 #define PAUSED_S        4.0
+/* a pause so close to a change of the device's address is that handover's, which tells its cost */
+#define OF_HANDOVER_S   1.0
 #define FROZEN_SHARE    0.05    /* of the time, for streams of FROZEN_OF_S at least */
 #define FROZEN_OF_S     10.0
 #define LOW_FRAME_RATE  10      /* pictures a second, over LOW_S seconds */
@@ -285,12 +288,29 @@ bursty_loss(const view *v, const stream_rows *s, finding *out)
                        counts.bursts, path_of_rows(s->rows, s->row_count));
 }
 
+/* The device moved to another network while this video stood still. */
+static bool
+is_of_handover(const view *v, const stream_rows *s, const ft_pause *pause)
+{
+    const double end = (double)pause->at / SECOND;
+    const double begin = end - (double)pause->length / SECOND;
+    const ft_event *event;
+
+    for (unsigned i = 0; (event = view_event(v->call, FT_EVENT_HANDOVER, i)) != NULL; i++) {
+        const double moved = ft_seconds(&s->stream->first_time, &event->time);
+        const double left = moved - nstime_to_sec(&event->length);
+        if (begin <= moved + OF_HANDOVER_S && end >= left - OF_HANDOVER_S)
+            return true;
+    }
+    return false;
+}
+
 static bool
 freezes(const view *v, const stream_rows *s, finding *out)
 {
     wmem_array_t *all = wmem_array_new(v->scope, sizeof(ft_pause));
     double total = 0, longest = 0;
-    unsigned count = 0;
+    unsigned count = 0, whole = 0;
     bool by_capture;
 
     if (s->quality->medium != FT_MEDIUM_VIDEO)
@@ -299,9 +319,10 @@ freezes(const view *v, const stream_rows *s, finding *out)
     for (unsigned i = 0; i < wmem_array_get_count(all); i++) {
         const ft_pause *pause = (const ft_pause *)wmem_array_index(all, i);
         const double seconds = (double)pause->length / SECOND;
-        if (pause->is_whole && seconds >= PAUSED_S)
+        if ((pause->is_whole && seconds >= PAUSED_S) || is_of_handover(v, s, pause))
             continue;
         count++;
+        whole += pause->is_whole;
         total += seconds;
         longest = MAX(longest, seconds);
         finding_add_frame(out, pause->frame);
@@ -309,9 +330,13 @@ freezes(const view *v, const stream_rows *s, finding *out)
     const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
     if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
         return false;
+    const char *reason =
+        !whole ? ""
+               : wmem_strdup_printf(
+                     v->scope, "; in %u no packet is missing: their sender made no picture", whole);
     return finding_say(
-        v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them)",
-        view_sides[s->stream->outgoing], total, length, longest, count);
+        v, out, "%s's video stood still for %.1f s of %.1f s, %.1f s the longest (%u of them%s)",
+        view_sides[s->stream->outgoing], total, length, longest, count, reason);
 }
 
 /* The least mean of `value` over LOW_S whole seconds in a row, each with packets; negative where
@@ -471,22 +496,35 @@ broken_off(const view *v, finding *out)
     return finding_say(v, out, "The call broke off: its BYE was never answered");
 }
 
-/* A modern call's signalling isn't seen: the far end may have hung up. */
+/* Whose media ended last: who still sends hasn't hung up. By order in the file, which frame times
+ * that come in batches keep. */
+static bool
+ended_last(const view *v, bool outgoing)
+{
+    const direction *side = &v->side[outgoing], *other = &v->side[!outgoing];
+
+    return side->any && (!other->any || side->last_frame > other->last_frame);
+}
+
+/* Both ends' media ended at once: a way that breaks is noticed by who still sends only later. */
+static bool
+ended_together(const view *v)
+{
+    const double most = call_clock_is_batched(v->call) ? TOGETHER_BATCHES_S : TOGETHER_S;
+
+    return v->side[0].any && v->side[1].any && fabs(v->side[0].last - v->side[1].last) < most;
+}
+
+/* A modern call's signalling isn't seen. Where the peer's media ends and the device's at once
+ * after it, the device was told: the far end hung up, which leaves no packet, and nothing broke. */
 static bool
 ended_unseen(const view *v, finding *out)
 {
     if (v->call->generation != FT_MODERN || v->one_direction || !ended_silently(v) ||
-        view_event(v->call, FT_EVENT_PEER_UNREACHABLE, 0))
+        view_event(v->call, FT_EVENT_PEER_UNREACHABLE, 0) ||
+        (ended_together(v) && ended_last(v, true)))
         return false;
     add_last_media(v, out);
-    if (v->side[0].any && v->side[1].any &&
-        fabs(v->side[0].last - v->side[1].last) < TOGETHER_S)
-        return finding_say(
-            v, out,
-            "Both ends' media ended within %.1f s, %.1f s before the capture did, and no "
-            "packet says why: the device's port wasn't closed. The far end may have hung "
-            "up, which isn't seen",
-            fabs(v->side[0].last - v->side[1].last), v->file_last - v->media_last);
     return finding_say(
         v, out,
         "Media ended %.1f s before the capture did, and no packet says why: the device's "
@@ -555,16 +593,6 @@ unanswered_bye(const view *v, finding *out)
     finding_add_frame(out, v->call->end_frame);
     finding_add_frame(out, event->frame);
     return finding_say(v, out, "The BYE was never answered: %s", event->text);
-}
-
-/* Whose media ended last: who still sends hasn't hung up. By order in the file, which frame times
- * that come in batches keep. */
-static bool
-ended_last(const view *v, bool outgoing)
-{
-    const direction *side = &v->side[outgoing], *other = &v->side[!outgoing];
-
-    return side->any && (!other->any || side->last_frame > other->last_frame);
 }
 
 /* Evidence is the device's own ICMP about its port. An app that is told of the far end's hanging

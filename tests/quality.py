@@ -13,6 +13,7 @@ import collections
 import statistics
 
 FREEZE_RATIO, FREEZE_MORE = 3, .150         # an interval of max(3 x median, median + 150 ms)
+SET = .100                                  # seconds: a leap of the capture's clock
 UNSURE = .010                               # seconds: so near to the threshold, either verdict will do
 
 # How far figures may be off
@@ -140,14 +141,16 @@ class Truth:
                 self.unsure.append(gap)
 
     def _jitter(self):
-        """RFC 3550 A.8 on every distinct packet; ms: mean and maximum after each packet."""
+        """RFC 3550 A.8 on every distinct packet; ms: mean and maximum after each packet. Where the clock was set, by the
+        true time, and without what is 0.1 s off (docs/quality.md)."""
         self.jitter = None
-        if self.capture.clock_kind != "exact":
+        if self.batched:
             return
+        was_set = self.capture.clock_kind == "stepped"
         jitter, last, values = 0.0, None, []
         for packet, record in self.first.items():
-            transit = record.stamp / 1e6 - packet.ticks / self.stream.clock
-            if last is not None:
+            transit = (record.time if was_set else record.stamp / 1e6) - packet.ticks / self.stream.clock
+            if last is not None and not (was_set and abs(transit - last) > SET):
                 jitter += (abs(transit - last) - jitter) / 16
             last = transit
             values.append(1000 * jitter)

@@ -770,9 +770,10 @@ class Call:
 class Clock:
     """What a capture writes for a true time, microseconds; asked in the order of frames."""
 
-    def __init__(self, rng, kind="exact", offset=0.0, ppm=0.0, step=None):
-        """step: (at, seconds) for "stepped". "batched": about once a second, all at once, as iPhones' rvi does."""
+    def __init__(self, rng, kind="exact", offset=0.0, ppm=0.0, step=None, batch=1.0):
+        """step: (at, seconds) for "stepped". "batched": about once in so many seconds, all at once, as iPhones' rvi does."""
         self.rng, self.kind, self.offset, self.ppm, self.step = rng, kind, offset, ppm, step
+        self.length = batch
         self.batch, self.now = 0.0, 0.0
 
     def __call__(self, when):
@@ -780,7 +781,7 @@ class Clock:
         if self.kind == "batched":
             if when > self.batch:
                 while self.batch < when:
-                    self.batch += .85 + .3 * self.rng.random()
+                    self.batch += self.length * (.85 + .3 * self.rng.random())
                 self.now = self.batch
             self.now += 60e-6 + 30e-6 * self.rng.random()
             now = self.now
@@ -792,7 +793,7 @@ class Clock:
 class Capture:
     """Calls as a capture point at one end has them.
 
-    clock, offset, ppm, step   see Clock
+    clock, offset, ppm, step, batch   see Clock
     mirrored                   share of datagrams that a mirror port repeats
     directions                 "both", "in" or "out"
     window                     (from, to): only this part of true time
@@ -801,7 +802,7 @@ class Capture:
     """
 
     def __init__(self, calls, at="A", clock="exact", offset=0.0, ppm=0.0, step=None, mirrored=0.0,
-                 directions="both", window=None, snap=None, background=None):
+                 directions="both", window=None, snap=None, background=None, batch=1.0):
         plan = calls[0].plan
         self.calls, self.at, self.batched, self.snap = calls, at, clock == "batched", snap
         self.clock_kind = clock
@@ -824,7 +825,7 @@ class Capture:
         if window:
             records = [r for r in records if window[0] <= r.time < window[1]]
         records.sort(key=lambda r: r.time)
-        stamp = Clock(rng, clock, offset, ppm, step)
+        stamp = Clock(rng, clock, offset, ppm, step, batch)
         for number, record in enumerate(records, 1):
             record.number, record.stamp = number, stamp(record.time)
         self.records = records

@@ -15,6 +15,8 @@ from simulate import Call, Loss, Plan
 SEEDS = range(30)
 OF_2026 = 27             # from this seed on: the trailers of 2026
 MODES, CLOCKS = ("one-to-one", "legacy", "multiway"), ("exact", "batched", "stepped")
+BATCHES = (1.0, .25, .5, .12)                               # seconds
+STEPS = (-2.5, 4, 7200, .3, -.5, .15, 7200, -.9, -86400)
 LOSSES = (
     {},
     {f"{e}:{hop}": Loss(rate=.01) for e in "AB" for hop in ("up", "down", "direct")},
@@ -51,7 +53,8 @@ def simulated(seed):
     if seed % 4 == 3:
         plan.stalls = {"A:up": (11.2, 12.7 if seed in (11, 19) else 11.9), "B:up": (13, 13.5)}
     return Call(plan).capture(rng.choice("AAB"), clock=clock, ppm=rng.uniform(-50, 50),
-                              step=(13.3, rng.choice((-2.5, 4, 7200, -86400))), mirrored=rng.choice((0, 0, .3, 1)) if clock == "exact" else 0)
+                              batch=BATCHES[seed // 3 % len(BATCHES)], step=(13.3, STEPS[(seed // 9 * 3 + seed % 3) % len(STEPS)]),
+                              mirrored=rng.choice((0, 0, .3, 1)) if clock == "exact" else 0)
 
 
 @functools.lru_cache(maxsize=3)
