@@ -134,8 +134,9 @@ dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, vo
     proto_tree_add_item(tree, hf_control_key_id, tvb, 2, KEY_ID_LENGTH, ENC_NA);
     proto_tree_add_item(tree, hf_control_counter, tvb, 10, 1, ENC_NA);
     col_append_fstr(pinfo->cinfo, COL_INFO, " %u", tvb_get_uint8(tvb, 10));
-    if (ft_packet_get(pinfo))
-        ft_packet_get(pinfo)->label =
+    ft_packet *packet = ft_packet_get(pinfo);
+    if (packet)
+        packet->label =
             wmem_strdup_printf(pinfo->pool, "Control message %u", tvb_get_uint8(tvb, 10));
     learn_control(tvb, pinfo, tree, item, (const ft_relay_header *)data);
     proto_tree_add_item(tree, hf_control_ciphertext, tvb, CONTROL_HEADER, -1, ENC_NA);

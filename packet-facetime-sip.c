@@ -620,9 +620,10 @@ add_viceroy(tvbuff_t *tvb, proto_tree *tree, const sip_header_t *header)
 static proto_item *
 add_body_text(packet_info *pinfo, tvbuff_t *body, proto_tree *tree, int hf, int length)
 {
-    return proto_tree_add_string(
-        tree, hf, body, 0, length,
-        ft_text_keep(pinfo->pool, tvb_get_ptr(body, 0, length), (size_t)length, SDP_MAX_LENGTH));
+    const uint8_t *bytes = tvb_get_ptr(body, 0, length);
+    const char *text = ft_text_keep(pinfo->pool, bytes, (size_t)length, SDP_MAX_LENGTH);
+
+    return proto_tree_add_string(tree, hf, body, 0, length, text);
 }
 
 /* iChat AV (to 2012), FaceTime's ancestor: Viceroy 1.x that isn't of the GameKit flavour.

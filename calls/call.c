@@ -220,7 +220,7 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!ft_has_room(pinfo, FT_LIMIT_CALLS, wmem_array_get_count(calls)))
+    if (!packet || !ft_has_room(pinfo, FT_LIMIT_CALLS, wmem_array_get_count(calls)))
         return NULL;
     ft_call *call = wmem_new0(wmem_file_scope(), ft_call);
     wmem_array_append_one(calls, call);

@@ -99,12 +99,11 @@ ft_histogram_copy(const ft_histogram *histogram, ft_grow grow)
 {
     ft_histogram copy = *histogram;
 
+    if (!histogram->used)
+        return (ft_histogram){ 0 };
     copy.room = copy.used;
-    copy.entries = NULL;
-    if (copy.used) {
-        copy.entries = (ft_histogram_entry *)grow(NULL, copy.used * sizeof *copy.entries);
-        memcpy(copy.entries, histogram->entries, copy.used * sizeof *copy.entries);
-    }
+    copy.entries = (ft_histogram_entry *)grow(NULL, copy.used * sizeof *copy.entries);
+    memcpy(copy.entries, histogram->entries, copy.used * sizeof *copy.entries);
     return copy;
 }
 

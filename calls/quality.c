@@ -754,6 +754,8 @@ ft_quality_learn_hidden(packet_info *pinfo, ft_quality *quality, bool outgoing, 
     const ft_packet *packet = ft_packet_get(pinfo);
     const int64_t now = ft_microseconds(pinfo);
 
+    if (!packet)
+        return quality;
     if (!quality)
         quality = new_quality(pinfo, outgoing, now);
     quality->call = packet->call;

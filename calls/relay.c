@@ -560,11 +560,12 @@ static void
 watch_mode(packet_info *pinfo, relay_flow *flow, ft_call *call, const ft_relay_header *header)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_endpoint *client = ft_flow_client(packet->flow);
+    const ft_leg *leg = packet ? packet->leg : NULL;
+    const ft_endpoint *client = ft_flow_client(ft_flow_in_hand(pinfo));
     const bool at_other_end =
         client && addresses_equal(&client->addr, &call->other_end.addr);
 
-    if (client && !at_other_end && nstime_is_zero(&packet->leg->media_time) &&
+    if (client && !at_other_end && leg && nstime_is_zero(&leg->media_time) &&
         !ft_call_is_device(call, &client->addr))
         return;
 

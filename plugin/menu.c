@@ -125,8 +125,8 @@ filter_call(const open_capture *capture)
 static void
 colour_calls(const open_capture *capture _U_)
 {
-    for (unsigned i = 1; i <= COLOURS; i++) {
-        char *filter = g_strdup_printf("facetime.call %% %u == %u", COLOURS, i % COLOURS);
+    for (int i = 1; i <= COLOURS; i++) {
+        char *filter = g_strdup_printf("facetime.call %% %d == %d", COLOURS, i % COLOURS);
         gui()->set_color_filter_slot((uint8_t)i, filter);
         g_free(filter);
     }

@@ -317,8 +317,8 @@ static void
 print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet,
            const ft_record *record)
 {
-    const bool is_chained = record && record->is_chained,
-               is_first = !is_chained || record->index == 0;
+    const ft_record *chained = record && record->is_chained ? record : NULL;
+    const bool is_first = !chained || chained->index == 0;
     const ft_frame *frame = ft_frame_get(pinfo);
 
     report->column = 0;
@@ -329,12 +329,12 @@ print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet,
     }
     tell_number(report, FRAME, ft_frame_number(packet->frame));
     tell_time(report, pinfo);
-    tell_name(report, KIND, ft_kind_vals, is_chained ? record->kind : packet->kind);
+    tell_name(report, KIND, ft_kind_vals, chained ? chained->kind : packet->kind);
     tell_place(report, pinfo, packet);
     if (record && record->has_media)
         tell_media(report, record);
-    if (is_chained)
-        tell_number(report, BYTES, record->bytes);
+    if (chained)
+        tell_number(report, BYTES, chained->bytes);
     else if (packet->datagram)
         tell_number(report, BYTES, tvb_reported_length(packet->datagram));
     if (is_first && packet->kind == FT_KIND_RTP && frame && frame->lost_before)
@@ -347,8 +347,8 @@ print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet,
         tell_number(report, SEEN_BEFORE, ft_frame_number(frame->seen_before));
     if (packet->part)
         tell_number(report, PART, packet->part);
-    if (is_chained)
-        tell_number(report, CHAIN, record->index);
+    if (chained)
+        tell_number(report, CHAIN, chained->index);
     if (report->json)
         *report->end++ = '}';
     else

@@ -246,7 +246,7 @@ write_row(stat_tap_table_item_type *row, const char *const *cells, unsigned coun
         if (row[column].type == TABLE_ITEM_UINT)
             row[column].value.uint_value = (unsigned)strtoul(cells[column], NULL, 10);
         else if (row[column].type == TABLE_ITEM_FLOAT)
-            row[column].value.float_value = strtod(cells[column], NULL);
+            row[column].value.float_value = g_ascii_strtod(cells[column], NULL);
         else
             set_text(&row[column], cells[column]);
     }

@@ -263,6 +263,16 @@ def test_browser_draws_all_and_loads_nothing(opened):
     assert opened.ask("[...document.querySelectorAll('svg.still .line')].every(l => l.getTotalLength() > 0)")
 
 
+def test_browser_numbers_of_marks_lie_apart(opened):
+    opened.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+    lines = opened.ask("[...document.querySelectorAll('svg')].map(s => s.querySelectorAll('line.mark').length)")
+    assert max(lines) >= 3
+    assert opened.ask("""[...document.querySelectorAll('svg')].filter(s => s.querySelector('line.mark')).every(s => {
+        const boxes = [...s.querySelectorAll('line.mark + text')].map(t => t.getBBox());
+        return boxes.length && boxes.every((a, i) => boxes.slice(i + 1).every(b => a.x + a.width <= b.x));
+    })""")
+
+
 @needs_dygraphs
 def test_browser_hover_and_zoom(opened):
     opened.ask("document.querySelectorAll('details').forEach(d => d.open = true)")

@@ -4,6 +4,7 @@
 import importlib.machinery
 import importlib.util
 import re
+import subprocess
 
 import pytest
 
@@ -45,3 +46,20 @@ def test_each_field_and_finding_has_a_row(rows, own_fields):
 @pytest.mark.parametrize("field", MARKS)
 def test_doubts_are_marked(field, rows):
     assert rows[field][1] == MARKS[field]
+
+
+def test_rows_written_out_are_the_fields(own_fields, tmp_path):
+    """Wireshark's checkers read what tools/expand-rows writes out: each field is there once, declared and registered."""
+    sources = sorted(p for folder in ("", "stock", "wire", "calls", "plugin") for p in (support.ROOT / folder).glob("*.c"))
+    subprocess.run([support.ROOT / "tools" / "expand-rows", tmp_path, *sources], check=True)
+    declared, registered, names = [], [], []
+    for source in sources:
+        text = (tmp_path / source.relative_to(support.ROOT)).read_text()
+        declared += re.findall(r"^ *(?:static )?(?:int|expert_field) ((?:hf|ei)_\w+) = (?:-1|EI_INIT);", text, re.MULTILINE)
+        rows = re.findall(r'\{\s*&((?:hf|ei)_\w+),\s*\{ *(?:"[^"]*", )?"([a-z0-9_.]+)",', text)
+        registered += [row[0] for row in rows]
+        names += [row[1] for row in rows]
+    assert sorted(declared) == sorted(registered)
+    assert len(names) == len(set(names)) and set(names) <= own_fields.keys()
+    # the events' findings are one array, by FT_EVENTS
+    assert {name.rpartition(".")[0] for name in own_fields.keys() - set(names)} == {"facetime.event"}
