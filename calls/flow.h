@@ -72,6 +72,7 @@ typedef struct ft_flow {
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
     /* by direction (calls/resolve.c) */
     struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2];
+    struct ft_settled_clues *settled_clues[2];  /* NULL before media has one */
     uint32_t      network[2];       /* of each heading (calls/network.h) */
     /* the same 5-tuple in another network: other devices, with the same private addresses */
     struct ft_flow *elsewhere;

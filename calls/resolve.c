@@ -165,8 +165,9 @@ own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
         owner = wmem_new0(wmem_file_scope(), value_owner);
         wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
         owner->call = call;
-    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES) {
+    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES && owner->call != call) {
         owner->call = call;
+        ft_call_changes++;
     }
 }
 
@@ -895,6 +896,125 @@ settle_packet(const packet_info *pinfo, const ft_packet *packet)
     packet->flow->settled[heading].as_of = ft_call_changes;
 }
 
+/* Media says its key, its SSRC and its participant again and again. Where all of them are the call's whose way it
+ * is, and nothing changed since they were judged, the judge would say the same: no other call can
+ * have more than the addresses. A few of a way's latest ones are remembered. */
+#define SETTLED_CLUES 8
+
+typedef struct {
+    const ft_leg  *leg;
+    ft_call       *call;
+    unsigned       as_of;
+    ft_packet_clue clue;
+} settled_clue;
+
+struct ft_settled_clues {
+    settled_clue clues[SETTLED_CLUES];
+    unsigned     next; /* the oldest one */
+};
+
+static bool
+is_of_media(const ft_packet_clue *clue)
+{
+    return clue->what == FT_CLUE_KEY || clue->what == FT_CLUE_SSRC ||
+           clue->what == FT_CLUE_PARTICIPANT;
+}
+
+static const settled_clue *
+find_settled(const struct ft_settled_clues *known, const ft_leg *leg, const ft_packet_clue *clue)
+{
+    for (unsigned i = 0; i < SETTLED_CLUES; i++) {
+        const settled_clue *settled = &known->clues[i];
+        if (settled->as_of == ft_call_changes && settled->leg == leg &&
+            settled->clue.what == clue->what &&
+            memcmp(settled->clue.bytes, clue->bytes, sizeof clue->bytes) == 0)
+            return settled;
+    }
+    return NULL;
+}
+
+/* The call that all of the packet's clues settled for; or NULL. */
+static ft_call *
+call_of_settled_clues(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+    ft_call *call = NULL;
+
+    if (heading == FT_ASTRAY || !packet->flow->settled_clues[heading] || packet->leg->renewed)
+        return NULL;
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const settled_clue *settled = find_settled(packet->flow->settled_clues[heading],
+                                                   packet->leg, &packet->clues[i]);
+        if (!settled || (call && settled->call != call))
+            return NULL;
+        call = settled->call;
+    }
+    return packet->call && packet->call != call ? NULL : call;
+}
+
+static void
+settle_clue(struct ft_settled_clues *known, const ft_packet *packet, const ft_packet_clue *clue)
+{
+    if (find_settled(known, packet->leg, clue))
+        return;
+    known->clues[known->next] =
+        (settled_clue){ packet->leg, packet->call, ft_call_changes, *clue };
+    known->next = (known->next + 1) % SETTLED_CLUES;
+}
+
+static void
+settle_clues(const packet_info *pinfo, const ft_packet *packet)
+{
+    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+
+    if (heading == FT_ASTRAY || packet->limit_hit ||
+        ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame) != packet->call)
+        return;
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const value_owner *owner = owner_of(&packet->clues[i]);
+        if (!is_of_media(&packet->clues[i]) || !owner || owner->call != packet->call)
+            return;
+    }
+    struct ft_settled_clues **known = &packet->flow->settled_clues[heading];
+    if (!*known)
+        *known = wmem_new0(wmem_file_scope(), struct ft_settled_clues);
+    for (unsigned i = 0; i < packet->clue_count; i++)
+        settle_clue(*known, packet, &packet->clues[i]);
+}
+
+/* What judging the packet would have left behind: its way's media goes on. */
+static void
+note_media_of_key(packet_info *pinfo, const ft_packet *packet)
+{
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        if (packet->clues[i].what == FT_CLUE_KEY)
+            packet->leg->media_time = ft_now(pinfo);
+    }
+}
+
+static ft_call *
+settled_for(const packet_info *pinfo, const ft_packet *packet)
+{
+    if (packet->told_call || packet->renews)
+        return NULL;
+
+    ft_call *call = packet->clue_count ? call_of_settled_clues(pinfo, packet)
+                                       : settled_call(pinfo, packet);
+    return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) ? call : NULL;
+}
+
+/* clue_count: before those of nobody were dropped. */
+static void
+settle(const packet_info *pinfo, const ft_packet *packet, unsigned clue_count)
+{
+    if (packet->told_call || packet->clue_count != clue_count)
+        return;
+    if (clue_count)
+        settle_clues(pinfo, packet);
+    else
+        settle_packet(pinfo, packet);
+}
+
 ft_call *
 ft_call_quick(packet_info *pinfo)
 {
@@ -920,13 +1040,13 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         return packet->call;
     packet->is_judged = true;
 
-    const bool plain = packet->clue_count == 0 && !packet->told_call;
-    ft_call *settled = plain ? settled_call(pinfo, packet) : NULL;
-    if (settled && !packet->renews && !ft_call_is_over(pinfo, settled) &&
-        !ft_call_strange(packet, settled))
+    ft_call *settled = settled_for(pinfo, packet);
+    if (settled) {
+        note_media_of_key(pinfo, packet);
         return packet->call = settled;
+    }
 
-    const unsigned changes_before = ft_call_changes;
+    const unsigned changes_before = ft_call_changes, clues_before = packet->clue_count;
     ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
     if (!of_leg && packet->leg->allocation)
         of_leg = packet->leg->allocation->call;
@@ -944,7 +1064,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         keep_ends(&q, call);
     }
     packet->call = call;
-    if (plain && call && ft_call_changes == changes_before)
-        settle_packet(pinfo, packet);
+    if (call && ft_call_changes == changes_before)
+        settle(pinfo, packet, clues_before);
     return call;
 }

@@ -69,6 +69,7 @@ typedef struct {
     /* key (a call, a stream, a pair) -> row + 1; the keys alone for findings */
     GHashTable *rows;
     GPtrArray  *retired;        /* rows that windows may still point into */
+    bool        draws_before;   /* it has a listener that draws before the table's own */
     /* of what decides which call a packet is of: as of then, no row was another's */
     unsigned    changes;
 } table_keeper;
@@ -182,13 +183,37 @@ retire_merged(stat_tap_table *table)
     return any;
 }
 
+/* NULL while no window has it open. */
+static stat_tap_table *
+table_kept(const table_keeper *keeper)
+{
+    stat_tap_table_ui *ui = keeper->ui;
+
+    return ui->tables && ui->tables->len ? stat_tap_find_table(ui, ui->title) : NULL;
+}
+
+static void
+stop_drawing_before(table_keeper *keeper)
+{
+    if (keeper->draws_before)
+        remove_tap_listener(keeper);
+    keeper->draws_before = false;
+}
+
+static void
+file_begins(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(keepers); i++)
+        stop_drawing_before(&keepers[i]);
+}
+
 static void
 init_table(stat_tap_table_ui *ui)
 {
     table_keeper *keeper = &keepers[ui - table_uis];
-    stat_tap_table *table =
-        ui->tables && ui->tables->len ? stat_tap_find_table(ui, ui->title) : NULL;
+    stat_tap_table *table = table_kept(keeper);
 
+    stop_drawing_before(keeper);
     if (table)
         reset_table(table);
     g_hash_table_remove_all(keeper->rows);
@@ -453,10 +478,12 @@ write_finding(const rule *kind, const finding *found, void *user)
 static void
 draw_findings(void *data)
 {
-    stat_tap_table *table = (stat_tap_table *)data;
-    table_keeper *keeper = keeper_of(table);
-    finding_writing writing = { wmem_allocator_new(WMEM_ALLOCATOR_BLOCK), table, NULL };
+    table_keeper *keeper = (table_keeper *)data;
+    finding_writing writing = { .table = table_kept(keeper) };
 
+    if (!writing.table)
+        return;
+    writing.scope = wmem_allocator_new(WMEM_ALLOCATOR_BLOCK);
     ft_dialog_hindsight();
     ft_media_hindsight();
     for (unsigned i = ft_call_total(); i > 0; i--) {
@@ -474,17 +501,17 @@ draw_findings(void *data)
     wmem_destroy_allocator(writing.scope);
 }
 
-/* The listener that comes last draws first: this one comes after the table's own, which prints. */
+/* The listener that comes last draws first: this one comes after the table's own, which prints. It
+ * goes with the file, or where the table is opened again (a live capture: the next one's windows
+ * draw before it); a window that was closed before it leaves no table. */
 static void
-draw_before_table(stat_tap_table *table)
+draw_before_table(table_keeper *keeper)
 {
-    static bool is_listening;
-
-    if (is_listening)
+    if (keeper->draws_before)
         return;
-    is_listening = true;
-    GString *error = register_tap_listener("facetime", table, NULL, TL_REQUIRES_NOTHING, NULL, NULL,
-                                           draw_findings, NULL);
+    GString *error = register_tap_listener("facetime", keeper, NULL, TL_REQUIRES_NOTHING, NULL,
+                                           NULL, draw_findings, NULL);
+    keeper->draws_before = error == NULL;
     if (error)
         g_string_free(error, TRUE);
 }
@@ -502,7 +529,7 @@ findings_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, c
         !g_hash_table_add(keeper_of(table)->rows, (void *)call))
         return TAP_PACKET_DONT_REDRAW;
     if (packet->is_first_pass) {
-        draw_before_table(table);
+        draw_before_table(keeper_of(table));
         return TAP_PACKET_DONT_REDRAW;
     }
     finding_writing writing = { pinfo->pool, table, call };
@@ -515,7 +542,8 @@ register_facetime_tables(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(table_uis); i++) {
         keepers[i] = (table_keeper){ &table_uis[i], g_hash_table_new(g_direct_hash, g_direct_equal),
-                                     g_ptr_array_new(), 0 };
+                                     g_ptr_array_new(), false, 0 };
         register_stat_tap_table_ui(&table_uis[i]);
     }
+    register_init_routine(file_begins);
 }
