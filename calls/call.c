@@ -27,11 +27,13 @@ typedef struct {
     int64_t second; /* of ft_now() */
 } preparation;
 
-typedef struct {
+struct ft_host {
     unsigned count;      /* since the last call */
     wmem_array_t *ring;  /* of preparation; grows to FT_MAX_PREPARATIONS */
     ft_call *latest;     /* the device's latest call, or NULL */
-} host;
+};
+
+typedef ft_host host;
 
 static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
 static wmem_map_t *hosts;       /* host_key -> host */
@@ -579,6 +581,20 @@ ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *dev
             wmem_array_append_one(call->events, event);
     }
     known->count = 0;
+}
+
+const ft_host *
+ft_call_host(const packet_info *pinfo, const address *device)
+{
+    const host_key key = { *device, ft_network_shared(pinfo) };
+
+    return (const ft_host *)wmem_map_lookup(hosts, &key);
+}
+
+bool
+ft_call_has_adopted(const ft_host *known, const ft_call *call)
+{
+    return known->latest == call && known->count == 0;
 }
 
 static void

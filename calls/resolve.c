@@ -165,9 +165,8 @@ own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
         owner = wmem_new0(wmem_file_scope(), value_owner);
         wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
         owner->call = call;
-    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES && owner->call != call) {
+    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES) {
         owner->call = call;
-        ft_call_changes++;
     }
 }
 
@@ -896,21 +895,34 @@ settle_packet(const packet_info *pinfo, const ft_packet *packet)
     packet->flow->settled[heading].as_of = ft_call_changes;
 }
 
-/* Media says its key, its SSRC and its participant again and again. Where all of them are the call's whose way it
- * is, and nothing changed since they were judged, the judge would say the same: no other call can
- * have more than the addresses. A few of a way's latest ones are remembered. */
-#define SETTLED_CLUES 8
+/* Media says its key, its SSRC and its participant again and again. Where all of them are the
+ * call's whose way it is, the judge would say the same again: no other call can have more than
+ * the addresses. Nor is anything new to be kept, where the call is the latest one at its ends.
+ *
+ *    clue -> who owns it -> the way's call?     ends, host -> the same call first in each list?
+ *
+ * Asked where they were found, not looked up again: in a capture of many calls at a time something
+ * changes with each packet, but not here. */
+#define SETTLED_CLUES 8 /* of a way; further ones push out the oldest */
+#define SETTLED_ENDS  4
 
 typedef struct {
-    const ft_leg  *leg;
-    ft_call       *call;
-    unsigned       as_of;
-    ft_packet_clue clue;
+    const ft_leg      *leg;
+    const value_owner *owner;
+    ft_packet_clue     clue;
 } settled_clue;
 
 struct ft_settled_clues {
-    settled_clue clues[SETTLED_CLUES];
-    unsigned     next; /* the oldest one */
+    settled_clue       clues[SETTLED_CLUES];
+    unsigned           next; /* the oldest one */
+    const ft_call     *call; /* that the rest was found of */
+    const ft_endpoint *server;
+    uint32_t           network[2];
+    const end_calls   *ends[SETTLED_ENDS]; /* what keep_ends() would set; NULL after the last */
+    /* of two ends without a server, what tells which of them is the device; and as it was */
+    const end_calls   *sides[2];
+    end_calls          sides_then[2];
+    const ft_host     *host;
 };
 
 static bool
@@ -925,61 +937,132 @@ find_settled(const struct ft_settled_clues *known, const ft_leg *leg, const ft_p
 {
     for (unsigned i = 0; i < SETTLED_CLUES; i++) {
         const settled_clue *settled = &known->clues[i];
-        if (settled->as_of == ft_call_changes && settled->leg == leg &&
-            settled->clue.what == clue->what &&
+        if (settled->leg == leg && settled->clue.what == clue->what &&
             memcmp(settled->clue.bytes, clue->bytes, sizeof clue->bytes) == 0)
             return settled;
     }
     return NULL;
 }
 
+static bool
+has_settled_ends(const struct ft_settled_clues *known, const ft_flow *flow)
+{
+    for (unsigned i = 0; i < SETTLED_ENDS && known->ends[i]; i++) {
+        if (known->ends[i]->calls[0] != known->call)
+            return false;
+    }
+    for (unsigned i = 0; i < 2 && known->sides[i]; i++) {
+        if (memcmp(known->sides[i], &known->sides_then[i], sizeof(end_calls)) != 0)
+            return false;
+    }
+    return known->server == flow->server && known->network[0] == flow->network[0] &&
+           known->network[1] == flow->network[1] && ft_call_has_adopted(known->host, known->call);
+}
+
 /* The call that all of the packet's clues settled for; or NULL. */
 static ft_call *
 call_of_settled_clues(const packet_info *pinfo, const ft_packet *packet)
 {
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-    ft_call *call = NULL;
+    const ft_flow *flow = packet->flow;
+    const ft_heading heading = ft_flow_heading(flow, pinfo);
 
-    if (heading == FT_ASTRAY || !packet->flow->settled_clues[heading] || packet->leg->renewed)
+    if (heading == FT_ASTRAY || !flow->settled_clues[heading] || packet->leg->renewed)
+        return NULL;
+
+    const struct ft_settled_clues *known = flow->settled_clues[heading];
+    ft_call *call = ft_call_of_leg(packet->leg, packet->frame);
+    if (!call || call != known->call || call->merged_into ||
+        (packet->call && packet->call != call) || !has_settled_ends(known, flow))
         return NULL;
     for (unsigned i = 0; i < packet->clue_count; i++) {
-        const settled_clue *settled = find_settled(packet->flow->settled_clues[heading],
-                                                   packet->leg, &packet->clues[i]);
-        if (!settled || (call && settled->call != call))
+        const settled_clue *settled = find_settled(known, packet->leg, &packet->clues[i]);
+        if (!settled || settled->owner->call != call)
             return NULL;
-        call = settled->call;
     }
-    return packet->call && packet->call != call ? NULL : call;
+    return call;
+}
+
+/* Both ends of what goes without a server have to be known: one that comes to be known may turn
+ * the packet around. */
+static bool
+settle_sides(const inquiry *q, struct ft_settled_clues *known)
+{
+    memset(known->sides, 0, sizeof known->sides);
+    if (q->ends.other_is_server)
+        return true;
+    known->sides[0] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
+    known->sides[1] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other);
+    for (unsigned i = 0; i < 2; i++) {
+        if (!known->sides[i])
+            return false;
+        known->sides_then[i] = *known->sides[i];
+    }
+    return true;
+}
+
+/* Where keep_ends() has just been: the same ends. */
+static bool
+settle_ends(const inquiry *q, struct ft_settled_clues *known)
+{
+    const ft_endpoint host = without_port(&q->ends.device), source = ft_source(q->pinfo);
+    unsigned count = 0;
+
+    memset(known->ends, 0, sizeof known->ends);
+    known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
+    known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
+    if (!q->ends.other_is_server && ft_endpoint_equal(&source, &q->ends.other))
+        known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other);
+    if (!q->ends.other_is_server && !ft_is_private(&q->ends.other.addr))
+        known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_PEER, &q->ends.other);
+    for (unsigned i = 0; i < count; i++) {
+        if (!known->ends[i])
+            return false;
+    }
+    known->host = ft_call_host(q->pinfo, &q->ends.device.addr);
+    return known->host && settle_sides(q, known);
+}
+
+/* The flow's and the heading's; NULL where not all of it is known. */
+static struct ft_settled_clues *
+settled_ends(const inquiry *q, ft_heading heading)
+{
+    ft_flow *flow = q->packet->flow;
+    struct ft_settled_clues *known = flow->settled_clues[heading];
+
+    if (!known)
+        known = flow->settled_clues[heading] =
+            wmem_new0(wmem_file_scope(), struct ft_settled_clues);
+    known->call = NULL;
+    if (!settle_ends(q, known))
+        return NULL;
+    known->call = q->packet->call;
+    known->server = flow->server;
+    memcpy(known->network, flow->network, sizeof known->network);
+    return known;
 }
 
 static void
-settle_clue(struct ft_settled_clues *known, const ft_packet *packet, const ft_packet_clue *clue)
+settle_clues(const inquiry *q)
 {
-    if (find_settled(known, packet->leg, clue))
-        return;
-    known->clues[known->next] =
-        (settled_clue){ packet->leg, packet->call, ft_call_changes, *clue };
-    known->next = (known->next + 1) % SETTLED_CLUES;
-}
-
-static void
-settle_clues(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
+    const ft_packet *packet = q->packet;
+    const ft_heading heading = ft_flow_heading(packet->flow, q->pinfo);
 
     if (heading == FT_ASTRAY || packet->limit_hit ||
-        ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame) != packet->call)
+        ft_call_of_leg(packet->leg, packet->frame) != packet->call)
         return;
     for (unsigned i = 0; i < packet->clue_count; i++) {
         const value_owner *owner = owner_of(&packet->clues[i]);
         if (!is_of_media(&packet->clues[i]) || !owner || owner->call != packet->call)
             return;
     }
-    struct ft_settled_clues **known = &packet->flow->settled_clues[heading];
-    if (!*known)
-        *known = wmem_new0(wmem_file_scope(), struct ft_settled_clues);
-    for (unsigned i = 0; i < packet->clue_count; i++)
-        settle_clue(*known, packet, &packet->clues[i]);
+    struct ft_settled_clues *known = settled_ends(q, heading);
+    for (unsigned i = 0; known && i < packet->clue_count; i++) {
+        if (find_settled(known, packet->leg, &packet->clues[i]))
+            continue;
+        known->clues[known->next] = (settled_clue){ packet->leg, owner_of(&packet->clues[i]),
+                                                    packet->clues[i] };
+        known->next = (known->next + 1) % SETTLED_CLUES;
+    }
 }
 
 /* What judging the packet would have left behind: its way's media goes on. */
@@ -1005,14 +1088,14 @@ settled_for(const packet_info *pinfo, const ft_packet *packet)
 
 /* clue_count: before those of nobody were dropped. */
 static void
-settle(const packet_info *pinfo, const ft_packet *packet, unsigned clue_count)
+settle(const inquiry *q, unsigned clue_count, bool changed)
 {
-    if (packet->told_call || packet->clue_count != clue_count)
+    if (q->packet->told_call || q->packet->clue_count != clue_count)
         return;
     if (clue_count)
-        settle_clues(pinfo, packet);
-    else
-        settle_packet(pinfo, packet);
+        settle_clues(q);
+    else if (!changed)
+        settle_packet(q->pinfo, q->packet);
 }
 
 ft_call *
@@ -1064,7 +1147,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         keep_ends(&q, call);
     }
     packet->call = call;
-    if (call && ft_call_changes == changes_before)
-        settle(pinfo, packet, clues_before);
+    if (call)
+        settle(&q, clues_before, ft_call_changes != changes_before);
     return call;
 }
