@@ -307,10 +307,17 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
 
 /* ---- trials ---- */
 
+/* The calls that are known of an end, each list looked up once. */
+typedef struct {
+    const end_calls *device, *peer, *offer;
+} calls_known;
+
 typedef struct {
     packet_info       *pinfo;
     ft_packet         *packet;
     packet_ends        ends;
+    calls_known        of_device, of_other; /* a server's are nobody's */
+    const end_calls   *of_host;
     nstime_t           now;
     bool               starts;
     ft_call           *of_leg;
@@ -332,12 +339,18 @@ add_candidate(inquiry *q, ft_call *call)
 }
 
 static void
-add_calls_of_end(inquiry *q, ft_clue what, const ft_endpoint *end)
+add_calls(inquiry *q, const end_calls *known)
 {
-    const end_calls *known = calls_of_end(q->pinfo, what, end);
-
     for (unsigned i = 0; known && i < CALLS_OF_END; i++)
         add_candidate(q, known->calls[i]);
+}
+
+static calls_known
+calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
+{
+    return (calls_known){ calls_of_end(pinfo, FT_CLUE_DEVICE, end),
+                          calls_of_end(pinfo, FT_CLUE_PEER, end),
+                          calls_of_end(pinfo, FT_CLUE_OFFER, end) };
 }
 
 static ft_endpoint
@@ -347,33 +360,38 @@ without_port(const ft_endpoint *device)
 }
 
 static void
-find_candidates(inquiry *q)
+find_ends(inquiry *q)
 {
     const ft_endpoint host = without_port(&q->ends.device);
 
+    q->of_device = calls_known_of(q->pinfo, &q->ends.device);
+    if (!q->ends.other_is_server)
+        q->of_other = calls_known_of(q->pinfo, &q->ends.other);
+    if (q->packet->generation == FT_MODERN)
+        q->of_host = calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
+}
+
+static void
+find_candidates(inquiry *q)
+{
     add_candidate(q, q->packet->told_call);
     add_candidate(q, q->of_leg);
     for (unsigned i = 0; i < q->packet->clue_count; i++) {
         const value_owner *owner = owner_of(&q->packet->clues[i]);
         add_candidate(q, owner ? owner->call : NULL);
     }
-    add_calls_of_end(q, FT_CLUE_DEVICE, &q->ends.device);
-    if (!q->ends.other_is_server) {
-        add_calls_of_end(q, FT_CLUE_DEVICE, &q->ends.other);
-        add_calls_of_end(q, FT_CLUE_PEER, &q->ends.other);
-        add_calls_of_end(q, FT_CLUE_OFFER, &q->ends.other);
-    }
-    add_calls_of_end(q, FT_CLUE_PEER, &q->ends.device);
-    add_calls_of_end(q, FT_CLUE_OFFER, &q->ends.device);
-    if (q->packet->generation == FT_MODERN)
-        add_calls_of_end(q, FT_CLUE_HOST, &host);
+    add_calls(q, q->of_device.device);
+    add_calls(q, q->of_other.device);
+    add_calls(q, q->of_other.peer);
+    add_calls(q, q->of_other.offer);
+    add_calls(q, q->of_device.peer);
+    add_calls(q, q->of_device.offer);
+    add_calls(q, q->of_host);
 }
 
 static bool
-is_call_of_end(const inquiry *q, ft_clue what, const ft_endpoint *end, const ft_call *call)
+is_among(const inquiry *q, const end_calls *known, const ft_call *call)
 {
-    const end_calls *known = calls_of_end(q->pinfo, what, end);
-
     for (unsigned i = 0; known && i < CALLS_OF_END; i++) {
         if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
             return true;
@@ -385,21 +403,15 @@ is_call_of_end(const inquiry *q, ft_clue what, const ft_endpoint *end, const ft_
 static uint32_t
 equal_ends(const inquiry *q, const ft_call *call)
 {
-    const ft_endpoint host = without_port(&q->ends.device);
-    const bool other = !q->ends.other_is_server;
     uint32_t equal = 0;
 
-    if (is_call_of_end(q, FT_CLUE_DEVICE, &q->ends.device, call) ||
-        (other && is_call_of_end(q, FT_CLUE_DEVICE, &q->ends.other, call)))
+    if (is_among(q, q->of_device.device, call) || is_among(q, q->of_other.device, call))
         equal |= FT_CLUE_BIT(FT_CLUE_DEVICE);
-    if (is_call_of_end(q, FT_CLUE_PEER, &q->ends.device, call) ||
-        (other && is_call_of_end(q, FT_CLUE_PEER, &q->ends.other, call)))
+    if (is_among(q, q->of_device.peer, call) || is_among(q, q->of_other.peer, call))
         equal |= FT_CLUE_BIT(FT_CLUE_PEER);
-    if (is_call_of_end(q, FT_CLUE_OFFER, &q->ends.device, call) ||
-        (other && is_call_of_end(q, FT_CLUE_OFFER, &q->ends.other, call)))
+    if (is_among(q, q->of_device.offer, call) || is_among(q, q->of_other.offer, call))
         equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
-    if (q->packet->generation == FT_MODERN && call->generation == FT_MODERN &&
-        is_call_of_end(q, FT_CLUE_HOST, &host, call))
+    if (call->generation == FT_MODERN && is_among(q, q->of_host, call))
         equal |= FT_CLUE_BIT(FT_CLUE_HOST);
     return equal;
 }
@@ -1140,6 +1152,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
                   .starts = starts,
                   .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
     drop_clues_of_nobody(&q);
+    find_ends(&q);
     find_candidates(&q);
     ft_call *call = judge_all(&q);
     if (call) {

@@ -27,6 +27,17 @@ next_character(const char *bytes, size_t length, size_t *taken)
     return is_one ? shown_as(character) : REPLACEMENT;
 }
 
+/* How many bytes from here on are printable ASCII: nearly all of any text. */
+static size_t
+plain_run(const char *bytes, size_t length)
+{
+    size_t run = 0;
+
+    while (run < length && bytes[run] >= ' ' && bytes[run] <= '~')
+        run++;
+    return run;
+}
+
 char *
 ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most)
 {
@@ -35,6 +46,11 @@ ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t m
     size_t taken;
 
     for (; length > 0; at += taken, length -= taken) {
+        taken = plain_run(at, MIN(length, most - wmem_strbuf_get_len(text)));
+        if (taken) {
+            wmem_strbuf_append_len(text, at, taken);
+            continue;
+        }
         const gunichar character = next_character(at, length, &taken);
         if (wmem_strbuf_get_len(text) + (size_t)g_unichar_to_utf8(character, NULL) > most)
             break;
