@@ -3,6 +3,7 @@ texts from the wire made harmless."""
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import base64
+import functools
 import hashlib
 import pathlib
 import unicodedata
@@ -15,6 +16,8 @@ def harmless(text):
     """Nothing invisible, nothing that turns the direction of what follows; not longer than a line may be."""
     text = str(text)
     short = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    if short.isascii() and short.isprintable():
+        return short
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else c for c in short)
 
 
@@ -27,15 +30,22 @@ def hash_of(script):
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
 
 
-def render(template, library=None, **values):
-    """A page by its template; library: (script, style) that it may use, too. ImportError without jinja2."""
+@functools.lru_cache(maxsize=None)
+def prepare(template):
+    """The template, ready to be filled in: worth doing while tshark is at work. ImportError without jinja2."""
     import jinja2
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
-    scripts = [s for s in (library and library[0], script) if s]
     environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(FOLDER), trim_blocks=True,
                                      lstrip_blocks=True, finalize=lambda v: v if not isinstance(v, str)
                                      or hasattr(v, "__html__") else harmless(v))
     environment.filters["number"] = number
-    return environment.get_template(template).render(
+    environment.globals["raw"] = lambda text: jinja2.utils.markupsafe.Markup(text)
+    return environment.get_template(template)
+
+
+def render(template, library=None, **values):
+    """A page by its template; library: (script, style) that it may use, too. ImportError without jinja2."""
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    scripts = [s for s in (library and library[0], script) if s]
+    return prepare(template).render(
         scripts=scripts, policy=" ".join(map(hash_of, scripts)), library_style=library and library[1],
-        style=(FOLDER / "report.css").read_text(encoding="utf-8"), raw=lambda text: jinja2.utils.markupsafe.Markup(text), **values)
+        style=(FOLDER / "report.css").read_text(encoding="utf-8"), **values)
