@@ -110,7 +110,7 @@ ft_clock_has_batches(const ft_clock *clock)
     const bool both = in->media >= FT_SIDE_ENOUGH_US && out->media >= FT_SIDE_ENOUGH_US;
 
     if (both)
-        return in->batched * 2 >= in->media && out->batched * 2 >= out->media;
+        return in->batched * 3 >= in->media && out->batched * 3 >= out->media;
     const int64_t alone = in->alone + out->alone;
     return alone > 0 && alone * 2 >= in->media + out->media;
 }

@@ -6,7 +6,8 @@
  *
  *    neighbouring packets of a stream: media time passes, capture time passes
  *    many of them with next to no capture time, FT_BATCH_US of media long      a batch
- *    batches cover half of the media time, of each direction                   FT_CLOCK_BATCHED
+ *    batches cover a third of each direction's media time, or half of the
+ *    only direction's                                                          FT_CLOCK_BATCHED
  *    capture time leaps FT_LEAP_US away from media time and doesn't come back  FT_CLOCK_STEPPED
  *    it leaps FT_SET_US away, the same in both directions and at once          (the clock was set)
  *    neither, over FT_CLOCK_ENOUGH_US of media time                            FT_CLOCK_GOOD
@@ -93,7 +94,7 @@ void ft_clock_learn(ft_clock *clock, ft_clock_run *run, const ft_clock_pair *pai
 /* As known now. */
 ft_clock_verdict ft_clock_judge(const ft_clock *clock);
 
-/* Whether batches were seen that cover half of the media time, however short that is yet. */
+/* Whether batches were seen that cover so much of the media time, however short that is yet. */
 bool ft_clock_has_batches(const ft_clock *clock);
 
 #endif

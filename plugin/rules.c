@@ -239,38 +239,55 @@ path_flaps(const view *v, finding *out)
            finding_say(v, out, "Media moved %u times between the relay and the direct path", moves);
 }
 
+/* What was lost in seconds in a row. */
+typedef struct {
+    unsigned at, length;        /* rows */
+    double   lost, share;
+} lossy;
+
+/* The seconds that end with the last one at the latest: a window that the stream's end cuts short
+ * has a share of nothing. */
+static lossy
+loss_from(const stream_rows *s, unsigned at, uint32_t span)
+{
+    const uint32_t seconds = s->rows[s->row_count - 1].number + 1;
+    const uint32_t start = MIN(s->rows[at].number, seconds > span ? seconds - span : 0);
+    double lost = 0, packets = 0;
+    unsigned end;
+
+    while (at > 0 && s->rows[at - 1].number >= start)
+        at--;
+    for (end = at; end < s->row_count && s->rows[end].number < start + span; end++) {
+        lost += s->rows[end].lost;
+        packets += s->rows[end].packets;
+    }
+    return (lossy){ at, end - at, lost, lost >= LOSS_LEAST ? lost / (lost + packets) : 0 };
+}
+
 static bool
 network_loss(const view *v, const stream_rows *s, finding *out)
 {
     const uint32_t span = MAX(LOSS_S / s->quality->seconds_a_row, 1);
-    double worst = 0, worst_lost = 0;
-    unsigned at = 0, length = 0;
+    lossy worst = { 0 };
 
     if (v->all.cut || s->stream->is_cut)
         return false;
     for (unsigned i = 0; i < s->row_count; i++) {
-        double lost = 0, packets = 0;
-        unsigned j = i;
-        for (; j < s->row_count && s->rows[j].number < s->rows[i].number + span; j++) {
-            lost += s->rows[j].lost;
-            packets += s->rows[j].packets;
-        }
-        if (lost >= LOSS_LEAST && lost / (lost + packets) > worst) {
-            worst = lost / (lost + packets);
-            worst_lost = lost;
-            at = i;
-            length = j - i;
-        }
+        const lossy now = loss_from(s, i, span);
+        worst = now.share > worst.share ? now : worst;
     }
-    if (worst < LOSS_SHARE)
+    if (worst.share < LOSS_SHARE)
         return false;
     add_stream_frames(out, s);
+    const uint32_t seconds = MIN(span, s->rows[s->row_count - 1].number + 1);
     return finding_say(
         v, out,
         "%.1f %% of %s's %s was lost in the worst %u s (%.0f packets, from %u s on, over "
         "%s); %u packets in all",
-        worst * 100, view_sides[s->stream->outgoing], s->medium, (unsigned)LOSS_S, worst_lost,
-        s->rows[at].number * s->quality->seconds_a_row, path_of_rows(s->rows + at, length),
+        worst.share * 100, view_sides[s->stream->outgoing], s->medium,
+        seconds * s->quality->seconds_a_row, worst.lost,
+        s->rows[worst.at].number * s->quality->seconds_a_row,
+        path_of_rows(s->rows + worst.at, worst.length),
         ft_sequence_count(&s->quality->sequence).lost);
 }
 

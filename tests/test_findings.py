@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import random
+import re
 
 import pytest
 
@@ -277,6 +278,14 @@ def test_odd_calls_have_none(findings, name):
     for mode in ("one-to-one",) if name in ("comfort noise", "peer mute to the end") else ("one-to-one", "legacy"):
         found = findings(odd(name, mode))
         assert {f["code"] for f in found} <= NOTES | MAY.get(name, set()), (mode, found)
+
+
+def test_the_worst_seconds_are_whole(findings):
+    """Losses everywhere: a window that the stream's end would cut to few packets isn't the worst of all."""
+    losses = {hop: Loss(rate=.03, bursts=(.004, 7)) for hop in ("B:up", "A:down", "B:down", "B:direct")}
+    found = [f["text"] for f in findings(capture(0, "whole seconds", losses=losses, mode="legacy")) if f["code"] == "network_loss"]
+    told = [re.search(r"worst (\d+) s \((\d+) packets, from (\d+) s on", text) for text in found]
+    assert told and all(int(t[1]) == 10 and int(t[3]) <= 10 for t in told), found
 
 
 def test_a_silent_peer_makes_no_round_trips(tshark):
