@@ -158,6 +158,19 @@ ft_call_any_stream(const ft_call *call, uint32_t ssrc)
 }
 
 bool
+ft_call_talks_both_ways(const ft_call *call)
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+    bool out = false, in = false;
+
+    for (unsigned i = wmem_array_get_count(call->streams); i-- > 0;) {
+        out |= streams[i]->outgoing;
+        in |= !streams[i]->outgoing;
+    }
+    return out && in;
+}
+
+bool
 ft_call_sends_from(const ft_call *call, const address *end)
 {
     ft_sender **senders = (ft_sender **)wmem_array_get_raw(call->senders);

@@ -65,6 +65,9 @@ void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 ft_stream *ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing);
 ft_stream *ft_call_any_stream(const ft_call *call, uint32_t ssrc);
 
+/* Media both ways. */
+bool ft_call_talks_both_ways(const ft_call *call);
+
 /* True where any sender of the call was last seen at this end as the device's. */
 bool ft_call_sends_from(const ft_call *call, const address *end);
 

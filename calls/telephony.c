@@ -37,7 +37,9 @@ voip_state(const ft_call *call)
 {
     switch (call->state) {
     case FT_CALL_ENDED:
-        return call->was_answered || call->generation == FT_MODERN ? VOIP_COMPLETED : VOIP_REJECTED;
+        return call->was_answered || call->generation == FT_MODERN || ft_call_talks_both_ways(call)
+                   ? VOIP_COMPLETED
+                   : VOIP_REJECTED;
     case FT_CALL_ANSWERED:
         return VOIP_IN_CALL;
     case FT_CALL_RINGING:

@@ -23,7 +23,8 @@ ft_state_text(const ft_call *call)
         return "ICE only";
     if (call->was_answered)
         return "answered";
-    if (call->invite_frame)
+    /* An answer that the capture cut before its Call-ID is nobody's: media both ways tells. */
+    if (call->invite_frame && !ft_call_talks_both_ways(call))
         return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
     if (call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY])
         return "media";

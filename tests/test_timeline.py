@@ -655,3 +655,11 @@ def test_session_5_is_told_in_a_page(tshark):
     for words in ("frame 6216", "Channel 0x4002 is used though frame 150 released", "sequence number 51593",
                   "4 BYEs and no answer", "Call 2 starts"):
         assert any(words in line for line in lines), words
+
+
+@pytest.mark.parametrize("snap, state", [(200, "answered"), (128, "media"), (96, "media")])
+def test_state_where_sip_is_cut(tshark, make_capture, snap, state):
+    """An answer cut before its Call-ID is of no call that is known; a call with media both ways isn't one that nobody took."""
+    frames = [(frame, min(snap, len(frame))) for _, frame in generate.build("sip-raw-deflate").packets]
+    one, = json.loads(tshark.text(make_capture(frames), "-q", "-z", "facetime,calls,json"))
+    assert (one["state"], one["packets"]) == (state, len(frames))
