@@ -9,6 +9,9 @@
  *    ends     by a word of SIP, STUN or the relay, or by silence; what comes after may be its tail
  *    is none  GameKit's sessions and ICE alone keep their object, and aren't listed
  *
+ *    NAT tests, HTTP check | allocation, checks, SIP, media       | BYE, release | late ones
+ *    kept, 120 s at most   | first_time                           | closed       | its tail
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/call.h"
@@ -17,6 +20,8 @@
 #include "calls/limits.h"
 #include "calls/silence.h"
 
+/* The fifth call of 2015: its BYE is sent four times and never answered, and the next call begins
+ * before the last copy. */
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 /* NAT tests and HTTP checks this long before a call are tied to it */
 #define PREPARATION_S    120
@@ -92,6 +97,8 @@ ft_call_by_number(unsigned number)
     return *(ft_call **)wmem_array_index(calls, number - 1);
 }
 
+/* A merge holds from its frame on. What was shown before under the younger call's number is
+ * shown so on later passes, too. */
 const ft_call *
 ft_call_as_of(const ft_call *call, uint32_t frame)
 {
@@ -100,6 +107,9 @@ ft_call_as_of(const ft_call *call, uint32_t frame)
     return call;
 }
 
+/* A way goes from call to call, as redials use their ports anew: the last entry that begins at
+ * this frame or before. Searched by halves, since a hostile file may have FT_MAX_FLOW_MOVES of
+ * them on one way. */
 ft_call *
 ft_call_of_leg(const ft_leg *leg, uint32_t frame)
 {
@@ -115,6 +125,8 @@ ft_call_of_leg(const ft_leg *leg, uint32_t frame)
     return low ? ((const ft_call_span *)wmem_array_index(leg->calls, low - 1))->call : NULL;
 }
 
+/* A call of the packet's own comes before its way's: the answer to a request of the last call
+ * comes on a way that is the next one's by now. */
 ft_call *
 ft_call_of_packet(packet_info *pinfo)
 {
@@ -210,6 +222,8 @@ host_of(packet_info *pinfo, const address *device)
     return known;
 }
 
+/* Only a call that was hung up without an answer may have broken off. One that was declined, and
+ * tried again half a second later, broke nothing off (case declined-twice). */
 static void
 tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *last)
 {
@@ -221,6 +235,7 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *
         call->may_restart = (ft_call *)last;
 }
 
+/* Told by the first packet that shows it; a plain STUN message or RTP may be of either. */
 static void
 learn_generation(ft_call *call, const ft_packet *packet)
 {
@@ -270,6 +285,12 @@ put_leg(packet_info *pinfo, const ft_packet *packet, ft_call *call)
     wmem_array_append_one(packet->leg->calls, span);
 }
 
+/* Of which call a packet is stands once with its way, so that a packet of media keeps nothing of
+ * its own; only one that is of another call than its way bears that on its frame:
+ *
+ *    its way is of this call      nothing to keep
+ *    the way is taken along       a new entry from this frame on (or over the bound, as before)
+ *    else                         the frame has it */
 void
 ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
 {
@@ -366,6 +387,8 @@ merge_media_counts(ft_call *elder, const ft_call *younger)
     }
 }
 
+/* What the younger call knew is the elder's from the frame of the merge on, not from where the
+ * younger learnt it: packets of the elder in between were shown without it. */
 static void
 merge_identity(ft_call *elder, const ft_call *younger)
 {
@@ -419,6 +442,9 @@ merge_events(packet_info *pinfo, ft_call *elder, const ft_call *younger)
     elder->told |= younger->told;
 }
 
+/* The elder stays: its number was shown first. What both have may only be known of the younger:
+ * a modern call's mode, the INVITE, who named the far end. The bound on merges is of the longest
+ * way to the elder, not of their number: each packet of the youngest call walks it. */
 ft_call *
 ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
 {
@@ -468,6 +494,8 @@ ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank)
 
 /* ---- what is no call, or not FaceTime's ---- */
 
+/* From this frame on only: that it is a game shows in its first message behind ICE, and the
+ * checks before it looked like a call's. */
 void
 ft_call_is_none(packet_info *pinfo, ft_call *call)
 {
@@ -475,6 +503,8 @@ ft_call_is_none(packet_info *pinfo, ft_call *call)
     call->no_call_from = ft_frame_id(pinfo);
 }
 
+/* iChat AV shows itself in SIP (a User-Agent without /GK, its own SDP lines), so packets before
+ * that were taken for a legacy call's. */
 ft_generation
 ft_call_generation(const ft_call *call, uint32_t frame)
 {
@@ -505,6 +535,8 @@ ft_call_of_calls_alone(const ft_packet *packet)
            packet->kind == FT_KIND_HBH || packet->kind == FT_KIND_QUIC;
 }
 
+/* A game and a call may share a socket, since they share ICE. Once the session is known as a
+ * game's, SIP, a link message or the relay begin a call beside it. */
 bool
 ft_call_strange(const ft_packet *packet, const ft_call *session)
 {
@@ -515,6 +547,8 @@ ft_call_strange(const ft_packet *packet, const ft_call *session)
             !packet->flow->gamekit_frame);
 }
 
+/* Direct checks alone say nothing: GameKit and Multipeer Connectivity check with the same
+ * attributes on the same ports. A relay is more, media and signalling are proof. */
 static unsigned
 seen_in(const ft_packet *packet)
 {
@@ -575,6 +609,8 @@ is_old(const packet_info *pinfo, const preparation *kept)
     return ft_now(pinfo).secs - kept->second > PREPARATION_S;
 }
 
+/* The tests go before the call and come from a port of their own (16403), or over TCP: the
+ * device's address alone ties them, so they are kept for two minutes at most. */
 void
 ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
@@ -671,7 +707,9 @@ runs_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint
            (ft_endpoint_equal(&source, other) && ft_endpoint_equal(&destination, one));
 }
 
-/* A call between the same ends begins again, as soon as it is known that they are the same. */
+/* A call between the same ends begins again, as soon as it is known that they are the same. The
+ * far end's name may come late (a bind, SIP, a check): until then the question stays open,
+ * unless the packet runs between those two itself. */
 static void
 tell_restart(packet_info *pinfo, ft_call *call)
 {
@@ -692,7 +730,9 @@ tell_restart(packet_info *pinfo, ft_call *call)
                  ft_frame_number(last->end_frame));
 }
 
-/* What comes from any other end than the device's shows that the other side is alive. */
+/* What comes from any other end than the device's shows that the other side is alive. The judge
+ * asks for that before addresses alone join a packet. The device's own time counts where the
+ * other end's capture is in the file too, with another clock. */
 static void
 hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 {
@@ -710,6 +750,8 @@ ft_call_last_time(const ft_call *call)
     return call->other_end.addr.type == AT_NONE ? &call->last_time : &call->device_time;
 }
 
+/* The copies of a mirror port are as many as the packets, those of two more points twice as many.
+ * A point that saw one direction, or the call's end alone, is one as well. */
 #define CHANCE 50 /* one datagram in so many is repeated by chance */
 
 unsigned
@@ -736,6 +778,8 @@ ft_call_count(packet_info *pinfo)
     }
     call->packets++;
     call->last_frame = packet->frame;
+    /* Frames don't stand in the order of their times where clocks step or files were merged: a
+     * call lasts from its earliest time to its latest, and nothing is negative. */
     if (nstime_cmp(&now, &call->last_time) > 0)
         call->last_time = now;
     if (nstime_cmp(&now, &call->first_time) < 0)

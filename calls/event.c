@@ -4,6 +4,12 @@
  *    ft_event_add -> due by its row, room in the call? -> on the frame (shown there), in the
  *                    call's list (reports)
  *
+ *    often (calls/event.h)    told at                     text
+ *    FT_EACH                  each packet                 its own
+ *    FT_COUNTED               each packet                 its own first, then the row's
+ *    FT_ONCE_A_LEG, _A_CALL   the first, by a bit of      its own
+ *                             the way's or call's `told`
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/event.h"
@@ -31,6 +37,7 @@ ft_event_often(ft_event_id id)
     return rows[id].often;
 }
 
+/* A frame may hold several datagrams (TCP segments, tunnels), each with events of its own. */
 static const ft_event *
 of_part(const ft_event *event, unsigned part)
 {
@@ -53,7 +60,8 @@ ft_event_next(const ft_event *event)
     return of_part(event->next, event->part);
 }
 
-/* False where its row says that it was told often enough. */
+/* False where its row says that it was told often enough. Where there is no way or call to
+ * remember it, it is told. */
 static bool
 is_due(const ft_packet *packet, ft_event_id id)
 {
@@ -72,13 +80,16 @@ is_due(const ft_packet *packet, ft_event_id id)
     return due;
 }
 
-/* A flood of one counted event leaves room for whatever else a call has to tell. */
+/* A flood of one counted event leaves room for whatever else a call has to tell: the bound is of
+ * the call, so it silences no other one either. */
 static ft_limit
 bound_of(ft_event_id id)
 {
     return rows[id].often == FT_COUNTED ? FT_LIMIT_COUNTED_EVENTS : FT_LIMIT_EVENTS;
 }
 
+/* Checks sent again and media on both paths come by thousands: from the second on in a call they
+ * share the row's text, and cost none of their own. */
 static const char *
 event_text(ft_call *call, ft_event_id id, const char *format, va_list arguments)
 {
@@ -116,6 +127,7 @@ record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_ev
     return event;
 }
 
+/* A datagram that was seen before tells nothing: the first copy has told it. */
 ft_event *
 ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const char *format, ...)
 {
@@ -136,6 +148,8 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     return event;
 }
 
+/* By hindsight: the frame is an earlier one, which was shown without it on the first pass. No
+ * bound is told, as no packet is in hand. */
 ft_event *
 ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call *call, ft_path path,
                 ft_event_id id, uint32_t other_frame, const char *format, ...)

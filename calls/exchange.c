@@ -5,6 +5,13 @@
  *                                                     next; an answer goes to the first without
  *                                                     one, or to the one whose stamp it echoes
  *
+ *    device                                    peer
+ *      | check       id 7, stamp a ------------> |     opens exchange 1
+ *      | sent again  id 7, stamp b ------------> |     joins it: no answer yet
+ *      | <------------- answer id 7, echoes b    |     answers 1, and its second stamp
+ *      | nomination  id 7, stamp c ------------> |     opens 2: this ICE uses the check's id again
+ *      | <------------- answer id 7, echoes c    |     answers 2
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/exchange.h"
@@ -54,6 +61,8 @@ ft_exchange_init(void)
     register_init_routine(reset);
 }
 
+/* CommNAT's answers may come from another address than the one that was probed (that is what it
+ * tests), and SIP may go on over another way; so neither is tied to one. */
 static exchange_key
 make_exchange_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, unsigned id_length)
 {
@@ -66,6 +75,8 @@ make_exchange_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, 
     return key;
 }
 
+/* The key is kept as long as its id is, not as MAX_ID: a flood of requests fills memory with
+ * keys. */
 static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
@@ -102,7 +113,8 @@ request_as_of(ft_exchange *first, uint32_t frame, bool fresh)
 }
 
 /* First pass: a repeat joins the exchange that still waits for its answer, anything else opens
- * one (or, over a bound, is what the later passes take it for). */
+ * one (or, over a bound, is what the later passes take it for). The bound is on one id: who
+ * sends the same id for ever makes each lookup walk its chain. */
 static ft_exchange *
 learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, bool fresh)
 {
@@ -124,6 +136,8 @@ learn_request(packet_info *pinfo, const exchange_key *key, ft_exchange *first, b
     return opened ? opened : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
+/* A repeat is what an earlier frame asked, answered or not: the peer may have answered, and the
+ * answer been lost. */
 const ft_exchange *
 ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id,
                     unsigned id_length, bool fresh, bool *is_retransmission)
@@ -140,7 +154,8 @@ ft_exchange_request(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id
                               : request_as_of(first, ft_frame_id(pinfo), fresh);
 }
 
-/* Whether a request of the exchange had the stamp by this frame; NULL is any. */
+/* Whether a request of the exchange had the stamp by this frame; NULL is any. A stamp that comes
+ * later in the file can't have been echoed. */
 static bool
 is_answered_by(const ft_exchange *exchange, const uint32_t *stamp, uint32_t frame)
 {
@@ -149,7 +164,8 @@ is_answered_by(const ft_exchange *exchange, const uint32_t *stamp, uint32_t fram
     return !stamp || (sent && sent->frame < frame);
 }
 
-/* NULL where no request had the stamp by this frame: it tells nothing. */
+/* NULL where no request had the stamp by this frame: it tells nothing (the request wasn't
+ * captured, or the stamp isn't an echo), and the answers go by order. */
 static const uint32_t *
 known_stamp(const ft_exchange *first, const uint32_t *stamp, uint32_t frame)
 {
@@ -160,7 +176,8 @@ known_stamp(const ft_exchange *first, const uint32_t *stamp, uint32_t frame)
     return e ? stamp : NULL;
 }
 
-/* First pass: answers go to the requests in order, where no stamp tells. */
+/* First pass: answers go to the requests in order, where no stamp tells. One more after that is
+ * a repeat, of the last exchange that it could answer. */
 static ft_exchange *
 learn_response(packet_info *pinfo, ft_exchange *first, const uint32_t *stamp, bool *is_repeat)
 {
@@ -180,6 +197,8 @@ learn_response(packet_info *pinfo, ft_exchange *first, const uint32_t *stamp, bo
     return last;
 }
 
+/* Later passes: the exchange that this very frame answered, else the repeat that the first pass
+ * took it for. */
 static ft_exchange *
 response_as_of(ft_exchange *first, const uint32_t *stamp, uint32_t frame, bool *is_repeat)
 {
@@ -234,6 +253,7 @@ ft_exchange_sent(const ft_exchange *exchange, uint32_t stamp)
     return sent;
 }
 
+/* Stamps of all exchanges under one id: their bound is the id's, too. */
 static unsigned
 count_stamps(const ft_exchange *first)
 {
@@ -271,6 +291,8 @@ ft_exchange_took(const packet_info *pinfo, ft_exchange_kind kind, unsigned what,
         packet->answer = (ft_answer){ true, (uint8_t)kind, (uint16_t)what, *took };
 }
 
+/* Only the first answer took so long, since the first request: another one says nothing of the
+ * way. */
 void
 ft_exchange_answered(const packet_info *pinfo, ft_exchange_kind kind, unsigned what,
                      const ft_exchange *exchange)

@@ -17,7 +17,8 @@ static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* device_key -> device */
 static unsigned flow_total, leg_total;
 
-/* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp. */
+/* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp.
+ * The sum is the same both ways. */
 static unsigned
 flow_hash(const void *key)
 {
@@ -125,6 +126,8 @@ lookup(const packet_info *pinfo)
     return first ? in_network(first, pinfo, ft_learning(pinfo)) : NULL;
 }
 
+/* A flow that was claimed from the next frame on is none yet for the packet that claimed it,
+ * nor, on later passes, for those before. */
 ft_flow *
 ft_flow_find(const packet_info *pinfo)
 {
@@ -179,6 +182,9 @@ new_flow(packet_info *pinfo, ft_shape shape, ft_generation generation, uint32_t 
     return flow;
 }
 
+/* A second claim finds the first one's flow. Where another dissector had the packet, the claim
+ * holds from the next frame: Wireshark gave this one away already, and would give it to the
+ * front door on the second pass. */
 ft_flow *
 ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool from_here)
 {
@@ -213,6 +219,8 @@ ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
     return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
 }
 
+/* An end that has not sent anything is in the network of the other one, unless each direction
+ * has numbers of its own, as those of GTP tunnels and MPLS paths have. */
 uint32_t
 ft_flow_network(const ft_flow *flow, const ft_endpoint *end)
 {
@@ -222,6 +230,7 @@ ft_flow_network(const ft_flow *flow, const ft_endpoint *end)
     return sent == FT_NETWORK_UNKNOWN && ft_network_is_symmetric(other) ? other : sent;
 }
 
+/* Who is the device was told without the relay until now, so what was settled on is judged anew. */
 void
 ft_flow_set_server(ft_flow *flow, const ft_endpoint *server)
 {
@@ -248,8 +257,8 @@ ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
     return flow->server && is_destination(pinfo, flow->server);
 }
 
-/* Legs of all channels stand in one array in frame order; there are few, and the newest is
- * wanted most. */
+/* By the addresses that the network layer had (net_src, net_dst): the preference that shows the
+ * far end in place of the relay has changed the other ones by now. */
 void
 ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *from, ft_endpoint *to)
 {
@@ -267,6 +276,9 @@ ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *fro
         *from = *peer;
 }
 
+/* Legs of all channels stand in one array in frame order; there are few, and the newest is
+ * wanted most. A later allocation may bind the same number anew (case
+ * channel-of-new-allocation), so the last one before this frame is meant. */
 ft_leg *
 ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
 {
@@ -311,6 +323,8 @@ ft_leg_new(packet_info *pinfo, ft_flow *flow, uint16_t channel, const ft_endpoin
     return leg;
 }
 
+/* Send and Data indications name their peer in each message and need no bind: channel 0 within
+ * the relay's flow, told apart by the peer. */
 ft_leg *
 ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
 {
@@ -344,6 +358,9 @@ device_at(packet_info *pinfo, const ft_endpoint *endpoint)
     return known;
 }
 
+/* Both times are kept: who only tested its NAT vouches for less than who is in a call, and
+ * either ends some minutes later. An hour after a NAT test its public port may be a browser's
+ * (case nat-port-reused). */
 static void
 learn_device(packet_info *pinfo, const ft_endpoint *endpoint, bool in_call)
 {
@@ -394,6 +411,8 @@ device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
                                                                           : FT_DEVICE_UNKNOWN;
 }
 
+/* Either end may be the device; a file seldom has one that FaceTime was heard of, so an empty
+ * table is asked first. */
 ft_device_state
 ft_device_of(const packet_info *pinfo)
 {

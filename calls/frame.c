@@ -46,6 +46,7 @@ ft_frame_init(int proto)
     register_init_routine(reset);
 }
 
+/* Several drops in a row under one number are one entry. */
 static void
 note_drop(uint32_t number)
 {
@@ -110,6 +111,8 @@ ft_frame_span(nstime_t *first, nstime_t *last)
     *last = span[1];
 }
 
+/* A packet with the number of the last one, at another place in the file, shows that the last
+ * one was dropped. The same place again is the same packet: several doors ask. */
 void
 ft_frame_note(const packet_info *pinfo)
 {
@@ -199,6 +202,7 @@ ft_frame_shown_packet(packet_info *pinfo)
     return (const struct ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_frame, RECORD_KEY);
 }
 
+/* Counted in the packet's own memory, so that each pass begins with 0. */
 unsigned
 ft_frame_next_part(packet_info *pinfo)
 {

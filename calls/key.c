@@ -1,4 +1,13 @@
 /* calls/key.c
+ * What tells a call in other files, from its clues: each becomes a text that says nothing of the
+ * clue itself, so that a database of keys holds no Call-ID, key or pseudonym.
+ *
+ *    Call-ID, or 16 bytes           SHA-256, its first 16 digits
+ *    (8 of a key or participant,    "mki:0123456789abcdef"       one key; the best of a call
+ *     or a pair of 8 each)                                       is its call_key
+ *
+ * A pair is of what one alone isn't rare enough for: a tie-breaker has 31 random bits, an SSRC 32.
+ * Among millions of calls some share one of them by chance, hardly any both.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,6 +42,7 @@ key_at(const ft_call *call, unsigned i)
     return (call_key *)wmem_array_index(call->key_list, i);
 }
 
+/* Unused bytes are zeros, so all 16 are compared. */
 static bool
 is_same(const call_key *one, const call_key *other)
 {
@@ -77,7 +87,9 @@ ft_key_bytes(packet_info *pinfo, ft_call *call, ft_key_kind kind, const uint8_t 
         add_key(pinfo, call, &fresh);
 }
 
-/* Whichever way round they are seen. */
+/* Whichever way round they are seen: what goes out at one end comes in at the other, and both
+ * ends' files must find the same key. Big-endian, so that it is the same on every machine. A
+ * pair of one value with itself has half its bits, and is none. */
 static void
 add_pair(packet_info *pinfo, ft_call *call, ft_key_kind kind, uint64_t one, uint64_t other)
 {
@@ -97,6 +109,9 @@ ft_key_tie_breakers(packet_info *pinfo, ft_call *call)
                  call->tie_breakers[1].value);
 }
 
+/* A new stream is paired with the first ones of the other direction. Each end sees the same few
+ * SSRCs, so both make the same pairs; of a group with ever new SSRCs all pairs would be their
+ * square. */
 void
 ft_key_stream(packet_info *pinfo, ft_call *call, const ft_stream *fresh)
 {
@@ -113,6 +128,8 @@ ft_key_stream(packet_info *pinfo, ft_call *call, const ft_stream *fresh)
     }
 }
 
+/* The elder has them from this frame on; two tie-breakers that were one in each call are a pair
+ * now. */
 void
 ft_key_merge(packet_info *pinfo, ft_call *elder, const ft_call *younger)
 {
@@ -124,6 +141,7 @@ ft_key_merge(packet_info *pinfo, ft_call *elder, const ft_call *younger)
     ft_key_tie_breakers(pinfo, elder);
 }
 
+/* Made once, and only for a key that is shown or compared with another of its kind. */
 static const char *
 key_text(call_key *key)
 {
@@ -145,7 +163,8 @@ compare(call_key *one, call_key *other)
                                     : strcmp(key_text(one), key_text(other));
 }
 
-/* They stand in the order of frames. */
+/* The strongest kind first, then the text that sorts first: not the one that came first, since
+ * files that see the same clues may see them in another order. */
 static const char *
 best_of(const ft_call *call, unsigned count)
 {
@@ -159,6 +178,9 @@ best_of(const ft_call *call, unsigned count)
     return best ? key_text(best) : NULL;
 }
 
+/* As of a frame, so that packets show the same on each pass. Keys stand in the order of frames,
+ * so those known by then are the first ones, and their number tells whether the last answer
+ * still holds. */
 const char *
 ft_key_best(ft_call *call, uint32_t frame)
 {

@@ -1,4 +1,9 @@
 /* calls/label.c
+ * What stands over an arrow of the flow graph, from the message and its events:
+ *
+ *    Binding request       "Check"         with nominated: "Check, nominated"
+ *    RTP, first_media      "First audio out"
+ *    RTP, media_gap        "Media, silence 3.2 s"
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -76,7 +81,8 @@ label_of_event(packet_info *pinfo, const ft_event *event, const char *label, boo
                                              : event_labels[event->id];
 }
 
-/* What happens once before what a flood repeats. */
+/* What happens once before what a flood repeats. A packet may have several, and there is room
+ * for one. */
 const char *
 ft_label_by_events(packet_info *pinfo, const ft_packet *packet, const char *label, bool of_media)
 {

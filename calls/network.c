@@ -1,4 +1,11 @@
 /* calls/network.c
+ * Which network a packet's addresses are of, from the VLAN and from what stands in front of the
+ * innermost IP header (the pictures: calls/network.h). Two phones with one private address in two
+ * of them are two devices.
+ *
+ *    31      30       29 .. 0
+ *    tunnel  one way  TEID, VNI, key, session or label, with a bit that makes 0 another number
+ *                     than none; the VLAN is folded in
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,6 +46,7 @@ gtp_number(const uint8_t *bytes, unsigned ip, unsigned length)
     return 0;
 }
 
+/* The inner Ethernet header may bear a VLAN tag, and 4 bytes more then. */
 static uint32_t
 vxlan_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 {
@@ -66,6 +74,7 @@ pppoe_number(const uint8_t *bytes, unsigned ip, unsigned length)
                : 0;
 }
 
+/* The label at the bottom of the stack: it alone tells the VPN, those above are the path. */
 static uint32_t
 mpls_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 {
@@ -147,6 +156,7 @@ tunnel_of(const packet_info *pinfo)
     return 0;
 }
 
+/* Nearly all packets have no tunnel, and their few layers tell that. */
 uint32_t
 ft_network_of(const packet_info *pinfo)
 {
@@ -170,6 +180,8 @@ ft_network_is_symmetric(uint32_t network)
     return !(network & ONE_WAY) || !(network & TUNNEL);
 }
 
+/* For tables of devices, in which both directions look: where each has a number of its own (GTP,
+ * MPLS), the address alone counts. */
 uint32_t
 ft_network_shared(const packet_info *pinfo)
 {

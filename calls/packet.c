@@ -17,6 +17,8 @@ const value_string ft_path_vals[] = { FT_PATHS(FT_VALUE) { 0, NULL } };
 
 ft_packet_hand ft_hand;
 
+/* The one in hand before is kept in the new one: an ICMP error quotes a datagram, a tunnel
+ * carries one, and each is begun and ended within the other. */
 ft_packet *
 ft_packet_begin(packet_info *pinfo)
 {
@@ -37,6 +39,8 @@ ft_packet_end(const ft_packet *packet)
     ft_hand = packet->outer;
 }
 
+/* The frame in which each bound was first met in this file: reports say from where on they lack
+ * something. 0: not met. */
 static uint32_t limit_frames[FT_LIMIT_COUNT];
 
 static void
@@ -101,6 +105,8 @@ ft_has_room(packet_info *pinfo, ft_limit limit, size_t count)
     return ft_has_room_for(pinfo, limit, count, 1);
 }
 
+/* Packets that the snapshot length cut end in an exception as well. What stock shows until then
+ * stays; the rest of the datagram counts as used, so that no other dissector is tried with it. */
 int
 ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
@@ -123,6 +129,7 @@ ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
     return a->port == b->port && addresses_equal(&a->addr, &b->addr);
 }
 
+/* A map that is empty again with each file; its keys and values are in file scope. */
 wmem_map_t *
 ft_new_map(GHashFunc hash, GEqualFunc equal)
 {
@@ -155,6 +162,8 @@ ft_endpoint_match(const void *a, const void *b)
     return ft_endpoint_equal((const ft_endpoint *)a, (const ft_endpoint *)b);
 }
 
+/* "192.0.2.1:16402", "[2001:db8::1]:16402". Never a name: a report says the same with -n and
+ * without. */
 const char *
 ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 {
@@ -176,6 +185,7 @@ ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
     return text;
 }
 
+/* Shallow: its address lives as long as the packet. What is kept is made by ft_endpoint_keep(). */
 ft_endpoint
 ft_source(const packet_info *pinfo)
 {

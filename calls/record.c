@@ -1,4 +1,9 @@
 /* calls/record.c
+ * A line a packet for -z facetime,packets, and whether anybody sees what stock RTP and RTCP would
+ * show.
+ *
+ *    datagram -> record -> record ...    one for each packet of the relay's, or RTP packet
+ *    lean     a report is asked for, nothing else listens, no tree, no columns: stock is left out
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,6 +29,8 @@ ft_record_new(packet_info *pinfo)
     return record;
 }
 
+/* The header of the relay came first and began the record; RTP without one, or a second RTP
+ * packet, begins its own. */
 void
 ft_record_media(packet_info *pinfo, const ft_rtp *rtp, const ft_codec *codec)
 {
@@ -74,7 +81,8 @@ lean_reset(void *data)
     *(bool *)data = ft_lean_on = false;
 }
 
-/* The first of two passes taps nothing: what is tapped is shown for the last time. */
+/* The first of two passes taps nothing: what is tapped is shown for the last time. So lean is
+ * never on in the first of two, and stock learns there what the second one shows. */
 static tap_packet_status
 lean_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped _U_,
             tap_flags_t flags _U_)

@@ -1,8 +1,14 @@
 /* calls/resolve.c
+ * Which call a packet is of, from its clues (Call-ID, tie-breaker, key ...), from the call that
+ * its way was of, and from the calls that its ends are known of:
  *
  *    clues of the packet --+
  *    its way's call -------+--> the calls that may be meant --> the judge, one by one
  *    its ends' calls ------+                                  --> the strongest SAME, or a new call
+ *
+ * Addresses come last: as a rule a device has the same port in each of its calls (16402, later
+ * 16393), all phones behind a NAT have one address, and 192.168.1.5 is an address in many homes.
+ * The order of reasons is the judge's (calls/judge.c); what a clue means in a call stands here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -152,7 +158,9 @@ owner_of(const ft_packet_clue *clue)
     return (value_owner *)wmem_map_lookup(values, &key);
 }
 
-/* Where one value can have one call only, the first one keeps it; else the newest takes it over. */
+/* Where one value can have one call only, the first one keeps it: a Call-ID or a key stays with
+ * the call that brought it, whatever call a packet with it was put into. Else the newest takes
+ * it over: an SSRC or a relayed address may come up again in a later call. */
 static void
 own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
 {
@@ -215,6 +223,7 @@ calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
     return (const end_calls *)wmem_map_lookup(ends, &key);
 }
 
+/* NULL where there is no room: packets at that end are found by their clues and ways alone. */
 static end_calls *
 make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
@@ -227,6 +236,9 @@ make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
     return made;
 }
 
+/* The call becomes the end's latest. An end has few at a time: several calls on one port, and
+ * the last one's tail beside the next. One that is pushed out is still found by clues and ways.
+ * What flows have settled on may be wrong from here on, so the change counts. */
 static void
 set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
 {
@@ -245,6 +257,8 @@ set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_cal
     known->calls[0] = call;
 }
 
+/* A private address is left out: both peers of two calls may be 192.168.1.5:16393 at home, and
+ * joining by that would make one call of two (case peers-share-a-private-address). */
 void
 ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
 {
@@ -293,6 +307,8 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
     return ft_is_private(&end->addr) && !ft_is_private(&other->addr);
 }
 
+/* The relay's end is known by what was said there, so the other one is the device's, whoever
+ * sends first: a capture may begin with the relay's packet, or have the first two swapped. */
 static packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
@@ -359,6 +375,9 @@ without_port(const ft_endpoint *device)
     return (ft_endpoint){ device->addr, 0 };
 }
 
+/* In the order of what they say, as no more than MAX_CALLS_TRIED are looked at. A modern call
+ * has a socket for each interface and connection (16393, 16394 and 16396 in the captures of
+ * 2023), so its device is asked for on any port; a legacy one has a single port for all. */
 static void
 find_ends(inquiry *q)
 {
@@ -399,7 +418,8 @@ is_among(const inquiry *q, const end_calls *known, const ft_call *call)
     return false;
 }
 
-/* Which of the packet's addresses are the call's. */
+/* Which of the packet's addresses are the call's. Either end may be the device: both devices of
+ * a call on one network are in the file. */
 static uint32_t
 equal_ends(const inquiry *q, const ft_call *call)
 {
@@ -428,6 +448,8 @@ who_sends(const inquiry *q)
 /* Which of a call's two sides: the one that was seen first, or the other. */
 typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
 
+/* A far end that only a bind or an offer names may be its NAT, or its address at home, so it
+ * says nothing of a side. */
 static call_side
 side_of(const ft_call *call, const ft_endpoint *end)
 {
@@ -450,7 +472,9 @@ side_of_sender(const inquiry *q, const ft_call *call)
     return met == SIDE_NEAR ? SIDE_FAR : SIDE_NEAR;
 }
 
-/* A call has two ICE agents, and each has one tie-breaker. */
+/* A call has two ICE agents, and each has one tie-breaker; so a third, or a second one of the
+ * same side, is the next call's, even two seconds after a BYE on the same port (case
+ * next-call-in-tail). Where the side isn't known, it may be the other agent's. */
 static bool
 has_another_tie_breaker(const inquiry *q, const ft_call *call)
 {
@@ -469,9 +493,10 @@ has_another_tie_breaker(const inquiry *q, const ft_call *call)
     return false;
 }
 
-/* Another key where an SSRC goes on is a new key of the same call, and so is that of one more
- * participant. It is another call's where it comes with another SSRC on another way, or on a way
- * whose media ended. */
+/* Another key where an SSRC goes on is a new key of the same call (keys are renewed about every
+ * ten minutes, and where somebody joins or leaves), and so is that of one more participant. It
+ * is another call's where it comes with another SSRC on another way, or on a way whose media
+ * ended. In both calls of 2023 each sender keeps one key. */
 static bool
 has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
 {
@@ -486,6 +511,8 @@ has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
     return ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
 }
 
+/* Answered in this file, or before it began: a capture from the middle of a call has media
+ * alone. */
 static bool
 is_established(const ft_call *call)
 {
@@ -506,6 +533,9 @@ has_reservation(const inquiry *q, const ft_call *call)
     return call->reservations >= FT_MAX_AGENTS;
 }
 
+/* What a value that this call doesn't have says against it. A Call-ID more is of another call,
+ * unless it is of the INVITE that was sent again after a challenge or a redirection; the rest of
+ * the clues tell nothing by being new. */
 static bool
 contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
 {
@@ -542,7 +572,8 @@ compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
     }
 }
 
-/* Whether no other running call has an address of the packet's. */
+/* Whether no other running call has an address of the packet's. Else addresses don't tell: one
+ * phone may have two calls through one relay on one port (case two-calls-one-port). */
 static bool
 is_only(const inquiry *q, const ft_call *call)
 {
@@ -574,7 +605,8 @@ is_of_others(const inquiry *q, const ft_call *call)
 
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
  * does. Where neither its far end nor its agents are known (the capture begins in the middle),
- * nothing tells whose checks these are. */
+ * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
+ * which the call's media runs (case call-waiting). */
 static bool
 is_elsewhere(const inquiry *q, const ft_call *call)
 {
@@ -588,7 +620,8 @@ is_elsewhere(const inquiry *q, const ft_call *call)
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
 }
 
-/* As the media says that was seen at this device so far. */
+/* As the media says that was seen at this device so far. A capture made on an iPhone gets its
+ * packets about once a second (2023: 38 bursts in 37 s), so shorter pauses can't be told. */
 static bool
 comes_in_batches(const inquiry *q)
 {
@@ -628,6 +661,8 @@ may_be_one(const ft_call *one, const ft_call *other)
            (one->keys < 2 || other->keys < 2);
 }
 
+/* Beyond the bound both stay, and the way goes where its last clue leads: the chain from a
+ * merged call to the one that stays is walked for each packet. */
 static ft_call *
 merge(packet_info *pinfo, ft_call *one, ft_call *other)
 {
@@ -639,7 +674,8 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
 }
 
 /* The packet is of `call` for a strong reason; its way was another's that nothing speaks
- * against: they are one. */
+ * against: they are one. Where one of both is over, a strong clue isn't enough: two calls one
+ * after the other on one way are a redial. */
 static ft_call *
 reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned best)
 {
@@ -740,7 +776,8 @@ takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
 }
 
 /* Several running calls have the packet's addresses, so nothing tells. What begins a call begins
- * one all the same, and so does a clue that would have decided. */
+ * one all the same, and so does a clue that would have decided. Better no number than another
+ * call's. */
 static bool
 is_ambiguous(const inquiry *q)
 {
@@ -767,6 +804,9 @@ is_of_unseen_game(const inquiry *q)
 
 /* ---- an SSRC at many places ---- */
 
+/* A public set of files, said to be FaceTime, has 6,000 5-tuples of one RTP packet each, with four
+ * SSRCs in all: a traffic generator's. By its SSRCs it would be one call of thousands of phones,
+ * or make ways of a real call its own. */
 /* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
  * at once is a traffic generator's, and nobody's. */
 #define MOST_MOVES      3
@@ -884,6 +924,8 @@ judge_all(inquiry *q)
 
 /* ---- the quick way ---- */
 
+/* Where a packet brings no clue, what the judge said of the last one in this direction holds
+ * while ft_call_changes stands still, and no candidate is looked for. */
 static ft_call *
 settled_call(const packet_info *pinfo, const ft_packet *packet)
 {
@@ -895,6 +937,7 @@ settled_call(const packet_info *pinfo, const ft_packet *packet)
     return packet->flow->settled[heading].call;
 }
 
+/* Where a bound was met, each packet must meet it itself: it carries the note (facetime.limit). */
 static void
 settle_packet(const packet_info *pinfo, const ft_packet *packet)
 {
@@ -1143,6 +1186,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
 
     const unsigned changes_before = ft_call_changes, clues_before = packet->clue_count;
     ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
+    /* A channel that has carried nothing yet is of the call that asked for it. */
     if (!of_leg && packet->leg->allocation)
         of_leg = packet->leg->allocation->call;
     inquiry q = { .pinfo = pinfo,

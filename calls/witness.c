@@ -1,4 +1,11 @@
 /* calls/witness.c
+ * What the capture itself can tell of a call, so that findings don't blame the call for what the
+ * file hides: counted packet by packet, over all parts of a call that were merged.
+ *
+ *    cut below its length            losses aren't judged (capture_cut)
+ *    seen before                     counted once (seen_twice)
+ *    no address sends and receives   one direction was captured, so no silence (one_direction)
+ *    who sent what ended it          who hung up (hung_up)
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,6 +27,8 @@ struct ft_witness {
     address      end_from;      /* who sent the packet that ended the call */
 };
 
+/* By addresses, not by 5-tuples: with the relay one way and the direct path the other, each
+ * 5-tuple has one direction only. */
 static void
 note_end(struct ft_witness *witness, const address *end, bool sends)
 {
@@ -80,6 +89,7 @@ note(packet_info *pinfo, const ft_packet *packet, struct ft_witness *witness)
     }
 }
 
+/* A packet that an ICMP error quotes was counted when it was sent. */
 void
 ft_witness_note(packet_info *pinfo, const ft_packet *packet)
 {
@@ -107,7 +117,8 @@ add_witness(ft_witnessed *sum, const struct ft_witness *witness, const ft_call *
         sum->end_is_own |= is_own(call, &witness->end_from);
 }
 
-/* What was seen before the call was found to be part of another is that one's. */
+/* What was seen before the call was found to be part of another is that one's. Merged calls are
+ * younger than the one that they became part of, so the search begins there. */
 ft_witnessed
 ft_witness_of(const ft_call *call)
 {
