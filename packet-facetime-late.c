@@ -209,6 +209,12 @@ admit_from_stock(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newc
                             found->generation, FT_PATH_DIRECT, shown);
 }
 
+static bool
+has_relay_port(const packet_info *pinfo)
+{
+    return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport);
+}
+
 /* What can't be FaceTime's by its first bytes and ports. length: of the whole datagram. */
 static bool
 may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const packet_info *pinfo)
@@ -221,11 +227,11 @@ may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const pack
         return length == 16 ? bytes[0] == 0 && bytes[1] <= 2
                             : captured >= 20 && second_word + 20 == length;
     if (bytes[0] < 0x80)
-        return second_word + 4 - length + 3 <= 3 || (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1]));
+        return second_word + 4 - length + 3 <= 3 ||
+               (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1])) || has_relay_port(pinfo);
     if (bytes[0] < 0xc0)
         return captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
-    return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport) ||
-           second_word == 0xbeef;
+    return has_relay_port(pinfo) || second_word == 0xbeef;
 }
 
 static G_GNUC_NO_INLINE int
@@ -253,7 +259,7 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     newcomer found = { FT_SHAPE_NONE, FT_GENERATION_UNKNOWN };
     if (!tvb)
         return 0;
-    found.shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
+    found.shape = facetime_shape_of_newcomer(tvb, pinfo);
     if (!facetime_is_ours(found.shape, tvb, pinfo, &found.generation) || is_icmp(pinfo))
         return 0;
     return admit_from_stock(tvb, pinfo, tree, &found);

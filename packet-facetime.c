@@ -109,6 +109,17 @@ static struct {
 
 /* ---- whether it is FaceTime's ---- */
 
+/* QUIC to or from a relay that is known from another flow: a device's second interface, whose
+ * handshake came before the capture. */
+static bool
+relay_vouches(const packet_info *pinfo)
+{
+    const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
+
+    return (is_quic_relay_port(pinfo->destport) && ft_relay_is_known(pinfo, &destination)) ||
+           (is_quic_relay_port(pinfo->srcport) && ft_relay_is_known(pinfo, &source));
+}
+
 /* An end already known as a FaceTime device vouches for what FaceTime sends between such ends;
  * one that is only known to have tested its NAT doesn't for what others send as well. */
 static bool
@@ -123,9 +134,23 @@ device_vouches(ft_shape shape, const packet_info *pinfo)
         return ft_device_of(pinfo) >= FT_DEVICE_TESTED_NAT;
     case FT_SHAPE_CHANNELDATA: case FT_SHAPE_RTP: case FT_SHAPE_RTCP:
         return ft_device_of(pinfo) == FT_DEVICE_IN_CALL;
+    case FT_SHAPE_QUIC:
+        return relay_vouches(pinfo);
     default:
         return false;
     }
+}
+
+/* Of a 5-tuple that isn't known. QUIC's short headers have nothing but their first two bits. */
+ft_shape
+facetime_shape_of_newcomer(tvbuff_t *tvb, const packet_info *pinfo)
+{
+    const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
+
+    if (shape != FT_SHAPE_NONE || tvb_captured_length(tvb) < 4)
+        return shape;
+    return tvb_get_uint8(tvb, 0) >> 6 == 1 && relay_vouches(pinfo) ? FT_SHAPE_QUIC
+                                                                   : FT_SHAPE_NONE;
 }
 
 bool
@@ -431,7 +456,7 @@ proves_itself(tvbuff_t *tvb, packet_info *pinfo, newcomer *found)
     note_asked(pinfo);
     if (pinfo->flags.in_error_pkt)
         return false;
-    *found = (newcomer){ shape_of(tvb, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+    *found = (newcomer){ facetime_shape_of_newcomer(tvb, pinfo), FT_GENERATION_UNKNOWN };
     return facetime_is_ours(found->shape, tvb, pinfo, &found->generation);
 }
 

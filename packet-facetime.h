@@ -21,6 +21,7 @@ typedef struct {
 } newcomer;
 
 /* Whether a datagram of this shape is FaceTime's: it proves itself, or a device vouches. */
+ft_shape facetime_shape_of_newcomer(tvbuff_t *tvb, const packet_info *pinfo);
 bool facetime_is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 
 /* One datagram with its record and its line. shown: stock has shown the content already, so it

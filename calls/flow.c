@@ -15,6 +15,7 @@
 static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* device_key -> device */
+static wmem_map_t *relays;  /* ft_endpoint -> relay_known */
 static unsigned flow_total, leg_total;
 
 /* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp.
@@ -76,6 +77,7 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     ft_network_init();
     flows = ft_new_map(flow_hash, flow_equal);
     devices = ft_new_map(device_hash, device_equal);
+    relays = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
 /* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
@@ -395,6 +397,39 @@ still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
     if (frame == 0 || frame >= ft_frame_id(pinfo))
         return false;
     return ft_passed(last, &pinfo->abs_ts).secs < FT_DEVICE_VOUCHES_S;
+}
+
+typedef struct {
+    uint32_t frame;
+    nstime_t time;
+} relay_known;
+
+void
+ft_relay_learn(packet_info *pinfo, const ft_endpoint *relay)
+{
+    if (!ft_learning(pinfo))
+        return;
+
+    relay_known *known = (relay_known *)wmem_map_lookup(relays, relay);
+    if (!known) {
+        if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(relays)))
+            return;
+        known = wmem_new0(wmem_file_scope(), relay_known);
+        known->frame = ft_frame_id(pinfo);
+        wmem_map_insert(relays, ft_endpoint_key(relay), known);
+    }
+    known->time = pinfo->abs_ts;
+}
+
+bool
+ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay)
+{
+    const relay_known *known = wmem_map_size(relays) == 0
+                                   ? NULL
+                                   : (const relay_known *)wmem_map_lookup(relays, relay);
+
+    return known && known->frame < ft_frame_id(pinfo) &&
+           ft_passed(&known->time, &pinfo->abs_ts).secs < FT_RELAY_VOUCHES_S;
 }
 
 static ft_device_state

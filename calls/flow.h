@@ -144,6 +144,13 @@ const ft_endpoint *ft_peer_of(const ft_packet *packet);
 #define FT_DEVICE_VOUCHES_S 300
 typedef enum { FT_DEVICE_UNKNOWN, FT_DEVICE_TESTED_NAT, FT_DEVICE_IN_CALL } ft_device_state;
 
+/* A relay's socket, which its own headers proved. What comes from there or goes there within
+ * FT_RELAY_VOUCHES_S is FaceTime's, whatever a device's other interface sends. True from the
+ * next frame on. */
+#define FT_RELAY_VOUCHES_S 3600
+void ft_relay_learn(packet_info *pinfo, const ft_endpoint *relay);
+bool ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay);
+
 void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint); /* in a call */
 void ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint);
 /* What the packet's ends were known as before this frame: the better of the two. */

@@ -10,7 +10,7 @@ import pytest
 
 import support
 from simulate import Call, Plan
-from test_seen_twice import records
+from test_seen_twice import records, written
 
 REAL = ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"]
 NAMED = 0.98
@@ -247,6 +247,35 @@ def test_tags_of_2026_behind_two_nats(tshark):
             out.append(bytes(frame))
     kinds_of = tshark.values(support.make_capture(out), "facetime.kind")
     assert len(out) > 30 and len(kinds_of) >= len(out) - 6 and set(kinds_of) == {"4"}
+
+
+@pytest.mark.parametrize("share", [.6, .7, .9])
+def test_second_interface_from_late_in_the_call(share, tshark, real):
+    """QUIC on the cellular interface, its handshake long past: it runs to the relay that Wi-Fi's packets prove."""
+    packets = read(real("facetime-2023-wifi-caller.pcapng"))
+    whole, late = (write([part]) for part in (packets, packets[int(len(packets) * share):]))
+    assert not list(short_ones({0: kinds(tshark, *whole)[0], 1: kinds(tshark, *late)[0]}, ["whole", f"{share}"], same_kind=True))
+
+
+def test_a_known_relay_vouches_for_itself_alone(tshark):
+    """From the next frame on, to its address and port, for an hour."""
+    packets = read_ethernet(made("2026"))
+    relay = next(p for p in packets if p.of_relay() and p.payload[:1] == b"\x60")
+    own, other = (relay.source, relay.destination) if is_own(relay.source) else (relay.destination, relay.source)
+    port = relay.ports[0] if relay.ports[0] in RELAY_PORTS else relay.ports[1]
+    short = bytes([0x45, 0x11, 0x80]) + bytes(range(7, 40))
+    last = packets[-1].time - support.START_TIME
+
+    def to(address, number, time):
+        return support.Datagram("10.1.2.3", 50123, ".".join(map(str, address)), number, short, time)
+    at = [to(other, port, -1), to(other, port, last + 60), to(other, port + 1, last + 61), to(own, port, last + 62),
+          to(bytes([17, 1, 2, 3]), port, last + 63), to(other, port, last + 7300)._replace(sport=50124)]
+    frames = [(p.time, ETHERNET + b"\x08\0" + bytes(p.data)) for p in packets]
+    frames += [(support.START_TIME + d.time, d.frame()) for d in at]
+    capture = written(frames)
+    expected = sorted(at, key=lambda d: d.time)
+    rows = tshark.rows(capture, "facetime.kind", "udp.srcport", filter="udp.srcport in {50123, 50124}")
+    assert [row["facetime.kind"] for row in rows] == [["12"] if d is at[1] else [] for d in expected]
 
 
 CUTS = [None, 58, 64, 96, 128, 200]
