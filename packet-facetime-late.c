@@ -20,6 +20,7 @@
 #include "calls/call.h"
 #include "calls/copies.h"
 #include "calls/limits.h"
+#include "calls/network.h"
 #include "packet-facetime.h"
 #include "stock/transport.h"
 #include "wire/shape.h"
@@ -35,7 +36,34 @@ void proto_reg_handoff_facetime_late(void);
 
 static int proto_facetime = -1;
 
-static wmem_map_t *http_checks; /* ft_endpoint of the client -> frame of its request */
+/* The first request of a client, and in each network: the same private address may be two
+ * devices'. */
+typedef struct {
+    ft_endpoint client;
+    uint32_t    network;
+} check_key;
+typedef struct {
+    uint32_t frame, elsewhere_from; /* 0 while no other network has this address */
+} check_client;
+
+static wmem_map_t *http_checks;     /* check_key -> frame of the request */
+static wmem_map_t *http_clients;    /* ft_endpoint -> check_client */
+
+static unsigned
+check_hash(const void *key)
+{
+    const check_key *k = (const check_key *)key;
+
+    return ft_endpoint_hash(&k->client) ^ k->network << 8;
+}
+
+static gboolean
+check_equal(const void *one, const void *other)
+{
+    const check_key *x = (const check_key *)one, *y = (const check_key *)other;
+
+    return x->network == y->network && ft_endpoint_equal(&x->client, &y->client);
+}
 
 static bool
 has_text(tvbuff_t *tvb, const char *text)
@@ -62,8 +90,37 @@ http_check_answered(tvbuff_t *tvb, const packet_info *pinfo)
     if (pinfo->srcport != HTTP_PORT || wmem_map_size(http_checks) == 0)
         return 0;
 
-    const uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &client));
+    const check_key key = { client, ft_network_shared(pinfo) };
+    uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &key));
+    const check_client *known =
+        request ? NULL : (const check_client *)wmem_map_lookup(http_clients, &client);
+    /* a direction may have a tag of its own */
+    if (known && (!known->elsewhere_from || known->elsewhere_from > ft_frame_id(pinfo)))
+        request = known->frame;
     return request && request < ft_frame_id(pinfo) && has_text(tvb, "AV was here!") ? request : 0;
+}
+
+static void
+remember_http_check(packet_info *pinfo, const ft_endpoint *client)
+{
+    check_key key = { *client, ft_network_shared(pinfo) };
+    const uint32_t frame = ft_frame_id(pinfo);
+
+    if (wmem_map_lookup(http_checks, &key) ||
+        !ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(http_checks)))
+        return;
+    key.client = ft_endpoint_keep(client);
+    wmem_map_insert(http_checks, wmem_memdup(wmem_file_scope(), &key, sizeof key),
+                    GUINT_TO_POINTER(frame));
+
+    check_client *known = (check_client *)wmem_map_lookup(http_clients, client);
+    if (known) {
+        known->elsewhere_from = known->elsewhere_from ? known->elsewhere_from : frame;
+        return;
+    }
+    known = wmem_new0(wmem_file_scope(), check_client);
+    known->frame = frame;
+    wmem_map_insert(http_clients, ft_endpoint_key(client), known);
 }
 
 static void
@@ -76,11 +133,8 @@ learn_http_check(packet_info *pinfo, const ft_endpoint *client, uint32_t request
                  request ? "Apple answers: AV was here!"
                          : "%s asks static.ess.apple.com for /connectivity.txt, in clear",
                  ft_endpoint_str(pinfo->pool, client));
-    if (request || wmem_map_lookup(http_checks, client))
-        return;
-    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(http_checks)))
-        return;
-    wmem_map_insert(http_checks, ft_endpoint_key(client), GUINT_TO_POINTER(ft_frame_id(pinfo)));
+    if (!request)
+        remember_http_check(pinfo, client);
 }
 
 /* The line of a packet that stock dissectors have shown, and the end of its record. */
@@ -352,7 +406,8 @@ void
 proto_register_facetime_late(void)
 {
     proto_facetime = proto_get_id_by_filter_name("facetime");
-    http_checks = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
+    http_checks = ft_new_map(check_hash, check_equal);
+    http_clients = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
 void

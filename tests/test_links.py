@@ -157,20 +157,36 @@ def test_short_quote(place, mapped, tshark):
     assert not rows[1]["facetime.kind"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_http_check(place, tshark):
-    link, wrap = PLACES[place]
-
-    def tcp(source, sport, destination, dport, sequence, payload):
+def http_check(sequence=1):
+    """Question and answer, packets of IPv4."""
+    def tcp(source, sport, destination, dport, payload):
         head = struct.pack("!HHIIBBHHH", sport, dport, sequence, 1, 0x50, 0x18, 65535, 0, 0)
         return (struct.pack("!BBHHHBBH", 0x45, 0, 40 + len(payload), 1, 0, 64, 6, 0) + bytes(source) + bytes(destination)
                 + head + payload)
     client, server = (192, 168, 1, 10), (17, 253, 3, 205)
     ask = b"GET /connectivity.txt HTTP/1.1\r\nHost: static.ess.apple.com:80\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: text/plain\r\n\r\nAV was here!\n"
-    frames = [tcp(client, 50000, server, 80, 1, ask), tcp(server, 80, client, 50000, 1, answer)]
-    rows = shown(tshark, link, [(1_700_000_000, n, wrap(frame)) for n, frame in enumerate(frames)])
+    return [tcp(client, 50000, server, 80, ask), tcp(server, 80, client, 50000, answer)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_http_check(place, tshark):
+    link, wrap = PLACES[place]
+    rows = shown(tshark, link, [(1_700_000_000, n, wrap(frame)) for n, frame in enumerate(http_check())])
     assert [row["facetime.event"] for row in rows] == [["connectivity_check"]] * 2
+
+
+def test_http_checks_of_two_devices_with_one_address(tshark):
+    """In two VLANs: each answer is to its own question; in a third there was none."""
+    def in_vlan(number, packet):
+        return ethernet(struct.pack("!HH", number, 0x0800) + packet, b"\x81\0")
+    first, second = http_check(1), http_check(1000)
+    frames = [in_vlan(10, first[0]), in_vlan(20, second[0]), in_vlan(20, second[1]), in_vlan(10, first[1]), in_vlan(30, http_check(2000)[1])]
+    capture = support.make_capture(frames)
+    for two_pass in (False, True):
+        rows = tshark.rows(capture, "facetime.event", "facetime.event.frame", two_pass=two_pass)
+        assert [row["facetime.event.frame"] for row in rows] == [[], [], ["2"], ["1"], []]
+        assert [bool(row["facetime.event"]) for row in rows] == [True] * 4 + [False]
 
 
 # Two devices with one private address, each in a network of its own: two calls at once over the same 5-tuple.
