@@ -26,12 +26,17 @@ EXPERTS = {
     "candidate list": ("gkstun.candidates_bad",),
     "TLV": ("facetime_link.unknown_tlv", "facetime_link.bad_tlv_length"),
     "link command": ("facetime_link.unknown_command",),
+    "link message": ("facetime_link.no_hmac", "facetime_link.reserved_not_zero", "facetime_link.bad_length"),
+    "relay header": ("quickrelay.bad_length", "facetime_rtp.stream_mismatch"),
+    "RTCP packet": ("facetime_rtcp.unknown_form",),
+    "STUN message": ("gkstun.trailing",),
     "header extension": ("facetime_rtp.unknown_extension", "facetime_rtp.bytes_left", "facetime_rtp.field_missing"),
     "trailer": ("facetime_rtp.no_key_id",),
     "body": ("quickrelay.unparsed_body", "quickrelay.bad_hbh", "quickrelay.broken_chain", "quickrelay.long_chain"),
     "modem's report": ("baseband.bad_form", "baseband.odd_constant", "baseband.bad_length"),
-    "NAT test": ("snatmap.bad_type", "commnat.bad_operation", "commnat.bad_direction"),
-    "GameKit message": ("gamekit.unknown_type",),
+    "NAT test": ("snatmap.bad_type", "commnat.bad_operation", "commnat.bad_direction", "snatmap.bad_length",
+                 "commnat.bad_length"),
+    "GameKit message": ("gamekit.unknown_type", "gamekit.bad_size"),
 }
 KIND_OF = {name: kind for kind, names in EXPERTS.items() for name in names}
 
