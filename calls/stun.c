@@ -9,6 +9,12 @@
  *    USE-CANDIDATE              the way that media will take
  *    error of the relay         told once, starts no call
  *
+ * An allocation is what a Refresh releases, a channel what media runs in; one 5-tuple may hold
+ * several of each, of several calls:
+ *
+ *    5-tuple device <-> relay --- allocation 1 (token a) --- channel 0x4002 -> peer A     call 1
+ *                             \-- allocation 2 (token b) --- channel 0x4003 -> peer B     call 2
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/stun.h"
@@ -29,6 +35,8 @@
 
 /* ---- allocations ---- */
 
+/* The newest, as a legacy device opens one for each call and says in no later message of it which
+ * one it means. */
 static ft_allocation *
 newest_allocation(const ft_flow *flow, bool released)
 {
@@ -40,7 +48,9 @@ newest_allocation(const ft_flow *flow, bool released)
     return NULL;
 }
 
-/* The allocation that this request asks for again (after a 401, say), or NULL. */
+/* The allocation that this request asks for again (after a 401, say), or NULL. The token is what
+ * signalling reserved for this call, so an equal one is the same request; a new transaction id
+ * alone says nothing. */
 static ft_allocation *
 same_allocation(const ft_flow *flow, const ft_stun *stun)
 {
@@ -52,6 +62,7 @@ same_allocation(const ft_flow *flow, const ft_stun *stun)
     return NULL;
 }
 
+/* Over the bound the newest stands for all that come later. */
 static ft_allocation *
 allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
 {
@@ -98,7 +109,8 @@ just_ended(const ft_call *call, const nstime_t *now)
 /* A Refresh names none. It releases what the call that just ended had, else the only one there
  * is. Of several, that of the call which has been silent for longest is the likeliest, but that
  * is no certainty: *certain says so. What a call had that ended long ago, its release not
- * captured, comes last. */
+ * captured, comes last. A wrong guess would close the channels of a call that goes on (two calls
+ * of one device on one 5-tuple, one of them released). */
 static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
@@ -130,6 +142,8 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
     return ended ? ended : quietest ? quietest : left;
 }
 
+/* The token tells more than the relayed address, which is a clue only where there is none. What is
+ * asked for again begins no call: that is of the first request. */
 static void
 learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                        ft_exchange *exchange, bool is_retransmission)
@@ -200,6 +214,8 @@ allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
     return newest;
 }
 
+/* A channel number that is bound anew is a leg of its own from here on: what came before stays
+ * with the peer, and in the call, that it had then. */
 static void
 bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
          ft_allocation *allocation)
@@ -228,7 +244,9 @@ ask_release(packet_info *pinfo, ft_leg *leg)
     leg->release_time = ft_now(pinfo);
 }
 
-/* Nothing more comes of a call whose relay was released while it had no direct path. */
+/* Nothing more comes of a call whose relay was released while it had no direct path. A release
+ * while media goes directly is the normal course of a legacy call (reports of 2015) and ends
+ * nothing. */
 static void
 close_without_path(const packet_info *pinfo, ft_call *call)
 {
@@ -240,12 +258,15 @@ close_without_path(const packet_info *pinfo, ft_call *call)
         ft_call_close(call);
 }
 
+/* A channel whose Allocate wasn't captured may be any release's. */
 static bool
 is_of_allocation(const ft_leg *leg, const ft_allocation *allocation)
 {
     return leg->channel && (leg->allocation == allocation || !leg->allocation);
 }
 
+/* Only asked for so far: packets that cross the Refresh on their way are no misuse, so channels
+ * are closed by the answer, or by its timeout. */
 static void
 release_allocation(packet_info *pinfo, ft_packet *packet, ft_allocation *allocation)
 {
@@ -280,6 +301,9 @@ release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_e
     tell_release(pinfo, packet, wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
 }
 
+/* A bind with lifetime 0 is a release of that channel alone. One that is sent again keeps the
+ * call of the first. The peer is expected to turn up on the direct path, too:
+ * checks to it are of this call before they bear a clue. */
 static void
 learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                    ft_exchange *exchange, bool is_retransmission)
@@ -314,6 +338,8 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_call_remote(call, &stun->peer, FT_REMOTE_BOUND);
 }
 
+/* By the request it answers, not by the channel's newest bind: a late answer would else make
+ * another peer's channel ready. */
 static void
 learn_bind_answer(packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
 {
@@ -327,6 +353,8 @@ learn_bind_answer(packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
                  leg->channel, ft_endpoint_str(pinfo->pool, &leg->peer));
 }
 
+/* A lifetime above 0 keeps alive: what it names is the newest that isn't released. Only where the
+ * allocation is certain does a release change anything; it is told all the same. */
 static void
 learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                       ft_exchange *exchange, bool is_retransmission)
@@ -363,6 +391,8 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation)
     }
 }
 
+/* 437 to a bind or a Refresh is a relay that has forgotten the allocation: one of the reports of
+ * 2015 has both. */
 static void
 learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                   const ft_exchange *exchange)
@@ -425,6 +455,7 @@ guess_server(packet_info *pinfo, ft_flow *flow)
         ft_flow_set_server(flow, ft_is_device_port(source.port) ? &destination : &source);
 }
 
+/* The client is learnt once a flow: this runs for each packet of media. */
 void
 ft_channel_used(packet_info *pinfo, const ft_leg *leg)
 {
@@ -439,7 +470,8 @@ ft_channel_used(packet_info *pinfo, const ft_leg *leg)
     packet->flow->client_learnt = true;
 }
 
-/* The relay never answered the release; by now the device has given it up. */
+/* The relay never answered the release; by now the device has given it up. Without this a release
+ * whose answer wasn't captured would let a channel be used for ever. */
 static void
 time_out_release(const packet_info *pinfo, ft_leg *leg)
 {
@@ -537,6 +569,8 @@ pair_of(const ft_leg *leg)
     return pair;
 }
 
+/* Whatever this end checks next on the pair, under whatever transaction id, repeats all that it
+ * sent there before. */
 static void
 remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange)
 {
@@ -554,7 +588,8 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
         (sent_check){ exchange, from_a, false, 0, ft_frame_id(pinfo), now };
 }
 
-/* The transmission that got through: its stamp tells it from its repeats. */
+/* The transmission that got through: its stamp tells it from its repeats. A nomination has the
+ * transaction id of the check before it (legacy), so the id alone may lead to another packet. */
 static uint32_t
 answered_frame(const ft_stun *stun, const ft_exchange *exchange)
 {
@@ -566,7 +601,9 @@ answered_frame(const ft_stun *stun, const ft_exchange *exchange)
 }
 
 /* A check that never got an answer, as far as can be known now: its sender repeated it and waits
- * for longer than answers take, or one that was sent later is the one that is answered. */
+ * for longer than answers take, or one that was sent later is the one that is answered. Of the
+ * same direction order is enough: the answered one came later and got through. Of the other
+ * direction a check may just be under way, as where both ends check at once; hence the wait. */
 static bool
 is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
 {
@@ -599,7 +636,8 @@ count_lost(const packet_info *pinfo, const check_pair *pair, const sent_check *a
     return lost;
 }
 
-/* The pair's first answer. */
+/* The pair's first answer. What a person calls a punched hole: checks of either end that a NAT
+ * dropped, until one opened the way. A pair without losses needed none. */
 static void
 open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
 {
@@ -615,7 +653,9 @@ open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
                      ft_frame_number(answered->frame), lost, ft_frame_number(first));
 }
 
-/* A later answer shows that checks before the first one were lost, not under way. */
+/* A later answer shows that checks before the first one were lost, not under way. Told at the
+ * first answer's frame, in hindsight, because that is where the hole was there; only a second
+ * pass shows it. */
 static void
 judge_hole_again(packet_info *pinfo, const ft_packet *packet, check_pair *pair,
                  const sent_check *answered)
@@ -674,6 +714,8 @@ learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun
     pair->open = true;
 }
 
+/* Seen by the report of 2015: STUN of today has text there, and stock would show binary bytes as
+ * such. */
 static void
 tell_username(packet_info *pinfo, const ft_stun *stun)
 {
@@ -696,6 +738,8 @@ way_text(wmem_allocator_t *scope, const ft_packet *packet, packet_info *pinfo)
                               packet->leg ? ft_endpoint_str(scope, &packet->leg->peer) : "unknown");
 }
 
+/* Both halves of USERNAME: each end's own candidate, and the one that it means; the answer has
+ * them the other way round. */
 static void
 hand_in_clues(packet_info *pinfo, const ft_stun *stun)
 {
@@ -727,6 +771,9 @@ tell_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, ft_
     }
 }
 
+/* A repetition begins no call: in the middle of a capture it may be of one that is over. Through
+ * a relay's channel source and destination are the relay's, so neither a device nor a pair is
+ * learnt there. */
 static void
 learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
             bool is_retransmission)
@@ -745,6 +792,7 @@ learn_check(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_excha
         remember_check(pinfo, packet, exchange);
 }
 
+/* An answer that came directly proves the path, and that the call can outlive its relay. */
 static void
 learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                    const ft_exchange *exchange)
@@ -777,7 +825,9 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
 
 /* ---- the relay's own words ---- */
 
-/* They start no call. What the capture has cut off isn't told. */
+/* They start no call. What the capture has cut off isn't told. The cellular
+ * capture of 2023 has one (601); that of an idle client is published, and known by its reason
+ * alone. Told apart by code and reason: 500 isn't a participant who is gone. */
 static void
 learn_relay_error(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
 {
