@@ -2,6 +2,13 @@
  * What else a call shows: steps of its set-up with their moments, candidate pairs with their
  * round trips, addresses and where each stood first, SDP bodies. Kept by call, for tables.
  *
+ *    step       frame and time when it was reached first     Allocate, bind, check, INVITE, media
+ *    pair       local, remote, checks sent and answered, nominated, least round trip, media
+ *    address    what it is, who told whom, frame             mapped, relayed, a relay's peer, SDP
+ *    SDP        role, text                                   inflated, cut at 16 KiB
+ *
+ * Nothing here is a judgement: what an examiner must be able to point at has its frame.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/reveal.h"
@@ -59,7 +66,8 @@ ft_reveal_init(void)
     register_init_routine(reset);
 }
 
-/* There are no more of them than of calls. */
+/* There are no more of them than of calls. Kept by the call that the packet had when it came: a
+ * merge moves nothing here, the parts are put together when they are drawn (ft_reveals_of). */
 static ft_reveals *
 reveals(const ft_call *call)
 {
@@ -72,7 +80,8 @@ reveals(const ft_call *call)
     return known;
 }
 
-/* The record of the packet in hand where it may be learnt from, else NULL. */
+/* The record of the packet in hand where it may be learnt from, else NULL. A datagram that is
+ * seen twice would count its check twice, and reach a step again. */
 static ft_packet *
 learnable(packet_info *pinfo)
 {
@@ -92,6 +101,7 @@ ft_setup_reached(packet_info *pinfo, ft_setup_step step)
         packet->setup |= (uint16_t)(1u << step);
 }
 
+/* Only an INVITE's: an answer to a MESSAGE is no answer to the call. */
 void
 ft_setup_sip(packet_info *pinfo, const char *method, unsigned status)
 {
@@ -105,6 +115,7 @@ ft_setup_sip(packet_info *pinfo, const char *method, unsigned status)
         ft_setup_reached(pinfo, FT_SETUP_ANSWERED);
 }
 
+/* The first time stands: a re-INVITE rings nobody. */
 static void
 reach(packet_info *pinfo, ft_moment *moment)
 {
@@ -114,7 +125,8 @@ reach(packet_info *pinfo, ft_moment *moment)
 
 /* ---- pairs ---- */
 
-/* The ends as the device sees them. */
+/* The ends as the device sees them. On the relay's flow the client tells; on the direct path the
+ * call's own end, where that is known. */
 static bool
 pair_is_outgoing(packet_info *pinfo, const ft_packet *packet)
 {
@@ -149,7 +161,8 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
     return pair;
 }
 
-/* make: a check makes a pair, and media on the direct path. */
+/* make: a check makes a pair, and media on the direct path. Through the relay media makes none:
+ * the way there is the channel, which the relay's table has. */
 static ft_pair *
 pair_in_hand(packet_info *pinfo, const ft_packet *packet, bool make)
 {
@@ -162,6 +175,9 @@ pair_in_hand(packet_info *pinfo, const ft_packet *packet, bool make)
     return pair;
 }
 
+/* A legacy check is repeated under one transaction id, so without the stamp that answers echo (in
+ * 0x8004) a repetition's answer would look too late by its wait. The least of them is kept for
+ * the pair: checks wait for the far end's set-up, so the others say little of the way. */
 static void
 learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const ft_stun *stun)
 {
@@ -185,6 +201,8 @@ learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const 
     pair->has_rtt = true;
 }
 
+/* An answer that is sent again is counted once. Only the device's own checks have a round trip:
+ * of the far end's, the capture sees the answer leave, not arrive. */
 static void
 pair_learns_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
                   const ft_exchange *exchange)
@@ -229,6 +247,8 @@ ft_reveal_stun(packet_info *pinfo, const ft_stun *stun, const ft_exchange *excha
 
 /* ---- addresses and SDP ---- */
 
+/* Who was told is kept with it: what a server says to the device shows a NAT, what the peer is
+ * told through the relay doesn't. */
 void
 ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
 {
@@ -271,7 +291,8 @@ reveal_sdp_address(packet_info *pinfo, const char *line)
     ft_reveal_address(pinfo, &found, "SDP");
 }
 
-/* o= and c= lines: "c=IN IP4 192.0.2.1". */
+/* o= and c= lines: "c=IN IP4 192.0.2.1". The lines in which SDP bears addresses
+ * (o=GKVoiceChatService 0 0 IN IP4 ..., reports of 2015): they are the ends' own, public or not. */
 static void
 reveal_sdp_addresses(packet_info *pinfo, const char *text)
 {
@@ -308,6 +329,7 @@ ft_reveal_sdp(packet_info *pinfo, const char *role, const char *text, size_t len
 
 /* ---- the end of a packet ---- */
 
+/* The same flow again and again is one; two in turn are kept twice and drawn once. */
 static void
 keep_relay(ft_reveals *known, ft_flow *flow)
 {
@@ -321,6 +343,7 @@ keep_relay(ft_reveals *known, ft_flow *flow)
     wmem_array_append_one(known->relays, flow);
 }
 
+/* A modern relay has no bind whose answer could say that it is ready: its first packet does. */
 void
 ft_reveal_learn(packet_info *pinfo)
 {
@@ -364,6 +387,8 @@ add_all(wmem_allocator_t *scope, wmem_array_t **to, wmem_array_t *from, size_t s
     wmem_array_append(*to, wmem_array_get_raw(from), wmem_array_get_count(from));
 }
 
+/* Each step by its earliest frame in any part; round trips of checks from the first part that has
+ * some. */
 ft_reveals *
 ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
 {

@@ -2,6 +2,14 @@
  * How many packets of a stream were sent, lost, late or doubled, from 16-bit numbers: the table
  * in calls/sequence.h.
  *
+ * A run is one sequence of the sender; numbers in it are extended to 64 bits, so that a wrap is no
+ * step back, and what is decided of them moves up with the highest:
+ *
+ *    base                              highest - 255                highest
+ *     |--------------------------------------|--------------------------|
+ *      settled: each is lost, or it came      a bit for each that came:  what comes next may be
+ *      for good                               it may still come late     up to 2999 ahead
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/sequence.h"
@@ -18,7 +26,8 @@ exists(const ft_sequence_run *run)
     return run->base != 0;
 }
 
-/* Signed distance of a number from the highest one, the way the wrap allows: -32768 to 32767. */
+/* Signed distance of a number from the highest one, the way the wrap allows: -32768 to 32767.
+ * Half the numbers are ahead and half behind: RFC 3550's A.1 can't tell more either. */
 static int
 distance(const ft_sequence_run *run, uint16_t sequence)
 {
@@ -56,6 +65,7 @@ set_came(ft_sequence_run *run, uint64_t number, bool value)
     run->seen[bit / 64] = value ? run->seen[bit / 64] | mask : run->seen[bit / 64] & ~mask;
 }
 
+/* A burst ends with the first number after it that came, so it is counted only then. */
 static void
 close_burst(ft_sequence_run *run)
 {
@@ -64,7 +74,8 @@ close_burst(ft_sequence_run *run)
     run->open_burst = 0;
 }
 
-/* Numbers below `end`, which is at most highest + 1, are judged for good. */
+/* Numbers below `end`, which is at most highest + 1, are judged for good. Not before: a loss that a late packet fills is none, and it may make two bursts
+ * of one. */
 static void
 settle_below(ft_sequence_run *run, uint64_t end)
 {
@@ -83,7 +94,8 @@ begin_run(ft_sequence_run *run, uint64_t number)
     set_came(run, number, true);
 }
 
-/* What leaves the window is judged first. Returns how many numbers were skipped. */
+/* What leaves the window is judged first. Returns how many numbers were skipped. Cheap for a leap
+ * of thousands: the numbers in between are counted, not walked. */
 static uint32_t
 advance(ft_sequence_run *run, uint64_t number)
 {
@@ -107,6 +119,8 @@ advance(ft_sequence_run *run, uint64_t number)
     return (uint32_t)skipped;
 }
 
+/* Below the sequence's first number it fills no gap: it is counted apart, so that received and
+ * lost still make up the span. */
 static void
 come_late(ft_sequence_run *run, uint64_t number)
 {
@@ -160,7 +174,9 @@ highest_of(const ft_sequence_run *one, const ft_sequence_run *other, uint64_t nu
     return other->highest > number ? other->highest : number;
 }
 
-/* A sequence of its own, above all numbers so far. A packet may come late by less than a cycle. */
+/* A sequence of its own, above all numbers so far. A packet may come late by less than a cycle.
+ * The leap of two cycles keeps the numbers of different sequences apart even where one begins
+ * below where the last one ended. */
 static uint64_t
 begin_candidate(ft_sequence *stream, uint16_t sequence)
 {
@@ -172,6 +188,7 @@ begin_candidate(ft_sequence *stream, uint16_t sequence)
     return stream->candidate.highest;
 }
 
+/* What was lost in the old sequence stays lost: a restart forgets nothing. */
 static ft_sequence_verdict
 believe_candidate(ft_sequence *stream)
 {
@@ -185,7 +202,9 @@ believe_candidate(ft_sequence *stream)
     return is_restart ? FT_SEQUENCE_RESTART : FT_SEQUENCE_NEXT;
 }
 
-/* A packet of a sequence that isn't believed yet. */
+/* A packet of a sequence that isn't believed yet. Two neighbours prove it, as RFC 3550's
+ * MIN_SEQUENTIAL does, but in any order, for captures have them swapped too. One foreign packet
+ * with this SSRC so never becomes thousands of losses. */
 static void
 try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 {
@@ -212,7 +231,8 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
 }
 
 /* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap
- * was a stray. */
+ * was a stray. Without this one damaged number would be up to 3000 losses and a
+ * restart. */
 static void
 take_leap_back(ft_sequence *stream, uint16_t sequence)
 {
@@ -222,7 +242,8 @@ take_leap_back(ft_sequence *stream, uint16_t sequence)
     stream->done.strays++;
 }
 
-/* A packet of the believed sequence. */
+/* A packet of the believed sequence. A step of more than 100 might be a stray: the state before
+ * it is kept until the next packet tells. */
 static void
 follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 {
@@ -248,14 +269,16 @@ follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 }
 
 /* A number's first packet has the place of its number, its newest twin the one half a window on:
- * a copy is either. */
+ * a copy is either. FEC parity packets reuse the number of their last source packet (36 of 36
+ * in the Wi-Fi call of 2023), hence a place of its own for the twin. */
 static uint8_t
 place_of(uint16_t sequence, bool twin)
 {
     return (uint8_t)((sequence + (twin ? FT_SEQUENCE_WINDOW / 2 : 0)) % FT_SEQUENCE_WINDOW);
 }
 
-/* Twice as many slots; what is in them goes where its place is now. */
+/* Twice as many slots; what is in them goes where its place is now. A flood of streams with a
+ * packet each so costs 8 slots a stream, not 256. */
 static void
 widen(ft_sequence *stream, ft_grow grow)
 {
@@ -291,6 +314,7 @@ slot_holds(const ft_sequence_slot *slot, uint16_t sequence, uint32_t digest)
     return slot->used && slot->sequence == sequence && slot->digest == digest;
 }
 
+/* A copy moves nothing: its number was judged when it came first. */
 static void
 count_copy(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 {
@@ -302,6 +326,7 @@ count_copy(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
     stream->done.copies++;
 }
 
+/* A copy is looked for first, whatever sequence its number fits: it must not begin one. */
 ft_sequence_packet
 ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow grow)
 {
@@ -363,6 +388,7 @@ ft_sequence_count(const ft_sequence *stream)
     return counts;
 }
 
+/* Video's packets of several pictures may swap, so a step back is an earlier time, not a wrap. */
 int64_t
 ft_timestamp_extend(ft_timestamps *stream, uint32_t timestamp)
 {
