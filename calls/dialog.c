@@ -6,6 +6,14 @@
  *                                             \-> BYE, last word: settled at the capture's end
  *                                                 (ft_dialog_hindsight)
  *
+ * What ends a call, and when that is known:
+ *
+ *    BYE                     at once
+ *    486, 603, other errors  at once; taken back where another INVITE of the dialog follows, or a
+ *                            200 of another end
+ *    401, 407, 3xx, 491      at the capture's end, where no INVITE followed for 32 s
+ *    CANCEL                  at the capture's end, where no 200 crossed it
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/dialog.h"
@@ -78,6 +86,7 @@ ft_dialog_init(void)
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
 
+/* Where the capture stops before that, nobody can know: a case's last frame is a BYE. */
 static bool
 goes_on_for(const nstime_t *since, int seconds)
 {
@@ -123,7 +132,8 @@ call_of_dialog(packet_info *pinfo, sip_dialog *dialog, bool is_invite)
 }
 
 /* What a message without Call-ID has to do with: its channel, or its direct path. NULL where
- * there is no memory of it. */
+ * there is no memory of it. In a capture of 200 bytes a packet the Call-ID is cut off while BYE
+ * and 200 are there. */
 static const void *
 sip_way(const ft_packet *packet)
 {
@@ -153,7 +163,8 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
 }
 
 /* The latest dialog on the way, while it is of the call that the way is in. Once its call is
- * over, an INVITE is of another. */
+ * over, an INVITE is of another. A way may have another call by now (call waiting, the next call
+ * in the tail of the last one). */
 static sip_dialog *
 dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
@@ -169,6 +180,7 @@ dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *messa
     return dialog;
 }
 
+/* The first message with a Call-ID names a dialog that began without one. */
 static sip_dialog *
 dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
@@ -195,7 +207,8 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 
 /* ---- BYE ---- */
 
-/* The same BYE, on whatever 5-tuple; or an answer to it. */
+/* The same BYE, on whatever 5-tuple; or an answer to it. CSeq alone won't do: both ends count
+ * their own requests, and may well hang up with one number. */
 static bool
 is_of_bye(const ft_sip_message *message, const sip_bye *bye)
 {
@@ -204,7 +217,8 @@ is_of_bye(const ft_sip_message *message, const sip_bye *bye)
     return message->via && message->via == bye->via;
 }
 
-/* What is kept of the BYE in hand as seen on its 5-tuple. NULL over the bound. */
+/* What is kept of the BYE in hand as seen on its 5-tuple. NULL over the bound. Bound by dialog,
+ * not by file: a flood of BYEs in one call silences no other. */
 static sip_bye *
 keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
 {
@@ -247,6 +261,7 @@ learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
                      bye->copies);
 }
 
+/* Where the method was cut off, CSeq or Via must tell what is answered. */
 static void
 learn_bye_answer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
                  const ft_sip_message *message)
@@ -293,7 +308,9 @@ learn_remote(packet_info *pinfo, ft_call *call)
 }
 
 /* Who offers media: the first INVITE that has SDP, or who answers one that has none. What would
- * change a call isn't asked: who began may be the other end. */
+ * change a call isn't asked: who began may be the other end. The report of 2015 has the same
+ * device offering whichever side dialled, so an offer says nothing of who called whom; hence
+ * "offer from", never "caller". */
 static void
 learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
             const ft_sip_message *message)
@@ -355,7 +372,8 @@ tell_answered(packet_info *pinfo, ft_call *call)
                  call->number);
 }
 
-/* Once a call is answered, only a BYE ends it. */
+/* Once a call is answered, only a BYE ends it. A CANCEL that crossed the 200 has lost: its 487
+ * ends nothing. */
 static void
 end_call(packet_info *pinfo, ft_call *call, ft_call_outcome outcome, const char *reason)
 {
@@ -431,7 +449,8 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
 
 /* ---- hindsight ---- */
 
-/* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. */
+/* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. Its last
+ * copy counts: the 2015 report's BYE was sent four times. */
 static void
 judge_byes(const sip_dialog *dialog)
 {

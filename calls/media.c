@@ -6,6 +6,14 @@
  *               -> leg: first media, path switch, the same over both
  *               -> payload type: calls/codec.h
  *
+ * Where packets of one call may be captured (each X), all in one file:
+ *
+ *    device --X-- NAT --X-- relay --X-- NAT --X-- other device    both ends, or a NAT's two sides
+ *       \-------X---------- direct path ----------X----/
+ *
+ * A direction is told at the device that was seen first; what is seen at the other end is the same
+ * stream again, and counts for nothing.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/media.h"
@@ -57,9 +65,10 @@ keep_endpoint(ft_endpoint *kept, const ft_endpoint *endpoint)
 
 /* ---- streams ---- */
 
-/* Whether the device sends this packet of the direct path. Its first address tells; where
- * neither end has that, the device moved or is seen from outside a NAT: a stream keeps its
- * direction. */
+/* Whether the device sends this packet of the direct path. Its first address tells; where neither
+ * end has that, the device moved or is seen from outside a NAT: a stream keeps its direction. A
+ * wrong guess would make two senders of one, and with them a silence and a handover that nobody
+ * had. */
 static bool
 is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
 {
@@ -86,6 +95,7 @@ is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
     return ft_call_sends_from(call, &pinfo->src) || !ft_call_sends_from(call, &pinfo->dst);
 }
 
+/* Of a relay's channel the far end is its peer, not the relay's address. */
 static ft_observation
 observe(packet_info *pinfo, const ft_packet *packet, uint32_t ssrc)
 {
@@ -175,7 +185,8 @@ is_relayed(const ft_leg *leg)
 }
 
 /* The number of a way among the stream's; those beyond the last that is told apart share its
- * number. */
+ * number. A copy on another way is a second path, one on the same way tells nothing: hence the
+ * ways of each stream, and not only the last. */
 static uint8_t
 way_of(ft_stream *stream, ft_leg *leg)
 {
@@ -188,7 +199,8 @@ way_of(ft_stream *stream, ft_leg *leg)
     return (uint8_t)MIN(way, FT_MAX_WAYS_PER_STREAM - 1);
 }
 
-/* Who sends a packet directly twice sends it from one place, or to one. */
+/* Who sends a packet directly twice sends it from one place, or to one. The same bytes between
+ * two others are no second path of this sender. */
 static bool
 share_an_end(const ft_leg *one, const ft_leg *other)
 {
@@ -214,7 +226,9 @@ watch_copy(packet_info *pinfo, const ft_stream *stream, uint16_t sequence, uint8
     *mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, true };
 }
 
-/* A gap in which the capture kept packets without their numbers isn't known to be a loss. */
+/* A gap in which the capture kept packets without their numbers isn't known to be a loss. So with
+ * captures of 64 or 200 bytes a packet, where some headers are missing: what isn't there isn't
+ * lost. */
 static void
 tell_loss(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
 {
@@ -226,7 +240,8 @@ tell_loss(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
         stream->cut_since = false;
 }
 
-/* True where the packet is a copy of an earlier one. */
+/* True where the packet is a copy of an earlier one. A packet whose stamp is early by mistake
+ * (one of them is 4 s early in a case) moves the first time back, but never the last. */
 static bool
 count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
 {
@@ -258,8 +273,9 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
 #define SIGHTINGS 2048  /* media packets that are remembered of the other end: seconds of it */
 
 /* Both ends of a call in one file: what one device sends, the other one gets, and each stream
- * goes both ways. The device that was seen first is the call's; what the other one sends and
- * gets is seen there again, and teaches nothing. */
+ * goes both ways. The device that was seen first is the call's; what the other one sends and gets
+ * is seen there again, and teaches nothing. Without it each packet would be a copy, the loss of
+ * the way a loss twice, and each direction its own opposite. */
 static bool
 is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen)
 {
@@ -274,6 +290,7 @@ is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen
     return addresses_equal(here, &call->other_end.addr);
 }
 
+/* A slot that another packet has taken costs a link between two frames, no count. */
 static ft_sighting *
 sighting_of(const ft_call *call, uint32_t ssrc, uint16_t sequence)
 {
@@ -329,7 +346,8 @@ take_for_sighting(uint16_t sequence, const ft_sequence_mark *mark, void *user)
 }
 
 /* A stream that was seen at the other end alone so far: from now on it is what the call's device
- * sees of it. */
+ * sees of it. What was learnt so far becomes sightings, so that the links between the frames
+ * stay. */
 static void
 begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *rtp,
            const ft_observation *seen)
@@ -388,7 +406,9 @@ watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
 /* ---- senders: who they are ---- */
 
 /* The sender that is known by its key, or, while it shows none, by where its packets come from;
- * in a legacy call, which has one sender at each end, by the device's socket too. */
+ * in a legacy call, which has one sender at each end, by the device's socket too. Groups rekey,
+ * and a sender may move: either of the two alone would make a new sender of each key, or of each
+ * network. */
 static bool
 is_sender(const ft_sender *sender, const ft_packet *packet, const ft_rtp *rtp,
           const ft_observation *seen)
@@ -495,6 +515,8 @@ watch_other_side(packet_info *pinfo, ft_call *call, bool other)
     silence->since_frame = silent->last_frame;
 }
 
+/* A side that is silent to the capture's end has no packet at which that could be told: the other
+ * side's packet, kept by watch_other_side(), has it. */
 void
 ft_media_hindsight(void)
 {
@@ -555,6 +577,8 @@ tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation 
         event->length = ft_passed_since(&sender->leg_time, pinfo);
 }
 
+/* A handover is told beside the switch, of the device's own media only: of the peer's address,
+ * the relay says nothing. */
 static void
 tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet,
             const ft_stream *stream, const ft_observation *seen)
@@ -581,6 +605,13 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
     return copy && is_relayed(sender->leg) == is_relayed(packet->leg);
 }
 
+/* Two ways at once are no switch; one that goes silent for WAY_IN_USE_MS is left:
+ *
+ *    relay    m m m m m m m . m . m m m m m m
+ *    direct   . . . . m m m m m m . . . . . .
+ *                     ^ to direct           ^ 1 s without direct media: back to the relay
+ *
+ * In between both are in use, and no packet of the relay's is a switch. */
 static void
 watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream,
              const ft_observation *seen, bool copy)
@@ -613,6 +644,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
 
 /* ---- what a call's first media tells ---- */
 
+/* Audio and video, in and out: four times in a call at most. */
 static void
 tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const ft_observation *seen)
 {
@@ -626,7 +658,8 @@ tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const ft_
                  seen->outgoing ? "device" : "peer");
 }
 
-/* The capture must have shown that it sees the other side's packets at all. */
+/* The capture must have shown that it sees the other side's packets at all. Where a capture sees
+ * one direction only (the downlink alone, say), silence of the other means nothing. */
 static void
 watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 {
@@ -644,7 +677,8 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
         sender->outgoing ? "peer" : "device");
 }
 
-/* Media of a sender that is known on its way needs no judging. */
+/* Media of a sender that is known on its way needs no judging. Nearly all packets of a call take
+ * this way out: what stands here is paid by each. */
 static void
 resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
 {
@@ -662,6 +696,7 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     ft_call_resolve(pinfo, true);
 }
 
+/* All streams of that direction may be meant: which one it is stood in what was cut. */
 void
 ft_rtp_cut(packet_info *pinfo)
 {
@@ -711,6 +746,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     }
 }
 
+/* Counted as a packet it would be a twin of its source packet, with its number. */
 void
 ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
 {

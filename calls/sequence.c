@@ -74,8 +74,8 @@ close_burst(ft_sequence_run *run)
     run->open_burst = 0;
 }
 
-/* Numbers below `end`, which is at most highest + 1, are judged for good. Not before: a loss that a late packet fills is none, and it may make two bursts
- * of one. */
+/* Numbers below `end`, which is at most highest + 1, are judged for good. Not before: a loss that
+ * a late packet fills is none, and it may make two bursts of one. */
 static void
 settle_below(ft_sequence_run *run, uint64_t end)
 {
@@ -231,8 +231,7 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
 }
 
 /* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap
- * was a stray. Without this one damaged number would be up to 3000 losses and a
- * restart. */
+ * was a stray. Without this one damaged number would be up to 3000 losses and a restart. */
 static void
 take_leap_back(ft_sequence *stream, uint16_t sequence)
 {
@@ -269,8 +268,8 @@ follow_run(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet)
 }
 
 /* A number's first packet has the place of its number, its newest twin the one half a window on:
- * a copy is either. FEC parity packets reuse the number of their last source packet (36 of 36
- * in the Wi-Fi call of 2023), hence a place of its own for the twin. */
+ * a copy is either. FEC parity packets reuse the number of their last source packet (36 of 36 in
+ * the Wi-Fi call of 2023), hence a place of its own for the twin. */
 static uint8_t
 place_of(uint16_t sequence, bool twin)
 {

@@ -142,8 +142,8 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
     return ended ? ended : quietest ? quietest : left;
 }
 
-/* The token tells more than the relayed address, which is a clue only where there is none. What is
- * asked for again begins no call: that is of the first request. */
+/* The token tells more than the relayed address, which is a clue only where there is none. What
+ * is asked for again begins no call: that is of the first request. */
 static void
 learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                        ft_exchange *exchange, bool is_retransmission)
@@ -302,8 +302,8 @@ release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_e
 }
 
 /* A bind with lifetime 0 is a release of that channel alone. One that is sent again keeps the
- * call of the first. The peer is expected to turn up on the direct path, too:
- * checks to it are of this call before they bear a clue. */
+ * call of the first. The peer is expected to turn up on the direct path, too: checks to it are of
+ * this call before they bear a clue. */
 static void
 learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                    ft_exchange *exchange, bool is_retransmission)
@@ -825,9 +825,9 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
 
 /* ---- the relay's own words ---- */
 
-/* They start no call. What the capture has cut off isn't told. The cellular
- * capture of 2023 has one (601); that of an idle client is published, and known by its reason
- * alone. Told apart by code and reason: 500 isn't a participant who is gone. */
+/* They start no call. What the capture has cut off isn't told. The cellular capture of 2023 has
+ * one (601); that of an idle client is published, and known by its reason alone. Told apart by
+ * code and reason: 500 isn't a participant who is gone. */
 static void
 learn_relay_error(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
 {
