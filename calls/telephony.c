@@ -32,6 +32,8 @@ is_message(ft_kind kind)
            kind == FT_KIND_CONTROL;
 }
 
+/* Of a modern call nobody sees whether it was answered (its signalling is encrypted, on Apple's
+ * push channel), so its end is never called a refusal. */
 static voip_call_state
 voip_state(const ft_call *call)
 {
@@ -90,6 +92,7 @@ add_codec_name(wmem_allocator_t *scope, GPtrArray *names, const ft_call *call,
         g_ptr_array_add(names, (void *)name);
 }
 
+/* All that were heard, in the order of their numbers: redundancy and comfort noise too. */
 static GPtrArray *
 codecs_of(wmem_allocator_t *scope, const ft_call *call)
 {

@@ -28,6 +28,7 @@ head_of(const uint8_t *mki)
     return (uint16_t)(mki[0] << 8 | mki[1]);
 }
 
+/* 5366 of 5366 in the captures of 2023: version 4, and the variant of RFC 4122. */
 static bool
 is_uuid(const uint8_t *mki)
 {
@@ -40,6 +41,7 @@ ft_key_id_is_named(const uint8_t *key_id)
     return head_of(key_id) >> 4 != 0 && key_id[NAMED_GAP] == 0;
 }
 
+/* A fresh key's roll and six zeros: random bytes have them once in 2^60. */
 static bool
 is_named(const uint8_t *mki)
 {
@@ -85,6 +87,8 @@ ft_trailer_read(tvbuff_t *tvb, unsigned payload)
     return trailer;
 }
 
+/* The layout is published, no capture is known: the counter comes where the sequence number's low
+ * 7 bits are zero. */
 ft_trailer
 ft_trailer_read_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length)
 {
@@ -245,7 +249,8 @@ remember_key_id(packet_info *pinfo, wmem_array_t *known, const sender_key *key,
 }
 
 /* Whether a key id that nothing marks as one follows from what the sender used: the same again,
- * ratcheted on, or rolled. */
+ * ratcheted on, or rolled. A ratchet may be reached over any number of lost packets, a roll comes
+ * one at a time. */
 static bool
 follows_key(const sender_key_id *last, uint16_t short_mki)
 {
@@ -281,6 +286,8 @@ choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_l
     return found;
 }
 
+/* A fresh key's two bytes are believed at once (ciphertext has them once in 4096), others where
+ * they follow what the sender used, or come a second time. */
 ft_trailer
 ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_rtp *rtp,
                   const ft_trailer *read, bool may_be_tagged, unsigned tag_length)
@@ -376,6 +383,7 @@ ft_short_mki_frame(packet_info *pinfo, uint16_t short_mki, const uint8_t *partic
 
 /* ---- proof by several packets ---- */
 
+/* By both ends, as there is no flow yet: the packets are to prove that it is one. */
 static agreement *
 agreement_of(packet_info *pinfo)
 {
@@ -394,6 +402,7 @@ agreement_of(packet_info *pinfo)
     return known;
 }
 
+/* Random bytes pass one packet now and then, not three in a row with one key id. */
 bool
 ft_trailer_agrees(packet_info *pinfo, const ft_rtp *rtp, unsigned key, bool stands_alone)
 {
