@@ -33,7 +33,8 @@ is_message(ft_kind kind)
 }
 
 /* Of a modern call nobody sees whether it was answered (its signalling is encrypted, on Apple's
- * push channel), so its end is never called a refusal. */
+ * push channel), so its end is never called a refusal. One that talked both ways was answered,
+ * whatever the capture cut. */
 static voip_call_state
 voip_state(const ft_call *call)
 {

@@ -4,6 +4,10 @@
  * events; what repeats (checks, a flood) stands once; a relayed packet goes between the ends,
  * and only what is for the relay itself goes to the relay.
  *
+ *    media    . . . F . . . . . . E . . . L       F first, E with an event, L last: arrows; . none
+ *    check    C C C C C                           one arrow, "(repeated, to frame n)"
+ *    relay    device --- relay --- peer           channel data: device -> peer; Allocate: -> relay
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
@@ -73,6 +77,7 @@ media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
     }
 }
 
+/* Letters, not bytes: a name may be a stranger's UTF-8. */
 static char *
 cut(const char *text)
 {
@@ -104,7 +109,8 @@ is_media(const ft_packet *packet)
            packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_DATA;
 }
 
-/* The stream whose last packet this is, which is known when all packets were seen; else NULL. */
+/* The stream whose last packet this is, which is known when all packets were seen; else NULL. In
+ * one pass the last packet so far would be each one. */
 static const ft_stream *
 ended_by(const ft_packet *packet, const ft_call *call)
 {
@@ -147,6 +153,7 @@ set_end(address *shown, uint16_t *shown_port, const ft_endpoint *end)
     *shown_port = end->port;
 }
 
+/* By ends and label: an answer that goes back is another arrow. */
 static bool
 is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
 {
@@ -155,7 +162,8 @@ is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
            addresses_equal(&one->dst_addr, &other->dst_addr);
 }
 
-/* An item that says the same a little above, in this call: that one stands for both. */
+/* An item that says the same a little above, in this call: that one stands for both. Not only the
+ * last item is looked at: checks on several pairs go in turn. */
 static ws_sequence_item *
 find_alike(const ws_sequence_info *info, const ws_sequence_item *item)
 {

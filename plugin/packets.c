@@ -5,6 +5,10 @@
  * datagram that chains several packets has a line each. It tells what the packet's fields tell
  * (docs/packets.schema.json has which), without making the tree of fields. Nothing is kept.
  *
+ *    wire -> record (calls/record.h) -> a line -> buffer of 64 KiB -> stdout, each 0.5 s
+ *
+ * A document leaves out what isn't known; a row has an empty cell.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
@@ -56,6 +60,7 @@ typedef struct {
     GHashTable *codecs;     /* ft_codec -> its name, as it is printed */
 } packets_report;
 
+/* Whole lines only: who reads from a pipe gets no half of a document. */
 static void
 flush(packets_report *report)
 {
@@ -65,6 +70,7 @@ flush(packets_report *report)
     report->flushed = g_get_monotonic_time();
 }
 
+/* The codecs are the last file's, and so are their pointers. */
 static void
 packets_reset(void *data)
 {
@@ -85,6 +91,7 @@ put_text(packets_report *report, const char *text)
     report->end += length;
 }
 
+/* By hand: a line may have a dozen of them, and a file millions of lines. */
 static void
 put_number(packets_report *report, uint32_t value)
 {
@@ -130,6 +137,7 @@ tell_word(packets_report *report, unsigned column, const char *word)
         *report->end++ = '"';
 }
 
+/* Others stay empty: the columns are of IP addresses. */
 static bool
 tell_address(packets_report *report, unsigned column, const address *addr)
 {
@@ -149,6 +157,8 @@ tell_end(packets_report *report, unsigned column, const address *addr, uint16_t 
         tell_number(report, column + 1, port);
 }
 
+/* Once a second of the capture's time, as packets mostly share theirs. A file's time may be any,
+ * so there is room for the greatest year that an int holds. */
 static void
 set_second(packets_report *report, time_t second)
 {
@@ -163,6 +173,7 @@ set_second(packets_report *report, time_t second)
              (int)(strchr(report->second_text, 'T') - report->second_text), report->second_text);
 }
 
+/* Nothing where the file has no times: a made-up one would be sorted among real ones. */
 static void
 tell_time(packets_report *report, const packet_info *pinfo)
 {
@@ -225,6 +236,8 @@ codec_text(const packets_report *report, const ft_codec *codec)
     return text;
 }
 
+/* What hindsight tells of a packet stands on it from the second pass on, as in its fields; here
+ * it is in the timeline. A flood of them in one packet is cut where the room for a line ends. */
 static void
 tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 {
@@ -247,7 +260,8 @@ tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 
 /* ---- a line ---- */
 
-/* The call as known at this packet, as its fields show it. */
+/* The call as known at this packet, as its fields show it. What prepared a call (a NAT test, the
+ * HTTP check) is of it only from where that became known. */
 static const ft_call *
 call_shown(packet_info *pinfo, const ft_packet *packet)
 {
@@ -312,7 +326,9 @@ tell_media(packets_report *report, const ft_record *record)
     }
 }
 
-/* record: what the datagram holds; or NULL. What is the datagram's stands on its first line. */
+/* record: what the datagram holds; or NULL. What is the datagram's stands on its first line. A
+ * loss, an event are the datagram's, not of each packet chained in it: they would be counted
+ * twice. */
 static void
 print_line(packets_report *report, packet_info *pinfo, const ft_packet *packet,
            const ft_record *record)
@@ -371,6 +387,7 @@ print_titles(packets_report *report)
     }
 }
 
+/* What holds neither relay packet nor RTP has a line, too. */
 static tap_packet_status
 packets_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
                tap_flags_t flags _U_)
@@ -402,7 +419,9 @@ packets_draw(void *data)
     flush(report);
 }
 
-/* option: "facetime,packets", then ",json", then ",<filter>". */
+/* option: "facetime,packets", then ",json", then ",<filter>". ICMP errors that quote FaceTime's
+ * packets have a line, hence TL_REQUIRES_ERROR_PACKETS. Records are made only where somebody
+ * wants them. */
 static ws_stat_start
 packets_start(const char *option, void *user_data _U_)
 {

@@ -5,6 +5,14 @@
  * And the same as members of a call in -z facetime,calls,json. A filter leaves the calls of the
  * packets that pass it.
  *
+ *    step       seconds since the call's first packet, frame      one row each that was reached
+ *    pair       local, remote, checks, answered, round trip        those with something to tell
+ *    address    what it is, where it stood first
+ *    relay      server, channels, allocations (JSON alone)
+ *
+ * Steps and answers are told as they were seen; only round trips hang on the clock, and are left
+ * out where frame times can't be believed.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
@@ -36,6 +44,7 @@ setup_reset(void *data)
     g_hash_table_remove_all(((setup_report *)data)->calls);
 }
 
+/* Only noted: of which call it turns out to be is known at the end. */
 static tap_packet_status
 setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const void *tapped,
              tap_flags_t flags _U_)
@@ -51,7 +60,8 @@ setup_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_, const 
 
 /* ---- what a call is ---- */
 
-/* The 5-tuples of the call's relays: those that its set-up, and its media, went through. */
+/* The 5-tuples of the call's relays: those that its set-up, and its media, went through. Media's
+ * own ways too: where the set-up wasn't captured, they are all that tells of a relay. */
 static wmem_array_t *
 relays_of(wmem_allocator_t *scope, const ft_call *call, const ft_reveals *known)
 {
@@ -77,6 +87,7 @@ relays_of(wmem_allocator_t *scope, const ft_call *call, const ft_reveals *known)
     return flows;
 }
 
+/* A channel may have been of several calls, one after the other. */
 static bool
 is_leg_of(const ft_leg *leg, const ft_call *call)
 {
@@ -102,14 +113,16 @@ allocations_of(const ft_flow *flow, const ft_call *call)
     return count;
 }
 
-/* A pair with something to tell. */
+/* A pair with something to tell. Through a relay's channel a check makes a pair; one that nothing
+ * came of tells nothing. */
 bool
 ft_pair_listed(const ft_pair *pair)
 {
     return pair->sent || pair->answered || pair->media_packets;
 }
 
-/* "192.0.2.1:16402", or the address alone. */
+/* "192.0.2.1:16402", or the address alone. Who is named without a port is named so on the wire,
+ * as in SDP's o= line. */
 static const char *
 address_text(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 {
@@ -125,6 +138,8 @@ seconds_after(const ft_reveals *known, unsigned step)
     return (double)(known->setup[step].time - known->setup[FT_SETUP_FIRST_PACKET].time) / SECOND;
 }
 
+/* All steps, null where one wasn't seen: who reads it needs no list of them. Modern calls have no
+ * SIP. */
 static void
 json_setup(json_dumper *json, const ft_reveals *known)
 {
@@ -144,6 +159,8 @@ json_setup(json_dumper *json, const ft_reveals *known)
     json_dumper_end_object(json);
 }
 
+/* Round trip in ms, the least of the local end's checks: the others wait for the far end's
+ * set-up. */
 static void
 json_pair(json_dumper *json, wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good)
 {
@@ -177,6 +194,7 @@ json_pairs(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known, 
     json_dumper_end_array(json);
 }
 
+/* One address may be here as several things, each with the frame that said so first. */
 static void
 json_addresses(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known)
 {
@@ -228,6 +246,7 @@ json_channels(json_dumper *json, const ft_flow *flow, const ft_call *call)
     json_dumper_end_array(json);
 }
 
+/* A modern relay is asked inside QUIC: it has channels, and no allocation in sight. */
 static void
 json_relays(json_dumper *json, wmem_allocator_t *scope, const ft_call *call,
             const ft_reveals *known)
@@ -266,6 +285,7 @@ json_sdps(json_dumper *json, const ft_reveals *known)
     json_dumper_end_array(json);
 }
 
+/* The same members as a record of facetime,pairs, and what hangs on the whole file. */
 void
 json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *call)
 {
@@ -284,6 +304,7 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     json_findings(json, scope, call);
 }
 
+/* By the functions of json_call_quality, so that both records say the same of a call. */
 static void
 json_report(json_dumper *json, const setup_report *report, const ft_call *call)
 {
@@ -302,6 +323,7 @@ json_report(json_dumper *json, const setup_report *report, const ft_call *call)
 
 /* ---- as text ---- */
 
+/* In the order of a call, not of time: what came out of order shows by its seconds. */
 static void
 print_setup(const ft_reveals *known)
 {
@@ -313,6 +335,7 @@ print_setup(const ft_reveals *known)
     }
 }
 
+/* The GUI's table has the same cells, so that both say the same. */
 void
 ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, const char **cells)
 {
@@ -363,6 +386,7 @@ print_pairs(wmem_allocator_t *scope, const ft_reveals *known, bool clock_is_good
         print_table(columns, COLUMNS, raw, rows);
 }
 
+/* 47: the longest IPv6 address in brackets, with its port; 17: "peer of the relay". */
 static void
 print_addresses(wmem_allocator_t *scope, const ft_reveals *known)
 {
@@ -388,6 +412,7 @@ print_call(wmem_allocator_t *scope, const ft_call *call)
 
 /* ---- the option -z ---- */
 
+/* A call that was found to be this one later may be what the packet that passed was in. */
 static bool
 wants(const setup_report *report, const ft_call *call)
 {
@@ -403,6 +428,7 @@ wants(const setup_report *report, const ft_call *call)
     return false;
 }
 
+/* Each call when all packets were seen, so that each has what hindsight and merges brought. */
 static void
 setup_draw(void *data)
 {

@@ -7,6 +7,10 @@
  * file was closed. So texts are the table's own, and a row that is no longer wanted is put aside
  * until no second window is open.
  *
+ *    file read (tshark)      each packet -> its call's rows written anew -> printed at the end
+ *    file open (GUI)         each packet once more -> a row written at the first, then it is done
+ *    call merged             its rows go to retired[], freed when one window alone is left
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
@@ -109,6 +113,7 @@ static table_keeper keepers[G_N_ELEMENTS(table_uis)];
 
 /* ---- rows that come and go ---- */
 
+/* By title, which is all that a table has of its description. */
 static table_keeper *
 keeper_of(const stat_tap_table *table)
 {
@@ -119,6 +124,7 @@ keeper_of(const stat_tap_table *table)
     return &keepers[i];
 }
 
+/* Wireshark calls it for rows that it drops; a text is the table's own. */
 static void
 free_item(stat_tap_table *table _U_, unsigned row _U_, unsigned column _U_,
           stat_tap_table_item_type *item)
@@ -164,7 +170,9 @@ retire_row(table_keeper *keeper, stat_tap_table *table, unsigned row)
                             GUINT_TO_POINTER(row + 1));
 }
 
-/* A call that turned out to be part of another has no rows of its own. True if there were any. */
+/* A call that turned out to be part of another has no rows of its own. True if there were any.
+ * ft_call_changes stands still in a second pass, so there this costs a comparison for each
+ * packet. */
 static bool
 retire_merged(stat_tap_table *table)
 {
@@ -207,6 +215,7 @@ file_begins(void)
         stop_drawing_before(&keepers[i]);
 }
 
+/* Called for each window, and all of them show one table: it begins anew for all. */
 static void
 init_table(stat_tap_table_ui *ui)
 {
@@ -283,6 +292,7 @@ number(wmem_allocator_t *scope, unsigned value)
     return wmem_strdup_printf(scope, "%u", value);
 }
 
+/* By frame times, as all of Wireshark's own tables; streams are RTP's and those inside QUIC. */
 static void
 write_call(wmem_allocator_t *scope, stat_tap_table_item_type *row, const ft_call *call)
 {
@@ -326,7 +336,8 @@ table_of(void *data)
     return stat_tap_find_table(ui, ui->title);
 }
 
-/* The table, and the packet's call if it is listed; else NULL. */
+/* The table, and the packet's call if it is listed; else NULL. Sessions that are no calls (checks
+ * alone, GameKit) have no rows. */
 static stat_tap_table *
 table_for(void *data, const ft_packet *packet, const ft_call **call)
 {
@@ -334,6 +345,7 @@ table_for(void *data, const ft_packet *packet, const ft_call **call)
     return *call && ft_call_listed(*call) ? table_of(data) : NULL;
 }
 
+/* Written anew with each packet of a first pass: figures go on while a capture runs. */
 static tap_packet_status
 calls_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
                    tap_flags_t flags _U_)
@@ -367,6 +379,7 @@ write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *pa
     write_row(row, cells, FT_STREAM_CELLS);
 }
 
+/* Not of a stream that begins later with the same SSRC. */
 static bool
 is_of_stream(const ft_packet *packet, const ft_stream *stream)
 {
@@ -398,6 +411,7 @@ streams_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, co
     return TAP_PACKET_REDRAW;
 }
 
+/* A check that comes changes one pair of many: the version says whether this is the one. */
 static void
 write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, const ft_pair *pair)
 {
@@ -456,6 +470,7 @@ finding_frames(wmem_allocator_t *scope, const finding *found)
     return wmem_strbuf_get_str(text);
 }
 
+/* Of several frames the first has a column of its own, to be sorted by. */
 static void
 write_finding(const rule *kind, const finding *found, void *user)
 {
@@ -474,7 +489,8 @@ write_finding(const rule *kind, const finding *found, void *user)
     g_free(text);
 }
 
-/* tshark in one pass: the capture has ended, and the table is printed next. */
+/* tshark in one pass: the capture has ended, and the table is printed next. A call that was noted
+ * may have become part of another since: that one is noted for it. */
 static void
 draw_findings(void *data)
 {
