@@ -310,7 +310,7 @@ learn_remote(packet_info *pinfo, ft_call *call)
 /* Who offers media: the first INVITE that has SDP, or who answers one that has none. What would
  * change a call isn't asked: who began may be the other end. The report of 2015 has the same
  * device offering whichever side dialled, so an offer says nothing of who called whom; hence
- * "offer from", never "caller". */
+ * "offer from" in the tables. */
 static void
 learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
             const ft_sip_message *message)

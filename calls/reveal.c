@@ -175,9 +175,9 @@ pair_in_hand(packet_info *pinfo, const ft_packet *packet, bool make)
     return pair;
 }
 
-/* A legacy check is repeated under one transaction id, so without the stamp that answers echo (in
- * 0x8004) a repetition's answer would look too late by its wait. The least of them is kept for
- * the pair: checks wait for the far end's set-up, so the others say little of the way. */
+/* Checks are repeated under one transaction id; the stamp that legacy answers echo (0x8004) tells
+ * which one is answered. The least is kept for the pair: checks wait for the far end's set-up, so
+ * the others say little of the way. */
 static void
 learn_rtt(packet_info *pinfo, ft_pair *pair, const ft_exchange *exchange, const ft_stun *stun)
 {
