@@ -7,6 +7,15 @@
  * A few slots a hash, so it costs the same whatever a file holds; what is pushed out is only not
  * told.
  *
+ *    after the first           up to 6 ms                    up to 50 ms          later
+ *    same ends, same IP id     copy                          copy                 copy, where ids
+ *                                                                                 differ at all
+ *    same ends, no IP id       copy: right behind, or of a   copy: as late as a   sent again
+ *                              flow that is mirrored         mirror's latest
+ *    NAT, same IP id           copy                          copy                 another
+ *    NAT, other id or none     copy (other id: other TTL)    another              another
+ *    464XLAT                   copy                          copy, by address     another
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/copies.h"

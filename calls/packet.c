@@ -17,8 +17,11 @@ const value_string ft_path_vals[] = { FT_PATHS(FT_VALUE) { 0, NULL } };
 
 ft_packet_hand ft_hand;
 
-/* The one in hand before is kept in the new one: an ICMP error quotes a datagram, a tunnel
- * carries one, and each is begun and ended within the other. */
+/* The one in hand before is kept in the new one, as each is begun and ended within the other:
+ *
+ *    datagram                  begin A    in hand: A
+ *    one that is quoted in it  begin B    in hand: B, whose outer one is A
+ *                              end B      in hand: A */
 ft_packet *
 ft_packet_begin(packet_info *pinfo)
 {

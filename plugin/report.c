@@ -1,4 +1,5 @@
 /* plugin/report.c
+ * What the reports share: texts, tables that fit a line, the words of an option, bounds, JSON.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,6 +10,7 @@
 
 /* ---- texts ---- */
 
+/* tshark prints at once; the GUI's menu wants the same words as a text. */
 static GString *collection; /* NULL: standard output */
 
 void
@@ -89,6 +91,7 @@ codecs_of(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream)
     return names;
 }
 
+/* Widths in letters, not bytes: a name in UTF-8 must not shift the columns behind it. */
 void
 print_table(const table_column *columns, unsigned column_count, const char *const *cells,
             unsigned row_count)
@@ -106,6 +109,7 @@ print_table(const table_column *columns, unsigned column_count, const char *cons
     }
 }
 
+/* A cell that was cut ends in `+`, so that nobody takes it for all of it. */
 void
 fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, unsigned row_count,
            unsigned column, int least)
@@ -126,6 +130,7 @@ fit_column(wmem_allocator_t *scope, unsigned column_count, const char **cells, u
     }
 }
 
+/* The word alone or before a comma: `facetime,calls,jsonfoo` is a filter, and a wrong one. */
 static bool
 is_word(const char *rest, const char *word)
 {
@@ -158,6 +163,7 @@ static const struct {
     const char *text;
 } limits[FT_LIMIT_COUNT] = { FT_LIMITS(LIMIT_ROW) };
 
+/* A call that was over before a bound was met lacks nothing by it. */
 static bool
 is_told(unsigned limit, uint32_t last_frame)
 {
@@ -227,6 +233,8 @@ json_seconds(json_dumper *json, const char *name, double value)
     json_dumper_value_anyf(json, "%s", g_ascii_formatd(text, sizeof text, "%.6f", value));
 }
 
+/* By hand: dates before 1970, or after 9999, which a damaged file may have, have no form that
+ * every reader takes. */
 void
 json_time(json_dumper *json, const char *name, int64_t microseconds)
 {
@@ -250,6 +258,7 @@ json_null(json_dumper *json, const char *name)
     json_dumper_value_anyf(json, "null");
 }
 
+/* The best of all that the file shows; a packet's is the best as of its frame. */
 void
 json_call_key(json_dumper *json, const ft_call *call)
 {

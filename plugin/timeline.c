@@ -5,6 +5,9 @@
  * Both tell what calls/ remembers; a filter leaves the calls and events of the packets that pass
  * it.
  *
+ *    each packet that passes -> its frame, its call --+
+ *    the file's end          -> hindsight, merges ----+-> wanted calls and events -> text or JSON
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
@@ -53,6 +56,8 @@ wants_event(const report *wanted, const ft_event *event)
            g_hash_table_contains(wanted->frames, GUINT_TO_POINTER(event->frame));
 }
 
+/* A merged call is told by the one that it became part of. The timeline has sessions that are no
+ * call, too (a game, checks alone), as they have a story; the table lists calls only. */
 bool
 wants_call(const report *wanted, const ft_call *call)
 {
@@ -69,6 +74,8 @@ wants_call(const report *wanted, const ft_call *call)
     return false;
 }
 
+/* Events stand in the order of recording, in which hindsight comes last. Several of one frame
+ * are told in the order of their rows, the same in each run. */
 static int
 by_frame(const void *one, const void *other)
 {
@@ -125,6 +132,8 @@ follow_merges(report *wanted)
     }
 }
 
+/* What is only known when nothing more comes (a BYE that nobody answered, a silence that never
+ * ended) is judged before anything is told. */
 static void
 report_draw(void *data)
 {

@@ -1,6 +1,9 @@
 /* plugin/timeline_json.c
  * -z facetime,calls,json and -z facetime,timeline,json: docs/calls.schema.json.
  *
+ * What a capture can't tell is null or left out, as the schema says of each; 0 is a figure. Frames
+ * are the numbers that a user sees, 0 where a read filter dropped the packet.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/report.h"
@@ -16,6 +19,8 @@ json_end(json_dumper *json, const report *wanted, const char *name, const ft_end
         json_string(json, name, ft_endpoint_str(wanted->scope, end));
 }
 
+/* Payload types and codecs are two lists: several types may be one codec, and what a type is may
+ * not be known. */
 static void
 json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const ft_stream *stream)
 {
@@ -36,7 +41,8 @@ json_codecs(json_dumper *json, const report *wanted, const ft_call *call, const 
     g_ptr_array_free(codecs, TRUE);
 }
 
-/* null where the capture's cut packets hide how many. */
+/* null where the capture's cut packets hide how many: a snapshot length may end before the RTP
+ * header does. */
 static void
 json_losses(json_dumper *json, const ft_stream *stream)
 {
@@ -98,6 +104,7 @@ json_streams(json_dumper *json, const report *wanted, const ft_call *call)
     json_dumper_end_array(json);
 }
 
+/* Only modern calls have a mode; their participants are the pseudonyms that the relay uses. */
 static void
 json_far_end(json_dumper *json, const report *wanted, const ft_call *call)
 {
@@ -134,6 +141,7 @@ json_paths(json_dumper *json, const ft_call *call)
     json_dumper_end_array(json);
 }
 
+/* Each of them, also those that the text folds. */
 static void
 json_events(json_dumper *json, const report *wanted, const ft_call *call)
 {

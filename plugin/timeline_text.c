@@ -2,6 +2,10 @@
  * -z facetime,calls and -z facetime,timeline as text: a table with one call a line, and each
  * call's story.
  *
+ *    Call Version ... Local Remote Offer ... End      these four are cut where a line is full: an
+ *                                                     IPv6 address with a port may have 47 letters
+ *    binding_retransmitted  ... (and 41 more, to frame 980)       an event that a call has often
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/findings.h"
@@ -44,7 +48,8 @@ call_row(const report *wanted, const ft_call *call)
     } };
 }
 
-/* What only the whole file tells: how its frame times are, and where it was made. */
+/* What only the whole file tells: how its frame times are, and where it was made. Stock's RTP
+ * streams take such times for the network's: what they call jitter is the capture's. */
 static void
 print_remarks(const report *wanted)
 {
@@ -62,6 +67,8 @@ print_remarks(const report *wanted)
     }
 }
 
+/* The last column gives way first, then the addresses from the right: the frames and numbers
+ * that filters are made of stay whole. */
 void
 print_calls(const report *wanted)
 {
@@ -104,6 +111,8 @@ print_event(const ft_event *event, unsigned more, uint32_t last)
     put("\n");
 }
 
+/* Only the text folds: JSON and the packets have each event. A call on two paths has one at each
+ * packet that came twice, and what happened once would be lost among them. */
 static void
 print_story(GPtrArray *events)
 {
@@ -139,6 +148,8 @@ print_far_end(const report *wanted, const ft_call *call)
     put("\n");
 }
 
+/* A session that is no call has a number in its story, since packets before it was known show
+ * one. */
 void
 print_timeline(const report *wanted)
 {
