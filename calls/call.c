@@ -223,7 +223,7 @@ host_of(packet_info *pinfo, const address *device)
 }
 
 /* Only a call that was hung up without an answer may have broken off. One that was declined, and
- * tried again half a second later, broke nothing off (case declined-twice). */
+ * tried again half a second later, broke nothing off. */
 static void
 tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *last)
 {

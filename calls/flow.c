@@ -279,8 +279,8 @@ ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *fro
 }
 
 /* Legs of all channels stand in one array in frame order; there are few, and the newest is
- * wanted most. A later allocation may bind the same number anew (case
- * channel-of-new-allocation), so the last one before this frame is meant. */
+ * wanted most. A later allocation on the same 5-tuple may bind the same number anew, so
+ * the last one before this frame is meant. */
 ft_leg *
 ft_leg_find(packet_info *pinfo, ft_flow *flow, uint16_t channel)
 {
@@ -361,8 +361,7 @@ device_at(packet_info *pinfo, const ft_endpoint *endpoint)
 }
 
 /* Both times are kept: who only tested its NAT vouches for less than who is in a call, and
- * either ends some minutes later. An hour after a NAT test its public port may be a browser's
- * (case nat-port-reused). */
+ * either ends some minutes later: an hour after a NAT test its public port may be a browser's. */
 static void
 learn_device(packet_info *pinfo, const ft_endpoint *endpoint, bool in_call)
 {

@@ -2,9 +2,9 @@
  * What tells a call in other files, from its clues: each becomes a text that says nothing of the
  * clue itself, so that a database of keys holds no Call-ID, key or pseudonym.
  *
- *    Call-ID, or 16 bytes           SHA-256, its first 16 digits
- *    (8 of a key or participant,    "mki:0123456789abcdef"       one key; the best of a call
- *     or a pair of 8 each)                                       is its call_key
+ *    Call-ID                                    --+
+ *    key or participant: 8 bytes, then zeros    --+--> SHA-256, 16 digits: "mki:0123456789abcdef"
+ *    tie-breakers, SSRCs: two of 8 bytes each   --+
  *
  * A pair is of what one alone isn't rare enough for: a tie-breaker has 31 random bits, an SSRC 32.
  * Among millions of calls some share one of them by chance, hardly any both.

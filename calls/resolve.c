@@ -258,7 +258,7 @@ set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_cal
 }
 
 /* A private address is left out: both peers of two calls may be 192.168.1.5:16393 at home, and
- * joining by that would make one call of two (case peers-share-a-private-address). */
+ * joining by that would make one call of two. */
 void
 ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
 {
@@ -473,8 +473,8 @@ side_of_sender(const inquiry *q, const ft_call *call)
 }
 
 /* A call has two ICE agents, and each has one tie-breaker; so a third, or a second one of the
- * same side, is the next call's, even two seconds after a BYE on the same port (case
- * next-call-in-tail). Where the side isn't known, it may be the other agent's. */
+ * same side, is the next call's, even two seconds after a BYE on the same port.
+ * Where the side isn't known, it may be the other agent's. */
 static bool
 has_another_tie_breaker(const inquiry *q, const ft_call *call)
 {
@@ -573,7 +573,7 @@ compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
 }
 
 /* Whether no other running call has an address of the packet's. Else addresses don't tell: one
- * phone may have two calls through one relay on one port (case two-calls-one-port). */
+ * phone may have two calls through one relay on one port. */
 static bool
 is_only(const inquiry *q, const ft_call *call)
 {
@@ -606,7 +606,7 @@ is_of_others(const inquiry *q, const ft_call *call)
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
  * does. Where neither its far end nor its agents are known (the capture begins in the middle),
  * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
- * which the call's media runs (case call-waiting). */
+ * which the call's media runs. */
 static bool
 is_elsewhere(const inquiry *q, const ft_call *call)
 {
