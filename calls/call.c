@@ -139,6 +139,8 @@ ft_call_of_packet(packet_info *pinfo)
     return packet ? (ft_call *)ft_call_as_of(call, packet->frame) : NULL;
 }
 
+/* Two minutes without a packet are an end, too: a call whose end wasn't captured must not take
+ * in tomorrow's, which has the same addresses. */
 bool
 ft_call_is_over(const packet_info *pinfo, const ft_call *call)
 {
@@ -340,7 +342,7 @@ ft_call_quic_stream(const ft_call *call, ft_path path, bool outgoing)
     return NULL;
 }
 
-/* At most one for each path and direction. */
+/* At most one for each path and direction: no SSRC is seen inside of QUIC. */
 void
 ft_call_add_quic_stream(ft_call *call, const ft_quic_stream *stream)
 {
@@ -483,6 +485,8 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     return elder;
 }
 
+/* By rank alone, so the order in which packets name it doesn't matter: who was met directly
+ * stays the far end, whatever a later bind or offer says. */
 void
 ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank)
 {
