@@ -163,7 +163,8 @@ static const struct {
     const char *text;
 } limits[FT_LIMIT_COUNT] = { FT_LIMITS(LIMIT_ROW) };
 
-/* A call that was over before a bound was met lacks nothing by it. */
+/* A call that was over before a bound was met lacks nothing by it. One without a text takes
+ * nothing from reports. */
 static bool
 is_told(unsigned limit, uint32_t last_frame)
 {
