@@ -11,9 +11,11 @@
  * What a file may hide, and which rules keep silent then:
  *
  *    one_direction    half of the packets     one_way_media, peer_silent, no_media, broken_off,
- *                                             unanswered_bye
- *    cut packets      numbers, BYEs           network_loss, bursty_loss, broken_off without a BYE
- *    begins_in_call   the set-up              slow_setup
+ *                                             unanswered_bye; what pairs did in relay_only, what
+ *                                             a handover lost
+ *    cut packets      numbers, BYEs           network_loss, bursty_loss, broken_off without a BYE;
+ *                                             what a handover lost
+ *    begins_in_call   the set-up              slow_setup; that no pair was tried in relay_only
  *    batched clock    moments of frames       slow_setup; the silence that a handover cost
  *    shorter than 2 s rates, medians          all rules of streams, handover
  *
@@ -76,7 +78,9 @@ tries_pair(const ft_pair *pair)
     return !pair->relayed && pair->sent;
 }
 
-/* "of 3 direct pairs, 2 were never answered, 1 was answered but carried nothing" */
+/* "of 3 direct pairs, 2 were never answered, 1 was answered but carried nothing". Answers go the
+ * other way than checks: of a capture with one way alone, what isn't answered says nothing. Checks
+ * of a set-up that was before the file are no checks that weren't sent. */
 static const char *
 pairs_text(const view *v, finding *out)
 {
@@ -91,7 +95,12 @@ pairs_text(const view *v, finding *out)
         finding_add_frame(out, pair->first_frame);
     }
     if (!tried)
-        return "no direct pair was tried";
+        return v->begins_in_call || v->one_direction ? "no check of a direct pair is in the capture"
+                                                     : "no direct pair was tried";
+    if (v->one_direction)
+        return wmem_strdup_printf(v->scope,
+                                  "%u direct pairs were tried; what came of them can't be told",
+                                  tried);
     return wmem_strdup_printf(
         v->scope,
         "of %u direct pairs that were tried, %u never answered and %u answered but carried "
@@ -718,6 +727,24 @@ lost_around(const view *v, const nstime_t *moment)
     return (uint32_t)MAX(lost, 0);
 }
 
+/* Silence is measured by frame times, losses are of packets that are whole, and there to see:
+ * "0 packets" of what the file hides would be a good word for nothing. */
+static const char *
+cost_text(const view *v, const ft_event *event)
+{
+    const bool is_timed = !call_clock_is_batched(v->call);
+    const bool is_counted = !v->all.cut && !v->one_direction;
+    const char *silence = wmem_strdup_printf(v->scope, "it cost %.1f s without its media",
+                                             nstime_to_sec(&event->length));
+
+    if (!is_counted)
+        return is_timed ? wmem_strdup_printf(v->scope, "%s; what was lost can't be told", silence)
+                        : "what it cost can't be told";
+    return wmem_strdup_printf(v->scope, "%s%u packets of the peer's",
+                              is_timed ? wmem_strdup_printf(v->scope, "%s, ", silence) : "it cost ",
+                              lost_around(v, &event->time));
+}
+
 static bool
 handover(const view *v, finding *out)
 {
@@ -728,11 +755,7 @@ handover(const view *v, finding *out)
     finding_add_frame(out, event->other_frame);
     for (unsigned i = 0; view_event(v->call, FT_EVENT_HANDOVER, i); i++)
         finding_add_frame(out, view_event(v->call, FT_EVENT_HANDOVER, i)->frame);
-    const char *silence =
-        wmem_strdup_printf(v->scope, "%.1f s without its media, ", nstime_to_sec(&event->length));
-    return finding_say(v, out, "%s: it cost %s%u packets of the peer's", event->text,
-                       call_clock_is_batched(v->call) ? "" : silence,
-                       v->all.cut ? 0 : lost_around(v, &event->time));
+    return finding_say(v, out, "%s: %s", event->text, cost_text(v, event));
 }
 
 /* What servers and the peer say that the device's address is. What the peer is told through the

@@ -280,6 +280,20 @@ def test_odd_calls_have_none(findings, name):
         assert {f["code"] for f in found} <= NOTES | MAY.get(name, set()), (mode, found)
 
 
+HIDDEN = {      # what the capture hides: (finding, its call, how it was captured, what may be said, what may not)
+    "answers of one way": ("relay_only", {"paths": ((0, "relay"),)}, {"directions": "out"}, "can't be told", "never answered"),
+    "a set-up before the file": ("relay_only", {"paths": ((0, "relay"),)}, {"window": (9, 99)}, "is in the capture", "was tried"),
+    "losses of cut packets": ("handover", {"moves_at": 10}, {"snap": 110}, "what was lost can't be told", "packets of"),
+    "losses of one way": ("handover", {"moves_at": 10}, {"directions": "out"}, "what was lost can't be told", "packets of")}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_sentences_say_nothing_of_what_is_hidden(findings, name):
+    code, changes, how, may, mustnt = HIDDEN[name]
+    found = [f["text"] for f in findings(capture(0, name, how=how, **changes)) if f["code"] == code]
+    assert len(found) == 1 and may in found[0] and mustnt not in found[0], found
+
+
 def test_the_worst_seconds_are_whole(findings):
     """Losses everywhere: a window that the stream's end would cut to few packets isn't the worst of all."""
     losses = {hop: Loss(rate=.03, bursts=(.004, 7)) for hop in ("B:up", "A:down", "B:down", "B:direct")}
