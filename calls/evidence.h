@@ -61,9 +61,10 @@ typedef struct {
     struct { uint64_t token; unsigned count; } tokens[4];   /* the oldest is given up first */
     unsigned newest;
     struct {                    /* media whose packets follow each other (wire/rtp_proof.c) */
-        nstime_t first_time;
-        uint32_t first_timestamp, timestamp, ssrc;
-        uint16_t sequence, packets;
+        nstime_t first_time, last_time;
+        uint32_t first_timestamp, timestamp, ssrc, packets;
+        uint32_t in_time;       /* those whose own step was as long as its ticks */
+        uint16_t sequence;
     } run;
 } ft_witness;
 

@@ -779,6 +779,35 @@ def test_other_media_on_these_ports_is_left_alone(tshark, make_capture, packets)
     assert tshark.count(make_capture(packets), "facetime || facetime_rtp") == 0
 
 
+def stalled(step, milliseconds, after, stall, ends=(ONE, TWO), wrap=lambda packet: packet):
+    """Packets of another clock; those after a stall come at once, until the flow has caught up."""
+    times = [n * milliseconds / 1000 for n in range(40)]
+    times = [max(time, times[after] + stall) if n >= after else time for n, time in enumerate(times)]
+    return [Datagram(*ends[0], *ends[1], wrap(rtp(AAC_ELD, 7 + n, 1000 + n * step, SSRC, mki=b"")), time)
+            for n, time in enumerate(times)]
+
+
+def test_no_stall_makes_another_clock_facetimes(tshark, make_capture):
+    """48 kHz at 20 and 10 ms, 16 kHz at 30 ms, 32 kHz: a delay may bring one packet to the time of 24 kHz."""
+    frames, channel = [], lambda packet: struct.pack("!HH", 0x4001, len(packet)) + packet
+    cases = [(clock, after, stall) for clock in ((960, 20), (480, 10), (480, 30), (960, 30))
+             for after in (0, 3, 5, 8) for stall in (0.03, 0.06, 0.1, 0.15, 0.2)]
+    for n, (clock, after, stall) in enumerate(cases):
+        here = (f"192.0.3.{n + 1}", 16402)
+        frames += stalled(*clock, after, stall, (here, TWO))
+        frames += stalled(*clock, after, stall, ((here[0], 40123), ("198.51.100.7", 3478)), channel)
+    capture = make_capture(sorted(frames, key=lambda frame: frame.time))
+    assert tshark.count(capture, "facetime || facetime_rtp || gkstun") == 0
+
+
+def test_facetimes_clock_is_told_where_packets_come_unevenly(tshark, make_capture):
+    """Each by up to 15 ms late: the time of many tells."""
+    packets = [packet._replace(time=packet.time + (0, 0.015, 0.002, 0.013)[n * 7 % 4] * (n > 0))
+               for n, packet in enumerate(bare(count=200))]
+    named = tshark.frames(make_capture(packets), "facetime_rtp")
+    assert 4 <= named[0] <= 110 and named == list(range(named[0], 201))
+
+
 def test_flows_are_judged_apart(tshark, make_capture):
     """Packets of different 5-tuples don't agree with each other."""
     others = [("192.0.2.30", 16393 + n) for n in range(4)]

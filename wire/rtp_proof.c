@@ -23,6 +23,9 @@
 #define MAPPED_PACKETS      6
 #define BARE_PACKETS_APART  8   /* lost between two of them, or overtaken */
 #define BARE_TOLERANCE      5   /* a fifth: 16, 32 and 48 kHz are farther off than that */
+#define BARE_STEP_TOLERANCE 4   /* of most packets' own step: 32 kHz at 30 ms is a fourth off */
+#define BARE_LONG_US        2000000
+#define BARE_LONG_TOLERANCE 10  /* where each packet's time says little: a receiver's, batches */
 
 static bool
 is_bare_payload_type(uint8_t payload_type)
@@ -54,16 +57,36 @@ is_late(const ft_witness *witness, tvbuff_t *tvb)
            witness->run.timestamp - tvb_get_ntohl(tvb, 4) <= BARE_MAX_STEP;
 }
 
-/* The run's ticks against the time that it took in the capture. */
+/* The ticks since then against the time that they took in the capture. */
 static bool
-keeps_time(const ft_witness *witness, const packet_info *pinfo)
+keeps_time(uint32_t ticks, const nstime_t *since, const packet_info *pinfo, unsigned tolerance)
 {
-    const int64_t due =
-        (int64_t)(witness->run.timestamp - witness->run.first_timestamp) * 1000000 / BARE_CLOCK_HZ;
-    const nstime_t taken = ft_passed_since(&witness->run.first_time, pinfo);
+    const int64_t due = (int64_t)ticks * 1000000 / BARE_CLOCK_HZ;
+    const nstime_t taken = ft_passed_since(since, pinfo);
     const int64_t passed = ft_in_microseconds(&taken);
 
-    return passed > due - due / BARE_TOLERANCE && passed < due + due / BARE_TOLERANCE;
+    return passed > due - due / tolerance && passed < due + due / tolerance;
+}
+
+/* The whole run, and most of its steps: a single stall brings 48 kHz, or 16 kHz in packets of
+ * 30 ms, to the time of 24 kHz for a packet or two, and changes no other step. */
+static bool
+run_keeps_time(const ft_witness *witness, const packet_info *pinfo)
+{
+    const uint32_t ticks = witness->run.timestamp - witness->run.first_timestamp;
+
+    if (2 * witness->run.in_time >= witness->run.packets)
+        return keeps_time(ticks, &witness->run.first_time, pinfo, BARE_TOLERANCE);
+    return (int64_t)ticks * 1000000 / BARE_CLOCK_HZ > BARE_LONG_US &&
+           keeps_time(ticks, &witness->run.first_time, pinfo, BARE_LONG_TOLERANCE);
+}
+
+static void
+begin_bare_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
+{
+    witness->run.first_time = ft_now(pinfo);
+    witness->run.first_timestamp = tvb_get_ntohl(tvb, 4);
+    witness->run.packets = witness->run.in_time = 0;
 }
 
 static void
@@ -74,16 +97,18 @@ extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb, unsigne
     witness->last_frame = ft_frame_id(pinfo);
     if (!goes_on && is_late(witness, tvb))
         return;
+    if (!goes_on)
+        begin_bare_run(witness, pinfo, tvb);
+    else if (keeps_time(tvb_get_ntohl(tvb, 4) - witness->run.timestamp, &witness->run.last_time,
+                        pinfo, BARE_STEP_TOLERANCE))
+        witness->run.in_time++;
     witness->run.sequence = tvb_get_ntohs(tvb, 2);
     witness->run.timestamp = tvb_get_ntohl(tvb, 4);
     witness->run.ssrc = tvb_get_ntohl(tvb, 8);
-    witness->run.packets = goes_on ? (uint16_t)MIN(witness->run.packets + 1, UINT16_MAX) : 1;
-    if (!goes_on) {
-        witness->run.first_time = ft_now(pinfo);
-        witness->run.first_timestamp = witness->run.timestamp;
-    }
+    witness->run.last_time = ft_now(pinfo);
+    witness->run.packets++;
     if (witness->run.packets >= needed && !witness->proven_frame &&
-        keeps_time(witness, pinfo))
+        run_keeps_time(witness, pinfo))
         witness->proven_frame = ft_frame_id(pinfo);
 }
 
