@@ -34,6 +34,7 @@
 #include "calls/frame.h"
 #include "calls/media.h"
 #include "calls/quality.h"
+#include "calls/resolve.h"
 #include "calls/reveal.h"
 #include "calls/witness.h"
 
@@ -68,6 +69,14 @@
 #define TRIPS_ENOUGH    3       /* round trips that a median is taken of */
 #define MEDIA_LATE_S    3.0     /* after the answer */
 #define RING_LATE_S     5.0     /* after the INVITE */
+
+/* By frame times: those that come in batches of about a second have no tenths. */
+static const char *
+seconds_text(const view *v, double seconds)
+{
+    return call_clock_is_batched(v->call) ? wmem_strdup_printf(v->scope, "about %.0f s", seconds)
+                                          : wmem_strdup_printf(v->scope, "%.1f s", seconds);
+}
 
 /* ---- rules: which path ---- */
 
@@ -135,8 +144,9 @@ direct_after(const view *v, finding *out)
     finding_add_frame(out, call->media_first[FT_PATH_RELAY]);
     finding_add_frame(out, call->media_first[FT_PATH_DIRECT]);
     return finding_say(v, out,
-                       "Media moved from the relay to the direct path %.1f s after it began",
-                       MAX(view_reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first, 0.0));
+                       "Media moved from the relay to the direct path %s after it began",
+                       seconds_text(v, MAX(view_reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) -
+                                               v->media_first, 0.0)));
 }
 
 /* ---- rules: media that isn't there ---- */
@@ -151,8 +161,9 @@ one_way_media(const view *v, finding *out)
             side->last - side->first < SILENT_S)
             continue;
         finding_add_frame(out, side->last_frame);
-        return finding_say(v, out, "Media from %s only: %.1f s of it, and none from %s",
-                           view_sides[outgoing], side->last - side->first, view_sides[!outgoing]);
+        return finding_say(v, out, "Media from %s only: %s of it, and none from %s",
+                           view_sides[outgoing], seconds_text(v, side->last - side->first),
+                           view_sides[!outgoing]);
     }
     return false;
 }
@@ -167,8 +178,9 @@ peer_silent(const view *v, finding *out)
             continue;
         finding_add_frame(out, side->last_frame);
         finding_add_frame(out, other->last_frame);
-        return finding_say(v, out, "No media from %s in the last %.1f s in which %s still sent",
-                           view_sides[outgoing], other->last - side->last, view_sides[!outgoing]);
+        return finding_say(v, out, "No media from %s in the last %s in which %s still sent",
+                           view_sides[outgoing], seconds_text(v, other->last - side->last),
+                           view_sides[!outgoing]);
     }
     return false;
 }
@@ -550,8 +562,8 @@ broken_off(const view *v, finding *out)
         return false;
     add_last_media(v, out);
     if (!unanswered)
-        return finding_say(v, out, "Media ended without a BYE, %.1f s before the capture did",
-                           v->file_last - v->media_last);
+        return finding_say(v, out, "Media ended without a BYE, %s before the capture did",
+                           seconds_text(v, v->file_last - v->media_last));
     finding_add_frame(out, unanswered->frame);
     return finding_say(v, out, "The call broke off: its BYE was never answered");
 }
@@ -587,9 +599,9 @@ ended_unseen(const view *v, finding *out)
     add_last_media(v, out);
     return finding_say(
         v, out,
-        "Media ended %.1f s before the capture did, and no packet says why: the device's "
+        "Media ended %s before the capture did, and no packet says why: the device's "
         "port wasn't closed, and what the far end signals isn't seen",
-        v->file_last - v->media_last);
+        seconds_text(v, v->file_last - v->media_last));
 }
 
 /* Within 30 s of a call that broke off; which that is, is decided where calls are told apart. */
@@ -759,7 +771,9 @@ handover(const view *v, finding *out)
 }
 
 /* What servers and the peer say that the device's address is. What the peer is told through the
- * relay, and what the relay itself maps, is no NAT's: answers in a channel are left out. */
+ * relay, and what the relay itself maps, is no NAT's: answers in a channel are left out. Who knows
+ * the device by a private address has no NAT in between, as the peer of the Wi-Fi call of 2023:
+ * that device's own candidates name two addresses outside, so a NAT it has. */
 static bool
 nat(const view *v, finding *out)
 {
@@ -785,7 +799,11 @@ nat(const view *v, finding *out)
         return false;
     const char *local = ft_endpoint_str(v->scope, &v->call->local);
     if (!first)
-        return finding_say(v, out, "No NAT is seen: %s is the device's address to all that told it",
+        return finding_say(v, out,
+                           ft_is_private(&v->call->local.addr)
+                               ? "To all that told it, the device's address is its own, %s: none "
+                                 "of them is beyond a NAT, and what one makes of it isn't seen"
+                               : "No NAT is seen: %s is the device's address to all that told it",
                            local);
     const char *mapped = ft_endpoint_str(v->scope, &first->address);
     return finding_say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped,
@@ -858,15 +876,17 @@ begins_in_call(const view *v, finding *out)
            finding_say(v, out, "The capture begins in the call: it has no set-up");
 }
 
+/* The BYE itself may have gone the way that isn't in the file: its answer ends the call as well. */
 static bool
 ends_in_call(const view *v, finding *out)
 {
-    if (v->media_first <= 0 || v->ended || v->file_last - v->media_last > IN_CALL_S)
+    if (v->media_first <= 0 || v->ended || v->call->bye_answer_frame ||
+        v->file_last - v->media_last > IN_CALL_S)
         return false;
     add_last_media(v, out);
     return finding_say(v, out,
-                       "The capture ends in the call: the last media comes %.1f s before its end",
-                       v->file_last - v->media_last);
+                       "The capture ends in the call: the last media comes %s before its end",
+                       seconds_text(v, v->file_last - v->media_last));
 }
 
 static bool

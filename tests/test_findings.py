@@ -13,11 +13,14 @@ import re
 
 import pytest
 
+import simulate
 import support
 from simulate import Call, Capture, Loss, Plan
 
 SEEDS = range(int(os.environ.get("FACETIME_FAULTS", 3)))
 RECALL = .95
+
+PLACE = simulate.Place
 
 # quality.md's table: no other code may be given
 CODES = set("""
@@ -292,6 +295,43 @@ def test_sentences_say_nothing_of_what_is_hidden(findings, name):
     code, changes, how, may, mustnt = HIDDEN[name]
     found = [f["text"] for f in findings(capture(0, name, how=how, **changes)) if f["code"] == code]
     assert len(found) == 1 and may in found[0] and mustnt not in found[0], found
+
+
+def test_an_answered_bye_that_is_not_seen_ends_the_call(findings):
+    found = {f["code"] for f in findings(capture(1, "answer alone", how={"directions": "in", "background": None}))}
+    assert "one_direction" in found and not found & {"ends_in_call", "broken_off", "unanswered_bye"}
+
+
+class SameNetwork(Call):
+    """Both ends know each other by their addresses at home; what is beyond their network is not seen."""
+
+    def _signalling(self):
+        for place in self.places.values():
+            place.public = place.host
+        super()._signalling()
+
+
+@pytest.mark.parametrize("private", (True, False))
+def test_a_neighbour_knows_nothing_of_a_nat(findings, private, monkeypatch):
+    if not private:
+        monkeypatch.setattr(simulate, "Place", public_place)
+    found = findings(SameNetwork(plan(0, "same network")).capture("A", background=.7))
+    texts = [f["text"] for f in found if f["code"] == "nat"]
+    assert len(texts) == 1 and ("No NAT is seen" in texts[0]) != private, texts
+    assert private == ("what one makes of it isn't seen" in texts[0])
+
+
+def public_place(end, port):
+    place = PLACE(end, port)
+    place.host = place.public
+    return place
+
+
+def test_batched_times_have_no_tenths(findings):
+    found = findings(capture(0, "no tenths", mute=((10, 99, "B", BOTH),), how={"clock": "batched", "window": (0, 19.5)}))
+    texts = {f["code"]: f["text"] for f in found if f["code"] in ("direct_after", "peer_silent", "ends_in_call")}
+    assert set(texts) == {"direct_after", "peer_silent", "ends_in_call"}
+    assert all(re.search(r" about \d+ s ", text) and not re.search(r"\d\.\d s", text) for text in texts.values()), texts
 
 
 def test_the_worst_seconds_are_whole(findings):
