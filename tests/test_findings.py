@@ -302,6 +302,37 @@ def test_an_answered_bye_that_is_not_seen_ends_the_call(findings):
     assert "one_direction" in found and not found & {"ends_in_call", "broken_off", "unanswered_bye"}
 
 
+class MoreStreams(Call):
+    """B's streams change their SSRC and key at 10 s, and a second layer of its video comes and goes."""
+
+    def _signalling(self):
+        self.windows = {s: (0, 10) for s in self.streams if s.end == "B"}
+        self.keys = {}
+        for medium, since, until in (("audio", 10, 99), ("video", 10, 99), ("video", 6, 15)):
+            stream = simulate.Stream(self, "B", medium)
+            self.streams.append(stream)
+            self.windows[stream] = since, until
+            self.keys[stream] = simulate.modern.new_mki(self.rng)
+        super()._signalling()
+
+    def _silent(self, stream, second):
+        since, until = self.windows.get(stream, (0, 99))
+        return not since <= second < until or super()._silent(stream, second)
+
+    def _trailer(self, stream, seq):
+        return self.keys[stream] + bytes(4) if stream in self.keys else super()._trailer(stream, seq)
+
+
+@pytest.mark.parametrize("mode", ("one-to-one", "legacy"))
+def test_more_streams_are_no_fault(tshark, mode):
+    simulated = MoreStreams(plan(0, "more streams", mode=mode, video=True)).capture("A", background=.7)
+    capture = support.write_capture(simulated.write())
+    calls = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    assert len(calls) == 1 and {f["code"] for f in calls[0]["findings"]} <= NOTES
+    streams = json.loads(tshark.text(capture, "-q", "-z", "facetime,streams,json"))
+    assert len(streams) == 7 and not any(s["lost"] or s["freezes"] for s in streams)
+
+
 class SameNetwork(Call):
     """Both ends know each other by their addresses at home; what is beyond their network is not seen."""
 
