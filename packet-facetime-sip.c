@@ -200,12 +200,17 @@ is_cut(tvbuff_t *tvb)
 static int
 find_header(tvbuff_t *tvb, int offset, int name_length)
 {
+    if (name_length <= 0)
+        return -1;
+
+    const char *name = (const char *)tvb_get_ptr(tvb, offset, name_length);
+    const char first = g_ascii_tolower(name[0]);
     for (int i = 0; i < HEADER_COUNT; i++) {
-        if (name_length == 1 && sip_headers[i].compact &&
-            g_ascii_tolower((char)tvb_get_uint8(tvb, offset)) == sip_headers[i].compact)
+        if (name_length == 1 && sip_headers[i].compact && first == sip_headers[i].compact)
             return i;
-        if (name_length == (int)strlen(sip_headers[i].name) &&
-            tvb_strncaseeql(tvb, offset, sip_headers[i].name, (size_t)name_length) == 0)
+        if (first == g_ascii_tolower(sip_headers[i].name[0]) &&
+            name_length == (int)strlen(sip_headers[i].name) &&
+            g_ascii_strncasecmp(name, sip_headers[i].name, (size_t)name_length) == 0)
             return i;
     }
     return -1;

@@ -97,12 +97,14 @@ read_ip(tvbuff_t *tvb, const packet_info *pinfo, datagram *now)
 
     now->ip_id = 0;
     now->ttl = 0;
-    if (pinfo->src.type != AT_IPv4 || ip < 0 || tvb_get_uint8(frame, ip) != 0x45 ||
-        tvb_get_uint8(frame, ip + 9) != IP_PROTO_UDP ||
-        tvb_memeql(frame, ip + 12, (const uint8_t *)pinfo->src.data, 4))
+    if (pinfo->src.type != AT_IPv4 || ip < 0)
         return;
-    now->ip_id = tvb_get_ntohs(frame, ip + 4);
-    now->ttl = tvb_get_uint8(frame, ip + 8);
+    const uint8_t *header = tvb_get_ptr(frame, ip, 20);
+    if (header[0] != 0x45 || header[9] != IP_PROTO_UDP ||
+        memcmp(header + 12, pinfo->src.data, 4) != 0)
+        return;
+    now->ip_id = (uint16_t)(header[4] << 8 | header[5]);
+    now->ttl = header[8];
 }
 
 /* wmem's and GLib's strong hashes differ from run to run, and with them which datagrams share a
@@ -275,10 +277,10 @@ is_copy_without_id(const datagram *now, const datagram *before, double passed)
 static bool
 is_copy(const datagram *now, const datagram *before)
 {
-    const double passed = ft_seconds(&before->time, &now->time);
-
     if (!is_same_datagram(now, before))
         return false;
+
+    const double passed = ft_seconds(&before->time, &now->time);
     if (!is_same_way(now, before))
         return is_translated_copy(now, before, passed);
     if (now->ip_id != before->ip_id)
@@ -295,6 +297,17 @@ is_sent_again(const datagram *now, const datagram *before)
            now->ip_id == before->ip_id;
 }
 
+/* Without a frame nothing else of a slot is looked at. */
+static datagram *
+empty_table(void)
+{
+    datagram *table = wmem_alloc_array(wmem_file_scope(), datagram, SLOTS);
+
+    for (datagram *slot = table; slot < table + SLOTS; slot++)
+        slot->frame = 0;
+    return table;
+}
+
 /* The slot with what this is a copy of, or repeats; else the one that gives way, the oldest.
  * Messages that are sent again within a batch of the clock have a slot each, by their IP ids. */
 static datagram *
@@ -303,7 +316,7 @@ datagram_slot_of(const datagram *now)
     datagram **table = &slots[now->is_media];
 
     if (!*table)
-        *table = wmem_alloc0_array(wmem_file_scope(), datagram, SLOTS);
+        *table = empty_table();
     datagram *set = &(*table)[now->hash % (SLOTS / SLOTS_PER_SET) * SLOTS_PER_SET];
     datagram *oldest = set, *same = NULL;
 
@@ -337,9 +350,9 @@ count_again(ft_again *of, bool comes_again)
 static void
 note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool copy)
 {
-    const double passed = ft_seconds(&before->time, &now->time);
-    const bool comes_again =
-        is_sent_again(now, before) && passed <= (copy ? COPY_S : AT_ONCE_S);
+    const bool again_here = is_sent_again(now, before);
+    const double passed = again_here ? ft_seconds(&before->time, &now->time) : 0;
+    const bool comes_again = again_here && passed <= (copy ? COPY_S : AT_ONCE_S);
 
     count_again(&flow->again, comes_again);
     count_again(&again, comes_again);

@@ -81,12 +81,14 @@ mpls_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
     return ip >= 4 && bytes[ip - 2] & 1 ? be32(bytes + ip - 4) >> 12 | 0x100000 : 0;
 }
 
-static struct {
+typedef struct {
     const char   *protocol;
     bool          one_way;
     number_reader read;
     int           id;
-} tunnels[] = {
+} tunnel;
+
+static tunnel tunnels[] = {
     { "gtp", true, gtp_number, -1 },
     { "vxlan", false, vxlan_number, -1 },
     { "gre", false, gre_number, -1 },
@@ -94,11 +96,25 @@ static struct {
     { "mpls", true, mpls_number, -1 },
 };
 
+/* By a protocol's id, 1 + its row; each packet's layers are looked up in it. */
+static uint8_t *rows;
+static int row_count;
+
 void
 ft_network_init(void)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++)
+    int last = -1;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
         tunnels[i].id = proto_get_id_by_filter_name(tunnels[i].protocol);
+        last = MAX(last, tunnels[i].id);
+    }
+    row_count = last + 1;
+    rows = (uint8_t *)wmem_alloc0(wmem_epan_scope(), (size_t)row_count);
+    for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
+        if (tunnels[i].id >= 0)
+            rows[tunnels[i].id] = (uint8_t)(i + 1);
+    }
 }
 
 /* Where the packet with pinfo's addresses begins in the frame, and how long it is; false where
@@ -144,14 +160,13 @@ tunnel_of(const packet_info *pinfo)
     for (wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers); layer;
          layer = wmem_list_frame_prev(layer)) {
         const int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
-        for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
-            if (tunnels[i].id != id)
-                continue;
-            const uint32_t number = read_number(pinfo, tunnels[i].read);
-            return number ? TUNNEL | (tunnels[i].one_way ? ONE_WAY : 0) |
-                                (number & ~(TUNNEL | ONE_WAY))
-                          : 0;
-        }
+        const unsigned row = id >= 0 && id < row_count ? rows[id] : 0;
+        if (row == 0)
+            continue;
+        const tunnel *found = &tunnels[row - 1];
+        const uint32_t number = read_number(pinfo, found->read);
+        return number ? TUNNEL | (found->one_way ? ONE_WAY : 0) | (number & ~(TUNNEL | ONE_WAY))
+                      : 0;
     }
     return 0;
 }
@@ -163,8 +178,8 @@ ft_network_of(const packet_info *pinfo)
     if (wmem_list_count(pinfo->layers) <= PLAIN_LAYERS)
         return pinfo->vlan_id;
 
-    const uint32_t tunnel = tunnel_of(pinfo);
-    return tunnel ? tunnel ^ pinfo->vlan_id : pinfo->vlan_id;
+    const uint32_t number = tunnel_of(pinfo);
+    return number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
 }
 
 bool

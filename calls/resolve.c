@@ -51,12 +51,36 @@ typedef struct {
 static wmem_map_t *values; /* value_key -> value_owner */
 static wmem_map_t *ends;   /* end_key -> end_calls */
 
+/* Values come from outside, and a clue is asked for a dozen times a packet: sums of products with
+ * secret numbers (NH, as of UMAC, RFC 4418) keep a sender from choosing values that meet, for a
+ * tenth of what wmem's strong hash takes. */
+static uint32_t secret[FT_CLUE_LENGTH / sizeof(uint32_t)];
+
+static void
+choose_secret(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(secret); i++)
+        secret[i] = g_random_int();
+}
+
+static unsigned
+hash_of(const uint8_t *bytes)
+{
+    uint32_t words[G_N_ELEMENTS(secret)];
+    uint64_t sum = 0;
+
+    memcpy(words, bytes, sizeof words);
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i += 2)
+        sum += (uint64_t)(words[i] + secret[i]) * (words[i + 1] + secret[i + 1]);
+    return (unsigned)(sum ^ sum >> 32);
+}
+
 static unsigned
 value_hash(const void *key)
 {
     const value_key *value = (const value_key *)key;
 
-    return wmem_strong_hash(value->bytes, sizeof value->bytes) ^ value->what;
+    return hash_of(value->bytes) ^ value->what;
 }
 
 static gboolean
@@ -86,6 +110,7 @@ end_equal(const void *one, const void *other)
 void
 ft_resolve_init(void)
 {
+    choose_secret();
     values = ft_new_map(value_hash, value_equal);
     ends = ft_new_map(end_hash, end_equal);
 }
@@ -411,7 +436,7 @@ find_candidates(inquiry *q)
 static bool
 is_among(const inquiry *q, const end_calls *known, const ft_call *call)
 {
-    for (unsigned i = 0; known && i < CALLS_OF_END; i++) {
+    for (unsigned i = 0; known && i < CALLS_OF_END && known->calls[i]; i++) {
         if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
             return true;
     }

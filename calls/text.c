@@ -38,13 +38,27 @@ plain_run(const char *bytes, size_t length)
     return run;
 }
 
+static char *
+copy_of(wmem_allocator_t *scope, const char *bytes, size_t length)
+{
+    char *text = (char *)wmem_alloc(scope, length + 1);
+
+    memcpy(text, bytes, length);
+    text[length] = '\0';
+    return text;
+}
+
 char *
 ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most)
 {
     const char *at = (const char *)bytes;
-    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
+    const size_t kept = MIN(length, most);
     size_t taken;
 
+    if (plain_run(at, kept) == kept)
+        return copy_of(scope, at, kept);
+
+    wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
     for (; length > 0; at += taken, length -= taken) {
         taken = plain_run(at, MIN(length, most - wmem_strbuf_get_len(text)));
         if (taken) {
