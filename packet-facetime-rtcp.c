@@ -239,6 +239,8 @@ dissect_facetime_rtcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
 
     if (!packet)
         return (int)tvb_captured_length(tvb);
+    if (tvb_captured_length(tvb) >= 20 && tvb_get_uint8(tvb, 1) == RTCP_SENDER_REPORT)
+        ft_media_report(pinfo, tvb_get_ntohl(tvb, 4), tvb_get_ntohl(tvb, 16));
     ft_call_resolve(pinfo, false);
     packet->media_setup_frame = ft_media_newest_sdp(pinfo);
     learn_rtcp(tvb, pinfo);

@@ -327,6 +327,8 @@ facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *pa
     packet->call = ft_call_of_packet(pinfo);
     if (ft_call_none(packet->call, packet->frame))
         packet->call = NULL;
+    if (packet->call) /* an error comes right after what it quotes */
+        ft_steady_proven(pinfo, &packet->call->last_time);
     if (packet->call && is_own_port(pinfo, packet, sender))
         note_closed_socket(pinfo, packet);
     else if (packet->call)

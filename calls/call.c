@@ -144,7 +144,7 @@ ft_call_of_packet(packet_info *pinfo)
 bool
 ft_call_is_over(const packet_info *pinfo, const ft_call *call)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     return call->closed || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
 }
@@ -233,7 +233,7 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *
                  call->number, val_to_str_const(packet->kind, ft_kind_vals, "packet"),
                  ft_endpoint_str(pinfo->pool, &call->local));
     if (last && last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
-        ft_seconds(&last->end_time, &call->first_time) <= RESTART_WINDOW_S)
+        ft_seconds(&last->over_time, &call->begin_time) <= RESTART_WINDOW_S)
         call->may_restart = (ft_call *)last;
 }
 
@@ -259,7 +259,8 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     call->number = wmem_array_get_count(calls);
     learn_generation(call, packet);
     call->first_frame = packet->frame;
-    call->first_time = call->last_time = call->heard_time = ft_now(pinfo);
+    call->first_time = ft_now(pinfo);
+    call->begin_time = call->last_time = call->heard_time = ft_steady(pinfo);
     call->local = ft_endpoint_keep(device);
     call->streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_stream *), FEW);
     call->senders = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sender *), FEW);
@@ -399,8 +400,6 @@ merge_identity(ft_call *elder, const ft_call *younger)
         elder->tie_breakers[elder->tie_breaker_count++] = younger->tie_breakers[i];
     elder->dialogs += younger->dialogs;
     elder->keys += younger->keys;
-    for (unsigned i = 0; i < younger->reservations && elder->reservations < FT_MAX_AGENTS; i++)
-        elder->reserved_by[elder->reservations++] = younger->reserved_by[i];
     elder->invites_again |= younger->invites_again;
     if (younger->generation_frame && !elder->generation_frame) {
         elder->generation = younger->generation;
@@ -589,6 +588,7 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     call->state = FT_CALL_ENDED;
     call->end_frame = ft_frame_id(pinfo);
     call->end_time = ft_now(pinfo);
+    call->over_time = ft_steady(pinfo);
     call->end_reason = wmem_strdup(wmem_file_scope(), reason);
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
                  ft_silence_text(pinfo, call));
@@ -730,7 +730,7 @@ tell_restart(packet_info *pinfo, ft_call *call)
     call->restart_of = (ft_call *)last;
     ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
                  "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
-                 ft_seconds(&last->end_time, &call->first_time), last->number,
+                 ft_seconds(&last->over_time, &call->begin_time), last->number,
                  ft_frame_number(last->end_frame));
 }
 
@@ -744,8 +744,8 @@ hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 
     if (!addresses_equal(&source.addr, &call->local.addr))
         call->heard_time = *now;
-    else if (nstime_cmp(now, &call->device_time) > 0)
-        call->device_time = *now;
+    else
+        ft_steady_keep(&call->device_time, now);
 }
 
 const nstime_t *
@@ -775,7 +775,7 @@ ft_call_count(packet_info *pinfo)
         return;
 
     ft_call *call = packet->call;
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo), stamp = ft_now(pinfo);
     if (packet->seen_before) {
         call->twice++;
         return;
@@ -784,10 +784,11 @@ ft_call_count(packet_info *pinfo)
     call->last_frame = packet->frame;
     /* Frames don't stand in the order of their times where clocks step or files were merged: a
      * call lasts from its earliest time to its latest, and nothing is negative. */
-    if (nstime_cmp(&now, &call->last_time) > 0)
-        call->last_time = now;
-    if (nstime_cmp(&now, &call->first_time) < 0)
-        call->first_time = now;
+    ft_steady_keep(&call->last_time, &now);
+    if (nstime_cmp(&now, &call->begin_time) < 0)
+        call->begin_time = now;
+    if (nstime_cmp(&stamp, &call->first_time) < 0)
+        call->first_time = stamp;
     hear(pinfo, call, &now);
     tell_restart(pinfo, call);
     learn_generation(call, packet);

@@ -481,7 +481,7 @@ judge_last_word(const sip_dialog *dialog)
     call->state = FT_CALL_ENDED;
     call->outcome = verdict == FT_SIP_SAYS_FAILED ? FT_OUTCOME_FAILED : FT_OUTCOME_CANCELLED;
     call->end_frame = dialog->last_word.frame->id;
-    call->end_time = dialog->last_word.time;
+    call->end_time = call->over_time = dialog->last_word.time;
     call->end_reason = verdict == FT_SIP_SAYS_FAILED
                            ? refusal_text(wmem_file_scope(), dialog->last_status)
                            : "CANCEL";

@@ -89,11 +89,11 @@ count_token(ft_witness *witness, uint64_t token)
 static void
 forget_after_silence(ft_witness *witness, const packet_info *pinfo)
 {
-    const nstime_t silence = ft_passed(&witness->last_time, &pinfo->abs_ts);
+    const nstime_t silence = ft_passed_since(&witness->last_time, pinfo);
 
     if (silence.secs > FT_EVIDENCE_WAIT_S || silence.secs < -FT_EVIDENCE_WAIT_S)
         memset(witness->tokens, 0, sizeof witness->tokens);
-    witness->last_time = pinfo->abs_ts;
+    witness->last_time = ft_now(pinfo);
 }
 
 bool

@@ -87,6 +87,7 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);
     exchange->request_frame = exchange->last_request_frame = ft_frame_id(pinfo);
     exchange->request_time = ft_now(pinfo);
+    exchange->request_steady = ft_steady(pinfo);
     exchange->nomination = fresh;
     exchange->first = last ? last->first : exchange;
     if (last)
@@ -189,6 +190,7 @@ learn_response(packet_info *pinfo, ft_exchange *first, const uint32_t *stamp, bo
         if (e->response_frame == 0) {
             e->response_frame = ft_frame_id(pinfo);
             e->response_time = ft_now(pinfo);
+            ft_steady_proven(pinfo, &e->request_steady);
             return e;
         }
         last = e;

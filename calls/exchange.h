@@ -25,6 +25,7 @@ typedef struct ft_exchange {
     uint32_t repeated_frame;        /* the first retransmission, before the answer; 0 if none */
     uint32_t response_frame;        /* the first answer, 0 if none (yet) */
     nstime_t request_time;
+    nstime_t request_steady;        /* the same, of ft_steady() */
     nstime_t response_time;
     bool     shown_by_us;           /* the request was, so that stock knows nothing of it */
     bool     nomination;            /* opened by a request that nominates */

@@ -374,7 +374,7 @@ learn_device(packet_info *pinfo, const ft_endpoint *endpoint, bool in_call)
     uint32_t *frame = in_call ? &known->call_frame : &known->tested_frame;
     if (*frame == 0)
         *frame = ft_frame_id(pinfo);
-    *(in_call ? &known->call_time : &known->tested_time) = pinfo->abs_ts;
+    *(in_call ? &known->call_time : &known->tested_time) = ft_now(pinfo);
 }
 
 void
@@ -395,7 +395,7 @@ still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
 {
     if (frame == 0 || frame >= ft_frame_id(pinfo))
         return false;
-    return ft_passed(last, &pinfo->abs_ts).secs < FT_DEVICE_VOUCHES_S;
+    return ft_passed_since(last, pinfo).secs < FT_DEVICE_VOUCHES_S;
 }
 
 typedef struct {

@@ -21,6 +21,7 @@ typedef struct ft_allocation {
     struct ft_call *call;
     bool            has_token;
     uint8_t         token[8];
+    bool            answered;       /* the relay granted it */
     bool            released;       /* or retired by a later one */
 } ft_allocation;
 

@@ -48,14 +48,6 @@ ft_media_init(void)
 
 /* ---- times and addresses ---- */
 
-/* A stamp that is early by mistake makes nothing older. */
-static void
-keep_latest(nstime_t *latest, const nstime_t *now)
-{
-    if (nstime_cmp(now, latest) > 0)
-        *latest = *now;
-}
-
 static void
 keep_endpoint(ft_endpoint *kept, const ft_endpoint *endpoint)
 {
@@ -171,6 +163,7 @@ stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_obs
     stream->sender = ft_endpoint_keep(&seen->sender);
     stream->first_frame = ft_frame_id(pinfo);
     stream->first_time = stream->last_time = ft_now(pinfo);
+    stream->heard_time = ft_steady(pinfo);
     wmem_array_append_one(streams, stream);
     if (!packet->ssrc_of_another)
         ft_key_stream(pinfo, packet->call, stream);
@@ -248,11 +241,13 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
     const ft_sequence_packet told =
         ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
     const uint8_t way = way_of(stream, packet->leg);
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_now(pinfo), steady = ft_steady(pinfo);
 
     stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
     stream->last_frame = ft_frame_id(pinfo);
-    keep_latest(&stream->last_time, &now);
+    if (nstime_cmp(&now, &stream->last_time) > 0)
+        stream->last_time = now;
+    ft_steady_keep(&stream->heard_time, &steady);
     if (ft_has_time(pinfo) && nstime_cmp(&now, &stream->first_time) < 0)
         stream->first_time = now;
     if (told.verdict == FT_SEQUENCE_COPY) {
@@ -320,7 +315,7 @@ note_other_end(packet_info *pinfo, ft_packet *packet, const ft_stream *stream, c
         remember_sighting(packet->call, rtp->ssrc, rtp->sequence, packet->frame);
     frame->at_other_end = packet->seen_before = true;
     if (packet->leg)
-        packet->leg->media_time = ft_now(pinfo);
+        packet->leg->media_time = ft_steady(pinfo);
 }
 
 /* Of a packet at the call's device: its frame at the other end, where that came first. */
@@ -363,6 +358,7 @@ begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *r
         .first_frame = ft_frame_id(pinfo),
         .first_time = ft_now(pinfo),
         .last_time = ft_now(pinfo),
+        .heard_time = ft_steady(pinfo),
     };
     set_first_packet(stream, rtp);
 }
@@ -445,8 +441,8 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     sender->source = ft_endpoint_keep(&seen->sender);
     sender->leg = packet->leg;
     /* one early stamp makes no silence */
-    sender->first_time = ft_now(pinfo);
-    keep_latest(&sender->first_time, &packet->call->last_time);
+    sender->first_time = ft_steady(pinfo);
+    ft_steady_keep(&sender->first_time, &packet->call->last_time);
     sender->last_time = sender->leg_time = sender->first_time;
     wmem_array_append_one(packet->call->senders, sender);
     return sender;
@@ -488,15 +484,15 @@ static void
 watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender,
              const ft_observation *seen)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (sender->last_frame && !packet->call->end_frame &&
         ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
         ft_silence_tell(
             pinfo, sender,
             wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
-    keep_latest(&sender->last_time, &now);
-    keep_latest(&packet->call->device_time, &now);
+    ft_steady_keep(&sender->last_time, &now);
+    ft_steady_keep(&packet->call->device_time, &now);
     sender->last_frame = ft_frame_id(pinfo);
 }
 
@@ -573,8 +569,10 @@ tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation 
         pinfo, FT_EVENT_HANDOVER, sender->last_frame, "The device goes on at %s, before at %s",
         ft_endpoint_str(pinfo->pool, &seen->device), ft_endpoint_str(pinfo->pool, &sender->device));
 
+    const nstime_t now = ft_steady(pinfo);
+
     if (event)
-        event->length = ft_passed_since(&sender->leg_time, pinfo);
+        event->length = ft_passed(&sender->leg_time, &now);
 }
 
 /* A handover is told beside the switch, of the device's own media only: of the peer's address,
@@ -617,10 +615,10 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
              const ft_observation *seen, bool copy)
 {
     ft_sender *sender = stream->by;
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (packet->leg == sender->leg) {
-        keep_latest(&sender->leg_time, &now);
+        ft_steady_keep(&sender->leg_time, &now);
         return;
     }
     if (moves_nothing(sender, packet, copy))
@@ -630,7 +628,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
                         ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
     const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
-        keep_latest(&sender->other_time, &now);
+        ft_steady_keep(&sender->other_time, &now);
         return;
     }
     tell_switch(pinfo, sender, packet, stream, seen);
@@ -663,7 +661,7 @@ tell_first_media(packet_info *pinfo, ft_call *call, const ft_rtp *rtp, const ft_
 static void
 watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (call->one_way_told[sender->outgoing] ||
         ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
@@ -677,13 +675,66 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
         sender->outgoing ? "peer" : "device");
 }
 
+/* What lies between two packets of a sender, where no more is missing and its own clock says
+ * that hardly any time passed, is a fault of the capture's clock: FaceTime's run at 24 kHz for
+ * sound, at 90 kHz for pictures. */
+#define FOLLOWS_NUMBERS 50
+#define FOLLOWS_TICKS   120000
+
+/* Above what is a number: an SSRC of 0 is one, too. */
+#define SSRC_CLUE(ssrc) (UINT64_C(1) << 32 | (ssrc))
+
+/* Its stream, where it was heard on this very way. */
+static const ft_stream *
+stream_of_way(packet_info *pinfo, uint32_t ssrc)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    const ft_call *call = ft_clue_owner(pinfo, FT_CLUE_SSRC, SSRC_CLUE(ssrc));
+    const ft_stream *stream = call ? ft_call_any_stream(call, ssrc) : NULL;
+
+    for (unsigned i = 0; packet && stream && i < stream->way_count; i++) {
+        if (stream->ways[i] == packet->leg)
+            return stream;
+    }
+    return NULL;
+}
+
+static uint16_t
+latest_number(const ft_sequence *sequence)
+{
+    return (uint16_t)(sequence->run.highest ? sequence->run.highest : sequence->candidate.highest);
+}
+
+static void
+mend_clock(packet_info *pinfo, const ft_rtp *rtp)
+{
+    const ft_stream *stream = stream_of_way(pinfo, rtp->ssrc);
+
+    if (stream &&
+        (uint16_t)(rtp->sequence - latest_number(&stream->sequence) - 1) < FOLLOWS_NUMBERS &&
+        rtp->timestamp - stream->timestamp < FOLLOWS_TICKS)
+        ft_steady_proven(pinfo, &stream->heard_time);
+}
+
+void
+ft_media_report(packet_info *pinfo, uint32_t ssrc, uint32_t timestamp)
+{
+    const ft_stream *stream =
+        ft_steady_doubted() && ft_learning(pinfo) ? stream_of_way(pinfo, ssrc) : NULL;
+
+    if (stream && timestamp - stream->timestamp < FOLLOWS_TICKS)
+        ft_steady_proven(pinfo, &stream->heard_time);
+}
+
 /* Media of a sender that is known on its way needs no judging. Nearly all packets of a call take
  * this way out: what stands here is paid by each. */
 static void
 resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
 {
-    ft_call *call = ft_call_quick(pinfo);
+    if (ft_steady_doubted())
+        mend_clock(pinfo, rtp);
 
+    ft_call *call = ft_call_quick(pinfo);
     if (call && call->media_leg == packet->leg &&
         (ft_call_stream(call, rtp->ssrc, true) || ft_call_stream(call, rtp->ssrc, false)) &&
         packet->clue_count == 0) {
@@ -692,7 +743,7 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     }
     packet->rtp_sequence = rtp->sequence;
     packet->rtp_digest = rtp->digest;
-    ft_clue_number(pinfo, FT_CLUE_SSRC, UINT64_C(1) << 32 | rtp->ssrc);
+    ft_clue_number(pinfo, FT_CLUE_SSRC, SSRC_CLUE(rtp->ssrc));
     ft_call_resolve(pinfo, true);
 }
 

@@ -35,6 +35,11 @@ void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss.
  * First pass only. */
 void ft_rtp_cut(packet_info *pinfo);
+
+/* A sender report of the packet in hand: where the capture's clock leapt ahead, its RTP
+ * timestamp may show that no time passed. Before its call is resolved. */
+void ft_media_report(packet_info *pinfo, uint32_t ssrc, uint32_t timestamp);
+
 /* Where a packet's media is seen, and who sends it. The addresses point into the packet or what
  * the file keeps. */
 typedef struct {

@@ -74,6 +74,7 @@ typedef struct ft_stream {
     struct ft_sender *by;           /* NULL over FT_MAX_STREAMS_PER_CALL */
     uint32_t    first_frame, last_frame;
     nstime_t    first_time, last_time; /* of ft_now(): earliest and latest */
+    nstime_t    heard_time;         /* the latest, of ft_steady() */
     uint16_t    first_sequence;
     uint32_t    first_digest;       /* of that packet; see ft_rtp */
     uint32_t    timestamp;          /* the newest */
@@ -98,7 +99,8 @@ typedef struct ft_sender {
     ft_leg     *leg;                /* the way in use */
     ft_leg     *other_leg;          /* the way before */
     nstime_t    leg_time, other_time; /* last media on each */
-    nstime_t    first_time, last_time; /* of ft_now(): the first packet's, and the latest */
+    /* of ft_steady(), as the two above: the first packet's, and the latest */
+    nstime_t    first_time, last_time;
     uint32_t    last_frame;
 } ft_sender;
 
@@ -126,8 +128,9 @@ typedef struct ft_call {
     uint32_t      generation_frame; /* the first packet that told it; 0 before */
     ft_call_state state;
     uint32_t      first_frame, last_frame;
-    /* earliest and latest; of ft_now(), as all times of a call */
-    nstime_t      first_time, last_time;
+    nstime_t      first_time;       /* the earliest stamp, of ft_now() */
+    /* its first packet's and its latest one's; of ft_steady(), as all that follow but end_time */
+    nstime_t      begin_time, last_time;
     /* the device that was seen first, and the far end; AT_NONE if unknown */
     ft_endpoint   local, remote;
     /* the other device, where both ends of the call are in the file; else AT_NONE */
@@ -137,7 +140,8 @@ typedef struct ft_call {
     /* of the latest packet that the device sent, or media that it got */
     nstime_t      device_time;
     uint32_t      invite_frame, answer_frame, bye_answer_frame, end_frame;
-    nstime_t      end_time;
+    nstime_t      end_time;         /* of ft_now(): the packet's that ended it */
+    nstime_t      over_time;        /* the same, of ft_steady() */
     ft_endpoint   offerer;          /* who sent the SDP offer: not the caller's mark */
     /* in this file, or before it began: an INVITE would have changed the call */
     bool          was_answered;
@@ -177,9 +181,6 @@ typedef struct ft_call {
     wmem_array_t *key_list;         /* private to calls/key.c, as the next two; NULL if none */
     unsigned      keys_compared;    /* how many of them best_key is the best of */
     const char   *best_key;
-    /* devices that hold an allocation with a token, of the call's two */
-    unsigned      reservations;
-    ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */
     /* of the last media, or answered check, on the direct path; zero before */
     nstime_t      direct_time;

@@ -6,6 +6,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/packet.h"
+
+#include "calls/steady.h"
+
 #include <epan/exceptions.h>
 #include <epan/show_exception.h>
 #include <epan/to_str.h>
@@ -16,6 +19,66 @@ const value_string ft_generation_vals[] = { FT_GENERATIONS(FT_VALUE) { 0, NULL }
 const value_string ft_path_vals[] = { FT_PATHS(FT_VALUE) { 0, NULL } };
 
 ft_packet_hand ft_hand;
+
+/* ---- the steady time ---- */
+
+static ft_steady_clock clock_of_file;
+
+static nstime_t
+from_microseconds(int64_t time)
+{
+    const int64_t rest = time % 1000000;
+    nstime_t out;
+
+    out.secs = (time_t)(time / 1000000);
+    out.nsecs = (int)(rest * 1000);
+    return out;
+}
+
+/* A frame without a time comes right after the one before it. */
+static nstime_t
+steady_now(const packet_info *pinfo)
+{
+    const ft_steady_line *latest = &clock_of_file.lines[clock_of_file.line];
+
+    if (pinfo->fd->visited)
+        return ft_now(pinfo);
+    return from_microseconds(ft_has_time(pinfo)
+                                 ? ft_steady_add(&clock_of_file, ft_microseconds(pinfo))
+                                 : latest->steady);
+}
+
+nstime_t
+ft_steady(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->steady : ft_now(pinfo);
+}
+
+void
+ft_steady_proven(packet_info *pinfo, const nstime_t *earlier)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet && clock_of_file.doubt && !pinfo->fd->visited)
+        packet->steady =
+            from_microseconds(ft_steady_follows(&clock_of_file, ft_in_microseconds(earlier)));
+}
+
+bool
+ft_steady_doubted(void)
+{
+    return clock_of_file.doubt;
+}
+
+void
+ft_steady_keep(nstime_t *latest, const nstime_t *now)
+{
+    if (nstime_cmp(now, latest) > 0 ||
+        ft_passed(now, latest).secs > FT_STEADY_AHEAD_US / 1000000)
+        *latest = *now;
+}
 
 /* The one in hand before is kept in the new one, as each is begun and ended within the other:
  *
@@ -31,6 +94,7 @@ ft_packet_begin(packet_info *pinfo)
     packet->part = ft_frame_next_part(pinfo);
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
     packet->is_first_pass = !pinfo->fd->visited;
+    packet->steady = steady_now(pinfo);
     packet->outer = ft_hand;
     ft_hand = (ft_packet_hand){ pinfo, packet };
     return packet;
@@ -50,6 +114,7 @@ static void
 reset(void)
 {
     memset(limit_frames, 0, sizeof limit_frames);
+    memset(&clock_of_file, 0, sizeof clock_of_file);
 }
 
 void

@@ -92,6 +92,7 @@ typedef struct ft_packet {
     /* the same datagram was seen at another place: nothing is learnt from it */
     bool            seen_before;
     bool            ssrc_of_another;    /* RTP's SSRC was another call's before */
+    nstime_t        steady;             /* ft_steady() */
     /* of the RTP packet in hand, as calls/media.h has them; first pass only */
     uint16_t        rtp_sequence;
     uint32_t        rtp_digest;
@@ -99,6 +100,20 @@ typedef struct ft_packet {
     /* what was in hand before: a frame may have datagrams within datagrams */
     ft_packet_hand  outer;
 } ft_packet;
+
+/* The time that conclusions are drawn by: ft_now() without the faults of the capture's clock
+ * (calls/steady.h). First pass: what is kept of it is no frame's time, and is never shown. */
+nstime_t ft_steady(const packet_info *pinfo);
+
+/* The packet in hand follows one of that steady time without a gap: what lies between them on
+ * the capture's clock did not pass. */
+void ft_steady_proven(packet_info *pinfo, const nstime_t *earlier);
+
+/* Whether the clock just leapt ahead, and nothing proved yet that time did pass. */
+bool ft_steady_doubted(void);
+
+/* Keeps the later of two steady times; one that is far ahead of now was of a stray stamp. */
+void ft_steady_keep(nstime_t *latest, const nstime_t *now);
 
 /* A bit for each attribute number from 0x8000 to 0x803f, where all of Apple's are. */
 #define FT_ATTRIBUTE_BIT(type) (UINT64_C(1) << ((type) & 0x3f))

@@ -593,11 +593,11 @@ forget_copies(ft_sequence *sequence)
 static void
 let_streams_rest(const packet_info *pinfo)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     for (unsigned i = 0; i < LOOKED_AT && first_awake; i++) {
         awake *one = take_first();
-        const double silent = ft_seconds(&one->stream->last_time, &now);
+        const double silent = ft_seconds(&one->stream->heard_time, &now);
         if (silent > COPY_KNOWN_S && one->stream->quality)
             forget_copies(&one->stream->quality->sequence);
         if (silent > OTHER_END_KNOWN_S)

@@ -24,6 +24,7 @@
 typedef struct {
     uint32_t id;
     uint32_t last_frame;
+    nstime_t last_time;     /* of ft_steady() */
     uint32_t known_from;    /* the frame that settled it, 0 before */
     uint16_t times;
     uint8_t  next_byte;     /* behind the id, in its first packet */
@@ -138,10 +139,14 @@ learn_id(packet_info *pinfo, const ft_flow *flow, tvbuff_t *tvb, uint32_t id)
         return;
     quic_id *known = find_id(flow, heading, id);
     if (!known) {
-        keep_id(pinfo, flow, heading, &(quic_id){ id, ft_frame_id(pinfo), 0, 1, next_byte, true });
+        const quic_id seen = { id, ft_frame_id(pinfo), ft_steady(pinfo), 0, 1, next_byte, true };
+        keep_id(pinfo, flow, heading, &seen);
         return;
     }
+    /* no connection outlives such a pause: the capture's clock leapt ahead */
+    ft_steady_proven(pinfo, &known->last_time);
     known->last_frame = ft_frame_id(pinfo);
+    known->last_time = ft_steady(pinfo);
     known->is_head &= known->next_byte == next_byte;
     if (known->times < TIMES)
         known->times++;

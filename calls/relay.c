@@ -166,7 +166,7 @@ relay_flow_of(packet_info *pinfo)
 static double
 seconds_since(const packet_info *pinfo, const nstime_t *then)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     return ft_seconds(then, &now);
 }
@@ -533,7 +533,7 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
 
     if (current && current->id != id && !alternates)
         tell_link_switch(pinfo, direction, current, id);
-    *entry = (used_link){ id, ft_frame_id(pinfo), ft_now(pinfo) };
+    *entry = (used_link){ id, ft_frame_id(pinfo), ft_steady(pinfo) };
     flow->current[direction] = entry;
 }
 
@@ -593,8 +593,9 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
         return;
 
     /* A way of no call yet waits for what the body tells: the header's addresses alone would
-     * join it to the device's last. */
-    ft_call *call = ft_call_of_packet(pinfo) ? ft_call_resolve(pinfo, false) : NULL;
+     * join it to the device's last. So does a clock that just leapt ahead. */
+    ft_call *call = ft_call_of_packet(pinfo) && !ft_steady_doubted() ? ft_call_resolve(pinfo, false)
+                                                                     : NULL;
     if (call) {
         watch_mode(pinfo, flow, call, header);
         name_far_end(pinfo, call, header);

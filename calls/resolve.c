@@ -213,6 +213,16 @@ ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value)
         own(pinfo, &clue, call);
 }
 
+const ft_call *
+ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value)
+{
+    ft_packet_clue clue = { { 0 }, (uint8_t)what };
+
+    memcpy(clue.bytes, &value, sizeof value);
+    const value_owner *owner = owner_of(&clue);
+    return owner ? ft_call_as_of(owner->call, ft_frame_id(pinfo)) : NULL;
+}
+
 /* ---- ends ---- */
 
 /* RFC 1918, RFC 6598, link-local; RFC 4193. */
@@ -549,7 +559,7 @@ is_established(const ft_call *call)
 static bool
 has_reservation(const inquiry *q, const ft_call *call)
 {
-    if (is_established(call))
+    if (is_established(call) || call->dialogs)
         return true;
     for (unsigned i = 0; i < call->reservations; i++) {
         if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
@@ -698,6 +708,15 @@ merge(packet_info *pinfo, ft_call *one, ft_call *other)
     return ft_call_merge(pinfo, one, other);
 }
 
+/* Requests to a relay, and its answers, share one way, whatever call they are of: it ties
+ * nothing. */
+static bool
+is_common_way(const ft_packet *packet)
+{
+    return packet->generation == FT_LEGACY && packet->flow->server &&
+           packet->leg == &packet->flow->direct;
+}
+
 /* The packet is of `call` for a strong reason; its way was another's that nothing speaks
  * against: they are one. Where one of both is over, a strong clue isn't enough: two calls one
  * after the other on one way are a redial. */
@@ -707,6 +726,8 @@ reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned 
     for (unsigned i = 0; i < q->count; i++) {
         ft_call *met = q->candidates[i];
         if (i == best || met == call || judged[i].verdict != FT_SAME || judged[i].strength < FT_LEG)
+            continue;
+        if (judged[i].strength == FT_LEG && is_common_way(q->packet))
             continue;
         if (judged[best].strength < FT_DECIDES &&
             (ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, met)))
@@ -1151,7 +1172,7 @@ note_media_of_key(packet_info *pinfo, const ft_packet *packet)
 {
     for (unsigned i = 0; i < packet->clue_count; i++) {
         if (packet->clues[i].what == FT_CLUE_KEY)
-            packet->leg->media_time = ft_now(pinfo);
+            packet->leg->media_time = ft_steady(pinfo);
     }
 }
 
@@ -1217,7 +1238,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     inquiry q = { .pinfo = pinfo,
                   .packet = packet,
                   .ends = ends_of(pinfo, packet),
-                  .now = ft_now(pinfo),
+                  .now = ft_steady(pinfo),
                   .starts = starts,
                   .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
     drop_clues_of_nobody(&q);

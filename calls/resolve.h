@@ -24,6 +24,9 @@ void ft_clue_call(packet_info *pinfo, ft_call *call);
 /* The same bytes are the call's from now on, whoever brings them: what SDP announces. */
 void ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value);
 
+/* The call that has this value, as of the packet in hand; or NULL. First pass. */
+const ft_call *ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value);
+
 /* An end that the call will meet: the peer of a channel's bind, the target of a check
  * (FT_CLUE_PEER), or one that its signalling offers (FT_CLUE_OFFER). A private address names
  * nobody, so it is left out. */

@@ -34,7 +34,7 @@ const ft_sender *
 ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
 {
     const ft_sender *newest = ft_newest_sender(call, outgoing);
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     return newest && ft_milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
 }
@@ -43,7 +43,7 @@ const char *
 ft_silence_text(packet_info *pinfo, const ft_call *call)
 {
     const ft_sender *peer = ft_silent_side(pinfo, call, false);
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (!peer)
         return "";
@@ -62,7 +62,7 @@ set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
 void
 ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame,
                             "%s for %.1f s, since frame %u", what,

@@ -48,17 +48,42 @@ newest_allocation(const ft_flow *flow, bool released)
     return NULL;
 }
 
-/* The allocation that this request asks for again (after a 401, say), or NULL. The token is what
- * signalling reserved for this call, so an equal one is the same request; a new transaction id
- * alone says nothing. */
+/* The one that a bind may be of: a device binds once the relay granted its allocation. */
+static ft_allocation *
+granted_allocation(const ft_flow *flow)
+{
+    for (unsigned i = flow->allocations ? wmem_array_get_count(flow->allocations) : 0; i-- > 0;) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (!allocation->released && allocation->answered)
+            return allocation;
+    }
+    return newest_allocation(flow, true);
+}
+
+static bool
+is_same_allocation(const ft_allocation *allocation, const ft_stun *stun)
+{
+    return !allocation->released && allocation->has_token == stun->has_reservation_token &&
+           memcmp(allocation->token, stun->token, sizeof allocation->token) == 0;
+}
+
+/* The allocation that this request asks for again (after a 401, say), or NULL: the newest, or
+ * one with its token. The token is what signalling reserved for this call, so an equal one is the
+ * same request; a new transaction id alone says nothing. */
 static ft_allocation *
 same_allocation(const ft_flow *flow, const ft_stun *stun)
 {
     ft_allocation *newest = newest_allocation(flow, false);
 
-    if (newest && newest->has_token == stun->has_reservation_token &&
-        memcmp(newest->token, stun->token, sizeof newest->token) == 0)
+    if (newest && is_same_allocation(newest, stun))
         return newest;
+    if (!stun->has_reservation_token)
+        return NULL;
+    for (unsigned i = flow->allocations ? wmem_array_get_count(flow->allocations) : 0; i-- > 0;) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (is_same_allocation(allocation, stun))
+            return allocation;
+    }
     return NULL;
 }
 
@@ -115,7 +140,7 @@ static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
     const uint32_t frame = ft_frame_id(pinfo);
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
     ft_allocation *quietest = NULL, *ended = NULL, *left = NULL;
     unsigned alive = 0;
 
@@ -130,7 +155,7 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
             left = allocation;
             if (just_ended(call, &now) &&
                 (!ended ||
-                 nstime_cmp(&call->end_time, &ft_call_as_of(ended->call, frame)->end_time) > 0))
+                 nstime_cmp(&call->over_time, &ft_call_as_of(ended->call, frame)->over_time) > 0))
                 ended = allocation;
             continue;
         }
@@ -203,7 +228,7 @@ static ft_allocation *
 allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 {
     const ft_leg *leg = newest_leg(flow, stun->channel);
-    ft_allocation *newest = newest_allocation(flow, true);
+    ft_allocation *newest = granted_allocation(flow);
 
     if (leg && leg->allocation && !leg->allocation->released &&
         ft_endpoint_equal(&leg->peer, &stun->peer) && newest &&
@@ -241,7 +266,7 @@ ask_release(packet_info *pinfo, ft_leg *leg)
 {
     ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_ASKED);
     leg->release_frame = ft_frame_id(pinfo);
-    leg->release_time = ft_now(pinfo);
+    leg->release_time = ft_steady(pinfo);
 }
 
 /* Nothing more comes of a call whose relay was released while it had no direct path. A release
@@ -250,7 +275,7 @@ ask_release(packet_info *pinfo, ft_leg *leg)
 static void
 close_without_path(const packet_info *pinfo, ft_call *call)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (call && !call->closed &&
         (nstime_is_zero(&call->direct_time) ||
@@ -405,6 +430,9 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_call_resolve(pinfo, false);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
+    if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_SUCCESS && exchange &&
+        exchange->allocation)
+        exchange->allocation->answered = true;
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange->leg);
     if (stun->message_class == STUN_SUCCESS && exchange && exchange->released &&
@@ -455,15 +483,47 @@ guess_server(packet_info *pinfo, ft_flow *flow)
         ft_flow_set_server(flow, ft_is_device_port(source.port) ? &destination : &source);
 }
 
+/* Whether this flow's only allocation in use has no channel but this one. */
+static bool
+is_only_channel(const ft_flow *flow, const ft_leg *leg, const ft_allocation *allocation)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(flow->allocations); i++) {
+        const ft_allocation *other = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (other != allocation && !other->released)
+            return false;
+    }
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *other = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (other != leg && other->allocation == allocation)
+            return false;
+    }
+    return true;
+}
+
+/* A channel whose bind wasn't captured is of the allocation that there is: a relay carries
+ * nothing without one. */
+static void
+adopt_channel(const ft_packet *packet, ft_leg *leg)
+{
+    ft_allocation *allocation = packet->flow->allocations ? newest_allocation(packet->flow, false)
+                                                          : NULL;
+
+    if (allocation && !leg->allocation && !leg->calls && leg->channel &&
+        is_only_channel(packet->flow, leg, allocation))
+        leg->allocation = allocation;
+}
+
 /* The client is learnt once a flow: this runs for each packet of media. */
 void
-ft_channel_used(packet_info *pinfo, const ft_leg *leg)
+ft_channel_used(packet_info *pinfo, ft_leg *leg)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
     if (!packet || !packet->flow || !ft_learning(pinfo))
         return;
     guess_server(pinfo, packet->flow);
+    if (leg)
+        adopt_channel(packet, leg);
     if (!leg || packet->flow->client_learnt)
         return;
     ft_device_learn(pinfo, ft_flow_client(packet->flow));
@@ -475,7 +535,7 @@ ft_channel_used(packet_info *pinfo, const ft_leg *leg)
 static void
 time_out_release(const packet_info *pinfo, ft_leg *leg)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     if (leg->state == FT_CHANNEL_RELEASING &&
         ft_seconds(&leg->release_time, &now) > RELEASE_TIMEOUT_S)
@@ -577,7 +637,7 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
     check_pair *pair = pair_of(packet->leg);
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
 
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
 
     for (unsigned i = 0; i < SENT_CHECKS; i++) {
         sent_check *check = &pair->sent[i];
@@ -607,7 +667,7 @@ answered_frame(const ft_stun *stun, const ft_exchange *exchange)
 static bool
 is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
 {
-    const nstime_t now = ft_now(pinfo);
+    const nstime_t now = ft_steady(pinfo);
     const double age = ft_seconds(&check->time, &now);
 
     if (!check->frame || check->answered || check == answered || age > HOLE_WINDOW_S)
@@ -813,7 +873,7 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     }
     ft_device_learn(pinfo, &source);
     if (call)
-        call->direct_time = ft_now(pinfo);
+        call->direct_time = ft_steady(pinfo);
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
     if (call && addresses_equal(&pinfo->dst, &call->local.addr) &&
         !ft_endpoint_equal(&source, &call->local))

@@ -62,7 +62,7 @@ void ft_stun_learn(packet_info *pinfo, const ft_stun *stun, const ft_exchange *e
                    bool is_retransmission);
 
 /* ChannelData on a leg, before its content is looked at: whose flow it is. First pass only. */
-void ft_channel_used(packet_info *pinfo, const ft_leg *leg);
+void ft_channel_used(packet_info *pinfo, ft_leg *leg);
 
 /* Once the content told which call the packet is of: early_channel_data, released_channel_used.
  * The front door's, first pass. */

@@ -616,7 +616,7 @@ restarted(const view *v, finding *out)
     finding_add_frame(out, before->end_frame);
     return finding_say(v, out,
                        "This call starts %.1f s after the end of call %u between the same two",
-                       ft_seconds(&before->end_time, &v->call->first_time), before->number);
+                       ft_seconds(&before->over_time, &v->call->begin_time), before->number);
 }
 
 static bool

@@ -301,7 +301,7 @@ write_call(wmem_allocator_t *scope, stat_tap_table_item_type *row, const ft_call
         number(scope, call->number),
         ft_generation_text(call),
         wmem_strdup_printf(scope, "%.6f", ft_since_start(&call->first_time)),
-        wmem_strdup_printf(scope, "%.6f", ft_seconds(&call->first_time, ft_call_last_time(call))),
+        wmem_strdup_printf(scope, "%.6f", ft_seconds(&call->begin_time, ft_call_last_time(call))),
         number(scope, ft_frame_number(call->first_frame)),
         number(scope, ft_frame_number(call->last_frame)),
         number(scope, call->packets),

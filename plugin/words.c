@@ -93,7 +93,7 @@ ft_offerer_text(wmem_allocator_t *scope, const ft_call *call)
 double
 ft_call_duration(const ft_call *call)
 {
-    const nstime_t length = ft_passed(&call->first_time, ft_call_last_time(call));
+    const nstime_t length = ft_passed(&call->begin_time, ft_call_last_time(call));
 
     return nstime_to_sec(&length);
 }

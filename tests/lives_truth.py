@@ -7,6 +7,8 @@ is; the rest is left out, since a wrong demand is worse than none:
     an identifier of the call in its bytes (DECIDES), or one seen before in a packet that counts
     no identifier, but a leg (5-tuple and channel) that the call owns: its last packet that counts was this call's,
         less than 120 s ago, and the call isn't over
+    a Refresh that gives an allocation back, or its answer, names none: where two of different calls are held on the
+        5-tuple, nothing says which one it is
     no identifier, the first on a leg that turns out to be this call's, while no other call of the device or of the
         person is alive
 
@@ -83,6 +85,7 @@ class Truth:
         self.calls = {call.number: call for call in self.life.calls}
         self.owner, self.known, self.last = {}, {}, {}
         self.over, self.perhaps_over = {}, {}
+        self.held = collections.defaultdict(set)    # 5-tuple: calls with an allocation that wasn't given back
         self.directly, self.proven, self.begun, self.grace = set(), set(), set(), collections.Counter()
         unknowable = self._unknowable()
         following = self._following()
@@ -93,7 +96,11 @@ class Truth:
                 if not p.free:
                     self.last[p.call] = p.time
                 continue
+            if p.turn in ("allocate", "allocated", "bind"):
+                self.held[p.leg[:2]].add(p.call)
             verdict = self._evidence(p, shared) or self._leg(p)
+            if p.turn == "released":
+                self.held[p.leg[:2]].discard(p.call)
             if not verdict and self._fresh(p, following[i]):
                 verdict = True
                 self.optional.add(i)
@@ -169,6 +176,8 @@ class Truth:
     def _leg(self, p):
         who, when = self.owner.get(p.leg, (None, 0))
         if who != p.call or p.time - when > ALIVE:
+            return False
+        if p.turn in ("release", "released") and self.held[p.leg[:2]] - {p.call}:
             return False
         if p.turn == "release":         # of the call that just ended
             return not self._is_over(p) or p.time - self.last[p.call] < SLACK

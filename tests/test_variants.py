@@ -1124,6 +1124,55 @@ def _(s):
     s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}, "B": {"state": "answered", "end": "BYE", "remote": b.far}}
 
 
+# --- clocks ------------------------------------------------------------------------------------------------------------
+
+DAY, HOUR = 86400, 3600
+CLOCKS = [("a day ahead", 0.5, DAY, None), ("an hour ahead", 0.3, HOUR, None), ("an hour back", 0.5, -HOUR, None),
+          ("a day back, early", 0.02, -DAY, None), ("a day ahead, early", 0.02, DAY, None),
+          ("one stamp 400 days late", 0.4, 400 * DAY, 1), ("one stamp 400 days early", 0.6, -400 * DAY, 1),
+          ("three stamps an hour late", 0.4, HOUR, 3), ("three stamps an hour early", 0.4, -HOUR, 3),
+          ("the first stamp 400 days early", 0, -400 * DAY, 1), ("the first stamp 400 days late", 0, 400 * DAY, 1),
+          ("the last stamp 400 days late", 1, 400 * DAY, 1)]
+
+
+def off(s, at, by, packets):
+    """The clock is off, and all else as it would be; who is called again is, a little later, somebody new."""
+    s.clock(at, by, packets)
+    for call in s.listed.values():
+        call["duration"] = lambda seconds: seconds < 60
+
+
+@scene("the clock of a legacy call, relayed, is off (how, in which part, seconds, packets)", *CLOCKS, six=True)
+def _(s, _, *fault):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.both(0.6, 60), a.report(1, UP), a.report(1.1, DOWN), a.hang_up(2), a.release(2.3)
+    s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}}
+    off(s, *fault)
+
+
+@scene("the clock of a legacy call, direct, in mid-call, is off (how, in which part, seconds, packets)", *CLOCKS)
+def _(s, _, *fault):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-0.1), a.both(0, 60), a.report(0.5, UP), a.check(0.7), a.hang_up(2)
+    s.listed = {"A": {"end": "BYE", "remote": a.far}}
+    off(s, *fault)
+    s.packets[3].may("call_started")    # of a sender that is new: only the other one's next packet shows that no day passed
+
+
+@scene("the clock of a modern call is off (how, in which part, seconds, packets)", *CLOCKS)
+def _(s, _, *fault):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.both(0.5, 40), a.control(0.9, UP), a.check(1.4)
+    for up in (UP, DOWN):
+        a.speak(1.7, up, 40, way="direct")[0].tell("path_switch")
+    a.close(3, s.packets[-1]).may("call_ended")
+    s.listed = {"A": {}}
+    off(s, *fault)
+    if fault[0] < 0.1 and fault[1] > 0 or fault[:2] == (0, -400 * DAY):
+        for p in s.packets[:4]:         # that a connection was opened so long before its media, nothing denies
+            p.dontcare = True
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):
@@ -1132,8 +1181,8 @@ def together(scenes):
     for s in scenes:
         where.append((s, len(rows)))
         first = s.packets[0].time
-        rows += [(begin + p.time - first, p.frame()) for p in s.packets]
-        begin += s.packets[-1].time - first + PAUSE
+        rows += [(begin + p.time + p.skew - first, p.frame()) for p in s.packets]
+        begin += s.packets[-1].time + s.packets[-1].skew - first + PAUSE
     out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, packets.LINKTYPE_ETHERNET)]
     for when, frame in rows:
         micros = round((support.START_TIME + when) * 1_000_000)

@@ -34,6 +34,7 @@ class Packet:
     def __init__(self, scene, time, src, dst, payload, call, frame=None, vlan=None):
         self.scene, self.time, self.src, self.dst, self.payload, self.call = scene, time, src, dst, payload, call
         self.made, self.vlan, self.must, self.open, self.link = frame, vlan, set(), set(), ()
+        self.skew = 0.0             # of the capture's clock: seconds ahead
         self.dontcare = False       # nothing in the capture tells whose it is
         scene.packets.append(self)
 
@@ -100,6 +101,13 @@ class Scene:
         self.packets.sort(key=lambda p: p.time)
         for i, p in enumerate(self.packets):
             p.time = math.ceil(p.time / seconds) * seconds + i * 1e-5
+
+    def clock(self, at, by, packets=None):
+        """From this share of the packets on the clock is off by so many seconds; for so many packets, or for good."""
+        self.packets.sort(key=lambda p: p.time)
+        first = round(at * (len(self.packets) - 1))
+        for p in self.packets[first:][:packets]:
+            p.skew += by
 
     def finish(self):
         """In the order of time; the first of each call starts it."""
