@@ -400,6 +400,8 @@ merge_identity(ft_call *elder, const ft_call *younger)
         elder->tie_breakers[elder->tie_breaker_count++] = younger->tie_breakers[i];
     elder->dialogs += younger->dialogs;
     elder->keys += younger->keys;
+    for (unsigned i = 0; i < younger->reservations && elder->reservations < FT_MAX_AGENTS; i++)
+        elder->reserved_by[elder->reservations++] = younger->reserved_by[i];
     elder->invites_again |= younger->invites_again;
     if (younger->generation_frame && !elder->generation_frame) {
         elder->generation = younger->generation;

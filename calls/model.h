@@ -181,6 +181,9 @@ typedef struct ft_call {
     wmem_array_t *key_list;         /* private to calls/key.c, as the next two; NULL if none */
     unsigned      keys_compared;    /* how many of them best_key is the best of */
     const char   *best_key;
+    /* devices that hold an allocation with a token, of the call's two */
+    unsigned      reservations;
+    ft_endpoint   reserved_by[FT_MAX_AGENTS];
     ft_remote_rank remote_rank;     /* what named the far end */
     /* of the last media, or answered check, on the direct path; zero before */
     nstime_t      direct_time;
