@@ -505,11 +505,11 @@ is_only_channel(const ft_flow *flow, const ft_leg *leg, const ft_allocation *all
 static void
 adopt_channel(const ft_packet *packet, ft_leg *leg)
 {
-    ft_allocation *allocation = packet->flow->allocations ? newest_allocation(packet->flow, false)
-                                                          : NULL;
+    if (leg->allocation || leg->calls || !leg->channel || !packet->flow->allocations)
+        return;
 
-    if (allocation && !leg->allocation && !leg->calls && leg->channel &&
-        is_only_channel(packet->flow, leg, allocation))
+    ft_allocation *allocation = newest_allocation(packet->flow, false);
+    if (allocation && is_only_channel(packet->flow, leg, allocation))
         leg->allocation = allocation;
 }
 
