@@ -47,7 +47,7 @@ static stat_tap_table_item call_columns[] = {
 static stat_tap_table_item stream_columns[] = {
     FIRST("Call   ", "%6u"),    TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"),
     TEXT("Codec", "%-12s"),     TEXT("SSRC", "%-10s"),     NUMBER("Packets", "%8u"),
-    NUMBER("Lost", "%6u"),      NUMBER("Copies", "%6u"),   TEXT("kbit/s", "%-7s"),
+    TEXT("Lost", "%-6s"),       TEXT("Copies", "%-6s"),    TEXT("kbit/s", "%-7s"),
     TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"),     TEXT("Pictures", "%-12s"),
     TEXT("Freezes", "%-4s"),    TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"),
     TEXT("Paths", "%-12s"),     TEXT("Clock", "%s")

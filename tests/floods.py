@@ -400,7 +400,7 @@ def mkis(most):
     def bodies():
         for i in itertools.count():
             key = i.to_bytes(4, "big") + MKI[4:]
-            yield modern.rtp(104, i & 0xFFFF, 480 * i & 0xFFFFFFFF, 1, bytes(8), key)
+            yield modern.rtp(104, i & 0xFFFF, 480 * i & 0xFFFFFFFF, STREAM, bytes(8), key)
     return in_chains(bodies(), most)
 
 

@@ -72,12 +72,14 @@ def test_the_table_is_the_report(name, tshark):
 
 
 @pytest.mark.parametrize("two_pass", [False, True])
-@pytest.mark.parametrize("name", ["calls-in-sequence", "loss-reorder-duplicates", "modern-call"])
+@pytest.mark.parametrize("name", ["calls-in-sequence", "loss-reorder-duplicates", "modern-call", "modern-quic-media"])
 def test_the_table_of_streams_is_the_report(name, two_pass, tshark):
+    """What the capture can't tell, as losses inside QUIC, is "-" as in the report's null, never 0."""
     streams = json.loads(tshark.text(path(name), "-q", "-z", "facetime,streams,json"))
-    assert streams
-    expected = sorted((str(s["call"]), s["direction"], f"0x{s['ssrc']:08x}", str(s["packets"]), str(s["lost"]),
-                       str(s["copies"])) for s in streams)
+    assert streams and ("quic" not in name or None in [s["lost"] for s in streams])
+    text = lambda value, form="{}": "-" if value is None else form.format(value)       # noqa: E731
+    expected = sorted((str(s["call"]), s["direction"], text(s["ssrc"], "0x{:08x}"), str(s["packets"]), text(s["lost"]),
+                       text(s["copies"])) for s in streams)
     told = any_table(tshark, path(name), "streamtable", two_pass=two_pass)
     assert sorted(tuple(row[c] for c in ("Call", "Direction", "SSRC", "Packets", "Lost", "Copies")) for row in told) == \
         expected
