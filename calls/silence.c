@@ -45,7 +45,7 @@ ft_silence_text(packet_info *pinfo, const ft_call *call)
     const ft_sender *peer = ft_silent_side(pinfo, call, false);
     const nstime_t now = ft_steady(pinfo);
 
-    if (!peer)
+    if (!peer || call->other_end_closed)
         return "";
     return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
                               ft_milliseconds(&now, &peer->last_time) / 1000,
@@ -71,12 +71,16 @@ ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
                &sender->last_time, &now);
 }
 
+/* Where the other end's capture shows the end, it does so in that capture's time: its clock may be
+ * seconds or days away from the one that media here is timed by, so no length can be told. */
 void
 ft_silence_ends(packet_info *pinfo, const ft_call *call)
 {
     const ft_sender *peer = ft_silent_side(pinfo, call, false),
                     *own = ft_silent_side(pinfo, call, true);
 
+    if (call->other_end_closed)
+        return;
     if (peer)
         ft_silence_tell(pinfo, peer, "No media from the peer");
     else if (own)

@@ -346,6 +346,15 @@ ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *s
     fill_row(scope, &view, cells);
 }
 
+void
+ft_quic_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_quic_stream *stream,
+                     const char **cells)
+{
+    const stream_view view = quic_view_of(call, stream);
+
+    fill_row(scope, &view, cells);
+}
+
 /* ---- as JSON ---- */
 
 /* The numbers beside the names: who doubts an inferred codec can judge by them. */

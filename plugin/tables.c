@@ -379,6 +379,24 @@ write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *pa
     write_row(row, cells, FT_STREAM_CELLS);
 }
 
+/* Those of a direction share a row, as they share what is measured: the path may change. */
+static void
+write_quic_streams(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *packet,
+                   const ft_call *call, const ft_call *part)
+{
+    for (unsigned i = part->quic_streams ? wmem_array_get_count(part->quic_streams) : 0; i-- > 0;) {
+        const ft_quic_stream *stream =
+            (const ft_quic_stream *)wmem_array_index(part->quic_streams, i);
+        const char *cells[FT_STREAM_CELLS];
+        bool is_new;
+        stat_tap_table_item_type *row = row_for(table, stream->quality, call, &is_new);
+        if (!is_news(packet, is_new))
+            continue;
+        ft_quic_stream_cells(scope, call, stream, cells);
+        write_row(row, cells, FT_STREAM_CELLS);
+    }
+}
+
 /* Not of a stream that begins later with the same SSRC. */
 static bool
 is_of_stream(const ft_packet *packet, const ft_stream *stream)
@@ -407,6 +425,13 @@ streams_table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, co
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
         if (stream->quality && (all || is_of_stream(packet, stream)))
             write_stream(pinfo->pool, table, packet, call, stream);
+    }
+    if (packet->quic == FT_QUIC_MEDIA || all)
+        write_quic_streams(pinfo->pool, table, packet, call, call);
+    for (unsigned number = call->number + 1; all && number <= ft_call_total(); number++) {
+        const ft_call *part = ft_call_by_number(number);
+        if (part->quic_streams && ft_call_as_of(part, UINT32_MAX) == call)
+            write_quic_streams(pinfo->pool, table, packet, call, part);
     }
     return TAP_PACKET_REDRAW;
 }

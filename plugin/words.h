@@ -47,6 +47,8 @@ unsigned ft_count_of(const wmem_array_t *list);
 #define FT_STREAM_CELLS 17
 void ft_stream_cells(wmem_allocator_t *scope, const ft_call *call, const ft_stream *stream,
                      const char **cells);
+void ft_quic_stream_cells(wmem_allocator_t *scope, const ft_call *call,
+                          const ft_quic_stream *stream, const char **cells);
 
 /* The same of a pair: the columns of -z facetime,pairs. */
 #define FT_PAIR_CELLS 10

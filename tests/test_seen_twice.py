@@ -95,6 +95,8 @@ PLACES = {
     "both ends": lambda mode: both_ends(mode, 0),
     "both ends, 3 s": lambda mode: both_ends(mode, 3),
     "both ends, 1 h": lambda mode: both_ends(mode, 3600),
+    "both ends, 37 s behind": lambda mode: both_ends(mode, -37),
+    "both ends, a day behind": lambda mode: both_ends(mode, -86400),
 }
 
 
