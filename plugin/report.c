@@ -42,19 +42,32 @@ collected(void)
 }
 
 /* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through. */
-const char *
-printable(wmem_allocator_t *scope, const char *text)
+static const char *
+cleaned(wmem_allocator_t *scope, const char *text, bool keeps_lines)
 {
     wmem_strbuf_t *clean = wmem_strbuf_new(scope, "");
     char *valid = g_utf8_make_valid(text, -1);
 
     for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
         const gunichar c = g_utf8_get_char(at);
-        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c));
+        const bool shown = c == ' ' || (g_unichar_isprint(c) && !g_unichar_isspace(c)) ||
+                           (keeps_lines && (c == '\r' || c == '\n'));
         wmem_strbuf_append_unichar(clean, shown ? c : 0xfffd);
     }
     g_free(valid);
     return wmem_strbuf_get_str(clean);
+}
+
+const char *
+printable(wmem_allocator_t *scope, const char *text)
+{
+    return cleaned(scope, text, false);
+}
+
+const char *
+printable_lines(wmem_allocator_t *scope, const char *text)
+{
+    return cleaned(scope, text, true);
 }
 
 /* As the stream's last packet shows it. */

@@ -26,6 +26,8 @@ char *collected(void);
 /* Parts of a text may be a stranger's: nothing that moves a terminal's cursor gets through.
  * Lives in scope. */
 const char *printable(wmem_allocator_t *scope, const char *text);
+/* Its line ends are kept. */
+const char *printable_lines(wmem_allocator_t *scope, const char *text);
 
 /* The head of every table, below its title: which bound was met where, and what is missing from
  * there on. */

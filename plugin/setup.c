@@ -266,21 +266,19 @@ json_relays(json_dumper *json, wmem_allocator_t *scope, const ft_call *call,
     json_dumper_end_array(json);
 }
 
-/* A body is a stranger's: valid UTF-8, its line ends kept. */
+/* A body is a stranger's: fit to be shown, its line ends kept. */
 static void
-json_sdps(json_dumper *json, const ft_reveals *known)
+json_sdps(json_dumper *json, wmem_allocator_t *scope, const ft_reveals *known)
 {
     json_dumper_set_member_name(json, "sdp");
     json_dumper_begin_array(json);
     for (unsigned i = 0; known->sdps && i < wmem_array_get_count(known->sdps); i++) {
         const ft_sdp_text *sdp = (const ft_sdp_text *)wmem_array_index(known->sdps, i);
-        char *valid = g_utf8_make_valid(sdp->text, -1);
         json_dumper_begin_object(json);
         json_number(json, "frame", ft_frame_number(sdp->frame));
         json_string(json, "role", sdp->role);
-        json_string(json, "text", valid);
+        json_string(json, "text", printable_lines(scope, sdp->text));
         json_dumper_end_object(json);
-        g_free(valid);
     }
     json_dumper_end_array(json);
 }
@@ -300,7 +298,7 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     json_pairs(json, scope, known, clock_is_good);
     json_addresses(json, scope, known);
     json_relays(json, scope, call, known);
-    json_sdps(json, known);
+    json_sdps(json, scope, known);
     json_findings(json, scope, call);
 }
 

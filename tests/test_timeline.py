@@ -529,11 +529,13 @@ REASON = '*;text="\x1b[31mr\u00e9d \u2028\x07\u202e'
 
 @pytest.fixture(scope="module")
 def strange(make_capture):
-    """A call whose BYE has a reason of control characters, bytes that aren't UTF-8, and what reorders a line."""
+    """A call whose BYE has a reason of control characters, bytes that aren't UTF-8, and what reorders a line; so has the
+    offer."""
     caller, callee = ("192.168.1.10", 16402), ("198.51.100.20", 16402)
     dialog = sip.Dialog(random.Random(0), caller, callee)
-    offer, answer = (sip.Body(sip.sdp(template, end, 1, 2), "application/sdp", "zlib")
-                     for template, end in ((sip.OFFER_2015, caller), (sip.ANSWER_2015, callee)))
+    offer, answer = (sip.Body(sip.sdp(template, end, 1, 2) + more, "application/sdp", "zlib")
+                     for template, end, more in ((sip.OFFER_2015, caller, b"i=" + REASON.encode() + b"\xff\r\n"),
+                                                 (sip.ANSWER_2015, callee, b"")))
     bye = bytes(dialog.request("BYE", "caller", 2, reason="REASON"))
     return make_capture([
         support.Datagram(*caller, *callee, bytes(dialog.request("INVITE", "caller", 1, offer))),
@@ -556,6 +558,9 @@ def test_text_of_strangers_is_valid_json(tshark, strange, report):
     printed = "".join(char if char.isprintable() else "\ufffd" for char in REASON)
     assert call["end"] == "BYE, " + printed + '\ufffd\ufffd"'
     assert tshark.values(strange, "facetime_sip.reason") == [printed + '\ufffd\ufffd"']
+    texts = [sdp["text"] for sdp in call["sdp"]]
+    assert all(char in "\r\n" or char.isprintable() for text in texts for char in text)
+    assert f"i={printed}\ufffd\r\n" in texts[0]
 
 
 # --- session 5 of the report, told unasked -------------------------------------------------------------------------
