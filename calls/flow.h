@@ -60,14 +60,13 @@ typedef struct ft_flow {
     bool          client_learnt;    /* the client is known as a device */
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
+    bool          gamekit_first;    /* there was no media before gamekit_frame */
     ft_again      again;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;
     ft_shape      shape;            /* of the packet that claimed it */
-    const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
     uint32_t      number;           /* from 1, in order of claiming */
-    uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
-    bool          gamekit_first;    /* there was no media before it */
+    const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
@@ -82,6 +81,7 @@ typedef struct ft_flow {
     struct ft_flow *twin_of_it;     /* the latest flow whose twin this is, or NULL */
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      last_datagram;    /* id of its latest frame */
+    uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
     uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */
     /* its senders number their packets: the same number and bytes are the same packet */
     bool          ids_differ[2];
