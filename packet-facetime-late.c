@@ -39,31 +39,11 @@ static int proto_facetime = -1;
 /* The first request of a client, and in each network: the same private address may be two
  * devices'. */
 typedef struct {
-    ft_endpoint client;
-    uint32_t    network;
-} check_key;
-typedef struct {
     uint32_t frame, elsewhere_from; /* 0 while no other network has this address */
 } check_client;
 
-static wmem_map_t *http_checks;     /* check_key -> frame of the request */
+static wmem_map_t *http_checks;     /* ft_device_key -> frame of the request */
 static wmem_map_t *http_clients;    /* ft_endpoint -> check_client */
-
-static unsigned
-check_hash(const void *key)
-{
-    const check_key *k = (const check_key *)key;
-
-    return ft_endpoint_hash(&k->client) ^ k->network << 8;
-}
-
-static gboolean
-check_equal(const void *one, const void *other)
-{
-    const check_key *x = (const check_key *)one, *y = (const check_key *)other;
-
-    return x->network == y->network && ft_endpoint_equal(&x->client, &y->client);
-}
 
 static bool
 has_text(tvbuff_t *tvb, const char *text)
@@ -90,7 +70,7 @@ http_check_answered(tvbuff_t *tvb, const packet_info *pinfo)
     if (pinfo->srcport != HTTP_PORT || wmem_map_size(http_checks) == 0)
         return 0;
 
-    const check_key key = { client, ft_network_shared(pinfo) };
+    const ft_device_key key = { client, ft_network_shared(pinfo) };
     uint32_t request = GPOINTER_TO_UINT(wmem_map_lookup(http_checks, &key));
     const check_client *known =
         request ? NULL : (const check_client *)wmem_map_lookup(http_clients, &client);
@@ -103,13 +83,13 @@ http_check_answered(tvbuff_t *tvb, const packet_info *pinfo)
 static void
 remember_http_check(packet_info *pinfo, const ft_endpoint *client)
 {
-    check_key key = { *client, ft_network_shared(pinfo) };
+    ft_device_key key = { *client, ft_network_shared(pinfo) };
     const uint32_t frame = ft_frame_id(pinfo);
 
     if (wmem_map_lookup(http_checks, &key) ||
         !ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(http_checks)))
         return;
-    key.client = ft_endpoint_keep(client);
+    key.end = ft_endpoint_keep(client);
     wmem_map_insert(http_checks, wmem_memdup(wmem_file_scope(), &key, sizeof key),
                     GUINT_TO_POINTER(frame));
 
@@ -406,7 +386,7 @@ void
 proto_register_facetime_late(void)
 {
     proto_facetime = proto_get_id_by_filter_name("facetime");
-    http_checks = ft_new_map(check_hash, check_equal);
+    http_checks = ft_new_map(ft_device_key_hash, ft_device_key_equal);
     http_clients = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 

@@ -38,10 +38,8 @@ struct ft_host {
     ft_call *latest;     /* the device's latest call, or NULL */
 };
 
-typedef ft_host host;
-
 static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
-static wmem_map_t *hosts;       /* host_key -> host */
+static wmem_map_t *hosts;       /* host_key -> ft_host */
 static unsigned span_total;     /* of all legs */
 static unsigned prepared_total; /* packets tied to a call */
 
@@ -205,11 +203,11 @@ ft_call_is_device(const ft_call *call, const address *end)
 
 /* ---- a call begins ---- */
 
-static host *
+static ft_host *
 host_of(packet_info *pinfo, const address *device)
 {
     const host_key key = { *device, ft_network_shared(pinfo) };
-    host *known = (host *)wmem_map_lookup(hosts, &key);
+    ft_host *known = (ft_host *)wmem_map_lookup(hosts, &key);
 
     if (known)
         return known;
@@ -218,7 +216,7 @@ host_of(packet_info *pinfo, const address *device)
     host_key *kept = wmem_new0(wmem_file_scope(), host_key);
     copy_address_wmem(wmem_file_scope(), &kept->device, device);
     kept->network = key.network;
-    known = wmem_new0(wmem_file_scope(), host);
+    known = wmem_new0(wmem_file_scope(), ft_host);
     known->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
     wmem_map_insert(hosts, kept, known);
     return known;
@@ -620,7 +618,7 @@ is_old(const packet_info *pinfo, const preparation *kept)
 void
 ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
 {
-    host *known = host_of(pinfo, device);
+    ft_host *known = host_of(pinfo, device);
 
     if (!known)
         return;
@@ -653,7 +651,7 @@ ft_call_has_adopted(const ft_host *known, const ft_call *call)
 }
 
 static void
-remember_preparation(packet_info *pinfo, host *known)
+remember_preparation(packet_info *pinfo, ft_host *known)
 {
     const preparation new_one = { ft_frame_make(pinfo), ft_now(pinfo).secs };
     const unsigned slot = known->count++ % FT_MAX_PREPARATIONS;
@@ -681,7 +679,7 @@ ft_call_prepare(packet_info *pinfo, const address *device)
         packet->call = call && known_from <= packet->frame ? (ft_call *)call : NULL;
         return;
     }
-    host *known = host_of(pinfo, device);
+    ft_host *known = host_of(pinfo, device);
     ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
     packet->call =
         running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;

@@ -14,7 +14,7 @@
 
 static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
-static wmem_map_t *devices; /* device_key -> device */
+static wmem_map_t *devices; /* ft_device_key -> device */
 static wmem_map_t *relays;  /* ft_endpoint -> relay_known */
 static unsigned flow_total, leg_total;
 
@@ -39,29 +39,6 @@ flow_equal(const void *one, const void *other)
             (ft_endpoint_equal(&x->a, &y->b) && ft_endpoint_equal(&x->b, &y->a)));
 }
 
-/* The same private address in another network is another device. */
-typedef struct {
-    ft_endpoint end;
-    uint32_t    network;
-} device_key;
-
-static unsigned
-device_hash(const void *key)
-{
-    const device_key *k = (const device_key *)key;
-
-    return ft_endpoint_hash(&k->end) ^ k->network << 8;
-}
-
-static gboolean
-device_equal(const void *one, const void *other)
-{
-    const device_key *x = (const device_key *)one;
-    const device_key *y = (const device_key *)other;
-
-    return x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
-}
-
 static void
 reset(void)
 {
@@ -76,7 +53,7 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     tcp_door = over_tcp;
     ft_network_init();
     flows = ft_new_map(flow_hash, flow_equal);
-    devices = ft_new_map(device_hash, device_equal);
+    devices = ft_new_map(ft_device_key_hash, ft_device_key_equal);
     relays = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
@@ -347,7 +324,7 @@ typedef struct {
 static device *
 device_at(packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    device_key key = { *endpoint, ft_network_shared(pinfo) };
+    ft_device_key key = { *endpoint, ft_network_shared(pinfo) };
     device *known = (device *)wmem_map_lookup(devices, &key);
 
     if (known)
@@ -391,11 +368,11 @@ ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint)
 
 /* Known before this frame: what the frame itself teaches would make the passes differ. */
 static bool
-still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last)
+still_vouches(const packet_info *pinfo, uint32_t frame, const nstime_t *last, int seconds)
 {
     if (frame == 0 || frame >= ft_frame_id(pinfo))
         return false;
-    return ft_passed_since(last, pinfo).secs < FT_DEVICE_VOUCHES_S;
+    return ft_passed_since(last, pinfo).secs < seconds;
 }
 
 typedef struct {
@@ -417,7 +394,7 @@ ft_relay_learn(packet_info *pinfo, const ft_endpoint *relay)
         known->frame = ft_frame_id(pinfo);
         wmem_map_insert(relays, ft_endpoint_key(relay), known);
     }
-    known->time = pinfo->abs_ts;
+    known->time = ft_now(pinfo);
 }
 
 bool
@@ -427,22 +404,22 @@ ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay)
                                    ? NULL
                                    : (const relay_known *)wmem_map_lookup(relays, relay);
 
-    return known && known->frame < ft_frame_id(pinfo) &&
-           ft_passed(&known->time, &pinfo->abs_ts).secs < FT_RELAY_VOUCHES_S;
+    return known && still_vouches(pinfo, known->frame, &known->time, FT_RELAY_VOUCHES_S);
 }
 
 static ft_device_state
 device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
 {
-    const device_key key = { *endpoint, ft_network_shared(pinfo) };
+    const ft_device_key key = { *endpoint, ft_network_shared(pinfo) };
     const device *known = (const device *)wmem_map_lookup(devices, &key);
 
     if (!known)
         return FT_DEVICE_UNKNOWN;
-    if (still_vouches(pinfo, known->call_frame, &known->call_time))
+    if (still_vouches(pinfo, known->call_frame, &known->call_time, FT_DEVICE_VOUCHES_S))
         return FT_DEVICE_IN_CALL;
-    return still_vouches(pinfo, known->tested_frame, &known->tested_time) ? FT_DEVICE_TESTED_NAT
-                                                                          : FT_DEVICE_UNKNOWN;
+    return still_vouches(pinfo, known->tested_frame, &known->tested_time, FT_DEVICE_VOUCHES_S)
+               ? FT_DEVICE_TESTED_NAT
+               : FT_DEVICE_UNKNOWN;
 }
 
 /* Either end may be the device; a file seldom has one that FaceTime was heard of, so an empty

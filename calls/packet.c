@@ -230,6 +230,22 @@ ft_endpoint_match(const void *a, const void *b)
     return ft_endpoint_equal((const ft_endpoint *)a, (const ft_endpoint *)b);
 }
 
+unsigned
+ft_device_key_hash(const void *key)
+{
+    const ft_device_key *device = (const ft_device_key *)key;
+
+    return ft_endpoint_hash(&device->end) ^ device->network << 8;
+}
+
+gboolean
+ft_device_key_equal(const void *a, const void *b)
+{
+    const ft_device_key *x = (const ft_device_key *)a, *y = (const ft_device_key *)b;
+
+    return x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
+}
+
 /* "192.0.2.1:16402", "[2001:db8::1]:16402". Never a name: a report says the same with -n and
  * without. */
 const char *

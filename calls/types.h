@@ -148,6 +148,15 @@ gboolean ft_address_match(const void *a, const void *b);
 unsigned ft_endpoint_hash(const void *key);
 gboolean ft_endpoint_match(const void *a, const void *b);
 
+/* An end in its network (calls/network.h): the same private address in another one is another
+ * device. Also as keys of maps. */
+typedef struct {
+    ft_endpoint end;
+    uint32_t    network;
+} ft_device_key;
+unsigned ft_device_key_hash(const void *key);
+gboolean ft_device_key_equal(const void *a, const void *b);
+
 /* "71.230.89.52:16402", "[2001:db8::1]:16402"; "unknown" without an address. Lives in scope. */
 const char *ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint);
 
