@@ -21,9 +21,11 @@
 #include "calls/copies.h"
 #include "calls/limits.h"
 #include "calls/network.h"
+#include "calls/segments.h"
 #include "packet-facetime.h"
 #include "stock/transport.h"
 #include "wire/shape.h"
+#include "wire/turn_stream.h"
 
 #include <epan/exceptions.h>
 #include <epan/ipproto.h>
@@ -32,6 +34,7 @@ void proto_register_facetime_late(void);
 void proto_reg_handoff_facetime_late(void);
 
 #define HTTP_PORT     80
+#define TURN_HEAD     4
 #define LOWEST_PORT   1024
 
 static int proto_facetime = -1;
@@ -299,52 +302,109 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     return admit_from_stock(tvb, pinfo, tree, &found);
 }
 
-/* A segment that begins with a message of TURN: the rest of it is taken apart as such once the
- * first proves. */
-static int
-admit_segment(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+/* The end of a whole message of TURN at `offset`; 0 where there is none. */
+static unsigned
+end_of_turn(ft_bytes data, unsigned offset)
 {
-    int offset = 0, taken = 0;
+    const uint8_t *bytes = data.bytes + offset;
+    const unsigned left = data.length - offset;
 
-    while (tvb_captured_length_remaining(tvb, offset) >= 20) {
-        const unsigned length = turn_message_length(pinfo, tvb, offset, NULL);
-        if ((int)length > tvb_captured_length_remaining(tvb, offset))
-            break;
-        tvbuff_t *message = turn_without_padding(tvb_new_subset_length(tvb, offset, (int)length));
+    return left >= TURN_HEAD && turn_may_begin(bytes, left) && turn_length(bytes) <= left
+               ? offset + turn_length(bytes)
+               : 0;
+}
+
+static tvbuff_t *
+turn_message(tvbuff_t *tvb, unsigned start, unsigned end)
+{
+    return turn_without_padding(tvb_new_subset_length(tvb, (int)start, (int)(end - start)));
+}
+
+/* Where the first message that proves begins; *rest: where none begins that is whole. */
+static bool
+find_proof(ft_bytes data, tvbuff_t *tvb, packet_info *pinfo, unsigned *start, unsigned *rest)
+{
+    unsigned end;
+
+    for (*start = 0; (end = end_of_turn(data, *start)) != 0; *start = end) {
+        tvbuff_t *message = turn_message(tvb, *start, end);
+        newcomer found = { shape_of(message, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
+        if (facetime_is_ours(found.shape, message, pinfo, &found.generation))
+            return true;
+    }
+    *rest = *start;
+    return false;
+}
+
+/* The message that proves, and all behind it. */
+static int
+admit_messages(ft_bytes data, unsigned start, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    unsigned end;
+    int taken = 0;
+
+    for (; (end = end_of_turn(data, start)) != 0; start = end) {
+        tvbuff_t *message = turn_message(tvb, start, end);
         newcomer found = { shape_of(message, FT_GENERATION_UNKNOWN), FT_GENERATION_UNKNOWN };
         if (!facetime_is_ours(found.shape, message, pinfo, &found.generation) && taken == 0)
             break;
         taken += admit_from_stock(message, pinfo, tree, &found);
-        offset += (int)length;
     }
     return taken;
 }
 
-/* bytes: at least 20, of `captured`. */
-static inline bool
-may_be_turn(const uint8_t *bytes, unsigned captured)
+/* A segment that begins with a message of TURN, or ends one. tvb: of the segment, as far as it
+ * was captured; is_whole: all of it was. */
+static int
+admit_segment(tvbuff_t *tvb, uint32_t sequence, bool is_whole, packet_info *pinfo,
+              proto_tree *tree)
 {
-    if (bytes[0] < 0x40)
-        return big_endian_32(bytes + 4) == 0x2112a442;
-    return bytes[0] < 0x80 && 4U + (bytes[2] << 8 | bytes[3]) <= captured;
+    const unsigned length = tvb_captured_length(tvb);
+    const ft_bytes segment = { tvb_get_ptr(tvb, 0, (int)length), length, 0 };
+    const ft_bytes data = ft_segments_joined(pinfo, sequence, segment);
+    unsigned start, rest = 0;
+
+    if (data.length == 0)
+        return 0;
+    if (data.before > 0)
+        tvb = tvb_new_child_real_data(tvb, data.bytes, data.length, (int)data.length);
+    if (!find_proof(data, tvb, pinfo, &start, &rest)) {
+        const ft_bytes piece = { data.bytes + rest, data.length - rest, 0 };
+        if (!pinfo->fd->visited && is_whole && turn_may_begin(piece.bytes, piece.length))
+            ft_segments_keep(pinfo, sequence + length, piece);
+        return 0;
+    }
+    if (data.before > 0)
+        add_new_data_source(pinfo, tvb, "Message of several segments");
+    if (!pinfo->fd->visited) {
+        ft_segments_prove(pinfo, data, length);
+        if (!proto_is_frame_protocol(pinfo->layers, "stun"))
+            transport_stop_gathering(pinfo);
+    }
+    return admit_messages(data, start, tvb, pinfo, tree);
 }
 
 static G_GNUC_NO_INLINE int
 dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo,
                      proto_tree *tree)
 {
-    tvbuff_t *tvb = transport_payload(place, start, transport_end_of_ip(place, place->offset));
+    const unsigned end = transport_end_of_ip(place, place->offset);
+    tvbuff_t *tvb = transport_payload(place, start, end);
 
     if (!tvb)
         return 0;
+
+    const uint32_t sequence = big_endian_32(place->bytes + place->offset + 4);
     if (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT) {
-        const uint8_t *numbers = place->bytes + place->offset + 4;
-        const int used = dissect_http_check(
-            tvb, (uint64_t)big_endian_32(numbers) << 32 | big_endian_32(numbers + 4), pinfo, tree);
+        const uint32_t acknowledged = big_endian_32(place->bytes + place->offset + 8);
+        const int used =
+            dissect_http_check(tvb, (uint64_t)sequence << 32 | acknowledged, pinfo, tree);
         if (used)
             return used;
     }
-    return is_turn && !ft_flow_find(pinfo) && !is_icmp(pinfo) ? admit_segment(tvb, pinfo, tree) : 0;
+    return is_turn && !ft_flow_find(pinfo) && !is_icmp(pinfo)
+               ? admit_segment(tvb, sequence, end <= place->captured, pinfo, tree)
+               : 0;
 }
 
 static G_GNUC_NO_INLINE int
@@ -356,8 +416,10 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
         return 0;
 
     const unsigned start = place.offset + (place.bytes[place.offset + 12] >> 4) * 4;
-    const bool is_turn =
-        start + 20 <= place.captured && may_be_turn(place.bytes + start, place.captured - start);
+    if (start >= place.captured)
+        return 0;
+    const bool is_turn = turn_may_begin(place.bytes + start, place.captured - start) ||
+                         ft_segments_wait(pinfo);
     if (!is_turn && pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT)
         return 0;
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);

@@ -49,11 +49,13 @@
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
+#include "calls/segments.h"
 #include "calls/silence.h"
 #include "calls/stun.h"
 #include "calls/telephony.h"
 #include "packet-facetime.h"
 #include "wire/shape.h"
+#include "wire/turn_stream.h"
 
 #include <epan/dissectors/packet-tcp.h>
 #include <epan/exceptions.h>
@@ -61,7 +63,6 @@
 #include <epan/ipproto.h>
 #include <epan/prefs.h>
 #include <epan/tap.h>
-#include <wsutil/ws_roundup.h>
 
 void proto_register_facetime(void);
 void proto_reg_handoff_facetime(void);
@@ -602,7 +603,7 @@ static int
 dissect_facetime_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     note_asked(pinfo);
-    tcp_dissect_pdus(tvb, pinfo, tree, true, 4, turn_message_length, dissect_turn, data);
+    tcp_dissect_pdus(tvb, pinfo, tree, true, 1, turn_message_length, dissect_turn, data);
     return (int)tvb_captured_length(tvb);
 }
 
@@ -681,6 +682,7 @@ proto_register_facetime(void)
     ft_grow_init();
     ft_evidence_init();
     ft_flow_init(handle, create_dissector_handle(dissect_facetime_tcp, proto_facetime));
+    ft_segments_init();
     ft_exchange_init();
     ft_export_init();
     ft_call_init();

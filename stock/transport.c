@@ -4,6 +4,9 @@
  */
 #include "stock/transport.h"
 
+#include <epan/conversation.h>
+#include <epan/dissectors/packet-tcp.h>
+
 unsigned transport_usual_offset = 14 + 20; /* Ethernet, IPv4 */
 
 G_GNUC_NO_INLINE bool
@@ -51,4 +54,34 @@ transport_payload(const transport *place, unsigned start, unsigned end)
     return start < end && start < place->captured
                ? tvb_new_subset_length(place->tvb, (int)start, (int)(end - start))
                : NULL;
+}
+
+/* Ends the last one that was begun with what came of it so far. Its numbers may be relative: they
+ * are where the end, made relative, still is behind its beginning. */
+static void
+stop_gathering(const tcp_flow_t *flow)
+{
+    struct tcp_multisegment_pdu *gathered = (struct tcp_multisegment_pdu *)wmem_tree_lookup32_le(
+        flow->multisegment_pdus, UINT32_MAX);
+
+    if (!gathered || !flow->tcp_analyze_seq_info)
+        return;
+
+    const uint32_t seen = flow->tcp_analyze_seq_info->nextseq, relative = seen - flow->base_seq;
+    const uint32_t end = relative - gathered->seq <= INT32_MAX ? relative : seen;
+    if (gathered->nxtpdu - end <= INT32_MAX)
+        gathered->nxtpdu = end;
+}
+
+void
+transport_stop_gathering(packet_info *pinfo)
+{
+    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
+    const struct tcp_analysis *tcp =
+        conversation ? get_tcp_conversation_data(conversation, pinfo) : NULL;
+
+    if (!tcp)
+        return;
+    stop_gathering(&tcp->flow1);
+    stop_gathering(&tcp->flow2);
 }

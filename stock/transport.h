@@ -70,6 +70,10 @@ find_transport(transport *place, const packet_info *pinfo, tvbuff_t *frame)
 /* Where the IP packet ends that the header at `offset` is in: a trailer or FCS may follow. */
 unsigned transport_end_of_ip(const transport *place, unsigned offset);
 
+/* TCP of this 5-tuple stops gathering segments for what another dissector took for the beginning
+ * of something long: TLS does so with the rest of a message. First pass. */
+void transport_stop_gathering(packet_info *pinfo);
+
 /* The payload, as long as it was sent; NULL where there is none. */
 tvbuff_t *transport_payload(const transport *place, unsigned start, unsigned end);
 

@@ -5,8 +5,6 @@
 #include "wire/shape.h"
 #include "calls/relay.h"
 
-#include <wsutil/ws_roundup.h>
-
 #define MAX_SIP_METHOD 16 /* letters; the longest of the registered methods is SUBSCRIBE */
 
 static bool
@@ -197,28 +195,4 @@ quic_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
         return false;
     *generation = FT_MODERN;
     return (to_relay && quic_client_proof(tvb, pinfo)) || (from_relay && quic_server_proof(tvb));
-}
-
-/* TURN over TCP, once it is claimed (RFC 8656, 12.5: ChannelData is padded to 4 bytes). */
-unsigned
-turn_message_length(packet_info *pinfo _U_, tvbuff_t *tvb, int offset, void *data _U_)
-{
-    const uint8_t first = tvb_get_uint8(tvb, offset);
-    const unsigned length = tvb_get_ntohs(tvb, offset + 2);
-
-    if (first < 0x40)
-        return 20 + length;
-    return first < 0x80 ? 4 + WS_ROUNDUP_4(length)
-                        : (unsigned)tvb_reported_length_remaining(tvb, offset);
-}
-
-/* The modern relay's packets tell their length to the byte. */
-tvbuff_t *
-turn_without_padding(tvbuff_t *tvb)
-{
-    const unsigned length = tvb_reported_length(tvb);
-
-    if (tvb_captured_length(tvb) < 4 || !ft_is_relay_channel(tvb_get_ntohs(tvb, 0)))
-        return tvb;
-    return tvb_new_subset_length(tvb, 0, (int)MIN(length, 4U + tvb_get_ntohs(tvb, 2)));
 }

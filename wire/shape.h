@@ -22,9 +22,4 @@ ft_shape shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow);
 bool quic_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 bool is_quic_relay_port(uint32_t port);
 
-/* TURN over TCP: the length of the message at this offset (for tcp_dissect_pdus()); and one
- * without what pads it, since the modern relay's packets tell their length to the byte. */
-unsigned turn_message_length(packet_info *pinfo, tvbuff_t *tvb, int offset, void *data);
-tvbuff_t *turn_without_padding(tvbuff_t *tvb);
-
 #endif
