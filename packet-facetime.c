@@ -687,7 +687,7 @@ proto_register_facetime(void)
     ft_export_init();
     ft_call_init();
     ft_copies_init();
-    ft_resolve_init();
+    ft_owners_init();
     ft_dialog_init();
     ft_stun_init();
     ft_media_init();

@@ -70,7 +70,7 @@ typedef struct ft_flow {
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
-    /* by direction (calls/resolve.c) */
+    /* by direction (calls/settled.c) */
     struct { const ft_leg *leg; struct ft_call *call; unsigned as_of; } settled[2];
     struct ft_settled_clues *settled_clues[2];  /* NULL before media has one */
     uint32_t      network[2];       /* of each heading (calls/network.h) */

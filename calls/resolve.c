@@ -17,103 +17,12 @@
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
+#include "calls/owners.h"
+#include "calls/settled.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
-#define CALLS_OF_END   4    /* latest calls that an address is known of */
 /* media of a way silent for so long: another key with another SSRC is another call's */
 #define KEY_QUIET_S    20
-
-/* ---- what is known of each value ---- */
-
-typedef struct {
-    uint8_t bytes[FT_CLUE_LENGTH];
-    ft_clue what;
-} value_key;
-
-typedef struct {
-    ft_call *call;
-    nstime_t moved_time;    /* of an SSRC: when a strange way was tied to it last */
-    unsigned moves;         /* such ways, each soon after the one before */
-} value_owner;
-
-/* An address's latest calls, newest first. */
-typedef struct {
-    ft_call *calls[CALLS_OF_END];
-} end_calls;
-
-/* Where an address counts: the same private address in another network is somebody else's. */
-typedef struct {
-    ft_endpoint end;
-    uint32_t    network;
-    ft_clue     what;
-} end_key;
-
-static wmem_map_t *values; /* value_key -> value_owner */
-static wmem_map_t *ends;   /* end_key -> end_calls */
-
-/* Values come from outside, and a clue is asked for a dozen times a packet: sums of products with
- * secret numbers (NH, as of UMAC, RFC 4418) keep a sender from choosing values that meet, for a
- * tenth of what wmem's strong hash takes. */
-static uint32_t secret[FT_CLUE_LENGTH / sizeof(uint32_t)];
-
-static void
-choose_secret(void)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(secret); i++)
-        secret[i] = g_random_int();
-}
-
-static unsigned
-hash_of(const uint8_t *bytes)
-{
-    uint32_t words[G_N_ELEMENTS(secret)];
-    uint64_t sum = 0;
-
-    memcpy(words, bytes, sizeof words);
-    for (unsigned i = 0; i < G_N_ELEMENTS(words); i += 2)
-        sum += (uint64_t)(words[i] + secret[i]) * (words[i + 1] + secret[i + 1]);
-    return (unsigned)(sum ^ sum >> 32);
-}
-
-static unsigned
-value_hash(const void *key)
-{
-    const value_key *value = (const value_key *)key;
-
-    return hash_of(value->bytes) ^ value->what;
-}
-
-static gboolean
-value_equal(const void *one, const void *other)
-{
-    const value_key *x = (const value_key *)one, *y = (const value_key *)other;
-
-    return x->what == y->what && memcmp(x->bytes, y->bytes, sizeof x->bytes) == 0;
-}
-
-static unsigned
-end_hash(const void *key)
-{
-    const end_key *end = (const end_key *)key;
-
-    return ft_endpoint_hash(&end->end) ^ end->network << 8 ^ end->what;
-}
-
-static gboolean
-end_equal(const void *one, const void *other)
-{
-    const end_key *x = (const end_key *)one, *y = (const end_key *)other;
-
-    return x->what == y->what && x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
-}
-
-void
-ft_resolve_init(void)
-{
-    choose_secret();
-    values = ft_new_map(value_hash, value_equal);
-    ends = ft_new_map(end_hash, end_equal);
-}
 
 /* ---- clues of the packet in hand ---- */
 
@@ -166,148 +75,6 @@ ft_clue_call(packet_info *pinfo, ft_call *call)
     packet->is_judged = false;
 }
 
-static value_key
-key_of(const ft_packet_clue *clue)
-{
-    value_key key = { { 0 }, (ft_clue)clue->what };
-
-    memcpy(key.bytes, clue->bytes, sizeof key.bytes);
-    return key;
-}
-
-static value_owner *
-owner_of(const ft_packet_clue *clue)
-{
-    const value_key key = key_of(clue);
-
-    return (value_owner *)wmem_map_lookup(values, &key);
-}
-
-/* Where one value can have one call only, the first one keeps it: a Call-ID or a key stays with
- * the call that brought it, whatever call a packet with it was put into. Else the newest takes
- * it over: an SSRC or a relayed address may come up again in a later call. */
-static void
-own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
-{
-    value_owner *owner = owner_of(clue);
-
-    if (!owner) {
-        if (!ft_has_room(pinfo, FT_LIMIT_TIES, wmem_map_size(values)))
-            return;
-        const value_key key = key_of(clue);
-        owner = wmem_new0(wmem_file_scope(), value_owner);
-        wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
-        owner->call = call;
-    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES) {
-        owner->call = call;
-    }
-}
-
-void
-ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value)
-{
-    ft_packet_clue clue = { { 0 }, (uint8_t)what };
-
-    memcpy(clue.bytes, &value, sizeof value);
-    if (ft_learning(pinfo) && value)
-        own(pinfo, &clue, call);
-}
-
-const ft_call *
-ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value)
-{
-    ft_packet_clue clue = { { 0 }, (uint8_t)what };
-
-    memcpy(clue.bytes, &value, sizeof value);
-    const value_owner *owner = owner_of(&clue);
-    return owner ? ft_call_as_of(owner->call, ft_frame_id(pinfo)) : NULL;
-}
-
-/* ---- ends ---- */
-
-/* RFC 1918, RFC 6598, link-local; RFC 4193. */
-bool
-ft_is_private(const address *addr)
-{
-    if (addr->type == AT_IPv4) {
-        const uint8_t *b = (const uint8_t *)addr->data;
-        return b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
-               (b[0] == 100 && (b[1] & 0xc0) == 64) || (b[0] == 169 && b[1] == 254);
-    }
-    if (addr->type == AT_IPv6) {
-        const uint8_t *b = (const uint8_t *)addr->data;
-        return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
-    }
-    return false;
-}
-
-/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. */
-static uint32_t
-network_of(const packet_info *pinfo, const ft_endpoint *end)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
-}
-
-static const end_calls *
-calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
-{
-    const end_key key = { *end, network_of(pinfo, end), what };
-
-    return (const end_calls *)wmem_map_lookup(ends, &key);
-}
-
-/* NULL where there is no room: packets at that end are found by their clues and ways alone. */
-static end_calls *
-make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
-{
-    const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
-
-    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(ends) / 2)) /* a call has two */
-        return NULL;
-    end_calls *made = wmem_new0(wmem_file_scope(), end_calls);
-    wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), made);
-    return made;
-}
-
-/* The call becomes the end's latest. An end has few at a time: several calls on one port, and
- * the last one's tail beside the next. One that is pushed out is still found by clues and ways.
- * What flows have settled on may be wrong from here on, so the change counts. */
-static void
-set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
-{
-    end_calls *known = (end_calls *)calls_of_end(pinfo, what, end);
-    unsigned at = 0;
-
-    if (end->addr.type == AT_NONE || (known && known->calls[0] == call))
-        return;
-    if (!known && (known = make_end(pinfo, what, end)) == NULL)
-        return;
-    ft_call_changes++;
-    while (at < CALLS_OF_END - 1 && known->calls[at] && known->calls[at] != call)
-        at++;
-    for (; at > 0; at--)
-        known->calls[at] = known->calls[at - 1];
-    known->calls[0] = call;
-}
-
-/* A private address is left out: both peers of two calls may be 192.168.1.5:16393 at home, and
- * joining by that would make one call of two. */
-void
-ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
-{
-    if (ft_learning(pinfo) && call && !ft_is_private(&end->addr))
-        set_call_of_end(pinfo, what, end, call);
-}
-
-/* The packet's ends: the device whose packet it is, and the other one. The relay is nobody's far
- * end. */
-typedef struct {
-    ft_endpoint device, other;
-    bool        other_is_server;
-} packet_ends;
-
 static bool
 is_server(const ft_flow *flow, const ft_endpoint *end)
 {
@@ -316,9 +83,9 @@ is_server(const ft_flow *flow, const ft_endpoint *end)
 
 /* Whether a call that is known of this end was its own: the far end of a call is known, too. */
 static bool
-was_local(const end_calls *known, const ft_endpoint *end)
+was_local(const ft_end_calls *known, const ft_endpoint *end)
 {
-    for (unsigned i = 0; known && i < CALLS_OF_END && known->calls[i]; i++) {
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
         if (ft_endpoint_equal(&known->calls[i]->local, end))
             return true;
     }
@@ -331,8 +98,8 @@ was_local(const end_calls *known, const ft_endpoint *end)
 static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
-    const end_calls *here = calls_of_end(pinfo, FT_CLUE_DEVICE, end),
-                    *there = calls_of_end(pinfo, FT_CLUE_DEVICE, other);
+    const ft_end_calls *here = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, end),
+                    *there = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, other);
     const bool local = was_local(here, end);
 
     if ((here != NULL) != (there != NULL))
@@ -344,7 +111,7 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
 
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
  * sends first: a capture may begin with the relay's packet, or have the first two swapped. */
-static packet_ends
+static ft_packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
@@ -352,23 +119,23 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
                to_server = is_server(packet->flow, &destination);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
-        return (packet_ends){ destination, source, from_server };
-    return (packet_ends){ source, destination, to_server };
+        return (ft_packet_ends){ destination, source, from_server };
+    return (ft_packet_ends){ source, destination, to_server };
 }
 
 /* ---- trials ---- */
 
 /* The calls that are known of an end, each list looked up once. */
 typedef struct {
-    const end_calls *device, *peer, *offer;
+    const ft_end_calls *device, *peer, *offer;
 } calls_known;
 
 typedef struct {
     packet_info       *pinfo;
     ft_packet         *packet;
-    packet_ends        ends;
+    ft_packet_ends        ends;
     calls_known        of_device, of_other; /* a server's are nobody's */
-    const end_calls   *of_host;
+    const ft_end_calls   *of_host;
     nstime_t           now;
     bool               starts;
     ft_call           *of_leg;
@@ -390,24 +157,18 @@ add_candidate(inquiry *q, ft_call *call)
 }
 
 static void
-add_calls(inquiry *q, const end_calls *known)
+add_calls(inquiry *q, const ft_end_calls *known)
 {
-    for (unsigned i = 0; known && i < CALLS_OF_END; i++)
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++)
         add_candidate(q, known->calls[i]);
 }
 
 static calls_known
 calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
 {
-    return (calls_known){ calls_of_end(pinfo, FT_CLUE_DEVICE, end),
-                          calls_of_end(pinfo, FT_CLUE_PEER, end),
-                          calls_of_end(pinfo, FT_CLUE_OFFER, end) };
-}
-
-static ft_endpoint
-without_port(const ft_endpoint *device)
-{
-    return (ft_endpoint){ device->addr, 0 };
+    return (calls_known){ ft_calls_of_end(pinfo, FT_CLUE_DEVICE, end),
+                          ft_calls_of_end(pinfo, FT_CLUE_PEER, end),
+                          ft_calls_of_end(pinfo, FT_CLUE_OFFER, end) };
 }
 
 /* In the order of what they say, as no more than MAX_CALLS_TRIED are looked at. A modern call
@@ -416,13 +177,13 @@ without_port(const ft_endpoint *device)
 static void
 find_ends(inquiry *q)
 {
-    const ft_endpoint host = without_port(&q->ends.device);
+    const ft_endpoint host = ft_without_port(&q->ends.device);
 
     q->of_device = calls_known_of(q->pinfo, &q->ends.device);
     if (!q->ends.other_is_server)
         q->of_other = calls_known_of(q->pinfo, &q->ends.other);
     if (q->packet->generation == FT_MODERN)
-        q->of_host = calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
+        q->of_host = ft_calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
 }
 
 static void
@@ -431,7 +192,7 @@ find_candidates(inquiry *q)
     add_candidate(q, q->packet->told_call);
     add_candidate(q, q->of_leg);
     for (unsigned i = 0; i < q->packet->clue_count; i++) {
-        const value_owner *owner = owner_of(&q->packet->clues[i]);
+        const ft_value_owner *owner = ft_owner_of(&q->packet->clues[i]);
         add_candidate(q, owner ? owner->call : NULL);
     }
     add_calls(q, q->of_device.device);
@@ -444,9 +205,9 @@ find_candidates(inquiry *q)
 }
 
 static bool
-is_among(const inquiry *q, const end_calls *known, const ft_call *call)
+is_among(const inquiry *q, const ft_end_calls *known, const ft_call *call)
 {
-    for (unsigned i = 0; known && i < CALLS_OF_END && known->calls[i]; i++) {
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
         if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
             return true;
     }
@@ -596,7 +357,7 @@ compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
     if (packet->told_call == call)
         trial->equal |= FT_CLUE_BIT(FT_CLUE_REQUEST);
     for (unsigned i = 0; i < packet->clue_count; i++) {
-        const value_owner *owner = owner_of(&packet->clues[i]);
+        const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
         if (owner && ft_call_as_of(owner->call, packet->frame) == call)
             trial->equal |= FT_CLUE_BIT(packet->clues[i].what);
     }
@@ -756,10 +517,10 @@ keep_clues(const inquiry *q, ft_call *call)
 {
     for (unsigned i = 0; i < q->packet->clue_count; i++) {
         const ft_packet_clue *clue = &q->packet->clues[i];
-        const value_owner *owner = owner_of(clue);
+        const ft_value_owner *owner = ft_owner_of(clue);
         const bool is_new = !owner || ft_call_as_of(owner->call, q->packet->frame) != call;
         const bool was_anybodys = owner != NULL;
-        own(q->pinfo, clue, call);
+        ft_own(q->pinfo, clue, call);
         if (clue->what == FT_CLUE_KEY) { /* media, or what is said beside it: the way is in use */
             q->packet->leg->renewed = false;
             q->packet->leg->media_time = q->now;
@@ -788,14 +549,14 @@ keep_clues(const inquiry *q, ft_call *call)
 static void
 keep_ends(const inquiry *q, ft_call *call)
 {
-    const ft_endpoint host = without_port(&q->ends.device), source = ft_source(q->pinfo);
+    const ft_endpoint host = ft_without_port(&q->ends.device), source = ft_source(q->pinfo);
 
-    set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
-    set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
+    ft_set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
+    ft_set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
     if (!q->ends.other_is_server && q->packet->clue_count &&
         ft_endpoint_equal(&source, &q->ends.other))
-        set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
+        ft_set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
     if (!q->ends.other_is_server)
         ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
 }
@@ -804,7 +565,7 @@ keep_ends(const inquiry *q, ft_call *call)
 static const ft_call *
 latest_of_device(const inquiry *q)
 {
-    const end_calls *known = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
+    const ft_end_calls *known = ft_calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
 
     return known ? ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
 }
@@ -891,7 +652,7 @@ is_settled(const inquiry *q, const ft_stream *stream)
 
 /* Whether an SSRC ties such a way to its call. */
 static bool
-may_move(const inquiry *q, value_owner *owner, const ft_call *call, uint32_t ssrc)
+may_move(const inquiry *q, ft_value_owner *owner, const ft_call *call, uint32_t ssrc)
 {
     const ft_stream *stream = ft_call_any_stream(call, ssrc);
 
@@ -911,7 +672,7 @@ may_move(const inquiry *q, value_owner *owner, const ft_call *call, uint32_t ssr
 static bool
 is_nobodys(const inquiry *q, const ft_packet_clue *clue)
 {
-    value_owner *owner = clue->what == FT_CLUE_SSRC ? owner_of(clue) : NULL;
+    ft_value_owner *owner = clue->what == FT_CLUE_SSRC ? ft_owner_of(clue) : NULL;
     const ft_call *call = owner ? ft_call_as_of(owner->call, q->packet->frame) : NULL;
     uint64_t value;
 
@@ -968,237 +729,6 @@ judge_all(inquiry *q)
     return call;
 }
 
-/* ---- the quick way ---- */
-
-/* Where a packet brings no clue, what the judge said of the last one in this direction holds
- * while ft_call_changes stands still, and no candidate is looked for. */
-static ft_call *
-settled_call(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-
-    if (heading == FT_ASTRAY || packet->flow->settled[heading].leg != packet->leg ||
-        packet->flow->settled[heading].as_of != ft_call_changes)
-        return NULL;
-    return packet->flow->settled[heading].call;
-}
-
-/* Where a bound was met, each packet must meet it itself: it carries the note (facetime.limit). */
-static void
-settle_packet(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_heading heading = ft_flow_heading(packet->flow, pinfo);
-
-    if (heading == FT_ASTRAY || packet->limit_hit)
-        return;
-    packet->flow->settled[heading].leg = packet->leg;
-    packet->flow->settled[heading].call = packet->call;
-    packet->flow->settled[heading].as_of = ft_call_changes;
-}
-
-/* Media says its key, its SSRC and its participant again and again. Where all of them are the
- * call's whose way it is, the judge would say the same again: no other call can have more than
- * the addresses. Nor is anything new to be kept, where the call is the latest one at its ends.
- *
- *    clue -> who owns it -> the way's call?     ends, host -> the same call first in each list?
- *
- * Asked where they were found, not looked up again: in a capture of many calls at a time something
- * changes with each packet, but not here. */
-#define SETTLED_CLUES 8 /* of a way; further ones push out the oldest */
-#define SETTLED_ENDS  4
-
-typedef struct {
-    const ft_leg      *leg;
-    const value_owner *owner;
-    ft_packet_clue     clue;
-} settled_clue;
-
-struct ft_settled_clues {
-    settled_clue       clues[SETTLED_CLUES];
-    unsigned           next; /* the oldest one */
-    const ft_call     *call; /* that the rest was found of */
-    const ft_endpoint *server;
-    uint32_t           network[2];
-    const end_calls   *ends[SETTLED_ENDS]; /* what keep_ends() would set; NULL after the last */
-    /* of two ends without a server, what tells which of them is the device; and as it was */
-    const end_calls   *sides[2];
-    end_calls          sides_then[2];
-    const ft_host     *host;
-};
-
-static bool
-is_of_media(const ft_packet_clue *clue)
-{
-    return clue->what == FT_CLUE_KEY || clue->what == FT_CLUE_SSRC ||
-           clue->what == FT_CLUE_PARTICIPANT;
-}
-
-static const settled_clue *
-find_settled(const struct ft_settled_clues *known, const ft_leg *leg, const ft_packet_clue *clue)
-{
-    for (unsigned i = 0; i < SETTLED_CLUES; i++) {
-        const settled_clue *settled = &known->clues[i];
-        if (settled->leg == leg && settled->clue.what == clue->what &&
-            memcmp(settled->clue.bytes, clue->bytes, sizeof clue->bytes) == 0)
-            return settled;
-    }
-    return NULL;
-}
-
-static bool
-has_settled_ends(const struct ft_settled_clues *known, const ft_flow *flow)
-{
-    for (unsigned i = 0; i < SETTLED_ENDS && known->ends[i]; i++) {
-        if (known->ends[i]->calls[0] != known->call)
-            return false;
-    }
-    for (unsigned i = 0; i < 2 && known->sides[i]; i++) {
-        if (memcmp(known->sides[i], &known->sides_then[i], sizeof(end_calls)) != 0)
-            return false;
-    }
-    return known->server == flow->server && known->network[0] == flow->network[0] &&
-           known->network[1] == flow->network[1] && ft_call_has_adopted(known->host, known->call);
-}
-
-/* The call that all of the packet's clues settled for; or NULL. */
-static ft_call *
-call_of_settled_clues(const packet_info *pinfo, const ft_packet *packet)
-{
-    const ft_flow *flow = packet->flow;
-    const ft_heading heading = ft_flow_heading(flow, pinfo);
-
-    if (heading == FT_ASTRAY || !flow->settled_clues[heading] || packet->leg->renewed)
-        return NULL;
-
-    const struct ft_settled_clues *known = flow->settled_clues[heading];
-    ft_call *call = ft_call_of_leg(packet->leg, packet->frame);
-    if (!call || call != known->call || call->merged_into ||
-        (packet->call && packet->call != call) || !has_settled_ends(known, flow))
-        return NULL;
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        const settled_clue *settled = find_settled(known, packet->leg, &packet->clues[i]);
-        if (!settled || settled->owner->call != call)
-            return NULL;
-    }
-    return call;
-}
-
-/* Both ends of what goes without a server have to be known: one that comes to be known may turn
- * the packet around. */
-static bool
-settle_sides(const inquiry *q, struct ft_settled_clues *known)
-{
-    memset(known->sides, 0, sizeof known->sides);
-    if (q->ends.other_is_server)
-        return true;
-    known->sides[0] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
-    known->sides[1] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other);
-    for (unsigned i = 0; i < 2; i++) {
-        if (!known->sides[i])
-            return false;
-        known->sides_then[i] = *known->sides[i];
-    }
-    return true;
-}
-
-/* Where keep_ends() has just been: the same ends. */
-static bool
-settle_ends(const inquiry *q, struct ft_settled_clues *known)
-{
-    const ft_endpoint host = without_port(&q->ends.device), source = ft_source(q->pinfo);
-    unsigned count = 0;
-
-    memset(known->ends, 0, sizeof known->ends);
-    known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
-    known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
-    if (!q->ends.other_is_server && ft_endpoint_equal(&source, &q->ends.other))
-        known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other);
-    if (!q->ends.other_is_server && !ft_is_private(&q->ends.other.addr))
-        known->ends[count++] = calls_of_end(q->pinfo, FT_CLUE_PEER, &q->ends.other);
-    for (unsigned i = 0; i < count; i++) {
-        if (!known->ends[i])
-            return false;
-    }
-    known->host = ft_call_host(q->pinfo, &q->ends.device.addr);
-    return known->host && settle_sides(q, known);
-}
-
-/* The flow's and the heading's; NULL where not all of it is known. */
-static struct ft_settled_clues *
-settled_ends(const inquiry *q, ft_heading heading)
-{
-    ft_flow *flow = q->packet->flow;
-    struct ft_settled_clues *known = flow->settled_clues[heading];
-
-    if (!known)
-        known = flow->settled_clues[heading] =
-            wmem_new0(wmem_file_scope(), struct ft_settled_clues);
-    known->call = NULL;
-    if (!settle_ends(q, known))
-        return NULL;
-    known->call = q->packet->call;
-    known->server = flow->server;
-    memcpy(known->network, flow->network, sizeof known->network);
-    return known;
-}
-
-static void
-settle_clues(const inquiry *q)
-{
-    const ft_packet *packet = q->packet;
-    const ft_heading heading = ft_flow_heading(packet->flow, q->pinfo);
-
-    if (heading == FT_ASTRAY || packet->limit_hit ||
-        ft_call_of_leg(packet->leg, packet->frame) != packet->call)
-        return;
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        const value_owner *owner = owner_of(&packet->clues[i]);
-        if (!is_of_media(&packet->clues[i]) || !owner || owner->call != packet->call)
-            return;
-    }
-    struct ft_settled_clues *known = settled_ends(q, heading);
-    for (unsigned i = 0; known && i < packet->clue_count; i++) {
-        if (find_settled(known, packet->leg, &packet->clues[i]))
-            continue;
-        known->clues[known->next] = (settled_clue){ packet->leg, owner_of(&packet->clues[i]),
-                                                    packet->clues[i] };
-        known->next = (known->next + 1) % SETTLED_CLUES;
-    }
-}
-
-/* What judging the packet would have left behind: its way's media goes on. */
-static void
-note_media_of_key(packet_info *pinfo, const ft_packet *packet)
-{
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        if (packet->clues[i].what == FT_CLUE_KEY)
-            packet->leg->media_time = ft_steady(pinfo);
-    }
-}
-
-static ft_call *
-settled_for(const packet_info *pinfo, const ft_packet *packet)
-{
-    if (packet->told_call || packet->renews)
-        return NULL;
-
-    ft_call *call = packet->clue_count ? call_of_settled_clues(pinfo, packet)
-                                       : settled_call(pinfo, packet);
-    return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) ? call : NULL;
-}
-
-/* clue_count: before those of nobody were dropped. */
-static void
-settle(const inquiry *q, unsigned clue_count, bool changed)
-{
-    if (q->packet->told_call || q->packet->clue_count != clue_count)
-        return;
-    if (clue_count)
-        settle_clues(q);
-    else if (!changed)
-        settle_packet(q->pinfo, q->packet);
-}
-
 ft_call *
 ft_call_quick(packet_info *pinfo)
 {
@@ -1224,11 +754,9 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         return packet->call;
     packet->is_judged = true;
 
-    ft_call *settled = settled_for(pinfo, packet);
-    if (settled) {
-        note_media_of_key(pinfo, packet);
+    ft_call *settled = ft_settled_call(pinfo, packet);
+    if (settled)
         return packet->call = settled;
-    }
 
     const unsigned changes_before = ft_call_changes, clues_before = packet->clue_count;
     ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
@@ -1251,6 +779,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     }
     packet->call = call;
     if (call)
-        settle(&q, clues_before, ft_call_changes != changes_before);
+        ft_settle(&(ft_judged){ pinfo, packet, &q.ends }, clues_before,
+                  ft_call_changes != changes_before);
     return call;
 }

@@ -1,0 +1,237 @@
+/* calls/owners.c
+ * Whose a value is, and which calls an address had:
+ *
+ *    what (Call-ID, key, SSRC ...) + its bytes    ->  one call: the first one's for good where the
+ *                                                    judge's table says "decides", else the newest
+ *    what it was + address, port + its network    ->  the latest calls there, newest first
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/owners.h"
+
+#include "calls/limits.h"
+#include "calls/mark.h"
+
+/* ---- what is known of each value ---- */
+
+typedef struct {
+    uint8_t bytes[FT_CLUE_LENGTH];
+    ft_clue what;
+} value_key;
+
+/* Where an address counts: the same private address in another network is somebody else's. */
+typedef struct {
+    ft_endpoint end;
+    uint32_t    network;
+    ft_clue     what;
+} end_key;
+
+static wmem_map_t *values; /* value_key -> ft_value_owner */
+static wmem_map_t *ends;   /* end_key -> ft_end_calls */
+
+/* Values come from outside, and a clue is asked for a dozen times a packet: sums of products with
+ * secret numbers (NH, as of UMAC, RFC 4418) keep a sender from choosing values that meet, for a
+ * tenth of what wmem's strong hash takes. */
+static uint32_t secret[FT_CLUE_LENGTH / sizeof(uint32_t)];
+
+static void
+choose_secret(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(secret); i++)
+        secret[i] = g_random_int();
+}
+
+static unsigned
+hash_of(const uint8_t *bytes)
+{
+    uint32_t words[G_N_ELEMENTS(secret)];
+    uint64_t sum = 0;
+
+    memcpy(words, bytes, sizeof words);
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i += 2)
+        sum += (uint64_t)(words[i] + secret[i]) * (words[i + 1] + secret[i + 1]);
+    return (unsigned)(sum ^ sum >> 32);
+}
+
+static unsigned
+value_hash(const void *key)
+{
+    const value_key *value = (const value_key *)key;
+
+    return hash_of(value->bytes) ^ value->what;
+}
+
+static gboolean
+value_equal(const void *one, const void *other)
+{
+    const value_key *x = (const value_key *)one, *y = (const value_key *)other;
+
+    return x->what == y->what && memcmp(x->bytes, y->bytes, sizeof x->bytes) == 0;
+}
+
+static unsigned
+end_hash(const void *key)
+{
+    const end_key *end = (const end_key *)key;
+
+    return ft_endpoint_hash(&end->end) ^ end->network << 8 ^ end->what;
+}
+
+static gboolean
+end_equal(const void *one, const void *other)
+{
+    const end_key *x = (const end_key *)one, *y = (const end_key *)other;
+
+    return x->what == y->what && x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
+}
+
+void
+ft_owners_init(void)
+{
+    choose_secret();
+    values = ft_new_map(value_hash, value_equal);
+    ends = ft_new_map(end_hash, end_equal);
+}
+
+/* ---- whose it is ---- */
+
+static value_key
+key_of(const ft_packet_clue *clue)
+{
+    value_key key = { { 0 }, (ft_clue)clue->what };
+
+    memcpy(key.bytes, clue->bytes, sizeof key.bytes);
+    return key;
+}
+
+ft_value_owner *
+ft_owner_of(const ft_packet_clue *clue)
+{
+    const value_key key = key_of(clue);
+
+    return (ft_value_owner *)wmem_map_lookup(values, &key);
+}
+
+/* Where one value can have one call only, the first one keeps it: a Call-ID or a key stays with
+ * the call that brought it, whatever call a packet with it was put into. Else the newest takes
+ * it over: an SSRC or a relayed address may come up again in a later call. */
+void
+ft_own(packet_info *pinfo, const ft_packet_clue *clue, ft_call *call)
+{
+    ft_value_owner *owner = ft_owner_of(clue);
+
+    if (!owner) {
+        if (!ft_has_room(pinfo, FT_LIMIT_TIES, wmem_map_size(values)))
+            return;
+        const value_key key = key_of(clue);
+        owner = wmem_new0(wmem_file_scope(), ft_value_owner);
+        wmem_map_insert(values, wmem_memdup(wmem_file_scope(), &key, sizeof key), owner);
+        owner->call = call;
+    } else if (ft_clue_rows[clue->what].strength < FT_DECIDES) {
+        owner->call = call;
+    }
+}
+
+void
+ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value)
+{
+    ft_packet_clue clue = { { 0 }, (uint8_t)what };
+
+    memcpy(clue.bytes, &value, sizeof value);
+    if (ft_learning(pinfo) && value)
+        ft_own(pinfo, &clue, call);
+}
+
+const ft_call *
+ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value)
+{
+    ft_packet_clue clue = { { 0 }, (uint8_t)what };
+
+    memcpy(clue.bytes, &value, sizeof value);
+    const ft_value_owner *owner = ft_owner_of(&clue);
+    return owner ? ft_call_as_of(owner->call, ft_frame_id(pinfo)) : NULL;
+}
+
+/* ---- ends ---- */
+
+/* RFC 1918, RFC 6598, link-local; RFC 4193. */
+bool
+ft_is_private(const address *addr)
+{
+    if (addr->type == AT_IPv4) {
+        const uint8_t *b = (const uint8_t *)addr->data;
+        return b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
+               (b[0] == 100 && (b[1] & 0xc0) == 64) || (b[0] == 169 && b[1] == 254);
+    }
+    if (addr->type == AT_IPv6) {
+        const uint8_t *b = (const uint8_t *)addr->data;
+        return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+    }
+    return false;
+}
+
+/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. */
+static uint32_t
+network_of(const packet_info *pinfo, const ft_endpoint *end)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
+}
+
+const ft_end_calls *
+ft_calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
+{
+    const end_key key = { *end, network_of(pinfo, end), what };
+
+    return (const ft_end_calls *)wmem_map_lookup(ends, &key);
+}
+
+/* NULL where there is no room: packets at that end are found by their clues and ways alone. */
+static ft_end_calls *
+make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
+{
+    const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
+
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(ends) / 2)) /* a call has two */
+        return NULL;
+    ft_end_calls *made = wmem_new0(wmem_file_scope(), ft_end_calls);
+    wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), made);
+    return made;
+}
+
+/* The call becomes the end's latest. An end has few at a time: several calls on one port, and
+ * the last one's tail beside the next. One that is pushed out is still found by clues and ways.
+ * What flows have settled on may be wrong from here on, so the change counts. */
+void
+ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
+{
+    ft_end_calls *known = (ft_end_calls *)ft_calls_of_end(pinfo, what, end);
+    unsigned at = 0;
+
+    if (end->addr.type == AT_NONE || (known && known->calls[0] == call))
+        return;
+    if (!known && (known = make_end(pinfo, what, end)) == NULL)
+        return;
+    ft_call_changes++;
+    while (at < FT_CALLS_OF_END - 1 && known->calls[at] && known->calls[at] != call)
+        at++;
+    for (; at > 0; at--)
+        known->calls[at] = known->calls[at - 1];
+    known->calls[0] = call;
+}
+
+/* A private address is left out: both peers of two calls may be 192.168.1.5:16393 at home, and
+ * joining by that would make one call of two. */
+void
+ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
+{
+    if (ft_learning(pinfo) && call && !ft_is_private(&end->addr))
+        ft_set_call_of_end(pinfo, what, end, call);
+}
+
+ft_endpoint
+ft_without_port(const ft_endpoint *device)
+{
+    return (ft_endpoint){ device->addr, 0 };
+}
