@@ -26,6 +26,7 @@
 #include "calls/exchange.h"
 #include "calls/flow.h"
 #include "calls/limits.h"
+#include "calls/nat_test.h"
 #include "packet-rows.h"
 #include "wire/nat_message.h"
 #include <epan/expert.h>
@@ -404,6 +405,10 @@ dissect_commnat_test(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
     const bool is_response = message->direction == COMMNAT_RESPONSE;
     const ipv4_port clear = dissect_commnat_address(tvb, pinfo, tree, is_response);
 
+    if (is_response && nat_is_host_address(&clear))
+        ft_nat_test_learn(pinfo, (ft_nat_told){ .what = FT_NAT_COMMNAT,
+                                                .device = message->device,
+                                                .mapped = nat_endpoint(&clear) });
     show_commnat_test(tree, tvb, message);
     note_other_address(pinfo, tree, message);
     col_add_fstr(pinfo->cinfo, COL_INFO, "Test %s, token 0x%08x",
@@ -432,7 +437,8 @@ list_commnat_flags(packet_info *pinfo, uint32_t flags)
 }
 
 static void
-dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                       const ft_endpoint *device)
 {
     const uint32_t flags = ~tvb_get_ntohl(tvb, 8);
     const uint16_t port = (uint16_t)~tvb_get_ntohs(tvb, 12);
@@ -444,6 +450,8 @@ dissect_commnat_report(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     if (port != 0)
         expert_add_info(pinfo, proto_tree_add_uint(tree, hf_commnat_port, tvb, 12, 2, port),
                         &ei_commnat_address);
+    ft_nat_test_learn(pinfo, (ft_nat_told){
+                                 .what = FT_NAT_REPORT, .device = *device, .flags = flags });
     col_set_str(pinfo->cinfo, COL_INFO, "Report");
     list_commnat_flags(pinfo, flags);
 }
@@ -473,7 +481,7 @@ dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
     if (message->operation == COMMNAT_TEST)
         dissect_commnat_test(tvb, pinfo, tree, message);
     else if (!is_report_response)
-        dissect_commnat_report(tvb, pinfo, tree);
+        dissect_commnat_report(tvb, pinfo, tree, &message->device);
     else
         col_set_str(pinfo->cinfo, COL_INFO, "Report response");
     if (!is_report_response)

@@ -43,6 +43,7 @@
 #include "calls/grow.h"
 #include "calls/limits.h"
 #include "calls/media.h"
+#include "calls/nat_test.h"
 #include "calls/packet.h"
 #include "calls/quic.h"
 #include "calls/quality.h"
@@ -695,6 +696,7 @@ proto_register_facetime(void)
     ft_quic_init();
     ft_quality_init();
     ft_reveal_init();
+    ft_nat_test_init();
 }
 
 void

@@ -23,6 +23,7 @@
 #include "calls/exchange.h"
 #include "calls/flow.h"
 #include "calls/limits.h"
+#include "calls/nat_test.h"
 #include "packet-rows.h"
 #include "wire/nat_message.h"
 #include <epan/expert.h>
@@ -152,6 +153,8 @@ learn_snatmap(packet_info *pinfo, const ipv4_port *mapped)
     if (mapped && nat_is_host_address(mapped)) {
         const ft_endpoint outside = nat_endpoint(mapped);
         ft_device_tested_nat(pinfo, &outside);
+        ft_nat_test_learn(
+            pinfo, (ft_nat_told){ .what = FT_NAT_SNATMAP, .device = device, .mapped = outside });
     }
 }
 

@@ -18,6 +18,7 @@
 #include "calls/judge.h"
 #include "calls/key.h"
 #include "calls/limits.h"
+#include "calls/mark.h"
 #include "calls/silence.h"
 
 /* The fifth call of 2015: its BYE is sent four times and never answered, and the next call begins
@@ -729,9 +730,10 @@ tell_restart(packet_info *pinfo, ft_call *call)
         return;
     call->restart_of = (ft_call *)last;
     ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
-                 "Call %u starts %.1f s after the end of call %u (frame %u)", call->number,
-                 ft_seconds(&last->over_time, &call->begin_time), last->number,
-                 ft_frame_number(last->end_frame));
+                 "Call %u starts %s after the end of call %u (frame %u)", call->number,
+                 ft_seconds_text(pinfo->pool, ft_seconds(&last->over_time, &call->begin_time),
+                                 ft_clock_is_batched_at(&call->local.addr)),
+                 last->number, ft_frame_number(last->end_frame));
 }
 
 /* What comes from any other end than the device's shows that the other side is alive. The judge

@@ -90,6 +90,7 @@ typedef struct ft_event {
     const char      *text;
     unsigned         part;          /* of the frame: the datagram that it is told at */
     nstime_t         length;        /* of the silence that media_gap and handover tell of */
+    bool             is_rough;      /* that length, where frame times come in batches */
     /* known only from later frames: shown from the second pass on */
     bool             hindsight;
     struct ft_event *next;          /* of the same frame, any part */

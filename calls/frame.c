@@ -25,6 +25,9 @@ static int64_t last_offset; /* in the file: what tells two packets with one numb
 static nstime_t start;      /* of the capture */
 static nstime_t span[2];    /* earliest and latest frame */
 static bool has_span;
+static nstime_t steady_end; /* steady time of FaceTime's newest packet */
+static nstime_t since;      /* what frame times have passed since, both ends: it, the latest */
+static nstime_t newest;
 static int proto_frame;
 
 static void
@@ -37,6 +40,9 @@ reset(void)
     nstime_set_zero(&span[0]);
     nstime_set_zero(&span[1]);
     has_span = false;
+    nstime_set_zero(&steady_end);
+    nstime_set_zero(&since);
+    nstime_set_zero(&newest);
 }
 
 void
@@ -101,6 +107,8 @@ note_time(const packet_info *pinfo)
         span[0] = now;
     if (!has_span || is_later(&now, &span[1]))
         span[1] = now;
+    if (is_later(&now, &newest))
+        newest = now;
     has_span = true;
 }
 
@@ -109,6 +117,24 @@ ft_frame_span(nstime_t *first, nstime_t *last)
 {
     *first = span[0];
     *last = span[1];
+}
+
+void
+ft_frame_keep_steady(const packet_info *pinfo, const nstime_t *steady)
+{
+    steady_end = *steady;
+    if (ft_has_time(pinfo))
+        since = newest = quick_now(pinfo);
+}
+
+nstime_t
+ft_frame_steady_end(void)
+{
+    const nstime_t passed = ft_passed(&since, &newest);
+    nstime_t end;
+
+    nstime_sum(&end, &steady_end, &passed);
+    return end;
 }
 
 /* A packet with the number of the last one, at another place in the file, shows that the last

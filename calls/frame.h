@@ -55,6 +55,11 @@ double ft_since_start(const nstime_t *time);
 /* The times of the file's earliest and latest frame so far; zero where none had a time. */
 void ft_frame_span(nstime_t *first, nstime_t *last);
 
+/* First pass: the steady time (calls/steady.h) of FaceTime's newest packet, the one in hand; and
+ * of the file's end so far: that, and what frame times passed since. */
+void ft_frame_keep_steady(const packet_info *pinfo, const nstime_t *steady);
+nstime_t ft_frame_steady_end(void);
+
 /* What is remembered of the frame in hand: NULL if nothing is. */
 ft_frame *ft_frame_get(packet_info *pinfo);
 

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/label.h"
+#include "calls/mark.h"
 #include "calls/stun.h"
 
 static const struct { uint16_t method; const char *asked, *granted, *refused; } messages[] = {
@@ -73,8 +74,9 @@ label_of_event(packet_info *pinfo, const ft_event *event, const char *label, boo
     if (event->id == FT_EVENT_NOMINATED)
         return wmem_strdup_printf(pinfo->pool, "%s, nominated", label);
     if (event->id == FT_EVENT_MEDIA_GAP)
-        return wmem_strdup_printf(pinfo->pool, "%s, silence %.1f s", label,
-                                  nstime_to_sec(&event->length));
+        return wmem_strdup_printf(
+            pinfo->pool, "%s, silence %s", label,
+            ft_seconds_text(pinfo->pool, nstime_to_sec(&event->length), event->is_rough));
     if (!of_media)
         return NULL;
     return event->id == FT_EVENT_FIRST_MEDIA ? first_media_label(pinfo, event->text)

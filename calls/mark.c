@@ -103,6 +103,20 @@ ft_clock_at(packet_info *pinfo, const address *device, bool make)
     return known;
 }
 
+bool
+ft_clock_is_batched_at(const address *device)
+{
+    const ft_clock *clock = ft_clock_at(NULL, device, false);
+
+    return clock && ft_clock_has_batches(clock);
+}
+
+const char *
+ft_seconds_text(wmem_allocator_t *scope, double seconds, bool is_rough)
+{
+    return wmem_strdup_printf(scope, is_rough ? "about %.0f s" : "%.1f s", seconds);
+}
+
 static bool
 judged_good(packet_info *pinfo)
 {

@@ -41,6 +41,13 @@ bool ft_mark_clock_is_good(const packet_info *pinfo);
  * over FT_MAX_DEVICES. */
 ft_clock *ft_clock_at(packet_info *pinfo, const address *device, bool make);
 
+/* Whether frame times at this device come in batches of about a second, as far as is known now:
+ * what lies between two of them has no tenths then. First pass. */
+bool ft_clock_is_batched_at(const address *device);
+
+/* "3.2 s", or "about 3 s" where frame times are rough. */
+const char *ft_seconds_text(wmem_allocator_t *scope, double seconds, bool is_rough);
+
 /* Once, when the front door is registered. */
 void ft_mark_init(void);
 

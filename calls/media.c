@@ -21,6 +21,7 @@
 #include "calls/grow.h"
 #include "calls/key.h"
 #include "calls/limits.h"
+#include "calls/mark.h"
 #include "calls/resolve.h"
 #include "calls/silence.h"
 
@@ -670,8 +671,10 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
         return;
     call->one_way_told[sender->outgoing] = true;
     ft_event_add(
-        pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %.1f s, none from the %s so far",
-        sender->outgoing ? "device" : "peer", ft_milliseconds(&now, &sender->first_time) / 1000,
+        pinfo, FT_EVENT_ONE_WAY_MEDIA, 0, "Media from the %s for %s, none from the %s so far",
+        sender->outgoing ? "device" : "peer",
+        ft_seconds_text(pinfo->pool, ft_seconds(&sender->first_time, &now),
+                        ft_clock_is_batched_at(&sender->device.addr)),
         sender->outgoing ? "peer" : "device");
 }
 

@@ -61,9 +61,11 @@ ft_steady_proven(packet_info *pinfo, const nstime_t *earlier)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (packet && clock_of_file.doubt && !pinfo->fd->visited)
-        packet->steady =
-            from_microseconds(ft_steady_follows(&clock_of_file, ft_in_microseconds(earlier)));
+    if (!packet || !clock_of_file.doubt || pinfo->fd->visited)
+        return;
+    packet->steady =
+        from_microseconds(ft_steady_follows(&clock_of_file, ft_in_microseconds(earlier)));
+    ft_frame_keep_steady(pinfo, &packet->steady);
 }
 
 bool
@@ -95,6 +97,8 @@ ft_packet_begin(packet_info *pinfo)
     packet->payload_type = FT_NO_PAYLOAD_TYPE;
     packet->is_first_pass = !pinfo->fd->visited;
     packet->steady = steady_now(pinfo);
+    if (packet->is_first_pass)
+        ft_frame_keep_steady(pinfo, &packet->steady);
     packet->outer = ft_hand;
     ft_hand = (ft_packet_hand){ pinfo, packet };
     return packet;

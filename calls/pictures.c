@@ -15,6 +15,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/pictures.h"
+#include "calls/frame.h"
 #include "calls/grow.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
@@ -22,6 +23,9 @@
 #define FREEZE_LEAST_US 150000      /* no freeze is shorter: median + 150 ms */
 /* picture numbers this far off are a new start, as for sequence numbers */
 #define PICTURE_LEAP    3000
+/* media so close to the file's beginning, or end, may have begun before it, or go on; frame times
+ * in batches are off by a second */
+#define EDGE_S          2
 
 static unsigned pause_total;
 
@@ -99,6 +103,15 @@ repairable(const ft_picture *picture)
     return lost > 0 && lost <= picture->fec_parity ? (uint32_t)lost : 0;
 }
 
+/* Packets are missing at its beginning or end alone: there the capture may have begun or ended
+ * within it. */
+static bool
+is_part(const ft_picture *picture)
+{
+    return !could_be_shown(picture) &&
+           (uint16_t)(picture->last_number - picture->first_number + 1) == picture->counted;
+}
+
 /* A picture that no more packet changes. A pause is whole where the numbers of its two pictures'
  * packets are neighbours: nothing is missing in between, so the sender made no picture. */
 static void
@@ -107,6 +120,7 @@ settle_picture(packet_info *pinfo, ft_quality *quality, const ft_picture *pictur
     quality->fec_repairable += repairable(picture);
     quality->with_info += picture->has_info;
     quality->complete += picture->has_info && could_be_shown(picture);
+    quality->first_is_part |= picture->is_first && is_part(picture);
     if (!could_be_shown(picture))
         return;
     const int64_t interval = picture->time - quality->shown;
@@ -295,6 +309,23 @@ compare_pauses(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
+/* The first and the last picture, where the capture began or ended within them: nobody knows
+ * whether what they lack was lost. */
+static uint32_t
+parts(const ft_quality *whole)
+{
+    const ft_picture *last = whole->open_count ? &whole->open[whole->open_count - 1] : NULL;
+    const nstime_t first_time = { (time_t)(whole->first_capture / SECOND_US), 0 };
+    nstime_t begin, end;
+
+    ft_frame_span(&begin, &end);
+    const bool at_begin = ft_since_start(&first_time) < EDGE_S;
+    const bool at_end =
+        (int64_t)end.secs - whole->last_capture / SECOND_US < EDGE_S && last && last->has_info;
+    return (at_begin && whole->first_is_part) +
+           (at_end && !last->is_first && !last->has_marker && is_part(last));
+}
+
 /* What is still open is settled on a copy: drawing must change nothing that packets to come are
  * judged by. */
 ft_picture_counts
@@ -314,10 +345,11 @@ ft_pictures_count(const ft_quality *quality, wmem_array_t *freezes)
     whole->pause_room = whole->pause_count;
     for (unsigned i = 0; i < whole->open_count; i++)
         settle_picture(NULL, whole, &quality->open[i]);
-    counts.has_info = whole->with_info > 0;
+    /* where one doesn't say it, as behind a snapshot length, its number looks like a missing one */
+    counts.has_info = whole->with_info > 0 && whole->with_info == counts.seen;
     counts.complete = whole->complete;
     counts.fec_repairable = whole->fec_repairable;
-    counts.incomplete = counts.has_info ? counts.seen - whole->complete : 0;
+    counts.incomplete = counts.has_info ? whole->with_info - whole->complete - parts(whole) : 0;
     counts.missing = whole->sequence_missing +
                      (whole->sequence_seen ? whole->sequence_highest - whole->sequence_base + 1 -
                                                  whole->sequence_seen

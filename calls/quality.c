@@ -97,11 +97,29 @@ ft_quality_clock(const ft_quality *quality)
     return quality->clock ? ft_clock_judge(quality->clock) : FT_CLOCK_UNKNOWN;
 }
 
-int64_t
-ft_quality_duration(const ft_quality *quality, bool *by_capture)
+ft_by_clock
+ft_quality_by(const ft_quality *quality)
 {
-    *by_capture = ft_quality_clock(quality) == FT_CLOCK_GOOD || quality->rate == 0;
-    return *by_capture ? quality->most_capture - quality->least_capture : quality->highest_media;
+    const ft_clock_verdict clock = ft_quality_clock(quality);
+
+    if (clock == FT_CLOCK_GOOD)
+        return FT_BY_CAPTURE;
+    if (quality->rate)
+        return FT_BY_MEDIA;
+    return clock == FT_CLOCK_UNKNOWN ? FT_BY_CAPTURE : FT_BY_NONE;
+}
+
+int64_t
+ft_quality_duration(const ft_quality *quality)
+{
+    switch (ft_quality_by(quality)) {
+    case FT_BY_CAPTURE:
+        return quality->most_capture - quality->least_capture;
+    case FT_BY_MEDIA:
+        return quality->highest_media;
+    default:
+        return 0;
+    }
 }
 
 /* A leap in a clock that stayed good is the network's; in one that was set it is the clock's. */

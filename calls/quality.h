@@ -36,8 +36,15 @@ ft_clock_verdict ft_quality_clock(const ft_quality *quality);
  * where the clock is good: the network did it. */
 const ft_jitter *ft_quality_jitter(const ft_quality *quality);
 
-/* Microseconds from the stream's first packet to its last, by the clock that can be believed. */
-int64_t ft_quality_duration(const ft_quality *quality, bool *by_capture);
+/* Which clock the stream's duration, rates and series go by: the capture's where it is good, else
+ * the media clock. Where no payload type told a media clock, and for media inside QUIC, the
+ * capture's where nothing speaks against it, else none. */
+typedef enum { FT_BY_NONE, FT_BY_MEDIA, FT_BY_CAPTURE } ft_by_clock;
+
+ft_by_clock ft_quality_by(const ft_quality *quality);
+
+/* Microseconds from the stream's first packet to its last, by that clock; 0 by none. */
+int64_t ft_quality_duration(const ft_quality *quality);
 
 /* The series with its last second's median; of ft_second, rows without packets left out. */
 void ft_quality_series(const ft_quality *quality, wmem_array_t *rows);

@@ -119,8 +119,12 @@ ft_setup_sip(packet_info *pinfo, const char *method, unsigned status)
 static void
 reach(packet_info *pinfo, ft_moment *moment)
 {
-    if (moment->frame == 0)
-        *moment = (ft_moment){ ft_frame_id(pinfo), ft_microseconds(pinfo) };
+    if (moment->frame)
+        return;
+    const int64_t now = ft_microseconds(pinfo);
+    const nstime_t steady = ft_steady(pinfo);
+    const int64_t ahead = (now - ft_in_microseconds(&steady)) / 1000;
+    *moment = (ft_moment){ ft_frame_id(pinfo), (int32_t)CLAMP(ahead, INT32_MIN, INT32_MAX), now };
 }
 
 /* ---- pairs ---- */

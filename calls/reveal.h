@@ -36,6 +36,7 @@ extern const char *const ft_setup_names[FT_SETUP_COUNT];
 
 typedef struct {
     uint32_t frame;         /* 0: not reached */
+    int32_t  ahead;         /* of the steady time (calls/steady.h), milliseconds */
     int64_t  time;          /* microseconds since 1970 */
 } ft_moment;
 

@@ -11,6 +11,7 @@
  */
 #include "calls/silence.h"
 #include "calls/event.h"
+#include "calls/mark.h"
 
 unsigned ft_media_gap_ms = 2000;
 
@@ -39,6 +40,14 @@ ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
     return newest && ft_milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
 }
 
+/* Frame times that come in batches have no tenths to tell. */
+static const char *
+silent_for(wmem_allocator_t *scope, const ft_sender *silent, const nstime_t *now)
+{
+    return ft_seconds_text(scope, ft_seconds(&silent->last_time, now),
+                           ft_clock_is_batched_at(&silent->device.addr));
+}
+
 const char *
 ft_silence_text(packet_info *pinfo, const ft_call *call)
 {
@@ -47,16 +56,18 @@ ft_silence_text(packet_info *pinfo, const ft_call *call)
 
     if (!peer || call->other_end_closed)
         return "";
-    return wmem_strdup_printf(pinfo->pool, ", %.1f s after the peer's last media (frame %u)",
-                              ft_milliseconds(&now, &peer->last_time) / 1000,
+    return wmem_strdup_printf(pinfo->pool, ", %s after the peer's last media (frame %u)",
+                              silent_for(pinfo->pool, peer, &now),
                               ft_frame_number(peer->last_frame));
 }
 
 static void
-set_length(ft_event *event, const nstime_t *from, const nstime_t *to)
+set_length(ft_event *event, const ft_sender *silent, const nstime_t *to)
 {
-    if (event)
-        event->length = ft_passed(from, to);
+    if (!event)
+        return;
+    event->length = ft_passed(&silent->last_time, to);
+    event->is_rough = ft_clock_is_batched_at(&silent->device.addr);
 }
 
 void
@@ -65,10 +76,10 @@ ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
     const nstime_t now = ft_steady(pinfo);
 
     set_length(ft_event_add(pinfo, FT_EVENT_MEDIA_GAP, sender->last_frame,
-                            "%s for %.1f s, since frame %u", what,
-                            ft_milliseconds(&now, &sender->last_time) / 1000,
+                            "%s for %s, since frame %u", what,
+                            silent_for(pinfo->pool, sender, &now),
                             ft_frame_number(sender->last_frame)),
-               &sender->last_time, &now);
+               sender, &now);
 }
 
 /* Where the other end's capture shows the end, it does so in that capture's time: its clock may be
@@ -99,9 +110,9 @@ ft_silence_judge(ft_call *call, bool outgoing)
         return;
     set_length(ft_event_add_at(silence->frame, &silence->time, call, FT_PATH_UNKNOWN,
                                FT_EVENT_MEDIA_GAP, silent->last_frame,
-                               "No media from the %s for %.1f s to the end, since frame %u",
+                               "No media from the %s for %s to the end, since frame %u",
                                outgoing ? "device" : "peer",
-                               ft_milliseconds(&other->last_time, &silent->last_time) / 1000,
+                               silent_for(wmem_file_scope(), silent, &other->last_time),
                                ft_frame_number(silent->last_frame)),
-               &silent->last_time, &other->last_time);
+               silent, &other->last_time);
 }

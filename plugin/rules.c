@@ -33,6 +33,7 @@
 #include "calls/dialog.h"
 #include "calls/frame.h"
 #include "calls/media.h"
+#include "calls/nat_test.h"
 #include "calls/quality.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
@@ -69,6 +70,7 @@
 #define TRIPS_ENOUGH    3       /* round trips that a median is taken of */
 #define MEDIA_LATE_S    3.0     /* after the answer */
 #define RING_LATE_S     5.0     /* after the INVITE */
+#define WAITED_MOST_S   120.0   /* for either: SIP has given up long before */
 
 /* By frame times: those that come in batches of about a second have no tenths. */
 static const char *
@@ -76,6 +78,28 @@ seconds_text(const view *v, double seconds)
 {
     return call_clock_is_batched(v->call) ? wmem_strdup_printf(v->scope, "about %.0f s", seconds)
                                           : wmem_strdup_printf(v->scope, "%.1f s", seconds);
+}
+
+/* ---- a stream, second by second ---- */
+
+/* Of a call's stream, and its series: rows without packets are not in it. */
+struct stream_rows {
+    const ft_stream  *stream;
+    const ft_quality *quality;
+    const char       *medium;
+    const ft_second  *rows;
+    unsigned          row_count;
+};
+
+static stream_rows
+rows_of(const view *v, const ft_stream *stream)
+{
+    wmem_array_t *rows = wmem_array_new(v->scope, sizeof(ft_second));
+    const ft_quality *quality = stream->quality;
+
+    ft_quality_series(quality, rows);
+    return (stream_rows){ stream, quality, quality->medium == FT_MEDIUM_VIDEO ? "video" : "audio",
+                          (const ft_second *)wmem_array_get_raw(rows), wmem_array_get_count(rows) };
 }
 
 /* ---- rules: which path ---- */
@@ -132,6 +156,30 @@ relay_only(const view *v, finding *out)
                        call->media_packets[FT_PATH_RELAY], pairs);
 }
 
+/* By the media clock, in whole seconds: of the earliest stream that began on the relay and has
+ * direct packets. -1: none. */
+static int
+second_of_move(const view *v)
+{
+    uint32_t earliest = UINT32_MAX;
+    int found = -1;
+
+    for (unsigned i = 0; i < wmem_array_get_count(v->call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(v->call->streams, i);
+        if (!stream->quality || stream->first_frame >= earliest)
+            continue;
+        const stream_rows s = rows_of(v, stream);
+        unsigned at = 0;
+        while (at < s.row_count && !s.rows[at].on_path[1])
+            at++;
+        if (at == s.row_count || !s.rows[0].on_path[0])
+            continue;
+        earliest = stream->first_frame;
+        found = (int)(s.rows[at].number * s.quality->seconds_a_row);
+    }
+    return found;
+}
+
 /* Both frames are given: what lies between them went through Apple's relay. */
 static bool
 direct_after(const view *v, finding *out)
@@ -143,10 +191,11 @@ direct_after(const view *v, finding *out)
         return false;
     finding_add_frame(out, call->media_first[FT_PATH_RELAY]);
     finding_add_frame(out, call->media_first[FT_PATH_DIRECT]);
-    return finding_say(v, out,
-                       "Media moved from the relay to the direct path %s after it began",
-                       seconds_text(v, MAX(view_reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) -
-                                               v->media_first, 0.0)));
+    const double after = view_reached(v, FT_SETUP_FIRST_DIRECT_MEDIA) - v->media_first;
+    const int by_media = call_clock_is_good(call) ? -1 : second_of_move(v);
+    return finding_say(v, out, "Media moved from the relay to the direct path %s after it began",
+                       by_media < 0 ? seconds_text(v, MAX(after, 0.0))
+                                    : wmem_strdup_printf(v->scope, "about %d s", by_media));
 }
 
 /* ---- rules: media that isn't there ---- */
@@ -189,7 +238,7 @@ static bool
 no_media(const view *v, finding *out)
 {
     const ft_call *call = v->call;
-    const double end = call->end_frame ? nstime_to_sec(&call->end_time) : v->file_last;
+    const double end = call->end_frame ? nstime_to_sec(&call->over_time) : v->file_last;
 
     if (v->one_direction || v->media_first > 0 || !view_has_step(v, FT_SETUP_ANSWERED) ||
         wmem_array_get_count(call->streams) || end - view_reached(v, FT_SETUP_ANSWERED) < SILENT_S)
@@ -201,26 +250,6 @@ no_media(const view *v, finding *out)
 }
 
 /* ---- rules: a stream's quality ---- */
-
-/* Of a call's stream, and its series: rows without packets are not in it. */
-struct stream_rows {
-    const ft_stream  *stream;
-    const ft_quality *quality;
-    const char       *medium;
-    const ft_second  *rows;
-    unsigned          row_count;
-};
-
-static stream_rows
-rows_of(const view *v, const ft_stream *stream)
-{
-    wmem_array_t *rows = wmem_array_new(v->scope, sizeof(ft_second));
-    const ft_quality *quality = stream->quality;
-
-    ft_quality_series(quality, rows);
-    return (stream_rows){ stream, quality, quality->medium == FT_MEDIUM_VIDEO ? "video" : "audio",
-                          (const ft_second *)wmem_array_get_raw(rows), wmem_array_get_count(rows) };
-}
 
 static void
 add_stream_frames(finding *out, const stream_rows *s)
@@ -374,9 +403,8 @@ freezes(const view *v, const stream_rows *s, finding *out)
     wmem_array_t *all = wmem_array_new(v->scope, sizeof(ft_pause));
     double total = 0, longest = 0;
     unsigned count = 0, whole = 0;
-    bool by_capture;
 
-    if (s->quality->medium != FT_MEDIUM_VIDEO)
+    if (s->quality->medium != FT_MEDIUM_VIDEO || s->stream->is_cut)
         return false;
     ft_pictures_count(s->quality, all);
     for (unsigned i = 0; i < wmem_array_get_count(all); i++) {
@@ -390,7 +418,7 @@ freezes(const view *v, const stream_rows *s, finding *out)
         longest = MAX(longest, seconds);
         finding_add_frame(out, pause->frame);
     }
-    const double length = (double)ft_quality_duration(s->quality, &by_capture) / SECOND;
+    const double length = (double)ft_quality_duration(s->quality) / SECOND;
     if (longest < FREEZE_S && (length < FROZEN_OF_S || total < FROZEN_SHARE * length))
         return false;
     const char *reason =
@@ -427,11 +455,18 @@ least_over(const stream_rows *s, bool pictures, uint32_t *from)
     return least;
 }
 
+/* Packets that the capture cut before their numbers are no pictures that weren't sent. */
+static bool
+is_whole_video(const stream_rows *s)
+{
+    return s->quality->medium == FT_MEDIUM_VIDEO && !s->stream->is_cut;
+}
+
 static bool
 low_frame_rate(const view *v, const stream_rows *s, finding *out)
 {
     uint32_t from = 0;
-    const double least = s->quality->medium == FT_MEDIUM_VIDEO ? least_over(s, true, &from) : -1;
+    const double least = is_whole_video(s) ? least_over(s, true, &from) : -1;
 
     if (least < 0 || least >= LOW_FRAME_RATE)
         return false;
@@ -466,7 +501,7 @@ bitrate_drop(const view *v, const stream_rows *s, finding *out)
 {
     const double median = median_rate(v, s);
     uint32_t from = 0;
-    const double least = s->quality->medium == FT_MEDIUM_VIDEO ? least_over(s, false, &from) : -1;
+    const double least = is_whole_video(s) ? least_over(s, false, &from) : -1;
 
     if (least < 0 || least >= DROP_SHARE * median)
         return false;
@@ -507,6 +542,14 @@ long_round_trip(const view *v, const stream_rows *s, finding *out)
 
 /* ---- rules: set-up and end ---- */
 
+/* Nobody waits for hours: a clock that was set, or a capture that stood still, shows no packet
+ * that could prove it before media runs. */
+static double
+waited(double seconds)
+{
+    return seconds <= WAITED_MOST_S ? seconds : 0;
+}
+
 /* A phone that rings long is its owner's affair: only the time to 180, and from the answer to the
  * first media, is measured. */
 static bool
@@ -515,11 +558,12 @@ slow_setup(const view *v, finding *out)
     if (v->begins_in_call || call_clock_is_batched(v->call))
         return false;
     const double late = v->media_first > 0 && view_has_step(v, FT_SETUP_ANSWERED)
-                            ? v->media_first - view_reached(v, FT_SETUP_ANSWERED)
+                            ? waited(v->media_first - view_reached(v, FT_SETUP_ANSWERED))
                             : 0;
-    const double ring = view_has_step(v, FT_SETUP_INVITE) && view_has_step(v, FT_SETUP_RINGING)
-                            ? view_reached(v, FT_SETUP_RINGING) - view_reached(v, FT_SETUP_INVITE)
-                            : 0;
+    const double ring =
+        view_has_step(v, FT_SETUP_INVITE) && view_has_step(v, FT_SETUP_RINGING)
+            ? waited(view_reached(v, FT_SETUP_RINGING) - view_reached(v, FT_SETUP_INVITE))
+            : 0;
     if (late <= MEDIA_LATE_S && ring <= RING_LATE_S)
         return false;
     finding_add_frame(out, v->known->setup[FT_SETUP_INVITE].frame);
@@ -615,8 +659,9 @@ restarted(const view *v, finding *out)
     finding_add_frame(out, v->call->first_frame);
     finding_add_frame(out, before->end_frame);
     return finding_say(v, out,
-                       "This call starts %.1f s after the end of call %u between the same two",
-                       ft_seconds(&before->over_time, &v->call->begin_time), before->number);
+                       "This call starts %s after the end of call %u between the same two",
+                       seconds_text(v, ft_seconds(&before->over_time, &v->call->begin_time)),
+                       before->number);
 }
 
 static bool
@@ -770,15 +815,99 @@ handover(const view *v, finding *out)
     return finding_say(v, out, "%s: %s", event->text, cost_text(v, event));
 }
 
+/* How others see one socket of the device. */
+typedef struct {
+    const ft_endpoint *first;   /* the first mapping that isn't the socket itself, or NULL */
+    bool     changed;           /* another port than the socket's */
+    bool     several;           /* another mapping, too */
+    bool     unmapped;          /* to some: in the same network, or everywhere */
+    unsigned count;
+} mapping;
+
+static void
+add_mapping(mapping *seen, const ft_endpoint *socket, const ft_endpoint *mapped)
+{
+    seen->count++;
+    if (ft_endpoint_equal(socket, mapped)) {
+        seen->unmapped = true;
+        return;
+    }
+    seen->changed |= mapped->port != socket->port;
+    seen->several |= seen->first && !ft_endpoint_equal(seen->first, mapped);
+    seen->first = seen->first ? seen->first : mapped;
+}
+
+static const char *
+mapping_text(const view *v, const mapping *seen, const ft_endpoint *socket)
+{
+    const char *own = ft_endpoint_str(v->scope, socket);
+
+    if (!seen->first)
+        return wmem_strdup_printf(
+            v->scope,
+            ft_is_private(&socket->addr)
+                ? "To all that told it, the device's address is its own, %s: none of them is "
+                  "beyond a NAT, and what one makes of it isn't seen"
+                : "No NAT is seen: %s is the device's address to all that told it",
+            own);
+    return wmem_strdup_printf(v->scope, "NAT: %s is %s outside; the port is %s, and %s", own,
+                              ft_endpoint_str(v->scope, seen->first),
+                              seen->changed ? "changed" : "kept",
+                              seen->several
+                                  ? "other mappings are seen, too: they depend on the destination"
+                                  : "no other mapping is seen");
+}
+
+/* Modern calls have another port than the one that SNATMAP asks from (16393 and 16402 in 2023). */
+static const char *
+snatmap_text(const view *v, const ft_nat_told *told)
+{
+    return wmem_strdup_printf(v->scope, "; SNATMAP: %s is %s outside",
+                              ft_endpoint_str(v->scope, &told->device),
+                              ft_endpoint_str(v->scope, &told->mapped));
+}
+
+/* CommNAT has a socket of its own (port 16403). Each of its servers is another destination, so
+ * what they see tells whether the mapping depends on it. */
+static const char *
+commnat_text(const view *v, const mapping *seen, const ft_endpoint *socket)
+{
+    const char *ports = seen->changed ? "the port is changed" : "the port is kept";
+
+    if (seen->count == 0)
+        return "";
+    if (!seen->first)
+        return wmem_strdup_printf(v->scope, "; CommNAT's servers see its test's own address, %s",
+                                  ft_endpoint_str(v->scope, socket));
+    if (seen->count == 1)
+        return wmem_strdup_printf(v->scope, "; CommNAT: one answer, in which %s", ports);
+    return wmem_strdup_printf(v->scope, "; CommNAT: in %u answers the mapping is %s, and %s",
+                              seen->count, seen->several ? "not the same" : "the same", ports);
+}
+
+/* The device's own verdict. What the flags mean is derived, not seen in captures. */
+static const char *
+report_text(const view *v, uint32_t flags)
+{
+    return wmem_strdup_printf(
+        v->scope, "; the device's report (0x%03x) says: %s, port %s%s%s", flags,
+        flags & FT_NAT_SYMMETRIC     ? "mapped ports differ between servers"
+        : flags & FT_NAT_INDEPENDENT ? "one mapping for all servers, and answers from elsewhere "
+                                       "come in"
+                                     : "no difference between servers",
+        flags & FT_NAT_PORT_PRESERVED ? "kept" : "not kept",
+        flags & FT_NAT_HAIRPIN ? ", its own outside address reaches it" : "",
+        flags & FT_NAT_SERVER_SILENT ? "; some server never answered" : "");
+}
+
 /* What servers and the peer say that the device's address is. What the peer is told through the
  * relay, and what the relay itself maps, is no NAT's: answers in a channel are left out. Who knows
  * the device by a private address has no NAT in between, as the peer of the Wi-Fi call of 2023:
  * that device's own candidates name two addresses outside, so a NAT it has. */
-static bool
-nat(const view *v, finding *out)
+static mapping
+mapping_of_call(const view *v, const wmem_array_t *tests, finding *out)
 {
-    const ft_revealed *first = NULL;
-    bool kept = true, same = true, unmapped = false;
+    mapping seen = { 0 };
 
     for (unsigned i = 0; v->known->addresses && i < wmem_array_get_count(v->known->addresses);
          i++) {
@@ -787,29 +916,51 @@ nat(const view *v, finding *out)
             !ft_endpoint_equal(&revealed->told, &v->call->local))
             continue;
         finding_add_frame(out, revealed->frame);
-        if (ft_endpoint_equal(&revealed->address, &v->call->local)) {
-            unmapped = true;    /* to some: in the same network, or everywhere */
-            continue;
-        }
-        kept = kept && revealed->address.port == revealed->told.port;
-        same = same && (!first || ft_endpoint_equal(&first->address, &revealed->address));
-        first = first ? first : revealed;
+        add_mapping(&seen, &v->call->local, &revealed->address);
     }
-    if (!first && !unmapped)
+    for (unsigned i = 0; i < ft_count_of(tests); i++) {
+        const ft_nat_told *told = (const ft_nat_told *)wmem_array_index((wmem_array_t *)tests, i);
+        if (told->what != FT_NAT_SNATMAP || !ft_endpoint_equal(&told->device, &v->call->local))
+            continue;
+        finding_add_frame(out, told->frame->id);
+        add_mapping(&seen, &v->call->local, &told->mapped);
+    }
+    return seen;
+}
+
+static bool
+nat(const view *v, finding *out)
+{
+    wmem_array_t *tests = ft_nat_tests_of(v->scope, v->call);
+    const mapping seen = mapping_of_call(v, tests, out);
+    const ft_nat_told *report = NULL, *tested = NULL, *other = NULL;
+    mapping test = { 0 };
+
+    for (unsigned i = 0; i < wmem_array_get_count(tests); i++) {
+        const ft_nat_told *told = (const ft_nat_told *)wmem_array_index(tests, i);
+        if (told->what == FT_NAT_REPORT)
+            report = told;
+        if (told->what == FT_NAT_SNATMAP && !ft_endpoint_equal(&told->device, &v->call->local))
+            other = told;
+        if (told->what != FT_NAT_COMMNAT ||
+            (tested && !ft_endpoint_equal(&tested->device, &told->device)))
+            continue;
+        tested = tested ? tested : told;
+        finding_add_frame(out, told->frame->id);
+        add_mapping(&test, &told->device, &told->mapped);
+    }
+    if (other)
+        finding_add_frame(out, other->frame->id);
+    if (report)
+        finding_add_frame(out, report->frame->id);
+    if (!seen.count && !tested && !report && !other)
         return false;
-    const char *local = ft_endpoint_str(v->scope, &v->call->local);
-    if (!first)
-        return finding_say(v, out,
-                           ft_is_private(&v->call->local.addr)
-                               ? "To all that told it, the device's address is its own, %s: none "
-                                 "of them is beyond a NAT, and what one makes of it isn't seen"
-                               : "No NAT is seen: %s is the device's address to all that told it",
-                           local);
-    const char *mapped = ft_endpoint_str(v->scope, &first->address);
-    return finding_say(v, out, "NAT: %s is %s outside; the port is %s, and %s", local, mapped,
-                       kept ? "kept" : "changed",
-                       same ? "no other mapping is seen"
-                            : "other mappings are seen, too: they depend on the destination");
+    return finding_say(
+        v, out, "%s%s%s%s",
+        seen.count ? mapping_text(v, &seen, &v->call->local) : "The device tested its NAT",
+        other ? snatmap_text(v, other) : "",
+        tested ? commnat_text(v, &test, &tested->device) : "",
+        report ? report_text(v, report->flags) : "");
 }
 
 /* For an examiner: what anybody on the way could read, with a frame to look at. */

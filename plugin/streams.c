@@ -115,11 +115,12 @@ typedef struct {
     double             start;       /* seconds since the file's */
     const ft_quality  *quality;
     ft_sequence_counts numbers;
+    bool               has_pictures;
     ft_picture_counts  pictures;
     wmem_array_t      *freezes; /* of ft_pause */
     /* microseconds, by the clock that can be believed */
     int64_t            duration;
-    bool               by_capture;
+    ft_by_clock        by;
     const ft_jitter   *jitter;      /* NULL: none can be told */
     round_trips        trips;
 } stream_view;
@@ -137,9 +138,12 @@ view_stream(wmem_allocator_t *scope, const ft_call *call, const ft_stream *strea
 
     view.numbers = ft_sequence_count(&quality->sequence);
     view.freezes = wmem_array_new(scope, sizeof(ft_pause));
-    if (quality->medium == FT_MEDIUM_VIDEO)
+    /* packets that the capture cut before their numbers are missing from pictures, too */
+    view.has_pictures = quality->medium == FT_MEDIUM_VIDEO && !stream->is_cut;
+    if (view.has_pictures)
         view.pictures = ft_pictures_count(quality, view.freezes);
-    view.duration = ft_quality_duration(quality, &view.by_capture);
+    view.duration = ft_quality_duration(quality);
+    view.by = ft_quality_by(quality);
     view.trips = round_trips_of(scope, call, quality);
     view.jitter = ft_quality_jitter(quality);
     return view;
@@ -157,9 +161,8 @@ quic_view_of(const ft_call *call, const ft_quic_stream *stream)
                          .start = ft_since_start(&first),
                          .quality = stream->quality };
 
-    view.by_capture = ft_quality_clock(view.quality) != FT_CLOCK_BATCHED;
-    if (view.by_capture)
-        view.duration = view.quality->most_capture - view.quality->least_capture;
+    view.by = ft_quality_by(view.quality);
+    view.duration = ft_quality_duration(view.quality);
     return view;
 }
 
@@ -170,6 +173,17 @@ medium_text(const ft_quality *quality)
     static const char *const names[] = { NULL, "audio", "video" };
 
     return names[quality->medium];
+}
+
+/* NULL where no clock can be believed. */
+static const char *
+clock_text(const stream_view *view)
+{
+    static const char *const names[] = {
+        [FT_BY_NONE] = NULL, [FT_BY_MEDIA] = "media", [FT_BY_CAPTURE] = "capture"
+    };
+
+    return names[view->by];
 }
 
 /* bit/s of RTP, from its header to its trailer; 0 where no time passed, as of one packet. */
@@ -245,7 +259,7 @@ stream_frames(wmem_allocator_t *scope, const stream_view *view)
 {
     const ft_picture_counts *pictures = &view->pictures;
 
-    if (view->quality->medium != FT_MEDIUM_VIDEO)
+    if (!view->has_pictures)
         return "-";
     if (!pictures->has_info)
         return wmem_strdup_printf(scope, "%u", pictures->seen);
@@ -297,7 +311,7 @@ fill_quic_row(wmem_allocator_t *scope, const stream_view *view, const char **cel
     cell[PACKETS] = wmem_strdup_printf(scope, "%u", quality->packets);
     cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
     cell[PATHS] = stream_paths(scope, quality);
-    cell[CLOCK] = view->by_capture ? "capture" : "-";
+    cell[CLOCK] = clock_text(view) ? clock_text(view) : "-";
 }
 
 /* "-" where the capture can't tell, never 0: a stream whose packets were cut has no losses to
@@ -306,7 +320,6 @@ static void
 fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
 {
     const ft_quality *quality = view->quality;
-    const bool video = quality->medium == FT_MEDIUM_VIDEO;
 
     if (!view->stream) {
         fill_quic_row(scope, view, cell);
@@ -322,16 +335,17 @@ fill_row(wmem_allocator_t *scope, const stream_view *view, const char **cell)
         view->stream->is_cut ? "-" : wmem_strdup_printf(scope, "%u", view->numbers.lost);
     cell[COPIES] = wmem_strdup_printf(scope, "%u", quality->copies);
     cell[RATE] = number_text(scope, view->duration > 0, bit_rate(view) / 1000);
-    cell[FPS] = number_text(scope, video && view->pictures.has_rate, view->pictures.mean);
-    cell[LEAST] = number_text(scope, video && view->pictures.has_rate, view->pictures.least);
+    cell[FPS] = number_text(scope, view->pictures.has_rate, view->pictures.mean);
+    cell[LEAST] = number_text(scope, view->pictures.has_rate, view->pictures.least);
     cell[FRAMES] = stream_frames(scope, view);
     cell[FREEZES] =
-        video ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes)) : "-";
+        view->has_pictures ? wmem_strdup_printf(scope, "%u", wmem_array_get_count(view->freezes))
+                           : "-";
     cell[JITTER] = number_text(scope, view->jitter != NULL,
                                view->jitter ? view->jitter->sum / view->jitter->count : 0);
     cell[RTT] = rtt_text(scope, view);
     cell[PATHS] = stream_paths(scope, quality);
-    cell[CLOCK] = view->by_capture ? "capture" : "media";
+    cell[CLOCK] = clock_text(view) ? clock_text(view) : "-";
 }
 
 G_STATIC_ASSERT(COLUMNS == FT_STREAM_CELLS);
@@ -402,11 +416,12 @@ json_counts(json_dumper *json, const stream_view *view)
         json_null(json, "lost");
     else
         json_number(json, "lost", view->numbers.lost);
-    json_number(json, "reordered", view->numbers.reordered);
     if (view->stream->is_cut) {
+        json_null(json, "reordered");
         json_null(json, "loss_bursts");
         return;
     }
+    json_number(json, "reordered", view->numbers.reordered);
     json_dumper_set_member_name(json, "loss_bursts");
     json_dumper_begin_object(json);
     json_number(json, "count", view->numbers.bursts);
@@ -439,6 +454,10 @@ json_pictures(json_dumper *json, const stream_view *view)
         json_dumper_end_object(json);
     } else {
         json_null(json, "frame_rate");
+    }
+    if (view->stream->is_cut && view->quality->medium == FT_MEDIUM_VIDEO) {
+        json_null(json, "freezes");
+        return;
     }
     json_dumper_set_member_name(json, "freezes");
     json_dumper_begin_array(json);
@@ -490,15 +509,22 @@ json_round_trip(json_dumper *json, const stream_view *view)
 
 /* Delays as they were reported: their unit isn't known. */
 static void
-json_peer_report(json_dumper *json, const ft_quality *quality)
+json_peer_report(json_dumper *json, const stream_view *view)
 {
+    const ft_quality *quality = view->quality;
+
     if (!quality->has_report) {
         json_null(json, "peer_report");
         return;
     }
     json_dumper_set_member_name(json, "peer_report");
     json_dumper_begin_object(json);
-    json_number(json, "received", quality->reported);
+    /* Its 12 bits go round: of a stream that began before the capture the rounds aren't known, and
+     * more than came by can't have arrived. */
+    if (quality->reported <= view->quality->packets + view->numbers.lost)
+        json_number(json, "received", quality->reported);
+    else
+        json_null(json, "received");
     json_number(json, "burst_loss", quality->burst_loss);
     json_number(json, "queuing_delay", quality->queuing_delay);
     json_number(json, "one_way_delay", quality->one_way_delay);
@@ -556,13 +582,16 @@ json_fec(json_dumper *json, const stream_view *view)
     json_dumper_begin_object(json);
     json_number(json, "parity", quality->fec_parity);
     json_number(json, "sources", quality->fec_sources);
-    json_number(json, "repairable", view->pictures.fec_repairable);
+    if (view->has_pictures)
+        json_number(json, "repairable", view->pictures.fec_repairable);
+    else
+        json_null(json, "repairable");
     json_dumper_end_object(json);
 }
 
 /* Where a row has packets on both paths, its path is that of most of them. */
 static void
-json_second(json_dumper *json, const ft_quality *quality, bool is_quic, const ft_second *row)
+json_second(json_dumper *json, const ft_quality *quality, bool hides_losses, const ft_second *row)
 {
     const unsigned path = row->on_path[1] > row->on_path[0] ? FT_PATH_DIRECT : FT_PATH_RELAY;
 
@@ -571,11 +600,11 @@ json_second(json_dumper *json, const ft_quality *quality, bool is_quic, const ft
     json_number(json, "packets", row->packets);
     json_number(json, "bytes", row->bytes);
     json_number(json, "copies", row->copies);
-    if (is_quic)
+    if (hides_losses)
         json_null(json, "lost");
     else
         json_number(json, "lost", (uint32_t)MAX(row->lost, 0));
-    if (quality->medium == FT_MEDIUM_VIDEO)
+    if (quality->medium == FT_MEDIUM_VIDEO && !hides_losses)
         json_number(json, "frames", row->frames);
     else
         json_null(json, "frames");
@@ -594,11 +623,11 @@ static void
 json_series(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
 {
     const ft_quality *quality = view->quality;
-    const bool is_quic = !view->stream;
+    const bool hides_losses = !view->stream || view->stream->is_cut;
     wmem_array_t *rows = wmem_array_new(scope, sizeof(ft_second));
     uint32_t number = 0;
 
-    if (!is_quic || view->by_capture)
+    if (view->by != FT_BY_NONE)
         ft_quality_series(quality, rows);
     json_dumper_set_member_name(json, "series");
     json_dumper_begin_array(json);
@@ -606,9 +635,9 @@ json_series(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
         const ft_second *row = (const ft_second *)wmem_array_index(rows, i);
         for (; number < row->number; number++) { /* nothing came */
             const ft_second empty = { .number = number };
-            json_second(json, quality, is_quic, &empty);
+            json_second(json, quality, hides_losses, &empty);
         }
-        json_second(json, quality, is_quic, row);
+        json_second(json, quality, hides_losses, row);
         number = row->number + 1;
     }
     json_dumper_end_array(json);
@@ -637,19 +666,16 @@ json_quic_counts(json_dumper *json, const stream_view *view)
         json_null(json, unknown[i]);
 }
 
-/* Of media inside QUIC only a capture clock could tell: null where that comes in batches. */
+/* Of media inside QUIC, and of payload types whose clock nobody knows, only a capture clock could
+ * tell: null where that comes in batches, or was set. */
 static void
 json_duration(json_dumper *json, const stream_view *view)
 {
-    const bool is_known = view->stream || view->by_capture;
-
-    if (is_known)
+    if (view->by != FT_BY_NONE)
         json_seconds(json, "duration", (double)view->duration / SECOND);
     else
         json_null(json, "duration");
-    json_text_or_null(json, "clock", !is_known          ? NULL
-                                     : view->by_capture ? "capture"
-                                                        : "media");
+    json_text_or_null(json, "clock", clock_text(view));
     if (view->duration > 0)
         json_decimal(json, "bitrate", bit_rate(view));
     else
@@ -691,7 +717,7 @@ json_stream(json_dumper *json, wmem_allocator_t *scope, const stream_view *view)
     }
     json_jitter(json, view);
     json_round_trip(json, view);
-    json_peer_report(json, quality);
+    json_peer_report(json, view);
     json_stream_paths(json, scope, quality);
     json_series(json, scope, view);
     json_limits(json, quality->last_frame);

@@ -25,7 +25,9 @@ const char *const view_sides[2] = { "the peer", "the device" };
 double
 view_reached(const view *v, ft_setup_step step)
 {
-    return (double)v->known->setup[step].time / SECOND;
+    const ft_moment *moment = &v->known->setup[step];
+
+    return (double)moment->time / SECOND - (double)moment->ahead / 1000;
 }
 
 bool
@@ -88,9 +90,10 @@ note_sender(view *v, const ft_sender *sender)
 static bool
 begins_with_media(const view *v)
 {
-    const double begin = nstime_to_sec(&v->call->first_time);
+    const double begin = nstime_to_sec(&v->call->begin_time);
 
-    if (v->media_first <= 0 || begin - v->file_first > FILE_BEGINS_S || v->call->invite_frame)
+    if (v->media_first <= 0 || ft_since_start(&v->call->first_time) > FILE_BEGINS_S ||
+        v->call->invite_frame)
         return false;
     return v->call->generation != FT_MODERN || v->media_first - begin <= SET_UP_S;
 }
@@ -102,12 +105,10 @@ view_call(wmem_allocator_t *scope, const ft_call *call)
                .call = call,
                .known = ft_reveals_of(scope, call),
                .all = ft_witness_of(call) };
-    nstime_t file_first, file_last;
+    const nstime_t file_last = ft_frame_steady_end();
 
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++)
         note_sender(&v, *(const ft_sender **)wmem_array_index(call->senders, i));
-    ft_frame_span(&file_first, &file_last);
-    v.file_first = nstime_to_sec(&file_first);
     v.file_last = nstime_to_sec(&file_last);
     v.ended = call->state == FT_CALL_ENDED || view_event(call, FT_EVENT_SOCKET_CLOSED, 0);
     v.long_enough = ft_seconds(&call->begin_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;

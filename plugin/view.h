@@ -22,7 +22,8 @@ typedef struct {
     unsigned    frame_count;
 } finding;
 
-/* One direction's media. Seconds since 1970. */
+/* One direction's media. Seconds of the steady time (calls/steady.h), as all that follow: a clock
+ * that was set has made no silence, and no late media. */
 typedef struct {
     bool     any;
     double   first, last;
@@ -35,7 +36,7 @@ typedef struct {
     const ft_reveals *known;
     ft_witnessed      all;
     direction         side[2];      /* by outgoing */
-    double            file_first, file_last;
+    double            file_last;
     double            media_first, media_last;  /* of both directions; 0: none */
     bool              ended;        /* something says so */
     bool              one_direction, begins_in_call, long_enough;
@@ -46,7 +47,7 @@ extern const char *const view_sides[2];     /* by outgoing: "the peer", "the dev
 /* The call as all packets showed it. Lives in scope. */
 view view_call(wmem_allocator_t *scope, const ft_call *call);
 
-/* Seconds since 1970 at which a step of the set-up was reached; whether it was. */
+/* The steady time, in seconds, at which a step of the set-up was reached; whether it was. */
 double view_reached(const view *v, ft_setup_step step);
 bool view_has_step(const view *v, ft_setup_step step);
 

@@ -390,3 +390,91 @@ def test_clean_calls_have_none(findings, seed):
     assert codes <= NOTES and {f["severity"] for f in found} <= {"note"}
     assert codes >= {"direct_after", "hung_up"}
     assert seed % 2 == 0 or "cleartext" in codes
+
+
+# --- frame times that lie ---------------------------------------------------------------------------------------------
+
+STEPS = [(mode, at, step) for mode in ("legacy", "one-to-one") for at, step in ((1.75, 7200), (4, 7200), (4, -3600), (4, 20))]
+
+
+@pytest.mark.parametrize("mode,at,step", STEPS)
+def test_a_clock_that_was_set_makes_no_time(findings, mode, at, step):
+    """Before media runs, and between relay and direct path: the media clock says how long that took, 4 s."""
+    found = {f["code"]: f["text"] for f in findings(capture(1, "was set", mode=mode, paths=((0, "relay"), (4, "direct")),
+                                                            how={"clock": "stepped", "step": (at, step)}))}
+    assert set(found) <= NOTES
+    told = re.search(r" (\d+)(?:\.\d)? s after", found["direct_after"])
+    assert 3 <= int(told[1]) <= 5, found
+
+
+@pytest.mark.parametrize("step", (7200, -3600))
+def test_the_captures_end_is_told_by_one_clock(findings, step):
+    """The media ends 13 s before the capture does, the clock was set in between the call."""
+    found = {f["code"]: f["text"] for f in findings(capture(1, "end by one clock", mode="legacy", ending="none",
+                                                            how={"clock": "stepped", "step": (12, step)}))}
+    assert set(found) <= NOTES | {"broken_off"}
+    assert 5 <= float(re.search(r"without a BYE, (\d+\.\d) s", found["broken_off"])[1]) <= 15, found
+
+
+@pytest.mark.parametrize("mode", ("legacy", "one-to-one"))
+def test_silences_of_batched_times_have_no_tenths(tshark, mode):
+    simulated = capture(0, "batched silence", mode=mode, mute=((6, 12, "B", BOTH),), how={"clock": "batched"})
+    story = json.loads(tshark.text(support.write_capture(simulated.write()), "-q", "-z", "facetime,timeline,json"))
+    texts = [e["text"] for call in story for e in call["events"] if e["event"] == "media_gap"]
+    assert texts and all(re.search(r"for about [5-8] s", text) and not re.search(r"\d\.\d s", text) for text in texts), texts
+
+
+# --- NAT tests --------------------------------------------------------------------------------------------------------
+
+class WithNatTests(Call):
+    """A's NAT tests before the call: SNATMAP from the call's port, CommNAT from 16403 to three servers, a report."""
+
+    def __init__(self, *arguments, ports=(16403, 16403, 16403), snatmap=True, flags=None):
+        self.ports, self.snatmap, self.flags = ports, snatmap, flags
+        super().__init__(*arguments)
+
+    def _signalling(self):
+        wire, place = simulate.snatmap, self.places["A"]
+        test, outside = (place.host[0], 16403), place.public[0]
+
+        def ask(when, near, server, request, answer):
+            self._record("A", when, near, server, request)
+            self._record("A", when + .03, server, near, answer, incoming=True)
+        if self.snatmap:
+            ask(.02, place.host, ("17.173.254.222", 16384), wire.snatmap(1, 77, place.host), wire.snatmap(2, 77, place.public))
+        for i, port in enumerate(self.ports):
+            token = 0x12345000 ^ (wire.MAIN0, wire.MAIN1, wire.COHORT)[i]
+            ask(.05 + .001 * i, test, ("17.173.255.222", 16384 + i), wire.commnat_test(1, token),
+                wire.commnat_test(2, token, (outside, port)))
+        if self.flags is not None:
+            ask(.15, test, ("17.173.255.222", 16384), wire.commnat_report(1, 0x9876, self.flags),
+                wire.commnat_report(2, 0x9876, self.flags))
+        super()._signalling()
+
+
+NATS = {    # (how it was tested, what the finding says, what it doesn't)
+    "one mapping": ({}, ["in 3 answers the mapping is the same, and the port is kept"], ["not the same", "report"]),
+    "another for each": ({"ports": (40001, 40002, 40007), "flags": 0x04},
+                         ["not the same, and the port is changed", "mapped ports differ between servers, port not kept"], []),
+    "one answer": ({"ports": (40001,)}, ["one answer, in which the port is changed"], ["the same"]),
+    "the report alone": ({"ports": (), "flags": 0x112}, ["0x112", "one mapping for all servers", "port kept",
+                                                         "outside address reaches it"], ["answers the mapping"])}
+
+
+@pytest.mark.parametrize("name", NATS)
+def test_nat_tests_verdicts(findings, name):
+    how, says, says_not = NATS[name]
+    for mode in ("legacy", "one-to-one"):
+        found = findings(WithNatTests(plan(0, f"nat {name}", mode=mode), **how).capture("A", background=.7))
+        text, = [f["text"] for f in found if f["code"] == "nat"]
+        assert {f["code"] for f in found} <= NOTES
+        assert all(part in text for part in says) and not any(part in text for part in says_not), text
+        assert "16402 is 203.0.113.7:16402 outside" in text or "16393 is 203.0.113.7:16393 outside" in text
+
+
+def test_snatmap_alone_tells_of_a_nat(findings):
+    """No direct check is answered, and no server of STUN: SNATMAP's answer remains."""
+    found = findings(WithNatTests(plan(0, "snatmap alone", mode="one-to-one", paths=((0, "relay"),), answers=False), ports=())
+                     .capture("A", background=.7))
+    text, = [f["text"] for f in found if f["code"] == "nat"]
+    assert "192.168.1.10:16393 is 203.0.113.7:16393 outside; the port is kept" in text and "CommNAT" not in text

@@ -260,3 +260,42 @@ def test_real_clocks_are_batched(streams, tshark, real, name):
     call, = objects(tshark, real(name), "calls")
     assert "capture_clock_batched" in {f["code"] for f in call["findings"]}
     assert not tshark.values(real(name), "quickrelay.stats.rtt")
+
+
+# --- where the capture begins and ends ------------------------------------------------------------------------------
+
+def within_pictures(whole, since, until):
+    """A window that begins and ends within a picture of B's video."""
+    records = [r for r in whole.records if r.packet and r.packet.stream.medium == "video" and r.packet.stream.end == "B"]
+    cuts = [(a.time + b.time) / 2 for a, b in zip(records, records[1:]) if a.packet.frame == b.packet.frame]
+    return min(c for c in cuts if c > since), max(c for c in cuts if c < until)
+
+
+@pytest.mark.parametrize("clock", ("exact", "batched"))
+def test_pictures_that_the_capture_cuts_are_not_incomplete(streams, clock):
+    """Nothing was lost. What lies before the file is no loss, and the far end's count of it isn't this stream's."""
+    call = Call(Plan(seed=5, seconds=20.0, mode="one-to-one"))
+    window = within_pictures(call.capture("A"), 9.0, 17.0)
+    found = streams(support.write_capture(call.capture("A", clock=clock, window=window).write()))
+    assert len(found) == 4
+    for stream in found:
+        assert stream["lost"] == 0
+        if stream["medium"] == "video":
+            counts = stream["frames"]
+            assert counts["incomplete"] == counts["missing"] == 0 and counts["complete"] >= counts["seen"] - 2
+        else:
+            assert stream["peer_report"]["received"] is None
+    assert any(s["frames"] and s["frames"]["complete"] == s["frames"]["seen"] - 2 for s in found)
+
+
+def test_what_cut_packets_hide_is_null(streams):
+    """66 bytes end before the RTP header does where the relay's stands before it, and before the extension where that is short."""
+    call = Call(Plan(seed=6, seconds=20.0, mode="one-to-one", paths=((0, "direct"), (6, "relay"), (9, "direct")),
+                     losses={"B:direct": Loss(rate=.02)}))
+    found = streams(support.write_capture(call.capture("A", snap=66).write()))
+    assert {s["direction"]: s["lost"] for s in found} == {"out": 0, "in": None}
+    assert [s["frames"] for s in found] == 4 * [None]
+    for stream in (s for s in found if s["lost"] is None):
+        assert stream["reordered"] is None and stream["loss_bursts"] is None
+        assert stream["frame_rate"] is None and bool(stream["freezes"] is None) == (stream["medium"] == "video")
+        assert {(row["lost"], row["frames"]) for row in stream["series"]} == {(None, None)}

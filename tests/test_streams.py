@@ -267,3 +267,17 @@ def test_rtcp_cut_short_or_lying(make_capture, tshark):
     capture = make_capture(packets)
     assert len(streams(tshark, capture)) == len(cuts)
     assert tshark.count(capture, "facetime.rtt") == 0
+
+
+# --- no clock at all --------------------------------------------------------------------------------------------------
+
+def test_no_clock_no_rates(make_capture, tshark):
+    """A payload type whose clock nobody knows, where the device's other media shows frame times to be batched."""
+    def batched(time):
+        return 1 + int(time) + (time % 1) / 200
+    packets = [(batched(time), payload) for time, payload in audio(500)]
+    packets += [(batched(time) + .00001, rtp(n, n * 777, payload_type=99, ssrc=0x99)) for n, (time, _) in enumerate(audio(500))]
+    known, unknown = sorted(streams(tshark, sent(make_capture, sorted(packets))), key=lambda s: -s["ssrc"])
+    assert known["clock"] == "media" and known["duration"] == pytest.approx(9.98)
+    assert unknown["packets"] == 500 and unknown["medium"] is None
+    assert [unknown[key] for key in ("clock", "duration", "bitrate", "jitter")] == 4 * [None] and unknown["series"] == []
