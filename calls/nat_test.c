@@ -47,7 +47,7 @@ ft_nat_test_learn(packet_info *pinfo, ft_nat_told told)
     const ft_packet *packet = ft_packet_get(pinfo);
 
     if (!packet || packet->seen_before || !ft_learning(pinfo) ||
-        !ft_has_room(pinfo, FT_LIMIT_NAT_TESTS, told_total))
+        !ft_limit_allows(FT_LIMIT_NAT_TESTS, told_total))
         return;
     told_total++;
     told.frame = ft_frame_make(pinfo);
