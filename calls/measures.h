@@ -121,7 +121,7 @@ typedef struct ft_quality {
     unsigned     open_count;
     uint32_t     pictures;          /* begun */
     uint32_t     with_info, complete; /* of those that are no more open */
-    bool         first_is_part;     /* the first one lacks packets, and none between two that came */
+    bool         first_is_part;     /* the first lacks packets, none between two that came */
     /* FEC: packets; losses that their block's parity packets are enough for, of those not open */
     uint32_t     fec_sources, fec_parity, fec_repairable;
     uint32_t     sequence_base, sequence_highest, sequence_seen, sequence_missing;
