@@ -371,14 +371,15 @@ class Tshark:
 
     def rows(self, capture, *fields, args=(), **how):
         """-T fields: for each packet {field: [value, ...]}, [] where it isn't there. Enums are numbers."""
+        return [{f: v.split("\x1e") if v else [] for f, v in zip(fields, values, strict=True)}
+                for values in self.columns(capture, *fields, args=args, **how)]
+
+    def columns(self, capture, *fields, args=(), **how):
+        """The same as tshark prints it, for many fields of many packets: a list of texts each, several values with \x1e between."""
         args = [*args, "-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e"]
         for field in fields:
             args += ["-e", field]
-        rows = []
-        for line in self._lines_exactly(capture, args, how):
-            values = line.split("\x1f")
-            rows.append({f: v.split("\x1e") if v else [] for f, v in zip(fields, values, strict=True)})
-        return rows
+        return (line.split("\x1f") for line in self._lines_exactly(capture, args, how))
 
     def values(self, capture, field, **how):
         """All values of one field, packet after packet, as one list."""
