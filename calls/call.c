@@ -196,9 +196,16 @@ ft_call_sends_from(const ft_call *call, const address *end)
 }
 
 bool
+ft_call_is_local(const ft_call *call, const address *end)
+{
+    return addresses_equal(&call->local.addr, end) ||
+           (call->beyond_nat.addr.type != AT_NONE && addresses_equal(&call->beyond_nat.addr, end));
+}
+
+bool
 ft_call_is_device(const ft_call *call, const address *end)
 {
-    return addresses_equal(&call->local.addr, end) || addresses_equal(&call->other_end.addr, end) ||
+    return ft_call_is_local(call, end) || addresses_equal(&call->other_end.addr, end) ||
            ft_call_sends_from(call, end);
 }
 
@@ -744,7 +751,7 @@ hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 {
     const ft_endpoint source = ft_source(pinfo);
 
-    if (!addresses_equal(&source.addr, &call->local.addr))
+    if (!ft_call_is_local(call, &source.addr))
         call->heard_time = *now;
     else
         ft_steady_keep(&call->device_time, now);

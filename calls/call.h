@@ -71,6 +71,9 @@ bool ft_call_talks_both_ways(const ft_call *call);
 /* True where any sender of the call was last seen at this end as the device's. */
 bool ft_call_sends_from(const ft_call *call, const address *end);
 
+/* The device's address as it was first seen, on whichever side of its NAT. */
+bool ft_call_is_local(const ft_call *call, const address *end);
+
 /* True for an address at which the call's device is, or was: it may have moved. */
 bool ft_call_is_device(const ft_call *call, const address *end);
 

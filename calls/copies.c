@@ -401,6 +401,29 @@ note_ip_id(ft_flow *flow, const datagram *now)
     flow->last_ip_id[heading] = now->ip_id;
 }
 
+/* The device's end is the one that the NAT changed, or whose other end is the relay. */
+static bool
+is_device_source(const datagram *now, const datagram *before)
+{
+    const ft_endpoint *client = ft_flow_client(before->flow);
+
+    if (client)
+        return ft_endpoint_equal(client, &before->source);
+    return !ft_endpoint_equal(&now->source, &before->source);
+}
+
+static void
+tie_twins(packet_info *pinfo, ft_flow *flow, const datagram *now, const datagram *before)
+{
+    const bool is_sent = is_device_source(now, before);
+
+    flow->twin = before->flow;
+    before->flow->twin_of_it = flow;
+    ft_call_changes++;
+    ft_call_tie(pinfo, before->flow, is_sent ? &before->source : &before->destination, flow,
+                is_sent ? &now->source : &now->destination);
+}
+
 static void
 learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
 {
@@ -408,11 +431,8 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
     const bool copy = is_copy(now, before);
     ft_flow *flow = packet->flow;
 
-    if (copy && is_translated(now, before) && !flow->twin && before->flow->twin != flow) {
-        flow->twin = before->flow;
-        before->flow->twin_of_it = flow;
-        ft_call_changes++;
-    }
+    if (copy && is_translated(now, before) && !flow->twin && before->flow->twin != flow)
+        tie_twins(pinfo, flow, now, before);
     if (copy && flow->twin)
         flow->twin_time = now->time;
     if (copy && before->flow->twin == flow)

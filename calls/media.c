@@ -65,8 +65,8 @@ keep_endpoint(ft_endpoint *kept, const ft_endpoint *endpoint)
 static bool
 is_outgoing(const packet_info *pinfo, const ft_call *call, uint32_t ssrc)
 {
-    const bool from_local = addresses_equal(&pinfo->src, &call->local.addr);
-    const bool to_local = addresses_equal(&pinfo->dst, &call->local.addr);
+    const bool from_local = ft_call_is_local(call, &pinfo->src);
+    const bool to_local = ft_call_is_local(call, &pinfo->dst);
 
     if (from_local != to_local)
         return from_local;

@@ -133,6 +133,8 @@ typedef struct ft_call {
     nstime_t      begin_time, last_time;
     /* the device that was seen first, and the far end; AT_NONE if unknown */
     ft_endpoint   local, remote;
+    /* the device on the other side of a NAT, where its packets come again; else AT_NONE */
+    ft_endpoint   beyond_nat;
     /* the other device, where both ends of the call are in the file; else AT_NONE */
     ft_endpoint   other_end;
     ft_sighting  *sightings;        /* the latest media packets there; NULL before the first */

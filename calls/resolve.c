@@ -18,6 +18,7 @@
 #include "calls/limits.h"
 #include "calls/mark.h"
 #include "calls/owners.h"
+#include "calls/relay.h"
 #include "calls/settled.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
@@ -86,7 +87,8 @@ static bool
 was_local(const ft_end_calls *known, const ft_endpoint *end)
 {
     for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
-        if (ft_endpoint_equal(&known->calls[i]->local, end))
+        if (ft_endpoint_equal(&known->calls[i]->local, end) ||
+            ft_endpoint_equal(&known->calls[i]->beyond_nat, end))
             return true;
     }
     return false;
@@ -109,13 +111,21 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
     return ft_is_private(&end->addr) && !ft_is_private(&other->addr);
 }
 
+/* A relay's QUIC, before its own header shows there: what comes from the relay's port. */
+static bool
+is_from_quic_relay(const packet_info *pinfo, const ft_packet *packet)
+{
+    return packet->kind == FT_KIND_QUIC && packet->path == FT_PATH_SERVER &&
+           ft_relay_direction(pinfo) == FT_DOWNLINK;
+}
+
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
  * sends first: a capture may begin with the relay's packet, or have the first two swapped. */
 static ft_packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-    const bool from_server = is_server(packet->flow, &source),
+    const bool from_server = is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
                to_server = is_server(packet->flow, &destination);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
@@ -249,7 +259,7 @@ typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
 static call_side
 side_of(const ft_call *call, const ft_endpoint *end)
 {
-    if (ft_endpoint_equal(end, &call->local))
+    if (ft_endpoint_equal(end, &call->local) || ft_endpoint_equal(end, &call->beyond_nat))
         return SIDE_NEAR;
     return call->remote_rank > FT_REMOTE_BOUND && ft_endpoint_equal(end, &call->remote)
                ? SIDE_FAR
@@ -559,6 +569,43 @@ keep_ends(const inquiry *q, ft_call *call)
         ft_set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
     if (!q->ends.other_is_server)
         ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
+}
+
+/* The call of all ways of a flow, as of now; NULL where there are several, or none. */
+static ft_call *
+only_call_of(const packet_info *pinfo, const ft_flow *flow)
+{
+    const uint32_t frame = ft_frame_id(pinfo);
+    const ft_call *only = ft_call_as_of(ft_call_of_leg(&flow->direct, frame), frame);
+
+    for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
+        const ft_leg *leg = *(ft_leg *const *)wmem_array_index(flow->legs, i);
+        const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+        if (only && call && call != only)
+            return NULL;
+        only = only ? only : call;
+    }
+    return (ft_call *)only;
+}
+
+/* What each of the two flows began is one call, and the device has both addresses there. */
+void
+ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device, const ft_flow *other,
+            const ft_endpoint *other_device)
+{
+    ft_call *call = only_call_of(pinfo, flow), *other_call = only_call_of(pinfo, other);
+    const ft_endpoint host = ft_without_port(other_device);
+
+    if (!call)
+        return;
+    if (other_call && other_call != call)
+        call = merge(pinfo, call, other_call);
+    ft_set_call_of_end(pinfo, FT_CLUE_DEVICE, other_device, call);
+    ft_set_call_of_end(pinfo, FT_CLUE_HOST, &host, call);
+    ft_call_adopt_preparations(pinfo, call, &other_device->addr);
+    if (call->beyond_nat.addr.type == AT_NONE && addresses_equal(&call->local.addr, &device->addr) &&
+        !addresses_equal(&device->addr, &other_device->addr))
+        call->beyond_nat = ft_endpoint_keep(other_device);
 }
 
 /* The latest call that this device had, for call_restarted. */

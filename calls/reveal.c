@@ -139,7 +139,7 @@ pair_is_outgoing(packet_info *pinfo, const ft_packet *packet)
 
     if (client)
         return ft_endpoint_equal(client, &source);
-    return !(packet->call && addresses_equal(&destination.addr, &packet->call->local.addr));
+    return !(packet->call && ft_call_is_local(packet->call, &destination.addr));
 }
 
 /* No more of them than of legs. */

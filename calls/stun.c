@@ -875,7 +875,7 @@ learn_check_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     if (call)
         call->direct_time = ft_steady(pinfo);
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
-    if (call && addresses_equal(&pinfo->dst, &call->local.addr) &&
+    if (call && ft_call_is_local(call, &pinfo->dst) &&
         !ft_endpoint_equal(&source, &call->local))
         ft_call_remote(call, &source, FT_REMOTE_CHECKED);
     ft_event_add(pinfo, FT_EVENT_DIRECT_READY, exchange ? exchange->request_frame : 0,

@@ -57,7 +57,7 @@ is_own(const ft_call *call, const address *end)
 {
     if (addresses_equal(&call->other_end.addr, end))
         return false;
-    if (addresses_equal(end, &call->local.addr))
+    if (ft_call_is_local(call, end))
         return true;
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
         const ft_sender *sender = *(const ft_sender **)wmem_array_index(call->senders, i);
