@@ -263,10 +263,11 @@ icmp_sender(tvbuff_t *tvb, const packet_info *pinfo)
 /* The device itself says that its port is closed: the error comes from the address that the
  * quoted packet went to, and that end is the call's device. */
 static bool
-is_own_port(const packet_info *pinfo, const ft_packet *packet, const address *sender)
+is_own_port(const packet_info *pinfo, const ft_flow *flow, const ft_packet *packet,
+            const address *sender)
 {
     const ft_endpoint destination = ft_destination(pinfo);
-    const ft_endpoint *client = ft_flow_client(packet->flow);
+    const ft_endpoint *client = ft_flow_client(flow);
 
     if (!addresses_equal(sender, &destination.addr))
         return false;
@@ -320,6 +321,7 @@ facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *pa
                    const address *sender)
 {
     const ft_endpoint destination = ft_destination(pinfo);
+    const ft_flow *flow = packet->flow; /* as it is named here: it may be another's twin */
 
     judge_quote(frame, quote, pinfo, packet);
 
@@ -331,7 +333,7 @@ facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *pa
         packet->call = NULL;
     if (packet->call) /* an error comes right after what it quotes */
         ft_steady_proven(pinfo, &packet->call->last_time);
-    if (packet->call && is_own_port(pinfo, packet, sender))
+    if (packet->call && is_own_port(pinfo, flow, packet, sender))
         note_closed_socket(pinfo, packet);
     else if (packet->call)
         ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",

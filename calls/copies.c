@@ -228,6 +228,22 @@ is_same_datagram(const datagram *now, const datagram *before)
             memcmp(before->last, now->last, sizeof now->last) == 0);
 }
 
+/* The place that is learnt from, of what a flow's datagrams are copies of. */
+static const ft_flow *
+place_of(const ft_flow *flow)
+{
+    return flow->twin ? flow->twin : flow;
+}
+
+/* A device that sends or gets the same over two networks, each seen on both sides of a NAT: a flow
+ * that has its twin has no other. */
+static bool
+has_another_twin(const datagram *now, const datagram *before)
+{
+    return now->flow->twin && ft_seconds(&now->flow->twin_time, &now->time) <= TWIN_S &&
+           place_of(now->flow) != place_of(before->flow);
+}
+
 /* At another place, where nobody sends it again. Some NATs give packets numbers of their own; who
  * sends the same over two networks has passed no router in between. */
 static bool
@@ -235,7 +251,7 @@ is_translated_copy(const datagram *now, const datagram *before, double passed)
 {
     const bool has_ids = now->ip_id && before->ip_id;
 
-    if (!is_translated(now, before))
+    if (!is_translated(now, before) || has_another_twin(now, before))
         return false;
     if (now->source.addr.type != before->source.addr.type)
         return passed <= (is_464(now, before) ? COPY_S : AT_ONCE_S);
@@ -308,6 +324,21 @@ empty_table(void)
     return table;
 }
 
+/* Where several may be what this is a copy of: the same way, the flow's twin, ports that a NAT has
+ * kept, a flow that nobody is the twin of. */
+static unsigned
+likeness(const datagram *now, const datagram *before)
+{
+    if (is_same_way(now, before))
+        return 5;
+    if (now->flow->twin && place_of(now->flow) == place_of(before->flow))
+        return 4;
+    if (now->source.port == before->source.port &&
+        now->destination.port == before->destination.port)
+        return 3;
+    return before->flow->twin_of_it ? 1 : 2;
+}
+
 /* The slot with what this is a copy of, or repeats; else the one that gives way, the oldest.
  * Messages that are sent again within a batch of the clock have a slot each, by their IP ids. */
 static datagram *
@@ -318,16 +349,18 @@ datagram_slot_of(const datagram *now)
     if (!*table)
         *table = empty_table();
     datagram *set = &(*table)[now->hash % (SLOTS / SLOTS_PER_SET) * SLOTS_PER_SET];
-    datagram *oldest = set, *same = NULL;
+    datagram *oldest = set, *same = NULL, *first = NULL;
 
     for (datagram *slot = set; slot < set + SLOTS_PER_SET; slot++) {
-        if (is_copy(now, slot))
-            return slot;
+        if (is_copy(now, slot) && (!first || likeness(now, slot) > likeness(now, first)))
+            first = slot;
         if (is_sent_again(now, slot))
             same = slot;
         if (slot->frame < oldest->frame)
             oldest = slot;
     }
+    if (first)
+        return first;
     return same ? same : oldest;
 }
 

@@ -225,9 +225,13 @@ ft_flow_set_server(ft_flow *flow, const ft_endpoint *server)
 const ft_endpoint *
 ft_flow_client(const ft_flow *flow)
 {
-    if (!flow->server)
+    if (flow->server)
+        return flow->server == &flow->a ? &flow->b : &flow->a;
+    if (!flow->twin || !flow->twin->server) /* a twin is never learnt from */
         return NULL;
-    return flow->server == &flow->a ? &flow->b : &flow->a;
+    if (ft_endpoint_equal(flow->twin->server, &flow->a))
+        return &flow->b;
+    return ft_endpoint_equal(flow->twin->server, &flow->b) ? &flow->a : NULL;
 }
 
 bool

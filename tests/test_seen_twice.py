@@ -206,6 +206,61 @@ def test_mirrored_real_call(name, delay, tshark, real):
     as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
 
 
+def real_beyond_nat(packet, shift):
+    """The copy of a real packet outside of the NAT: the device's address, and its ports by so many, are others, also in what ICMP
+    quotes. None for what stays inside."""
+    public = {bytes([10, 239, 19, 254]): bytes([203, 0, 113, 1]), bytes([10, 127, 22, 118]): bytes([203, 0, 113, 2])}
+    out, quote = bytearray(packet), packet[28:] if packet[9] == 1 else b""
+    if all(end[0] in (10, 169, 192) for end in (packet[12:16], packet[16:20])) or not {packet[12:16], packet[16:20]} & set(public):
+        return None
+    for start, ip in ((0, packet), (28, quote)):
+        for at, port in ((12, 20), (16, 22)):
+            if len(ip) >= 24 and ip[at:at + 4] in public:
+                out[start + at:start + at + 4] = public[ip[at:at + 4]]
+                if ip[9] == 17:
+                    number = int.from_bytes(ip[port:port + 2], "big") + shift
+                    out[start + port:start + port + 2] = number.to_bytes(2, "big")
+    return bytes(out)
+
+
+@pytest.mark.parametrize("shift, order", [(0, "identical"), (1000, "before"), (0, "5 ms"), (1000, "0.4 ms")])
+@pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
+def test_both_sides_of_the_nat_of_a_real_call(name, shift, order, tshark, real):
+    """The clock comes in batches, and two interfaces send and get the same. One call, with the streams and events of the device's
+    side; only where it begins is told for what each side saw first."""
+    pcap = subprocess.run(["editcap", "-F", "pcap", real(name), "-"], capture_output=True, check=True).stdout
+    packets = [(time, packet) for time, packet in records(pcap) if packet[:1] == b"\x45" and len(packet) >= 28]
+    delay = {"5 ms": .005, "0.4 ms": .0004}.get(order, 0)
+    frames = []
+    for time, packet in packets:
+        copy, is_sent = real_beyond_nat(packet, shift), packet[12] == 10
+        both = [(time, packet)] + ([(time + (delay if is_sent else -delay), copy)] if copy else [])
+        frames += both[::-1] if order == "before" else both
+    ethernet = support.packets.ethernet
+    alone, both = (written([(time, ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", packet)) for time, packet in those])
+                   for those in (packets, frames))
+    (before,), events = told(tshark, alone)
+    (call,), again = told(tshark, both)
+    assert call["capture_points"] == 2
+    rows = [sorted((s["ssrc"], s["direction"], s["packets"], s["copies"], s["lost"]) for s in c["streams"]) for c in (before, call)]
+    assert rows[0] == rows[1]
+    for counted in (events, again):
+        del counted["call_started"]
+    assert again == events
+
+
+@pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
+def test_outside_of_a_nat_without_the_first_packet(name, tshark, real):
+    """The relay's QUIC comes first: the device is the other end."""
+    pcap = subprocess.run(["editcap", "-F", "pcap", real(name), "-"], capture_output=True, check=True).stdout
+    outside = [(time, real_beyond_nat(packet, 1000)) for time, packet in records(pcap) if packet[:1] == b"\x45" and len(packet) >= 28]
+    outside = [(time, packet) for time, packet in outside if packet and packet[9] == 17]
+    first = next(i for i, (_, packet) in enumerate(outside) if packet[12] == 17 and packet[28] >> 4 == 12)
+    frames = [(time, support.packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", packet)) for time, packet in outside[first:]]
+    (call,), _ = told(tshark, written(frames))
+    assert call["local"].startswith("203.0.113.")
+
+
 def with_constant_ids(frames):
     """Each sender gives all of its packets one IP id: it doesn't number them."""
     return [(time, f[:18] + (b"\x11\x11" if ends(f)[0] == DEVICE else b"\x22\x22") + f[20:]) for time, f in frames]
