@@ -230,7 +230,7 @@ is_same_datagram(const datagram *now, const datagram *before)
 
 /* The place that is learnt from, of what a flow's datagrams are copies of. */
 static const ft_flow *
-place_of(const ft_flow *flow)
+learnt_place_of(const ft_flow *flow)
 {
     return flow->twin ? flow->twin : flow;
 }
@@ -241,7 +241,7 @@ static bool
 has_another_twin(const datagram *now, const datagram *before)
 {
     return now->flow->twin && ft_seconds(&now->flow->twin_time, &now->time) <= TWIN_S &&
-           place_of(now->flow) != place_of(before->flow);
+           learnt_place_of(now->flow) != learnt_place_of(before->flow);
 }
 
 /* At another place, where nobody sends it again. Some NATs give packets numbers of their own; who
@@ -331,7 +331,7 @@ likeness(const datagram *now, const datagram *before)
 {
     if (is_same_way(now, before))
         return 5;
-    if (now->flow->twin && place_of(now->flow) == place_of(before->flow))
+    if (now->flow->twin && learnt_place_of(now->flow) == learnt_place_of(before->flow))
         return 4;
     if (now->source.port == before->source.port &&
         now->destination.port == before->destination.port)

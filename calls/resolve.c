@@ -18,7 +18,6 @@
 #include "calls/limits.h"
 #include "calls/mark.h"
 #include "calls/owners.h"
-#include "calls/relay.h"
 #include "calls/settled.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
@@ -116,7 +115,7 @@ static bool
 is_from_quic_relay(const packet_info *pinfo, const ft_packet *packet)
 {
     return packet->kind == FT_KIND_QUIC && packet->path == FT_PATH_SERVER &&
-           ft_relay_direction(pinfo) == FT_DOWNLINK;
+           ft_is_server_port(pinfo->srcport) && !ft_is_server_port(pinfo->destport);
 }
 
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
@@ -125,7 +124,8 @@ static ft_packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-    const bool from_server = is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
+    const bool from_server =
+                   is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
                to_server = is_server(packet->flow, &destination);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
@@ -590,8 +590,8 @@ only_call_of(const packet_info *pinfo, const ft_flow *flow)
 
 /* What each of the two flows began is one call, and the device has both addresses there. */
 void
-ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device, const ft_flow *other,
-            const ft_endpoint *other_device)
+ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
+            const ft_flow *other, const ft_endpoint *other_device)
 {
     ft_call *call = only_call_of(pinfo, flow), *other_call = only_call_of(pinfo, other);
     const ft_endpoint host = ft_without_port(other_device);
@@ -603,7 +603,8 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device, 
     ft_set_call_of_end(pinfo, FT_CLUE_DEVICE, other_device, call);
     ft_set_call_of_end(pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(pinfo, call, &other_device->addr);
-    if (call->beyond_nat.addr.type == AT_NONE && addresses_equal(&call->local.addr, &device->addr) &&
+    if (call->beyond_nat.addr.type == AT_NONE &&
+        addresses_equal(&call->local.addr, &device->addr) &&
         !addresses_equal(&device->addr, &other_device->addr))
         call->beyond_nat = ft_endpoint_keep(other_device);
 }
