@@ -189,7 +189,8 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     call = ft_call_as_of(call, packet->frame);
     if (ft_call_none(call, packet->frame))
         call = NULL;
-    const ft_call *later = ft_call_as_of(call ? call : prepared, UINT32_MAX);
+    const bool is_corrected = call && prepared && known_from > packet->frame;
+    const ft_call *later = ft_call_as_of(call && !is_corrected ? call : prepared, UINT32_MAX);
     if (later && later->no_call_from)
         later = NULL;
 
@@ -199,7 +200,8 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     }
     /* What only later frames tell is a link forward, so one pass doesn't have it. */
     if (later && later != call && pinfo->fd->visited) {
-        const uint32_t frame = call ? call->merged_frame : MAX(known_from, later->first_frame);
+        const uint32_t frame = call && !is_corrected ? call->merged_frame
+                                                     : MAX(known_from, later->first_frame);
         proto_item_set_generated(proto_tree_add_uint_format_value(
             tree, hf_call, tvb, 0, 0, later->number,
             later->first_frame < packet->frame ? "%u (known from frame %u)"

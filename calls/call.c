@@ -615,6 +615,47 @@ tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
     return true;
 }
 
+/* The event's frame is another call's: so is its place in the story, and what may be told again. */
+static void
+move_event(ft_call *to, ft_call *from, ft_event *event)
+{
+    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
+
+    for (unsigned i = 0; i < wmem_array_get_count(from->events); i++) {
+        ft_event **told = (ft_event **)wmem_array_index(from->events, i);
+        if (*told != event)
+            wmem_array_append(kept, told, 1);
+    }
+    from->events = kept;
+    from->told &= ~(UINT64_C(1) << event->id);
+    event->call = to;
+    to->told |= UINT64_C(1) << event->id;
+    wmem_array_append_one(to->events, event);
+}
+
+void
+ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
+                  bool was_its_set_up)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(guesses); i++) {
+        const ft_guess *guess = (const ft_guess *)wmem_array_index(guesses, i);
+        if (!tie_preparation(pinfo, guess->frame, to))
+            return;
+        for (ft_event *event = guess->frame->events; event; event = event->next)
+            move_event(to, from, event);
+        from->packets -= MIN(1, from->packets);
+        to->packets++;
+        if (nstime_cmp(&guess->time, &to->first_time) < 0)
+            to->first_time = guess->time;
+        if (nstime_cmp(&guess->steady, &to->begin_time) < 0)
+            to->begin_time = guess->steady;
+    }
+    if (was_its_set_up)
+        from->seen &= ~(unsigned)FT_SEEN_SETUP;
+    to->seen |= FT_SEEN_SETUP;
+    ft_call_changes++;
+}
+
 static bool
 is_old(const packet_info *pinfo, const preparation *kept)
 {

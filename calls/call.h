@@ -45,6 +45,11 @@ void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
  * events are added. */
 void ft_call_prepare(packet_info *pinfo, const address *device);
 
+/* These packets (of ft_guess) were taken for the call `from` and turn out to be of `to`: later
+ * passes show both numbers. was_its_set_up: nothing else set that call up. First pass. */
+void ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
+                       bool was_its_set_up);
+
 /* A call has begun, or goes on, at this device: what was kept for it is its own now. First pass. */
 void ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device);
 

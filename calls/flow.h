@@ -15,6 +15,12 @@
 #include "calls/evidence.h"
 #include "calls/network.h"
 
+/* A packet that is taken for a call's by addresses alone. */
+typedef struct {
+    struct ft_frame *frame;
+    nstime_t         time, steady;  /* of ft_now(), of ft_steady() */
+} ft_guess;
+
 /* What a device holds at a relay: one Allocate request and its repeats. */
 typedef struct ft_allocation {
     struct ft_flow *flow;
@@ -23,6 +29,9 @@ typedef struct ft_allocation {
     uint8_t         token[8];
     bool            answered;       /* the relay granted it */
     bool            released;       /* or retired by a later one */
+    bool            set_up_before;  /* the call had shown more than checks before this guess */
+    /* of ft_guess: what sets it up, while its call isn't certain; NULL where it is */
+    wmem_array_t   *guesses;
 } ft_allocation;
 
 /* From this frame on a way is of this call. */

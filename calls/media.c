@@ -234,11 +234,31 @@ tell_loss(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
         stream->cut_since = false;
 }
 
-/* True where the packet is a copy of an earlier one. A packet whose stamp is early by mistake
- * (one of them is 4 s early in a case) moves the first time back, but never the last. */
+static uint16_t
+latest_number(const ft_sequence *sequence)
+{
+    return (uint16_t)(sequence->run.highest ? sequence->run.highest : sequence->candidate.highest);
+}
+
+/* Of a stream that has sent before, proven or not: a capture may begin while two ways are in use,
+ * and the slower one brings what the other had before. */
 static bool
+is_overtaken(const ft_stream *stream, uint16_t sequence)
+{
+    const uint16_t behind = (uint16_t)(latest_number(&stream->sequence) - sequence);
+
+    return stream->packets > 0 && behind > 0 && behind <= FT_SEQUENCE_MAX_MISORDER;
+}
+
+/* What a packet is to the ways that its sender uses. */
+typedef enum { IS_NEWER, IS_OVERTAKEN, IS_COPY } packet_news;
+
+/* A packet whose stamp is early by mistake (one of them is 4 s early in a case) moves the first
+ * time back, but never the last. */
+static packet_news
 count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, const ft_rtp *rtp)
 {
+    const bool is_late = is_overtaken(stream, rtp->sequence);
     const ft_sequence_packet told =
         ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
     const uint8_t way = way_of(stream, packet->leg);
@@ -254,14 +274,14 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
     if (told.verdict == FT_SEQUENCE_COPY) {
         stream->copies++;
         watch_copy(pinfo, stream, rtp->sequence, way, told.mark);
-        return true;
+        return IS_COPY;
     }
     *told.mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, false };
     if ((int32_t)(rtp->timestamp - stream->timestamp) > 0)
         stream->timestamp = rtp->timestamp;
     stream->packets++;
     tell_loss(pinfo, stream, &told);
-    return false;
+    return is_late ? IS_OVERTAKEN : IS_NEWER;
 }
 
 /* ---- the other end ---- */
@@ -597,11 +617,12 @@ tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet
 }
 
 /* A packet that was met on another way of the same kind first is the same datagram, seen again
- * (both sides of a NAT). */
+ * (both sides of a NAT); what was overtaken is what the way before still delivers. */
 static bool
-moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
+moves_nothing(const ft_sender *sender, const ft_packet *packet, packet_news news)
 {
-    return copy && is_relayed(sender->leg) == is_relayed(packet->leg);
+    return news == IS_OVERTAKEN ||
+           (news == IS_COPY && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
 /* Two ways at once are no switch; one that goes silent for WAY_IN_USE_MS is left:
@@ -610,10 +631,15 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, bool copy)
  *    direct   . . . . m m m m m m . . . . . .
  *                     ^ to direct           ^ 1 s without direct media: back to the relay
  *
- * In between both are in use, and no packet of the relay's is a switch. */
+ * In between both are in use, and no packet of the relay's is a switch. Nor is going on with the
+ * way that was in use all along while the other one, begun by copies, came and went:
+ *
+ *    direct   m m m m m m m m m m m m m m m m
+ *    relay    . . . c c c c c c . . . . . . .
+ *                   ^ both                 ^ no switch */
 static void
 watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream,
-             const ft_observation *seen, bool copy)
+             const ft_observation *seen, packet_news news)
 {
     ft_sender *sender = stream->by;
     const nstime_t now = ft_steady(pinfo);
@@ -622,7 +648,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
         ft_steady_keep(&sender->leg_time, &now);
         return;
     }
-    if (moves_nothing(sender, packet, copy))
+    if (moves_nothing(sender, packet, news))
         return;
 
     const bool in_use = packet->leg == sender->other_leg &&
@@ -632,7 +658,9 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
         ft_steady_keep(&sender->other_time, &now);
         return;
     }
-    tell_switch(pinfo, sender, packet, stream, seen);
+    if (!(in_use && sender->is_beside))
+        tell_switch(pinfo, sender, packet, stream, seen);
+    sender->is_beside = news == IS_COPY;
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;
@@ -700,12 +728,6 @@ stream_of_way(packet_info *pinfo, uint32_t ssrc)
             return stream;
     }
     return NULL;
-}
-
-static uint16_t
-latest_number(const ft_sequence *sequence)
-{
-    return (uint16_t)(sequence->run.highest ? sequence->run.highest : sequence->candidate.highest);
 }
 
 static void
@@ -790,10 +812,10 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     meet_unchecked_remote(pinfo, packet, &seen);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);
-    const bool copy = count_packet(pinfo, stream, packet, rtp);
+    const packet_news news = count_packet(pinfo, stream, packet, rtp);
     ft_sender *sender = sender_of(pinfo, packet, stream, rtp, &seen);
     if (sender) {
-        watch_switch(pinfo, packet, stream, &seen, copy);
+        watch_switch(pinfo, packet, stream, &seen, news);
         watch_return(pinfo, packet, sender, &seen);
         watch_one_way(pinfo, packet->call, sender);
         watch_other_side(pinfo, packet->call, !sender->outgoing);
@@ -842,7 +864,7 @@ ft_media_heard(packet_info *pinfo, ft_observation *seen)
         return true;
     const ft_stream stream = { .outgoing = seen->outgoing, .sender = seen->sender, .by = sender };
     meet_remote(pinfo, packet, seen);
-    watch_switch(pinfo, packet, &stream, seen, false);
+    watch_switch(pinfo, packet, &stream, seen, IS_NEWER);
     watch_return(pinfo, packet, sender, seen);
     watch_one_way(pinfo, packet->call, sender);
     watch_other_side(pinfo, packet->call, !sender->outgoing);

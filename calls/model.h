@@ -98,6 +98,7 @@ typedef struct ft_sender {
     ft_endpoint source;             /* where its packets come from, on the way in use */
     ft_leg     *leg;                /* the way in use */
     ft_leg     *other_leg;          /* the way before */
+    bool        is_beside;          /* the way in use was begun by copies, beside the one before */
     nstime_t    leg_time, other_time; /* last media on each */
     /* of ft_steady(), as the two above: the first packet's, and the latest */
     nstime_t    first_time, last_time;

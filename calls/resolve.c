@@ -14,6 +14,7 @@
  */
 #include "calls/resolve.h"
 
+#include "calls/evidence.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
@@ -94,8 +95,8 @@ was_local(const ft_end_calls *known, const ft_endpoint *end)
 }
 
 /* On the direct path the device is the end that has a call already, rather one of its own; else
- * the one with a private address, which a far end has only on the same network; else the
- * sender. */
+ * the one with a private address, which a far end has only on the same network; else the one at
+ * FaceTime's port, which a far end's NAT often maps; else the sender. */
 static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
@@ -107,7 +108,9 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
         return here != NULL;
     if (local != was_local(there, other))
         return local;
-    return ft_is_private(&end->addr) && !ft_is_private(&other->addr);
+    if (ft_is_private(&end->addr) != ft_is_private(&other->addr))
+        return ft_is_private(&end->addr);
+    return ft_is_device_port(end->port) && !ft_is_device_port(other->port);
 }
 
 /* A relay's QUIC, before its own header shows there: what comes from the relay's port. */
@@ -747,6 +750,53 @@ drop_clues_of_nobody(inquiry *q)
     packet->clue_count = (uint8_t)kept;
 }
 
+/* ---- a guess that was wrong ---- */
+
+static void
+move_reservation(const inquiry *q, const ft_allocation *allocation, ft_call *from, ft_call *to)
+{
+    const ft_endpoint *client = ft_flow_client(allocation->flow);
+    uint64_t token;
+
+    memcpy(&token, allocation->token, sizeof token);
+    ft_clue_own(q->pinfo, to, FT_CLUE_RESERVATION, token);
+    for (unsigned i = 0; client && i < from->reservations; i++) {
+        if (!ft_endpoint_equal(&from->reserved_by[i], client))
+            continue;
+        if (to->reservations < FT_MAX_AGENTS)
+            to->reserved_by[to->reservations++] = from->reserved_by[i];
+        from->reserved_by[i] = from->reserved_by[--from->reservations];
+        return;
+    }
+}
+
+/* Two calls are set up at a time; one of them allocates, and the addresses are both's. The first
+ * check of the device in the channel, or SIP there, says whose the allocation was:
+ *
+ *    direct   check c1, answered
+ *    relay               Allocate, bind (of c1, it seems)   channel: check c2
+ *             from here on, and back to the Allocate: c2's  ---------^ */
+static void
+judge_guess(const inquiry *q, ft_call *call)
+{
+    ft_allocation *allocation = q->packet->leg->allocation;
+
+    if (!call || !allocation || !allocation->guesses ||
+        !(has_clue(q->packet, FT_CLUE_TIE_BREAKER) || has_clue(q->packet, FT_CLUE_CALL_ID)))
+        return;
+
+    ft_call *guessed = (ft_call *)ft_call_as_of(allocation->call, q->packet->frame);
+    if (guessed == call && !ft_flow_is_uplink(q->packet->flow, q->pinfo))
+        return; /* a second tie-breaker of the other side may be anybody's */
+    if (guessed && guessed != call) {
+        ft_call_take_over(q->pinfo, call, guessed, allocation->guesses,
+                          !allocation->set_up_before);
+        move_reservation(q, allocation, guessed, call);
+        allocation->call = call;
+    }
+    allocation->guesses = NULL;
+}
+
 /* ---- all of it ---- */
 
 static ft_call *
@@ -826,6 +876,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         keep_ends(&q, call);
     }
     packet->call = call;
+    judge_guess(&q, call);
     if (call)
         ft_settle(&(ft_judged){ pinfo, packet, &q.ends }, clues_before,
                   ft_call_changes != changes_before);

@@ -167,6 +167,41 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
     return ended ? ended : quietest ? quietest : left;
 }
 
+static uint64_t
+token_value(const uint8_t *token)
+{
+    uint64_t value;
+
+    memcpy(&value, token, sizeof value);
+    return value;
+}
+
+/* A call that is being set up may allocate when its checks are already answered (a session of the
+ * report of 2015), and so may a second call of this device, just then: only what comes in the
+ * channel tells. What is kept for it is the other call's if it comes to that. */
+#define MOST_GUESSES 16 /* packets of an allocation; further repeats stay where they are */
+
+static void
+begin_guess(const ft_packet *packet, ft_allocation *allocation, const ft_call *call,
+            bool is_token_known)
+{
+    if (!call || allocation->call || !allocation->has_token || is_token_known ||
+        call->first_frame == packet->frame)
+        return;
+    allocation->guesses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_guess), FEW);
+    allocation->set_up_before = call->seen != 0;
+}
+
+static void
+keep_guess(packet_info *pinfo, const ft_allocation *allocation)
+{
+    if (!allocation || !allocation->guesses ||
+        wmem_array_get_count(allocation->guesses) >= MOST_GUESSES)
+        return;
+    const ft_guess guess = { ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+    wmem_array_append_one(allocation->guesses, guess);
+}
+
 /* The token tells more than the relayed address, which is a clue only where there is none. What
  * is asked for again begins no call: that is of the first request. */
 static void
@@ -178,6 +213,8 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
     ft_flow_set_server(packet->flow, &server);
     ft_device_learn(pinfo, &source);
     ft_allocation *allocation = allocate(pinfo, packet->flow, stun);
+    const bool is_token_known =
+        ft_clue_owner(pinfo, FT_CLUE_RESERVATION, token_value(stun->token)) != NULL;
     if (stun->has_reservation_token)
         ft_clue_bytes(pinfo, FT_CLUE_RESERVATION, stun->token, sizeof stun->token);
     else if (stun->has_xor_relayed)
@@ -185,8 +222,11 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
     if (allocation && allocation->call)
         ft_clue_call(pinfo, allocation->call);
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
-    if (allocation)
+    if (allocation) {
+        begin_guess(packet, allocation, call, is_token_known);
+        keep_guess(pinfo, allocation);
         allocation->call = call;
+    }
     if (exchange) {
         exchange->call = call;
         exchange->allocation = allocation;
@@ -334,18 +374,23 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                    ft_exchange *exchange, bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
-    ft_allocation *allocation = allocation_of_bind(packet->flow, stun);
+    ft_allocation *allocation = exchange && exchange->allocation
+                                    ? exchange->allocation
+                                    : allocation_of_bind(packet->flow, stun);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
 
     ft_flow_set_server(packet->flow, &server);
     ft_device_learn(pinfo, &source);
-    if (exchange && exchange->call)
+    if (exchange && exchange->call && !exchange->allocation)
         ft_clue_call(pinfo, exchange->call);
     else
         ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
-    if (exchange)
+    keep_guess(pinfo, allocation);
+    if (exchange) {
         exchange->call = call;
+        exchange->allocation = allocation;
+    }
     if (is_retransmission)
         ft_event_add(pinfo, FT_EVENT_CHANNEL_BIND_RETRANSMITTED,
                      exchange ? exchange->request_frame : 0,
@@ -416,6 +461,22 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation)
     }
 }
 
+/* Whose the answer is: by its request; that of a Refresh which wasn't captured by what it can
+ * only have meant. */
+static ft_call *
+call_of_answer(const packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
+               const ft_exchange *exchange)
+{
+    bool certain;
+
+    if (exchange)
+        return exchange->allocation ? exchange->allocation->call : exchange->call;
+    if (stun->method != STUN_REFRESH)
+        return NULL;
+    const ft_allocation *allocation = allocation_to_release(pinfo, packet->flow, &certain);
+    return allocation && certain ? allocation->call : NULL;
+}
+
 /* 437 to a bind or a Refresh is a relay that has forgotten the allocation: one of the reports of
  * 2015 has both. */
 static void
@@ -425,9 +486,9 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     const ft_endpoint server = ft_source(pinfo);
 
     ft_flow_set_server(packet->flow, &server);
-    if (exchange)
-        ft_clue_call(pinfo, exchange->call);
+    ft_clue_call(pinfo, call_of_answer(pinfo, packet, stun, exchange));
     ft_call_resolve(pinfo, false);
+    keep_guess(pinfo, exchange ? exchange->allocation : NULL);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_SUCCESS && exchange &&
@@ -606,7 +667,7 @@ typedef struct {
     /* its first answer, and the check that it answers */
     ft_frame  *opened;
     nstime_t   opened_time;
-    uint32_t   opened_by;
+    uint32_t   opened_by;   /* 0 where the capture doesn't have it */
 } check_pair;
 
 static wmem_map_t *pairs; /* ft_leg -> check_pair */
@@ -663,7 +724,8 @@ answered_frame(const ft_stun *stun, const ft_exchange *exchange)
 /* A check that never got an answer, as far as can be known now: its sender repeated it and waits
  * for longer than answers take, or one that was sent later is the one that is answered. Of the
  * same direction order is enough: the answered one came later and got through. Of the other
- * direction a check may just be under way, as where both ends check at once; hence the wait. */
+ * direction, or where the answered one wasn't captured, a check may just be under way, as where
+ * both ends check at once; hence the wait. */
 static bool
 is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
 {
@@ -672,12 +734,23 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
 
     if (!check->frame || check->answered || check == answered || age > HOLE_WINDOW_S)
         return false;
-    if (check->from_a == answered->from_a)
+    if (answered && check->from_a == answered->from_a)
         return check->frame < answered->frame;
     return check->repeated > 0 && age >= MAX(CHECK_LOST_S, 2 * check->repeated);
 }
 
-#define HOLE_TEXT "The check in frame %u gets through after %u that did not since frame %u"
+/* A check that got through, after others that did not. */
+static const char *
+hole_text(packet_info *pinfo, const check_pair *pair, unsigned lost, uint32_t first)
+{
+    const char *check =
+        pair->opened_by
+            ? wmem_strdup_printf(pinfo->pool, "The check in frame %u", ft_frame_number(pair->opened_by))
+            : "A check that wasn't captured";
+
+    return wmem_strdup_printf(pinfo->pool, "%s gets through after %u that did not since frame %u",
+                              check, lost, ft_frame_number(first));
+}
 
 /* How many checks before `until` this answer shows to be lost; *first: the frame of the first. */
 static unsigned
@@ -706,11 +779,11 @@ open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
 
     pair->opened = ft_frame_make(pinfo);
     pair->opened_time = ft_now(pinfo);
-    pair->opened_by = answered->frame;
+    pair->opened_by = answered ? answered->frame : 0;
     pair->punched = lost > 0;
     if (lost)
-        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, answered->frame, HOLE_TEXT,
-                     ft_frame_number(answered->frame), lost, ft_frame_number(first));
+        ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, pair->opened_by, "%s",
+                     hole_text(pinfo, pair, lost, first));
 }
 
 /* A later answer shows that checks before the first one were lost, not under way. Told at the
@@ -730,8 +803,8 @@ judge_hole_again(packet_info *pinfo, const ft_packet *packet, check_pair *pair,
     pair->punched = lost > 0;
     if (lost)
         ft_event_add_at(pair->opened, &pair->opened_time, packet->call, packet->path,
-                        FT_EVENT_HOLE_PUNCHED, pair->opened_by, HOLE_TEXT,
-                        ft_frame_number(pair->opened_by), lost, ft_frame_number(first));
+                        FT_EVENT_HOLE_PUNCHED, pair->opened_by, "%s",
+                        hole_text(pinfo, pair, lost, first));
 }
 
 /* The check that this answer is to, or NULL. */
@@ -764,13 +837,12 @@ learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun
     check_pair *pair = pair_of(packet->leg);
     sent_check *answered = check_answered(pair, stun, exchange);
 
-    if (answered) {
+    if (answered)
         answered->answered = true;
-        if (pair->open)
-            judge_hole_again(pinfo, packet, pair, answered);
-        else
-            open_pair(pinfo, pair, answered);
-    }
+    if (!pair->open)
+        open_pair(pinfo, pair, answered);
+    else if (answered)
+        judge_hole_again(pinfo, packet, pair, answered);
     pair->open = true;
 }
 

@@ -22,9 +22,10 @@ call_of_shown(packet_info *pinfo)
 {
     uint32_t known_from;
     const ft_packet *packet = ft_frame_shown_packet(pinfo);
-    const ft_call *call =
-        packet && packet->call ? packet->call : ft_call_prepared_by(pinfo, &known_from);
+    const ft_call *call = ft_call_prepared_by(pinfo, &known_from);
 
+    if (!call && packet)
+        call = packet->call;
     call = ft_call_as_of(call, UINT32_MAX);
     return call && !call->no_call_from ? call : NULL;
 }

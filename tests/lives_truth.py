@@ -8,7 +8,7 @@ is; the rest is left out, since a wrong demand is worse than none:
     no identifier, but a leg (5-tuple and channel) that the call owns: its last packet that counts was this call's,
         less than 120 s ago, and the call isn't over
     a Refresh that gives an allocation back, or its answer, names none: where two of different calls are held on the
-        5-tuple, nothing says which one it is
+        5-tuple, nothing says which one it is, nor which one is left for the next Refresh
     no identifier, the first on a leg that turns out to be this call's, while no other call of the device or of the
         person is alive
 
@@ -67,6 +67,7 @@ class Truth:
         self.must = {name: set() for name in SEVERE}
         self.may = {name: set() for name in SEVERE}
         self.wanted = collections.defaultdict(list)
+        self.captured = {id(p) for p in self.packets}
         self._calls()
         self._connect()
         self._icmp()
@@ -86,6 +87,7 @@ class Truth:
         self.owner, self.known, self.last = {}, {}, {}
         self.over, self.perhaps_over = {}, {}
         self.held = collections.defaultdict(set)    # 5-tuple: calls with an allocation that wasn't given back
+        self.muddled = collections.defaultdict(set)     # those of which one was, and nothing says which
         self.directly, self.proven, self.begun, self.grace = set(), set(), set(), collections.Counter()
         unknowable = self._unknowable()
         following = self._following()
@@ -99,6 +101,8 @@ class Truth:
             if p.turn in ("allocate", "allocated", "bind"):
                 self.held[p.leg[:2]].add(p.call)
             verdict = self._evidence(p, shared) or self._leg(p)
+            if p.turn in ("release", "released") and self.held[p.leg[:2]] - {p.call}:
+                self.muddled[p.leg[:2]] |= self.held[p.leg[:2]]
             if p.turn == "released":
                 self.held[p.leg[:2]].discard(p.call)
             if not verdict and self._fresh(p, following[i]):
@@ -177,7 +181,7 @@ class Truth:
         who, when = self.owner.get(p.leg, (None, 0))
         if who != p.call or p.time - when > ALIVE:
             return False
-        if p.turn in ("release", "released") and self.held[p.leg[:2]] - {p.call}:
+        if p.turn in ("release", "released") and (self.held[p.leg[:2]] - {p.call} or p.call in self.muddled[p.leg[:2]]):
             return False
         if p.turn == "release":         # of the call that just ended
             return not self._is_over(p) or p.time - self.last[p.call] < SLACK
@@ -346,8 +350,9 @@ class Truth:
         for i in indexes:
             p = self.packets[i]
             way = p.way, p.link
-            older = p.ssrc in newest and (newest[p.ssrc] - p.seq & 0xFFFF) < 0x8000 and not p.copy
-            if p.copy:
+            is_copy = id(p.copy) in self.captured     # else it was overtaken, as far as the capture goes
+            older = p.ssrc in newest and (newest[p.ssrc] - p.seq & 0xFFFF) < 0x8000 and not is_copy
+            if is_copy:
                 if way != now and way not in copied:
                     self.may["path_switch"].add(i)
                     copied.add(way)

@@ -1,6 +1,7 @@
 /* wire/relay_proof.c
  *
  *    a body that shows itself to be whole                        one packet proves
+ *    a control message with its state, between FaceTime's ports  one
  *    a link message's head, where the capture cut the rest       one, on a relay's port
  *    a cut packet, or a body of none, with a token that repeats  TOKENS_NEEDED prove, on a relay's
  *                                                                port
@@ -13,6 +14,8 @@
 #include "wire/rtp_proof.h"
 #include "wire/relay_chain.h"
 #include "wire/stun_message.h"
+
+#define SHORTEST_CONTROL 25
 
 /* Headers that bring next to nothing, which random bytes hardly do. */
 #define PLAIN_FLAGS (FLAG_LINK | FLAG_UNFILTERED | FLAG_COUNTED | FLAG_PRIORITY)
@@ -57,6 +60,9 @@ proves_body(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int l
         return relay_proves_hbh(tvb, header->end, length);
     case BODY_RTP:
         return proves_rtp(tvb, pinfo, header, length, ports_agree);
+    case BODY_CONTROL: /* 25 bytes is the shortest of 139, an acknowledgement */
+        return ports_agree && length >= SHORTEST_CONTROL &&
+               (header->attributes & FT_RELAY_ATTR_STATE);
     case BODY_EMPTY: /* 0241: a device's counter; 0600: a relay's report */
         return ports_agree && (header->flags == (FLAG_COUNTER | FLAG_COUNTED | FLAG_STREAM) ||
                                header->flags == (FLAG_STATS | FLAG_COUNTER));
