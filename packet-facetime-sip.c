@@ -696,6 +696,13 @@ tag_of(wmem_allocator_t *pool, const sip_header_t *party)
     return parameter(pool, uri_end ? uri_end : value, ";tag=", "; ");
 }
 
+/* ... "192.0.2.1:16402" */
+static const char *
+end_of(wmem_allocator_t *pool, const sip_header_t *party)
+{
+    return parameter(pool, whole_value(party), "<sip:user@", ">;");
+}
+
 static ft_sdp_presence
 sdp_presence(const sip_message_t *sip)
 {
@@ -713,6 +720,8 @@ message_to_learn(packet_info *pinfo, const sip_message_t *sip)
                      .call_id = whole_value(&sip->header[CALL_ID]),
                      .from_tag = tag_of(pinfo->pool, &sip->header[FROM]),
                      .to_tag = tag_of(pinfo->pool, &sip->header[TO]),
+                     .from_end = end_of(pinfo->pool, &sip->header[FROM]),
+                     .to_end = end_of(pinfo->pool, &sip->header[TO]),
                      .via_branch =
                          parameter(pinfo->pool, whole_value(&sip->header[VIA]), ";branch=", "; ,"),
                      .cseq = sip->cseq,

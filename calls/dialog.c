@@ -23,6 +23,9 @@
 #include "calls/limits.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
+#include "calls/text.h"
+
+#include <wsutil/strtoi.h>
 
 /* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
 #define BYE_ANSWER_S    4
@@ -293,12 +296,45 @@ sip_sender(packet_info *pinfo)
     return source;
 }
 
+#define SIP_PORT 5060 /* where a URI has none */
+
+/* Of "192.0.2.1:16402", "192.0.2.1", "[2001:db8::1]:16402". */
+static ft_endpoint
+end_of_text(wmem_allocator_t *scope, const char *text)
+{
+    const bool is_bracketed = *text == '[';
+    const char *host = text + is_bracketed;
+    const size_t length = strcspn(host, is_bracketed ? "]" : ":");
+    const char *port = strchr(host + length, ':');
+    uint16_t number = SIP_PORT;
+
+    if (port)
+        ws_strtou16(port + 1, NULL, &number);
+    return (ft_endpoint){ ft_text_address(scope, host, length), number };
+}
+
+/* Through a relay whose bind wasn't captured, the URIs alone name the far end: their hosts are the
+ * ends' addresses (published, and in a message of 2010). A private one may be anybody's. */
+static void
+learn_named_remote(packet_info *pinfo, ft_call *call, const ft_sip *sip)
+{
+    const bool from_device = ft_flow_is_uplink(ft_packet_get(pinfo)->flow, pinfo);
+    const bool is_request = sip->status == 0;
+    const ft_endpoint far_end =
+        end_of_text(pinfo->pool, from_device == is_request ? sip->to_end : sip->from_end);
+
+    if (!ft_is_private(&far_end.addr))
+        ft_call_remote(call, &far_end, FT_REMOTE_NAMED);
+}
+
 /* SIP that goes directly knows the far end: who isn't the device. */
 static void
-learn_remote(packet_info *pinfo, ft_call *call)
+learn_remote(packet_info *pinfo, ft_call *call, const ft_sip *sip)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
 
+    if (ft_packet_get(pinfo)->path == FT_PATH_RELAY)
+        learn_named_remote(pinfo, call, sip);
     if (ft_packet_get(pinfo)->path != FT_PATH_DIRECT)
         return;
     if (ft_endpoint_equal(&source, &call->local))
@@ -634,7 +670,7 @@ learn_message(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_
     if (dialog->transactions.full)
         ft_limit_met(pinfo, FT_LIMIT_INVITES_PER_DIALOG);
     call->was_answered |= dialog->transactions.answered;
-    learn_remote(pinfo, call);
+    learn_remote(pinfo, call, sip);
     learn_offer(pinfo, dialog, call, message);
     act(pinfo, dialog, call, sip, verdict);
     if (message->method == FT_SIP_BYE && !message->status)

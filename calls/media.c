@@ -121,7 +121,7 @@ meet_remote(packet_info *pinfo, const ft_packet *packet, const ft_observation *s
     const ft_endpoint destination = ft_destination(pinfo);
     const bool is_direct = packet->path == FT_PATH_DIRECT;
 
-    if (!seen->outgoing)
+    if (!seen->outgoing && (is_direct || !packet->leg || packet->leg->peer.addr.type != AT_NONE))
         ft_call_remote(packet->call, &seen->sender, is_direct ? FT_REMOTE_MET : FT_REMOTE_BOUND);
     else if (is_direct)
         ft_call_remote(packet->call, &destination, FT_REMOTE_SENT_TO);

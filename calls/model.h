@@ -18,6 +18,7 @@
  * to its home network. */
 typedef enum {
     FT_REMOTE_UNKNOWN,
+    FT_REMOTE_NAMED,                /* by SIP's URIs, through a relay */
     FT_REMOTE_SENT_TO,
     FT_REMOTE_OFFERED,
     FT_REMOTE_BOUND,

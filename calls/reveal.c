@@ -16,6 +16,7 @@
 #include "calls/frame.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
+#include "calls/text.h"
 
 #define MAX_SDP_TEXT 16384 /* bytes of a body that are kept */
 
@@ -282,16 +283,9 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
 static void
 reveal_sdp_address(packet_info *pinfo, const char *line)
 {
-    char text[WS_INET6_ADDRSTRLEN] = { 0 };
-    ws_in4_addr ipv4;
-    ws_in6_addr ipv6;
-    ft_endpoint found = { ADDRESS_INIT_NONE, 0 };
+    const char *text = line + 4;
+    const ft_endpoint found = { ft_text_address(pinfo->pool, text, strcspn(text, " /\r\n")), 0 };
 
-    memcpy(text, line + 4, MIN(strcspn(line + 4, " /\r\n"), sizeof text - 1));
-    if (ws_inet_pton4(text, &ipv4))
-        set_address(&found.addr, AT_IPv4, sizeof ipv4, &ipv4);
-    else if (ws_inet_pton6(text, &ipv6))
-        set_address(&found.addr, AT_IPv6, sizeof ipv6, &ipv6);
     ft_reveal_address(pinfo, &found, "SDP");
 }
 

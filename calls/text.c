@@ -72,3 +72,19 @@ ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t m
     }
     return wmem_strbuf_finalize(text);
 }
+
+address
+ft_text_address(wmem_allocator_t *scope, const char *text, size_t length)
+{
+    char whole[WS_INET6_ADDRSTRLEN] = { 0 };
+    ws_in4_addr ipv4;
+    ws_in6_addr ipv6;
+    address found = ADDRESS_INIT_NONE;
+
+    memcpy(whole, text, MIN(length, sizeof whole - 1));
+    if (ws_inet_pton4(whole, &ipv4))
+        alloc_address_wmem(scope, &found, AT_IPv4, sizeof ipv4, &ipv4);
+    else if (ws_inet_pton6(whole, &ipv6))
+        alloc_address_wmem(scope, &found, AT_IPv6, sizeof ipv6, &ipv6);
+    return found;
+}

@@ -15,4 +15,7 @@
  * but ' '), is U+FFFD. Lives in scope. */
 char *ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most);
 
+/* The IPv4 or IPv6 address that these bytes are, alone; else AT_NONE. Lives in scope. */
+address ft_text_address(wmem_allocator_t *scope, const char *text, size_t length);
+
 #endif

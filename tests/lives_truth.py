@@ -372,13 +372,14 @@ class Truth:
                 first.add(p.ssrc)
 
     def _restarts(self):
-        firsts, byes = {}, {}
+        firsts, ends, byes = {}, {}, {}
         answered = {p.call for p in self.packets if p.bye_ok}
         for i, p in enumerate(self.packets):
             if p.kind != "icmp" and not p.free:
                 firsts.setdefault(p.call, i)
             if p.bye:
                 byes[p.call] = p.time
+                ends.setdefault(p.call, p.time)
         for call, i in firsts.items():
             start = self.packets[i].time
             for before, when in byes.items():
@@ -388,5 +389,6 @@ class Truth:
                 frames = [j for j, p in enumerate(self.packets) if p.call == call]
                 if 0 < start - when < RESTART_LOOSE:
                     self.may["call_restarted"].update(frames)
-                if 4 < start - when < RESTART and a.person is b.person and type(a) is type(b):
+                # its first BYE ended it
+                if start - when > 4 and start - ends[before] < RESTART and a.person is b.person and type(a) is type(b):
                     self.wanted["call_restarted"].append(frames)

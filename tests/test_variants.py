@@ -1124,6 +1124,98 @@ def _(s):
     s.listed = {"A": {"state": "answered", "end": "BYE", "remote": a.far}, "B": {"state": "answered", "end": "BYE", "remote": b.far}}
 
 
+def unproven(s, until):
+    """Bare media proves itself in number."""
+    for p in s.packets:
+        p.may("call_started", "first_media")
+        p.dontcare |= p.time < until
+
+
+@scene("a second call allocates while the first one is set up (its checks, copies)", ("answered", 1), ("in vain", 2), six=True)
+def _(s, checks, copies):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    a.check(0, answered=0.03 if checks == "answered" else None)
+    if checks == "answered":
+        a.check(0.01, DOWN)
+    for p in b.allocate(0.1)[:1]:
+        p.may("call_started")       # told where it is known
+    b.bind(0.2, copies=copies)
+    b.check(0.9, way="relay", answered=0.06)[0].may("call_started")
+    b.check(0.97, DOWN, way="relay"), b.taken(1.1)
+    a.check(1.2)[1].may("hole_punched")
+    a.check(1.25, DOWN), a.taken(1.3)
+    a.both(2, 20), b.both(2.01, 20), b.hang_up(3), b.release(3.2), a.both(3, 30), a.hang_up(4)
+    s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
+
+
+@scene("checks are answered, and the same call allocates (the relay is used)", (True,), (False,))
+def _(s, used):
+    """As on one network in the report of 2015."""
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.check(0), a.check(0.01, DOWN), a.allocate(0.1)
+    if used:
+        a.bind(0.2), a.check(0.3, way="relay", answered=0.06), a.check(0.31, DOWN, way="relay")
+    a.taken(0.5, way="direct"), a.both(1, 20, way="direct"), a.hang_up(2, way="direct"), a.release(2.2)
+    s.listed = {"A": {"remote": a.far, "end": "BYE"}}
+
+
+@scene("checks in vain, and the other end's check that gets through wasn't captured", (), six=True)
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(0, answered=None), a.check(0.4, answered=None), a.check(0.8, answered=None)
+    lost, answer = a.check(1.2, DOWN)
+    s.packets.remove(lost)
+    answer.link = ()
+    a.check(1.21, UP)
+    answer.tell("hole_punched")
+    a.taken(1.5), a.both(2, 5), a.hang_up(3)
+
+
+@scene("a capture begins while media goes both ways at once (s)", (0.3,), (2,))
+def _(s, seconds):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    for up in (UP, DOWN):
+        for i in range(round(seconds / 0.02)):
+            first, = a.speak(0.02 * i + 0.003 * up, up, 1, way="direct")
+            if i > 2:       # the relay is 45 ms late; what it brings first was never captured directly
+                copy = a.put(first.time + 0.045, up, b"", way="relay")
+                copy.payload = stun.channel_data(a.channel, first.payload)
+                copy.may("path_switch", "media_on_both_paths")
+        a.speak(seconds, up, 150, way="direct")
+    unproven(s, 0.2)
+
+
+@scene("a relayed call breaks off, its bind not captured, and is set up again (s)", (5,), (25,))
+def _(s, gap):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.both(0, 40)
+    unproven(s, 0.2)
+    a.bye(1, DOWN, answered=None, copies=3)[0].tell("call_ended")
+    s.packets[-1].tell("bye_unanswered")
+    b = Talk(s, "B", s.near(), s.far(1), s.relay(1))
+    b.relay_up(2 + gap), b.taken(2.6 + gap), b.both(3 + gap, 10), b.hang_up(4 + gap)
+    s.packets.sort(key=lambda p: p.time)
+    next(p for p in s.packets if p.call == "B" and p.time > 2.05 + gap).tell("call_restarted")
+    s.listed = {"A": {"remote": a.far}, "B": {"remote": b.far}}
+
+
+@scene("media between two public addresses, and an end closes its socket (who is met first)", (UP,), (DOWN,))
+def _(s, first):
+    a = Modern(s, "A", s.far(3, 16393), s.far(1, 28301), s.relay(0, 3482))
+    for up in (first, not first):
+        a.speak(0.004 * (up != first), up, 50, way="direct")
+    late, = a.speak(1.1, DOWN, 1, way="direct")
+    a.close(1.101, late).may("call_ended")
+
+
+@scene("a relay's control message is the first of its 5-tuple, while another call goes on", ())
+def _(s):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    b = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(1, 3495))
+    a.both(0, 50)
+    b.control(0.5, DOWN), b.both(0.52, 50)
+
+
 # --- clocks ------------------------------------------------------------------------------------------------------------
 
 DAY, HOUR = 86400, 3600
