@@ -743,15 +743,13 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
 static const char *
 hole_text(packet_info *pinfo, const check_pair *pair, unsigned lost, uint32_t first)
 {
-    if (!pair->opened_by)
-        return wmem_strdup_printf(
-            pinfo->pool,
-            "A check that wasn't captured gets through after %u that did not since frame %u", lost,
-            ft_frame_number(first));
-    return wmem_strdup_printf(pinfo->pool,
-                              "The check in frame %u gets through after %u that did not since frame "
-                              "%u",
-                              ft_frame_number(pair->opened_by), lost, ft_frame_number(first));
+    const char *check = "A check that wasn't captured";
+
+    if (pair->opened_by)
+        check = wmem_strdup_printf(pinfo->pool, "The check in frame %u",
+                                   ft_frame_number(pair->opened_by));
+    return wmem_strdup_printf(pinfo->pool, "%s gets through after %u that did not since frame %u",
+                              check, lost, ft_frame_number(first));
 }
 
 /* How many checks before `until` this answer shows to be lost; *first: the frame of the first. */
