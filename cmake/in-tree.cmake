@@ -1,4 +1,4 @@
-# The plugin below plugins/epan/ of Wireshark's own sources (README.md, "Install"): their flags, their folders, no tests and
+# The plugin below plugins/epan/ of Wireshark's own sources (docs/installing.md): their flags, their folders, no tests and
 # no packages of ours.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
