@@ -1,5 +1,5 @@
 /* plugin/findings.c
- * The findings of a call (plugin/rules.c) as JSON and as lines of text.
+ * The findings of a call (plugin/rules.h) as JSON and as lines of text.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

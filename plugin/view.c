@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/view.h"
+#include "plugin/words.h"
 
 #include "calls/frame.h"
 
@@ -115,4 +116,11 @@ view_call(wmem_allocator_t *scope, const ft_call *call)
     v.one_direction = v.all.packets >= PACKETS_ENOUGH && !v.all.both_directions;
     v.begins_in_call = !v.one_direction && begins_with_media(&v);
     return v;
+}
+
+const char *
+view_seconds_text(const view *v, double seconds)
+{
+    return call_clock_is_batched(v->call) ? wmem_strdup_printf(v->scope, "about %.0f s", seconds)
+                                          : wmem_strdup_printf(v->scope, "%.1f s", seconds);
 }

@@ -54,6 +54,9 @@ bool view_has_step(const view *v, ft_setup_step step);
 /* The call's n-th event of this kind, or NULL. */
 const ft_event *view_event(const ft_call *call, ft_event_id id, unsigned n);
 
+/* A time between frames: where they come in batches of about a second, there are no tenths. */
+const char *view_seconds_text(const view *v, double seconds);
+
 /* Adds the id of a frame that has a number, once; MAX_FRAMES at most. */
 void finding_add_frame(finding *out, uint32_t frame);
 
