@@ -11,6 +11,7 @@ import struct
 import pytest
 
 import support
+import simulate
 import generate     # of test-captures/, by way of support
 from support import Datagram
 from wire import gamekit, stun
@@ -296,3 +297,30 @@ def test_ichat(tshark, agent, sdp, generation):
     first = next(n for n, row in enumerate(rows) if row["sip"])
     assert {row["facetime.generation"] for row in rows[first:] if row["facetime"]} == {generation}
     assert rows == tshark.names(capture, *fields, two_pass=True)
+
+
+# --- a game between the ends of a call, on its own sockets
+
+def game_in(call, a, b, at):
+    """Checks and messages of a game, as records of A's capture."""
+    for i in range(2):
+        call._record("A", at + i / 10, a, b, check(a, b, i + 1))
+        call._record("A", at + i / 10 + .02, b, a, check(a, b, i + 1, True), incoming=True)
+    for i, message in enumerate(play(8)):
+        call._record("A", at + .5 + .03 * i, a, b, message)
+
+
+@pytest.mark.parametrize("at", (1.3, 8.0), ids=("before media", "in mid-call"))
+@pytest.mark.parametrize("paths", (((0, "relay"),), ((0, "relay"), (4, "direct"))), ids=("relay", "direct"))
+@pytest.mark.parametrize("to", ("peer", "another port", "a third one"))
+def test_game_on_a_modern_calls_sockets(tshark, paths, at, to):
+    """Its checks have tie-breakers, which modern calls' don't (facts: 96 of 96): they join no call, and turn none legacy."""
+    plan = simulate.Plan(seed="game", mode="one-to-one", seconds=12.0, video=False, paths=paths, goes_on=3.0)
+    alone, call = simulate.Call(plan), simulate.Call(plan)
+    peer = call.places["B"].public
+    game_in(call, call.places["A"].host, {"peer": peer, "another port": (peer[0], 16405), "a third one": ("198.51.100.99", 16402)}[to], at)
+    before, after = (calls(tshark, support.write_capture(c.capture("A").write())) for c in (alone, call))
+    assert len(before) == len(after) == 1
+    for key in ("packets", "generation", "state", "remote"):
+        assert after[0].get(key) == before[0].get(key), key
+    assert {f["code"] for f in after[0]["findings"]} == {f["code"] for f in before[0]["findings"]}
