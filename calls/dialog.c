@@ -69,7 +69,7 @@ typedef struct sip_dialog {
 } sip_dialog;
 
 static wmem_map_t *dialogs;     /* Call-ID -> sip_dialog */
-static wmem_map_t *latest_at;   /* ft_leg, or ft_flow, -> its latest sip_dialog */
+static wmem_map_t *latest_at;   /* ft_leg, ft_flow, or ft_call -> its latest sip_dialog */
 static sip_dialog *newest;      /* of all */
 static unsigned dialog_total;
 
@@ -143,10 +143,18 @@ sip_way(const ft_packet *packet)
     return packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
 }
 
+/* Also of a call: where its Call-ID was cut off, a message on another way of the call's is of the
+ * dialog that the call has. */
 static sip_dialog *
 latest_dialog_at(const void *way)
 {
     return way ? (sip_dialog *)wmem_map_lookup(latest_at, way) : NULL;
+}
+
+static bool
+begins_dialog(const ft_sip *sip)
+{
+    return strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag;
 }
 
 static sip_dialog *
@@ -155,8 +163,7 @@ new_dialog(packet_info *pinfo, const ft_sip *sip)
     if (!ft_has_room(pinfo, FT_LIMIT_CALLS, dialog_total))
         return NULL;
     sip_dialog *dialog = wmem_new0(wmem_file_scope(), sip_dialog);
-    if (!call_of_dialog(pinfo, dialog,
-                        strcmp(sip->method, "INVITE") == 0 && sip->status == 0 && !*sip->to_tag))
+    if (!call_of_dialog(pinfo, dialog, begins_dialog(sip)))
         return NULL;
     dialog_total++;
     dialog->first_frame = ft_frame_id(pinfo);
@@ -183,6 +190,19 @@ dialog_of_way(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *messa
     return dialog;
 }
 
+/* Of a message whose Call-ID was cut off: its way and its ends tell the call, and that has had a
+ * dialog on another way. An INVITE after its end is another call's. */
+static sip_dialog *
+dialog_of_call(packet_info *pinfo, const ft_sip *sip)
+{
+    if (*sip->call_id)
+        return NULL;
+    const ft_call *call = ft_call_resolve(pinfo, begins_dialog(sip));
+    if (!call || (call->state == FT_CALL_ENDED && begins_dialog(sip)))
+        return NULL;
+    return latest_dialog_at(call);
+}
+
 /* The first message with a Call-ID names a dialog that began without one. */
 static sip_dialog *
 dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
@@ -193,6 +213,8 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 
     if (!dialog)
         dialog = dialog_of_way(pinfo, sip, message);
+    if (!dialog)
+        dialog = dialog_of_call(pinfo, sip);
     if (!dialog)
         dialog = new_dialog(pinfo, sip);
     if (!dialog)
@@ -205,6 +227,7 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
     }
     if (way)
         wmem_map_insert(latest_at, way, dialog);
+    wmem_map_insert(latest_at, call_as_of(dialog, ft_frame_id(pinfo)), dialog);
     return dialog;
 }
 

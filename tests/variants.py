@@ -65,13 +65,17 @@ class Packet:
         return self.made
 
 
+WHOLE = 65535
+
+
 class Scene:
-    """listed: {letter: what the list of calls says of it}, checked where it is given."""
+    """listed: {letter: what the list of calls says of it}, checked where it is given. snap: how many bytes of each frame
+    the capture kept."""
 
     def __init__(self, name, net, six=False):
         self.name, self.net, self.six, self.rng = name, net, six, random.Random(name)
         self.octets = f"{20 + net // 200}.{net % 200}"
-        self.packets, self.listed, self.ident, self.unlisted = [], {}, 0, ""
+        self.packets, self.listed, self.ident, self.snap = [], {}, 0, WHOLE
 
     def near(self, n=2, port=16402):
         return (f"fd00:{self.net:x}::{n}" if self.six else f"10.{self.octets}.{n}"), port
