@@ -633,6 +633,23 @@ move_event(ft_call *to, ft_call *from, ft_event *event)
     wmem_array_append_one(to->events, event);
 }
 
+/* What a bind and the redial of a call that broke off have told. */
+static void
+move_remote(ft_call *to, ft_call *from)
+{
+    if (from->remote_rank == FT_REMOTE_BOUND) {
+        ft_call_remote(to, &from->remote, FT_REMOTE_BOUND);
+        from->remote_rank = FT_REMOTE_UNKNOWN;
+        from->remote = (ft_endpoint){ ADDRESS_INIT_NONE, 0 };
+    }
+    if (!to->may_restart)
+        to->may_restart = from->may_restart;
+    if (from->told & UINT64_C(1) << FT_EVENT_CALL_RESTARTED)
+        return;
+    to->restart_of = from->restart_of;
+    from->restart_of = NULL;
+}
+
 void
 ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
                   bool was_its_set_up)
@@ -641,8 +658,10 @@ ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *
         const ft_guess *guess = (const ft_guess *)wmem_array_index(guesses, i);
         if (!tie_preparation(pinfo, guess->frame, to))
             return;
-        for (ft_event *event = guess->frame->events; event; event = event->next)
-            move_event(to, from, event);
+        for (ft_event *event = guess->frame->events; event; event = event->next) {
+            if (event->id != FT_EVENT_CALL_STARTED)
+                move_event(to, from, event);
+        }
         from->packets -= MIN(1, from->packets);
         to->packets++;
         if (nstime_cmp(&guess->time, &to->first_time) < 0)
@@ -650,6 +669,7 @@ ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *
         if (nstime_cmp(&guess->steady, &to->begin_time) < 0)
             to->begin_time = guess->steady;
     }
+    move_remote(to, from);
     if (was_its_set_up)
         from->seen &= ~(unsigned)FT_SEEN_SETUP;
     to->seen |= FT_SEEN_SETUP;

@@ -177,18 +177,17 @@ token_value(const uint8_t *token)
 }
 
 /* A call that is being set up may allocate when its checks are already answered (a session of the
- * report of 2015), and so may a second call of this device, just then: only what comes in the
- * channel tells. What is kept for it is the other call's if it comes to that. */
+ * report of 2015), and so may a second call of this device, just then; or the second call checks
+ * once the first one has allocated: only what comes in the channel tells. What is kept for it is
+ * the other call's if it comes to that. */
 #define MOST_GUESSES 16 /* packets of an allocation; further repeats stay where they are */
 
 static void
-begin_guess(const ft_packet *packet, ft_allocation *allocation, const ft_call *call,
-            bool is_token_known)
+begin_guess(ft_allocation *allocation, const ft_call *call, bool is_token_known)
 {
-    if (!call || allocation->call || !allocation->has_token || is_token_known ||
-        call->first_frame == packet->frame)
+    if (!call || allocation->call || !allocation->has_token || is_token_known)
         return;
-    allocation->guesses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_guess), FEW);
+    allocation->guesses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_guess), 2);
     allocation->set_up_before = call->seen != 0;
 }
 
@@ -223,7 +222,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
         ft_clue_call(pinfo, allocation->call);
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
     if (allocation) {
-        begin_guess(packet, allocation, call, is_token_known);
+        begin_guess(allocation, call, is_token_known);
         keep_guess(pinfo, allocation);
         allocation->call = call;
     }

@@ -1148,6 +1148,19 @@ def _(s, checks, copies):
     s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
 
 
+@scene("a second call checks while the first one has but allocated (its checks)", ("answered",), ("in vain",), six=True)
+def _(s, checks):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2))
+    a.allocate(0), a.bind(0.1)
+    b.check(0.2, answered=0.03 if checks == "answered" else None)[0].may("call_started")
+    a.check(0.3, way="relay", answered=0.06)[0].may("call_started")
+    a.check(0.31, DOWN, way="relay"), a.taken(0.5)
+    b.check(1.2)[1].may("hole_punched")
+    b.check(1.25, DOWN), b.taken(1.3)
+    a.both(2, 20), b.both(2.01, 20), a.hang_up(3), a.release(3.2), b.both(3, 30), b.hang_up(4)
+    s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
+
+
 @scene("checks are answered, and the same call allocates (the relay is used)", (True,), (False,))
 def _(s, used):
     """As on one network in the report of 2015."""
