@@ -632,11 +632,11 @@ add_body_text(packet_info *pinfo, tvbuff_t *body, proto_tree *tree, int hf, int 
 }
 
 /* iChat AV (to 2012), FaceTime's ancestor: Viceroy 1.x that isn't of the GameKit flavour.
- * Published, and so in the INVITE of 2010. */
+ * Published, and so in the INVITE of 2010. What the capture cut may have been the /GK. */
 static bool
 is_ichat_agent(const sip_header_t *agent)
 {
-    const char *name = agent->value ? strstr(agent->value, "Viceroy 1.") : NULL;
+    const char *name = agent->value && !agent->cut ? strstr(agent->value, "Viceroy 1.") : NULL;
 
     return name && !strstr(name, "/GK");
 }

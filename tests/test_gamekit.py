@@ -324,3 +324,22 @@ def test_game_on_a_modern_calls_sockets(tshark, paths, at, to):
     for key in ("packets", "generation", "state", "remote"):
         assert after[0].get(key) == before[0].get(key), key
     assert {f["code"] for f in after[0]["findings"]} == {f["code"] for f in before[0]["findings"]}
+
+
+def test_a_user_agent_that_is_cut_is_not_ichats(tshark):
+    """Viceroy 1.4.1/GK is FaceTime's: where the capture ends before the /GK, nobody can know that it isn't there."""
+    frames = sip_capture(b"Viceroy 1.4.1/GK", None)
+    for kept in (b"Viceroy 1.", b"Viceroy 1.4", b"Viceroy 1.4.1"):
+        capture = support.make_capture(frames)
+        data = bytearray(capture.read_bytes())
+        out, at = data[:24], 24
+        while at < len(data):
+            head, length = data[at:at + 16], int.from_bytes(data[at + 8:at + 12], "little")
+            body = data[at + 16:at + 16 + length]
+            end = body.find(b"Viceroy 1.4.1/GK")
+            body = body[:end + len(kept)] if end >= 0 else body
+            out += head[:8] + len(body).to_bytes(4, "little") + head[12:] + body
+            at += 16 + length
+        cut = support.write_capture(bytes(out))
+        assert set(tshark.values(cut, "facetime.generation")) == {"1"}
+        assert tshark.count(cut, "sip && frame.cap_len < frame.len") > 0
