@@ -64,6 +64,7 @@ typedef struct {
         nstime_t first_time, last_time;
         uint32_t first_timestamp, timestamp, ssrc, packets;
         uint32_t in_time;       /* those whose own step was as long as its ticks */
+        uint32_t usual;         /* ... and those with as many ticks as a packet has */
         uint16_t sequence;
     } run;
 } ft_witness;

@@ -207,6 +207,22 @@ def others_clocks(rng):
             now += 5
 
 
+def others_packets_in_jitter(rng):
+    """32 kHz in packets of 30 and 60 ms: steps of 960 and 1920 ticks, which jitter brings to FaceTime's time now and then."""
+    now = 0
+    for payload_type, milliseconds in itertools.product((104, 119), (30, 60)):
+        for ports in ((16393, 16394), (16402, 16402), (16402, 3478), (16402, 16385)):
+            for ssrc in range(3):
+                arrival = 0
+                for n in range(100):
+                    payload = struct.pack("!BBHII", 0x80, payload_type, 900 + n, 5000 + n * milliseconds * 32, ssrc) + rng.randbytes(80)
+                    if ports[1] in (3478, 16385):
+                        payload = struct.pack("!HH", 0x4001, len(payload)) + payload
+                    arrival = max(arrival + 1e-5, n * milliseconds / 1000 + rng.expovariate(100))
+                    yield Datagram(PHONE, ports[0], OTHER, ports[1], payload, now + arrival)
+                now += 10
+
+
 def turn_channel_like_a_relay_header(rng):
     """Media in a TURN channel 0x6000 whose first packets read as the modern relay's header: small sequence numbers are
     attributes; behind them the timestamp has the mark of a control message, or of RTP of FaceTime's."""
@@ -243,7 +259,7 @@ def quic_to_relay_ports(rng):
         yield from conversation(one, two, [initial, answer, *short])
 
 
-INNOCENTS = [others_clocks, turn_channel_like_a_relay_header, port_of_a_device, quic_to_relay_ports, microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
+INNOCENTS = [others_clocks, others_packets_in_jitter, turn_channel_like_a_relay_header, port_of_a_device, quic_to_relay_ports, microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
              turn_channel_6000]
 
 

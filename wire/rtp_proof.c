@@ -68,6 +68,16 @@ keeps_time(uint32_t ticks, const nstime_t *since, const packet_info *pinfo, unsi
     return passed > due - due / tolerance && passed < due + due / tolerance;
 }
 
+/* Packet by packet 480 ticks: 32 kHz in packets of 30 ms has 960, whatever its time. */
+static bool
+is_usual_step(const ft_witness *witness, tvbuff_t *tvb)
+{
+    const uint16_t packets = (uint16_t)(tvb_get_ntohs(tvb, 2) - witness->run.sequence);
+
+    return tvb_get_ntohl(tvb, 4) - witness->run.timestamp ==
+           (uint32_t)packets * BARE_TIMESTAMP_STEP;
+}
+
 /* The whole run, and most of its steps: a single stall brings 48 kHz, or 16 kHz in packets of
  * 30 ms, to the time of 24 kHz for a packet or two, and changes no other step. */
 static bool
@@ -75,6 +85,8 @@ run_keeps_time(const ft_witness *witness, const packet_info *pinfo)
 {
     const uint32_t ticks = witness->run.timestamp - witness->run.first_timestamp;
 
+    if (2 * witness->run.usual < witness->run.packets - 1)
+        return false;
     if (2 * witness->run.in_time >= witness->run.packets)
         return keeps_time(ticks, &witness->run.first_time, pinfo, BARE_TOLERANCE);
     return (int64_t)ticks * 1000000 / BARE_CLOCK_HZ > BARE_LONG_US &&
@@ -86,7 +98,7 @@ begin_bare_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb)
 {
     witness->run.first_time = ft_now(pinfo);
     witness->run.first_timestamp = tvb_get_ntohl(tvb, 4);
-    witness->run.packets = witness->run.in_time = 0;
+    witness->run.packets = witness->run.in_time = witness->run.usual = 0;
 }
 
 static void
@@ -97,6 +109,7 @@ extend_run(ft_witness *witness, const packet_info *pinfo, tvbuff_t *tvb, unsigne
     witness->last_frame = ft_frame_id(pinfo);
     if (!goes_on && is_late(witness, tvb))
         return;
+    witness->run.usual += goes_on && is_usual_step(witness, tvb);
     if (!goes_on)
         begin_bare_run(witness, pinfo, tvb);
     else if (keeps_time(tvb_get_ntohl(tvb, 4) - witness->run.timestamp, &witness->run.last_time,
