@@ -343,3 +343,22 @@ def test_a_user_agent_that_is_cut_is_not_ichats(tshark):
         cut = support.write_capture(bytes(out))
         assert set(tshark.values(cut, "facetime.generation")) == {"1"}
         assert tshark.count(cut, "sip && frame.cap_len < frame.len") > 0
+
+
+def test_values_of_this_ice(tshark):
+    """0x8001 = 6, 0x8003 = 1010, candidate protocol 6, flags 0x80 and 0x20, indexes per family with the bit of IPv6 (facts,
+    modern-2026 5): all have names, none is damage, and none makes a call."""
+    listed = [stun.Candidate(stun.HOST, address, 0x11110000 + n, protocol_number=6, flags=flags)
+              for n, (address, flags) in enumerate(((A, 0xA0), (B, 0x80), (("2001:db8::1", 16402), 0x80), (("2001:db8::2", 16402), 0x80)))]
+    number = stun.Candidate(stun.HOST, A, 1), stun.Candidate(stun.HOST, B, 2)
+    wire = bytes(stun.binding_request(bytes(12), *number, True, 7, 99, version=1010, listed=listed))
+    wire = wire.replace(bytes.fromhex("8001000400000001"), bytes.fromhex("8001000400000006"))
+    fields = ("protocol", "ice_version", "candidate.protocol", "candidate.flags", "candidate.flag_80", "candidate.flag_20",
+              "candidate.index", "candidate.is_ipv6", "candidate.ipv4", "candidate.ipv6")
+    capture = support.make_capture([Datagram(*A, *B, wire)])
+    row, = tshark.names(capture, *(f"gkstun.{name}" for name in fields), "_ws.malformed", "_ws.expert.severity")
+    assert [row[f"gkstun.{name}"] for name in fields[:4]] == ["6", "1010", "6,6,6,6", "0xa0,0x80,0x80,0x80"]
+    assert [row[f"gkstun.{name}"].split(",").count("Set") for name in fields[4:6]] == [4, 1]
+    assert row["gkstun.candidate.index"] == "0,1,0,1" and not row["_ws.malformed"]
+    assert row["gkstun.candidate.ipv4"] == f"{A[0]},{B[0]}" and row["gkstun.candidate.ipv6"] == "2001:db8::1,2001:db8::2"
+    assert calls(tshark, capture) == []

@@ -953,3 +953,10 @@ def test_real_rtp_streams(tshark, real):
             assert int(found[1], 16) not in streams, "one stream for each SSRC"
             streams[int(found[1], 16)] = int(found[2]), int(found[3])
     assert streams == WIFI_STREAMS
+
+
+def test_bandwidth_has_its_unit(make_capture, tshark):
+    """100 bit/s (published, modern-2026 4): 10,000 of them are a million, in the item's text."""
+    words = padded(bytes.fromhex(ALWAYS[0] + PARTS[1][1]))
+    text = tshark.text(make_capture([direct(rtp(profile=0x8407, words=words))]), "-V")
+    assert "10000 (1000000 bit/s)" in text
