@@ -82,6 +82,7 @@ typedef struct {
     wmem_array_t *readings;           /* of known_reading, in frame order: changes */
     used_link links[3][LINKS_IN_USE]; /* by ft_direction */
     used_link *current[3];
+    const ft_call *links_of;
     const ft_call *call; /* whose modes these are: saves a lookup for each packet */
     call_modes *modes;
 } relay_flow;
@@ -537,6 +538,20 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
     flow->current[direction] = entry;
 }
 
+/* The next call on the same 5-tuple has links of its own: the last one's are no way that its media
+ * moves from. */
+static void
+keep_links_of(relay_flow *flow, const ft_call *call, uint32_t frame)
+{
+    if (!call)
+        return;
+    if (flow->links_of && ft_call_as_of(flow->links_of, frame) != call) {
+        memset(flow->links, 0, sizeof flow->links);
+        memset(flow->current, 0, sizeof flow->current);
+    }
+    flow->links_of = call;
+}
+
 /* Adds what isn't in the list yet. */
 static void
 add_name(packet_info *pinfo, wmem_array_t **list, const void *name, size_t size)
@@ -600,6 +615,7 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
         watch_mode(pinfo, flow, call, header);
         name_far_end(pinfo, call, header);
     }
+    keep_links_of(flow, ft_call_of_packet(pinfo), ft_frame_id(pinfo));
     if (header->has_link)
         learn_link(pinfo, flow, direction, header->link);
 }

@@ -1221,6 +1221,15 @@ def _(s, first):
     a.close(1.101, late).may("call_ended")
 
 
+@scene("the next call through the same relay has links of its own, and its first media is over one", ())
+def _(s):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.both(0.3, 30), a.close(1, s.packets[-1]).tell("call_ended")
+    b = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(0, 3482))
+    b.links = {UP: 0x5303, DOWN: 0x5404}
+    b.connect(9), b.both(9.3, 30)
+
+
 @scene("a relay's control message is the first of its 5-tuple, while another call goes on", ())
 def _(s):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
