@@ -465,6 +465,8 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     younger->merged_frame = ft_frame_id(pinfo);
     elder->merges = MAX(elder->merges, younger->merges + 1);
     merge_events(pinfo, elder, younger);
+    if (younger->media_first[FT_PATH_RELAY])
+        ft_call_has_client(elder, &younger->local);
     move_all(pinfo, elder->streams, younger->streams, FT_LIMIT_STREAMS_PER_CALL);
     move_all(pinfo, elder->senders, younger->senders, FT_LIMIT_STREAMS_PER_CALL);
     move_all(pinfo, elder->sdps, younger->sdps, FT_LIMIT_SDPS_PER_CALL);
@@ -490,6 +492,22 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
     if (nstime_cmp(&younger->last_time, &elder->last_time) > 0)
         elder->last_time = younger->last_time;
     return elder;
+}
+
+/* A file that begins in a call, with a check of the direct path, doesn't show which of the two ends
+ * is the device. With the wrong one each packet in the relay's channel would be the other end's
+ * view of what the direct path has, and count for nothing. Streams go the way that they were
+ * shown, so with the first of them it is settled. */
+void
+ft_call_has_client(ft_call *call, const ft_endpoint *client)
+{
+    if (wmem_array_get_count(call->streams) || call->invite_frame ||
+        ft_call_is_local(call, &client->addr))
+        return;
+    if (call->remote.addr.type != AT_NONE && !addresses_equal(&call->remote.addr, &client->addr))
+        return;
+    call->remote = call->local;
+    call->local = ft_endpoint_keep(client);
 }
 
 /* By rank alone, so the order in which packets name it doesn't matter: who was met directly

@@ -791,6 +791,16 @@ ft_rtp_cut(packet_info *pinfo)
     }
 }
 
+/* Only before its first stream: looked at once a call, or for as long as there is no room. */
+static void
+learn_device(const ft_packet *packet)
+{
+    const ft_endpoint *client = packet->flow ? ft_flow_client(packet->flow) : NULL;
+
+    if (packet->path == FT_PATH_RELAY && client)
+        ft_call_has_client(packet->call, client);
+}
+
 void
 ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 {
@@ -802,6 +812,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
 
+    if (!wmem_array_get_count(packet->call->streams))
+        learn_device(packet);
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
     if (watch_other_end(pinfo, packet, rtp, &seen))
         return;

@@ -154,6 +154,14 @@ ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value)
 
 /* ---- ends ---- */
 
+bool
+ft_is_shared(const address *addr)
+{
+    const uint8_t *b = (const uint8_t *)addr->data;
+
+    return addr->type == AT_IPv4 && b[0] == 100 && (b[1] & 0xc0) == 64;
+}
+
 /* RFC 1918, RFC 6598, link-local; RFC 4193. */
 bool
 ft_is_private(const address *addr)
@@ -161,7 +169,7 @@ ft_is_private(const address *addr)
     if (addr->type == AT_IPv4) {
         const uint8_t *b = (const uint8_t *)addr->data;
         return b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
-               (b[0] == 100 && (b[1] & 0xc0) == 64) || (b[0] == 169 && b[1] == 254);
+               (b[0] == 169 && b[1] == 254) || ft_is_shared(addr);
     }
     if (addr->type == AT_IPv6) {
         const uint8_t *b = (const uint8_t *)addr->data;

@@ -52,6 +52,9 @@ ft_endpoint ft_without_port(const ft_endpoint *device);
 /* An address that means nothing outside of its network, and may be anybody's there. */
 bool ft_is_private(const address *addr);
 
+/* Of those, what a carrier gives to many (RFC 6598). */
+bool ft_is_shared(const address *addr);
+
 /* Once, when the front door is registered. */
 void ft_owners_init(void);
 

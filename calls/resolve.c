@@ -94,6 +94,14 @@ was_local(const ft_end_calls *known, const ft_endpoint *end)
     return false;
 }
 
+/* How much an address is of one's own network: a carrier's NAT shows the peer by one of RFC 6598,
+ * behind which the device has one of its own. */
+static unsigned
+privacy(const ft_endpoint *end)
+{
+    return ft_is_private(&end->addr) ? 1 + !ft_is_shared(&end->addr) : 0;
+}
+
 /* On the direct path the device is the end that has a call already, rather one of its own; else
  * the one with a private address, which a far end has only on the same network; else the one at
  * FaceTime's port, which a far end's NAT often maps; else the sender. */
@@ -108,8 +116,8 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
         return here != NULL;
     if (local != was_local(there, other))
         return local;
-    if (ft_is_private(&end->addr) != ft_is_private(&other->addr))
-        return ft_is_private(&end->addr);
+    if (privacy(end) != privacy(other))
+        return privacy(end) > privacy(other);
     return ft_is_device_port(end->port) && !ft_is_device_port(other->port);
 }
 

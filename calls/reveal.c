@@ -385,6 +385,22 @@ add_all(wmem_allocator_t *scope, wmem_array_t **to, wmem_array_t *from, size_t s
     wmem_array_append(*to, wmem_array_get_raw(from), wmem_array_get_count(from));
 }
 
+/* A pair of a capture's first packets may have been kept while the peer was taken for the device
+ * (ft_call_has_client): its ends as the call has them now. */
+static void
+turn_pairs(const ft_call *call, wmem_array_t *pairs)
+{
+    for (unsigned i = 0; pairs && i < wmem_array_get_count(pairs); i++) {
+        ft_pair *pair = *(ft_pair **)wmem_array_index(pairs, i);
+        const ft_endpoint local = pair->local;
+        if (pair->relayed || !ft_endpoint_equal(&pair->remote, &call->local) ||
+            !ft_endpoint_equal(&pair->local, &call->remote))
+            continue;
+        pair->local = pair->remote;
+        pair->remote = local;
+    }
+}
+
 /* Each step by its earliest frame in any part; round trips of checks from the first part that has
  * some. */
 ft_reveals *
@@ -409,5 +425,6 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
         add_all(scope, &all->sdps, known->sdps, sizeof(ft_sdp_text));
         add_all(scope, &all->relays, known->relays, sizeof(ft_flow *));
     }
+    turn_pairs(call, all->pairs);
     return all;
 }

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import simulate
 import support
 
 OWN = ("baseband", "commnat", "facetime", "facetime_control", "facetime_link", "facetime_rtcp", "facetime_rtp",
@@ -173,3 +174,29 @@ def test_merged_parts_are_the_whole(tshark, split):
     merged.chmod(0o644)
     assert calls(tshark, merged) == calls(tshark, capture)
     assert tshark.values(merged, "facetime.kind") == tshark.values(capture, "facetime.kind")
+
+
+@pytest.mark.parametrize("shown_by", ["10.1.0.71", "203.0.113.71"])
+def test_a_file_that_begins_with_the_peers_check(tshark, monkeypatch, shown_by):
+    """While the relay carries the media: its client is the device, whatever the addresses are, and no packet is its copy."""
+    real = simulate.Place
+
+    def place(end, port):
+        made = real(end, port)
+        made.host = (shown_by, port) if end == "A" else made.host
+        made.public = ("100.65.0.71" if shown_by.startswith("10.") else "198.51.100.71", port) if end == "B" else made.public
+        return made
+    monkeypatch.setattr(simulate, "Place", place)
+    call = simulate.Call(simulate.Plan(seed=71, seconds=3.6, media_at=.6, goes_on=.5, paths=((0, "relay"), (2, "direct"))))
+    capture = simulate.Capture([call])
+    whole = support.write_capture(capture.write())
+    last = max(n for n, r in enumerate(capture.records) if r.packet and r.path == "relay")
+    checks = [n for n, r in enumerate(capture.records[:last]) if r.src == call.places["B"].public and not r.packet]
+    assert checks
+    for first in checks[::max(1, len(checks) // 3)]:
+        part = support.part_of(whole, first + 1, len(capture.records))
+        one, = json.loads(tshark.text(part, "-q", "-z", "facetime,calls,json"))
+        assert one["local"].startswith(shown_by) and {pair["local"] for pair in one["pairs"]} <= {one["local"]}
+        media = {(r.packet, r.outgoing) for r in capture.records[first:] if r.packet}
+        assert {way: sum(s["packets"] for s in one["streams"] if s["direction"] == way) for way in ("out", "in")} == {
+            way: len([1 for _, outgoing in media if outgoing == (way == "out")]) for way in ("out", "in")}
