@@ -793,7 +793,7 @@ ft_rtp_cut(packet_info *pinfo)
 
 /* Only before its first stream: looked at once a call, or for as long as there is no room. */
 static void
-learn_device(const ft_packet *packet)
+meet_client(const ft_packet *packet)
 {
     const ft_endpoint *client = packet->flow ? ft_flow_client(packet->flow) : NULL;
 
@@ -813,7 +813,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
         return;
 
     if (!wmem_array_get_count(packet->call->streams))
-        learn_device(packet);
+        meet_client(packet);
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
     if (watch_other_end(pinfo, packet, rtp, &seen))
         return;
