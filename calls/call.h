@@ -66,8 +66,8 @@ const ft_call *ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from);
 /* The call's far end, if nothing better named it before. First pass. */
 void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 
-/* A relay's client is a device of the call: before there are streams, the one that was taken for the
- * far end is the call's own. First pass. */
+/* A relay's client is a device of the call: before there are streams, the one that was taken for
+ * the far end is the call's own. First pass. */
 void ft_call_has_client(ft_call *call, const ft_endpoint *client);
 
 /* The call's newest stream with this SSRC, in one direction or in either; or NULL. */
