@@ -275,6 +275,24 @@ is_own_port(const packet_info *pinfo, const ft_flow *flow, const ft_packet *pack
                   : ft_call_is_device(packet->call, &destination.addr);
 }
 
+/* Where both ends are public and nothing but media between them is in the capture, who was met
+ * first is taken for the device. Which one it is can't be told by an error; but a port that media
+ * came from was open. */
+static bool
+is_port_of_either(const ft_call *call, const ft_endpoint *end, const address *sender)
+{
+    if (!addresses_equal(sender, &end->addr) || ft_is_private(&end->addr) ||
+        ft_is_private(&call->local.addr) || (call->seen & FT_SEEN_SETUP) || call->relay_seen ||
+        call->invite_frame)
+        return false;
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);
+        if (ft_endpoint_equal(&stream->sender, end))
+            return true;
+    }
+    return false;
+}
+
 /* How a modern call hangs up: the socket that its media ran through is closed. */
 static void
 note_closed_socket(packet_info *pinfo, const ft_packet *packet)
@@ -335,6 +353,9 @@ facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *pa
         ft_steady_proven(pinfo, &packet->call->last_time);
     if (packet->call && is_own_port(pinfo, flow, packet, sender))
         note_closed_socket(pinfo, packet);
+    else if (packet->call && is_port_of_either(packet->call, &destination, sender))
+        ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP: %s, which media came from, is closed",
+                     ft_endpoint_str(pinfo->pool, &destination));
     else if (packet->call)
         ft_event_add(pinfo, FT_EVENT_PEER_UNREACHABLE, 0, "ICMP: no way to %s",
                      ft_endpoint_str(pinfo->pool, &destination));

@@ -49,7 +49,7 @@ typedef enum {
     X(FT_EVENT_PEER_UNREACHABLE, "peer_unreachable", PI_WARN, FT_COUNTED, \
       "Network says the peer can't be reached") \
     X(FT_EVENT_SOCKET_CLOSED, "socket_closed", PI_CHAT, FT_COUNTED, \
-      "The device says that its own port is closed") \
+      "The device, or an end that may be it, says that its port is closed") \
     X(FT_EVENT_PATH_SWITCH, "path_switch", PI_NOTE, FT_EACH, "Media moved to another path") \
     X(FT_EVENT_MEDIA_ON_BOTH_PATHS, "media_on_both_paths", PI_NOTE, FT_COUNTED, \
       "RTP packet sent on two paths") \

@@ -14,7 +14,6 @@
  */
 #include "calls/resolve.h"
 
-#include "calls/evidence.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
@@ -103,8 +102,8 @@ privacy(const ft_endpoint *end)
 }
 
 /* On the direct path the device is the end that has a call already, rather one of its own; else
- * the one with a private address, which a far end has only on the same network; else the one at
- * FaceTime's port, which a far end's NAT often maps; else the sender. */
+ * the one with a private address, which a far end has only on the same network; else the sender.
+ * A port tells nothing here: either end's NAT may have mapped its own. */
 static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
@@ -116,9 +115,7 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
         return here != NULL;
     if (local != was_local(there, other))
         return local;
-    if (privacy(end) != privacy(other))
-        return privacy(end) > privacy(other);
-    return ft_is_device_port(end->port) && !ft_is_device_port(other->port);
+    return privacy(end) > privacy(other);
 }
 
 /* A relay's QUIC, before its own header shows there: what comes from the relay's port. */
@@ -154,9 +151,9 @@ typedef struct {
 typedef struct {
     packet_info       *pinfo;
     ft_packet         *packet;
-    ft_packet_ends        ends;
+    ft_packet_ends     ends;
     calls_known        of_device, of_other; /* a server's are nobody's */
-    const ft_end_calls   *of_host;
+    const ft_end_calls *of_host;
     nstime_t           now;
     bool               starts;
     ft_call           *of_leg;

@@ -135,16 +135,16 @@ QUOTED = PLACES | {
 }
 
 
-@pytest.mark.parametrize("mapped", [False, True], ids=["own ports", "ports mapped"])
+@pytest.mark.parametrize("mapped", [(), (40404,), (40404, 40405)], ids=["own ports", "port mapped", "both ports mapped"])
 @pytest.mark.parametrize("place", QUOTED)
 def test_short_quote(place, mapped, tshark):
-    """A legacy call's check and the error about it, behind NATs that map both ends' ports too: it belongs to the call."""
+    """A legacy call's check and the error about it, behind NATs that map its sender's port, or both: it belongs to the call."""
     link, wrap = QUOTED[place]
     packets = [p for _, _, p in packets_of("facetime-caller.pcapng")]
     check = next(p for p in packets if p[9] == 17 and p[32:36] == b"\x21\x12\xa4\x42" and p[28:30] == b"\0\1"
                  and b"\x80\x03\0\4" in p)
-    if mapped:
-        check = check[:20] + struct.pack("!HH", 40404, 40405) + check[24:]
+    at = 20 + 2 * len(mapped)
+    check = check[:20] + struct.pack(f"!{len(mapped)}H", *mapped) + check[at:]
     frames = [(1_700_000_000, 0, wrap(check)), (1_700_000_000, 90, wrap(quote(check, check[16:20])))]
     rows = shown(tshark, link, frames)
     assert rows[0]["facetime.kind"] == ["1"]
