@@ -134,8 +134,11 @@ device_vouches(ft_shape shape, const packet_info *pinfo)
     case FT_SHAPE_SIP:
     case FT_SHAPE_CONTROL:
         return ft_device_of(pinfo) >= FT_DEVICE_TESTED_NAT;
-    case FT_SHAPE_CHANNELDATA: case FT_SHAPE_RTP: case FT_SHAPE_RTCP:
-        return ft_device_of(pinfo) == FT_DEVICE_IN_CALL;
+    case FT_SHAPE_CHANNELDATA: /* modern ones have the relay's header; QUIC may look like these */
+        return ft_device_of(pinfo) == FT_DEVICE_IN_LEGACY_CALL;
+    case FT_SHAPE_RTP:
+    case FT_SHAPE_RTCP:
+        return ft_device_of(pinfo) >= FT_DEVICE_IN_CALL;
     case FT_SHAPE_QUIC:
         return relay_vouches(pinfo);
     default:

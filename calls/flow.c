@@ -322,6 +322,7 @@ ft_leg_of_peer(packet_info *pinfo, ft_flow *flow, const ft_endpoint *peer)
 
 typedef struct {
     uint32_t tested_frame, call_frame; /* the first ones that taught it, 0 before */
+    uint32_t legacy_frame;             /* of a call_frame's packets the first legacy one */
     nstime_t tested_time, call_time;   /* the last ones */
 } device;
 
@@ -355,6 +356,8 @@ learn_device(packet_info *pinfo, const ft_endpoint *endpoint, bool in_call)
     uint32_t *frame = in_call ? &known->call_frame : &known->tested_frame;
     if (*frame == 0)
         *frame = ft_frame_id(pinfo);
+    if (in_call && known->legacy_frame == 0 && ft_packet_get(pinfo)->generation != FT_MODERN)
+        known->legacy_frame = ft_frame_id(pinfo);
     *(in_call ? &known->call_time : &known->tested_time) = ft_now(pinfo);
 }
 
@@ -419,6 +422,8 @@ device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
 
     if (!known)
         return FT_DEVICE_UNKNOWN;
+    if (still_vouches(pinfo, known->legacy_frame, &known->call_time, FT_DEVICE_VOUCHES_S))
+        return FT_DEVICE_IN_LEGACY_CALL;
     if (still_vouches(pinfo, known->call_frame, &known->call_time, FT_DEVICE_VOUCHES_S))
         return FT_DEVICE_IN_CALL;
     return still_vouches(pinfo, known->tested_frame, &known->tested_time, FT_DEVICE_VOUCHES_S)

@@ -152,7 +152,12 @@ const ft_endpoint *ft_peer_of(const ft_packet *packet);
  * its form. Either vouches for FT_DEVICE_VOUCHES_S after it was last heard of so: tomorrow its
  * port may be a browser's. First pass: a claim is remembered, not a device. */
 #define FT_DEVICE_VOUCHES_S 300
-typedef enum { FT_DEVICE_UNKNOWN, FT_DEVICE_TESTED_NAT, FT_DEVICE_IN_CALL } ft_device_state;
+typedef enum {
+    FT_DEVICE_UNKNOWN,
+    FT_DEVICE_TESTED_NAT,
+    FT_DEVICE_IN_CALL,
+    FT_DEVICE_IN_LEGACY_CALL
+} ft_device_state;
 
 /* A relay's socket, which its own headers proved. What comes from there or goes there within
  * FT_RELAY_VOUCHES_S is FaceTime's, whatever a device's other interface sends. True from the

@@ -213,18 +213,20 @@ pair_learns_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *st
                   const ft_exchange *exchange)
 {
     ft_pair *pair = pair_in_hand(pinfo, packet, true);
+    const ft_endpoint source = ft_source(pinfo);
 
     if (!pair || !packet->call)
         return;
+    const bool outgoing = ft_endpoint_equal(&source, &pair->local);
     if (stun->message_class == STUN_REQUEST) {
-        pair->sent++;
+        pair->checks[outgoing].sent++;
         pair->nominated |= stun->use_candidate;
         return;
     }
     if (stun->message_class != STUN_SUCCESS ||
         (exchange && exchange->response_frame != packet->frame))
         return;
-    pair->answered++;
+    pair->checks[!outgoing].answered++;
     ft_setup_reached(pinfo, FT_SETUP_CHECK_ANSWERED);
     if (!pair->relayed)
         ft_setup_reached(pinfo, FT_SETUP_DIRECT_READY);
@@ -396,6 +398,9 @@ turn_pairs(const ft_call *call, wmem_array_t *pairs)
         if (pair->relayed || !ft_endpoint_equal(&pair->remote, &call->local) ||
             !ft_endpoint_equal(&pair->local, &call->remote))
             continue;
+        const ft_pair_checks outgoing = pair->checks[true];
+        pair->checks[true] = pair->checks[false];
+        pair->checks[false] = outgoing;
         pair->local = pair->remote;
         pair->remote = local;
     }

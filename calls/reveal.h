@@ -40,19 +40,37 @@ typedef struct {
     int64_t  time;          /* microseconds since 1970 */
 } ft_moment;
 
-/* A pair that checks were sent on, or media went directly on. Numbers are of both directions. */
+/* Checks of one direction: asked there, answered the other way. */
+typedef struct {
+    uint32_t sent, answered;
+} ft_pair_checks;
+
+/* A pair that checks were sent on, or media went directly on. */
 typedef struct ft_pair {
     const ft_leg *leg;
     ft_endpoint   local, remote;
     bool          relayed;
-    uint32_t      sent, answered;       /* checks */
+    ft_pair_checks checks[2];           /* by outgoing */
     uint32_t      first_frame, last_frame;
     bool          has_rtt;
     /* least of the local end's checks, by the capture clock; microseconds */
     int64_t       rtt;
     bool          nominated;
-    uint32_t      media_packets;
+    uint32_t      media_packets;        /* of both directions */
 } ft_pair;
+
+/* Of both directions. */
+static inline uint32_t
+ft_pair_sent(const ft_pair *pair)
+{
+    return pair->checks[false].sent + pair->checks[true].sent;
+}
+
+static inline uint32_t
+ft_pair_answered(const ft_pair *pair)
+{
+    return pair->checks[false].answered + pair->checks[true].answered;
+}
 
 typedef struct {
     ft_endpoint address;    /* port 0: none */

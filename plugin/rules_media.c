@@ -37,7 +37,7 @@
 static bool
 tries_pair(const ft_pair *pair)
 {
-    return !pair->relayed && pair->sent;
+    return !pair->relayed && ft_pair_sent(pair);
 }
 
 /* "of 3 direct pairs, 2 were never answered, 1 was answered but carried nothing". Answers go the
@@ -53,7 +53,7 @@ pairs_text(const view *v, finding *out)
         if (!tries_pair(pair))
             continue;
         tried++;
-        silent += pair->answered == 0;
+        silent += ft_pair_answered(pair) == 0;
         finding_add_frame(out, pair->first_frame);
     }
     if (!tried)

@@ -118,7 +118,7 @@ allocations_of(const ft_flow *flow, const ft_call *call)
 bool
 ft_pair_listed(const ft_pair *pair)
 {
-    return pair->sent || pair->answered || pair->media_packets;
+    return ft_pair_sent(pair) || ft_pair_answered(pair) || pair->media_packets;
 }
 
 /* "192.0.2.1:16402", or the address alone. Who is named without a port is named so on the wire,
@@ -159,6 +159,16 @@ json_setup(json_dumper *json, const ft_reveals *known)
     json_dumper_end_object(json);
 }
 
+static void
+json_checks(json_dumper *json, const char *name, const ft_pair_checks *checks)
+{
+    json_dumper_set_member_name(json, name);
+    json_dumper_begin_object(json);
+    json_number(json, "sent", checks->sent);
+    json_number(json, "answered", checks->answered);
+    json_dumper_end_object(json);
+}
+
 /* Round trip in ms, the least of the local end's checks: the others wait for the far end's
  * set-up. */
 static void
@@ -167,8 +177,10 @@ json_pair(json_dumper *json, wmem_allocator_t *scope, const ft_pair *pair, bool 
     json_dumper_begin_object(json);
     json_string(json, "local", ft_endpoint_str(scope, &pair->local));
     json_string(json, "remote", ft_endpoint_str(scope, &pair->remote));
-    json_number(json, "sent", pair->sent);
-    json_number(json, "answered", pair->answered);
+    json_number(json, "sent", ft_pair_sent(pair));
+    json_number(json, "answered", ft_pair_answered(pair));
+    json_checks(json, "out", &pair->checks[true]);
+    json_checks(json, "in", &pair->checks[false]);
     json_number(json, "first_frame", ft_frame_number(pair->first_frame));
     json_number(json, "last_frame", ft_frame_number(pair->last_frame));
     if (pair->has_rtt && clock_is_good)
@@ -341,8 +353,8 @@ ft_pair_cells(wmem_allocator_t *scope, const ft_pair *pair, bool clock_is_good, 
         ft_endpoint_str(scope, &pair->local),
         ft_endpoint_str(scope, &pair->remote),
         pair->relayed ? "relay" : "direct",
-        wmem_strdup_printf(scope, "%u", pair->sent),
-        wmem_strdup_printf(scope, "%u", pair->answered),
+        wmem_strdup_printf(scope, "%u", ft_pair_sent(pair)),
+        wmem_strdup_printf(scope, "%u", ft_pair_answered(pair)),
         wmem_strdup_printf(scope, "%u", ft_frame_number(pair->first_frame)),
         wmem_strdup_printf(scope, "%u", ft_frame_number(pair->last_frame)),
         pair->has_rtt && clock_is_good ? wmem_strdup_printf(scope, "%.1f", (double)pair->rtt / 1000)

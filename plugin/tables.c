@@ -441,7 +441,7 @@ static void
 write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, const ft_pair *pair)
 {
     const unsigned version =
-        1 + pair->sent + pair->answered + pair->media_packets + pair->nominated;
+        1 + ft_pair_sent(pair) + ft_pair_answered(pair) + pair->media_packets + pair->nominated;
     const char *cells[FT_PAIR_CELLS + 1] = { number(scope, call->number) };
     bool is_new;
     stat_tap_table_item_type *row = row_for(table, pair, call, &is_new);

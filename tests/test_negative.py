@@ -9,6 +9,7 @@ import pytest
 
 import floods
 import support
+import variants
 from support import Datagram
 
 COOKIE = 0x2112A442
@@ -279,6 +280,23 @@ def test_port_that_a_device_had(tshark, make_capture):
         frames += [Datagram("10.127.22.118", 16402, OTHER, 19305, rtp(111, n, 7, bytes(120)), after + n / 50)
                    for n in range(40)]
     assert tshark.frames(make_capture(frames), "facetime") == [1, 2]
+
+
+def test_quic_of_a_modern_phones_port(tshark):
+    """A minute after a modern call that port sends QUIC to somebody's server, of which each short header looks like
+    ChannelData: a modern phone's ChannelData has the relay's header, so nothing tells that these are a call's."""
+    scene = variants.Scene("QUIC from the port of a modern call", 1)
+    phone, server = scene.near(port=16393), ("142.250.10.9", 443)
+    call = variants.Modern(scene, "A", phone, scene.far(), scene.relay(port=3482))
+    call.connect(0), call.both(0.3, 30), call.check(1), call.both(1.2, 30, way="direct")
+    own = len(scene.packets)
+    for n in range(60):
+        body = scene.rng.randbytes(scene.rng.randrange(30, 900))
+        start = scene.rng.choice((b"\x40\x01", b"\x4f\x33"))
+        scene.put(60 + n / 50, *((phone, server) if n % 2 else (server, phone)), start + struct.pack("!H", len(body)) + body, None)
+    scene.packets.sort(key=lambda p: p.time)
+    capture = support.make_capture([Datagram(*p.src, *p.dst, p.payload, p.time) for p in scene.packets])
+    assert set(tshark.frames(capture, "facetime", two_pass=True)) == set(range(1, own + 1))
 
 
 def random_datagrams(count):

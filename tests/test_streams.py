@@ -2,6 +2,7 @@
 """tshark -z facetime,streams and -z facetime,pairs: their form, against the schemas of docs/; filters; what hand-made
 streams must say. Simulated calls are in test_quality.py."""
 
+import collections
 import json
 import re
 import struct
@@ -80,6 +81,29 @@ def test_real_checks_and_their_answers(tshark, real):
     assert call["setup"]["direct_ready"]["frame"] == 659 and call["setup"]["first_direct_media"] is None
     assert not any(p["rtt"] for p in call["pairs"]) and call["clock"] == "media"
     assert call["start_time"].startswith("2023-07-03T")
+
+
+@pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
+def test_real_checks_by_direction(tshark, real, name):
+    """Whose the checks of a direct pair are, counted by addresses; an answer that is sent again counts once."""
+    call, = reports(tshark, real(name))["calls"]
+    ends = [("ip.src", "ip.dst"), ("ipv6.src", "ipv6.dst")]
+    rows = tshark.rows(real(name), "stun.type", "stun.id", "udp.srcport", "udp.dstport", *sum(ends, ()),
+                       filter='gkstun && facetime.call && facetime.path == "direct" && stun.type in {0x0001, 0x0101} && !icmp && !icmpv6')
+    asked, answered = collections.Counter(), collections.defaultdict(set)
+    for row in rows:
+        version, form = ("ip", "{}:{}") if row["ip.src"] else ("ipv6", "[{}]:{}")
+        source, target = (form.format(row[f"{version}.{end}"][0], row[f"udp.{end}port"][0]) for end in ("src", "dst"))
+        if int(row["stun.type"][0], 0) == 1:
+            asked[source, target] += 1
+        else:
+            answered[target, source].add(row["stun.id"][0])
+    direct = [p for p in call["pairs"] if (p["local"], p["remote"]) in asked or (p["remote"], p["local"]) in asked]
+    assert direct
+    for pair in direct:
+        for way, ends in (("out", (pair["local"], pair["remote"])), ("in", (pair["remote"], pair["local"]))):
+            assert pair[way] == {"sent": asked[ends], "answered": len(answered[ends])}
+        assert pair["sent"] == pair["out"]["sent"] + pair["in"]["sent"]
 
 
 @pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
