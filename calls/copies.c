@@ -388,8 +388,8 @@ note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool cop
     const bool comes_again = again_here && passed <= (copy ? COPY_S : AT_ONCE_S);
 
     count_again(&flow->again, comes_again);
-    count_again(&again, again_here && passed <= COPY_S);
-    if (again_here && passed <= COPY_S)
+    count_again(&again, comes_again);
+    if (comes_again)
         delays[next_delay++ % DELAYS] = passed;
 }
 

@@ -197,13 +197,6 @@ def test_mirrored_batches_without_ids(mode, delay, tshark):
     as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
 
 
-@pytest.mark.parametrize("delay", [.01, .03])
-def test_slow_mirror_without_ids(delay, tshark):
-    """As over a tunnel from afar: once three datagrams came again as late, what comes as late is a copy."""
-    frames = [(time, frame[:18] + b"\0\0" + frame[20:] if frame[12:14] == b"\x08\0" else frame) for time, frame in at_a("one-to-one")]
-    as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
-
-
 @pytest.mark.parametrize("delay", [.0005, .005])
 @pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
 def test_mirrored_real_call(name, delay, tshark, real):
