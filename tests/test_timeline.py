@@ -104,13 +104,27 @@ def is_from(frame, here):
     return frame["dst"][0] != here[0]
 
 
-def far_end(frames, here):
-    """Who sends media directly; else who is behind the relay's channel; else who answers a check."""
+def named_end(cap, frames, here):
+    """Whom SIP in a relay's channel names: the host of the URI that isn't the sender's own side, if it is public."""
+    for f in frames:
+        if not f.get("sip") or f["path"] != "relay":
+            continue
+        to_far_end = is_from(f, here) == (f["sip"]["status"] is None)
+        header = b"(?:To|t)" if to_far_end else b"(?:From|f)"
+        uri = re.search(rb"\r\n" + header + rb": .*?sip:\w+@([\d.]+):(\d+)", cap.packets[f["number"] - 1][1])
+        if uri and not re.match(rb"10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.", uri[1]):
+            return [(uri[1].decode(), int(uri[2]))]
+    return []
+
+
+def far_end(cap, frames, here):
+    """Who sends media directly; else who is behind the relay's channel; else who answers a check; else whom SIP names."""
     for found in ([f["src"] for f in frames if f["kind"] == "rtp" and f["path"] == "direct" and not is_from(f, here)],
                   [f["binds"]["peer"] for f in frames if "binds" in f],
                   [f["peer"] for f in frames if f.get("indication") and f.get("peer")],
                   [f["src"] for f in frames if f["kind"] == "stun" and f["stun"]["class"] == "success"
-                   and not is_from(f, here)]):
+                   and not is_from(f, here)],
+                  named_end(cap, frames, here)):
         if found:
             return found[0]
     return None
@@ -178,7 +192,7 @@ def expected_call(name, number, frames):
     }
     generations = {f["generation"] for f in frames}     # iChat AV's SIP tells what STUN doesn't
     call["generation"] = "ichat" if "ichat" in generations else frames[0]["generation"]
-    far, invites, byes = far_end(frames, here), sips(frames, "INVITE"), sips(frames, "BYE")
+    far, invites, byes = far_end(cap, frames, here), sips(frames, "INVITE"), sips(frames, "BYE")
     if far:
         call["remote"] = end(far)
     if invites:
