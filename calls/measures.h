@@ -147,7 +147,7 @@ typedef struct ft_quality {
     ft_second   *seconds;
     uint32_t     second_count, second_room;
     uint32_t     seconds_a_row;     /* 1, or more after folding */
-    uint16_t     rtts[FT_SECOND_RTTS];
+    uint16_t    *rtts;              /* FT_SECOND_RTTS of them; NULL before the first */
     unsigned     rtt_count;
     uint32_t     rtt_second;        /* row that these belong to */
 } ft_quality;

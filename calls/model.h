@@ -94,12 +94,12 @@ typedef struct ft_stream {
 typedef struct ft_sender {
     bool        outgoing;           /* the device itself sends */
     bool        has_key;
+    bool        is_beside;          /* the way in use was begun by copies, beside the one before */
     uint8_t     key[8];             /* newest, the first bytes of the key id */
     ft_endpoint device;             /* the device's end of the way in use */
     ft_endpoint source;             /* where its packets come from, on the way in use */
     ft_leg     *leg;                /* the way in use */
     ft_leg     *other_leg;          /* the way before */
-    bool        is_beside;          /* the way in use was begun by copies, beside the one before */
     nstime_t    leg_time, other_time; /* last media on each */
     /* of ft_steady(), as the two above: the first packet's, and the latest */
     nstime_t    first_time, last_time;

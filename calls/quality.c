@@ -381,6 +381,8 @@ keep_rtt(packet_info *pinfo, ft_quality *quality, uint16_t ticks, uint32_t row)
     if (quality->rtt_second != row)
         close_rtts(quality);
     quality->rtt_second = row;
+    if (!quality->rtts)
+        quality->rtts = wmem_alloc_array(wmem_file_scope(), uint16_t, FT_SECOND_RTTS);
     if (quality->rtt_count < FT_SECOND_RTTS)
         quality->rtts[quality->rtt_count++] = ticks;
 }

@@ -97,7 +97,7 @@ def test_each_file_has_a_status_and_a_reason(whole, folder):
     twin = rows.pop(os.fsencode(folder) + b"/" + NO_UTF8, None) or rows.pop(str(folder / "sub/modern.pcapng"))
     assert twin == ("ok", None, 97)
     text = rows.pop(str(folder / "text.pcap"))
-    assert text[0] == "failed" and "capture file" in text[1]
+    assert text[0] == "failed" and ("capture file" in text[1] or "cut short" in text[1])    # as versions have it
     assert rows == {str(folder / HOSTILE): ("ok", None, 104), str(folder / "dns"): ("none", "no FaceTime in it", 1),
                     str(folder / "empty.pcap"): ("failed", "it is empty", None)}
     assert "text.pcap: failed: " in whole[2] and "empty.pcap: failed: it is empty" in whole[2]
