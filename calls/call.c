@@ -633,19 +633,25 @@ tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
     return true;
 }
 
-/* The event's frame is another call's: so is its place in the story, and what may be told again. */
+/* The event's frame is another call's: so is its place in the story, and what may be told again,
+ * unless the call has told it of another frame. */
 static void
 move_event(ft_call *to, ft_call *from, ft_event *event)
 {
-    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
+    const unsigned count = wmem_array_get_count(from->events);
+    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), MAX(count, 1));
 
-    for (unsigned i = 0; i < wmem_array_get_count(from->events); i++) {
-        ft_event **told = (ft_event **)wmem_array_index(from->events, i);
-        if (*told != event)
-            wmem_array_append(kept, told, 1);
-    }
-    from->events = kept;
     from->told &= ~(UINT64_C(1) << event->id);
+    for (unsigned i = 0; i < count; i++) {
+        ft_event **told = (ft_event **)wmem_array_index(from->events, i);
+        if (*told == event)
+            continue;
+        wmem_array_append(kept, told, 1);
+        if ((*told)->id == event->id)
+            from->told |= UINT64_C(1) << event->id;
+    }
+    wmem_destroy_array(from->events); /* a hostile call has thousands */
+    from->events = kept;
     event->call = to;
     to->told |= UINT64_C(1) << event->id;
     wmem_array_append_one(to->events, event);
