@@ -61,9 +61,9 @@ typedef struct sip_dialog {
     ft_call *call;              /* as of first_frame: later merges are looked up */
     uint32_t first_frame;
     bool     has_call_id;
+    unsigned last_status;       /* of the answer that asks for the INVITE again */
     ft_transactions transactions;
-    moment   last_word;         /* the CANCEL, or the answer that asks for the INVITE again */
-    unsigned last_status;       /* of that answer */
+    moment   last_word;         /* that answer, or the CANCEL */
     sip_bye *byes;              /* in order of their first frames */
     struct sip_dialog *next;    /* made before this one */
 } sip_dialog;

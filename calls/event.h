@@ -84,15 +84,15 @@ typedef struct ft_event {
     uint32_t         frame;         /* id, as other_frame */
     /* the frame that the event speaks of, 0 if none; may be set later (a link forward) */
     uint32_t         other_frame;
-    nstime_t         time;          /* of ft_now() */
     ft_path          path;
-    struct ft_call  *call;          /* may be NULL */
-    const char      *text;
     unsigned         part;          /* of the frame: the datagram that it is told at */
-    nstime_t         length;        /* of the silence that media_gap and handover tell of */
-    bool             is_rough;      /* that length, where frame times come in batches */
+    bool             is_rough;      /* the length, where frame times come in batches */
     /* known only from later frames: shown from the second pass on */
     bool             hindsight;
+    nstime_t         time;          /* of ft_now() */
+    nstime_t         length;        /* of the silence that media_gap and handover tell of */
+    struct ft_call  *call;          /* may be NULL */
+    const char      *text;
     struct ft_event *next;          /* of the same frame, any part */
 } ft_event;
 

@@ -29,13 +29,12 @@ typedef struct ft_exchange {
     nstime_t response_time;
     bool     shown_by_us;           /* the request was, so that stock knows nothing of it */
     bool     nomination;            /* opened by a request that nominates */
+    bool     releases;              /* a bind without a lifetime: it releases `leg` */
     /* of the request; gets the answer's frame as its link, or NULL */
     struct ft_event *event;
     struct ft_call *call;           /* of the request, or NULL */
     struct ft_allocation *allocation; /* that the request is of, or NULL (calls/stun.c) */
     struct ft_leg *leg;             /* that the request binds, or NULL (calls/stun.c) */
-    /* that the request, a bind without a lifetime, releases, or NULL (calls/stun.c) */
-    struct ft_leg *released;
     ft_sent *sent;                  /* newest first */
     struct ft_exchange *first, *next; /* with the same key */
 } ft_exchange;

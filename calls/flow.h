@@ -44,18 +44,18 @@ typedef struct ft_leg {
     ft_channel_state state;         /* of a channel; for the first pass alone */
     uint32_t        release_frame;  /* of the request that asks to release it, 0 before */
     nstime_t        release_time;
-    /* a new connection to the relay began since its last RTP packet */
+    nstime_t        media_time;     /* of its last RTP packet */
+    /* a new connection to the relay began since then */
     bool            renewed;
     bool            ready;          /* relay_ready was told */
-    nstime_t        media_time;     /* of its last RTP packet */
     /* 0 for the direct way, and for a peer reached by indications */
     uint16_t        channel;
+    /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
+    uint32_t        media_config;
     ft_endpoint     peer;           /* who is behind the channel; AT_NONE until a bind tells */
     uint32_t        first_frame;    /* valid from this frame on, until the channel's next leg */
     uint32_t        setup_frame;    /* of the ChannelBind request, 0 where it wasn't captured */
     uint64_t        told;           /* events by id, that a row tells once a way */
-    /* frame that stock RTP has as the set-up of this leg: an SDP, or the call's first */
-    uint32_t        media_config;
 } ft_leg;
 
 /* Datagrams, and how many of them came again at once: a mirror port's do. */

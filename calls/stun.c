@@ -294,8 +294,10 @@ bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange
             leg->allocation = allocation;
     }
     packet->limit_hit |= leg == NULL;
-    if (exchange)
+    if (exchange) {
         exchange->leg = leg;
+        exchange->releases = false;
+    }
     if (leg)
         ft_channel_step(&leg->state, FT_CHANNEL_BIND_ASKED);
 }
@@ -360,8 +362,10 @@ release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_e
 
     if (leg)
         ask_release(pinfo, leg);
-    if (exchange)
-        exchange->released = leg;
+    if (exchange) {
+        exchange->leg = leg;
+        exchange->releases = true;
+    }
     tell_release(pinfo, packet, wmem_strdup_printf(pinfo->pool, "channel 0x%04x", stun->channel));
 }
 
@@ -399,7 +403,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
         release_channel(pinfo, packet, stun, exchange);
     if (releases)
         return;
-    if (!is_retransmission || (exchange && !exchange->leg))
+    if (!is_retransmission || (exchange && (exchange->releases || !exchange->leg)))
         bind_leg(pinfo, packet, stun, exchange, allocation);
     if (!call || stun->peer.addr.type == AT_NONE)
         return;
@@ -410,10 +414,16 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
 /* By the request it answers, not by the channel's newest bind: a late answer would else make
  * another peer's channel ready. */
 static void
-learn_bind_answer(packet_info *pinfo, const ft_stun *stun, ft_leg *leg)
+learn_bind_answer(packet_info *pinfo, const ft_stun *stun, const ft_exchange *exchange)
 {
     const bool success = stun->message_class == STUN_SUCCESS;
+    ft_leg *leg = exchange->leg;
 
+    if (exchange->releases) {
+        if (success && leg->state == FT_CHANNEL_RELEASING) /* not bound again meanwhile */
+            ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
+        return;
+    }
     ft_channel_step(&leg->state, success ? FT_CHANNEL_BIND_DONE : FT_CHANNEL_BIND_REFUSED);
     if (!success || leg->ready)
         return;
@@ -494,10 +504,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
         exchange->allocation)
         exchange->allocation->answered = true;
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
-        learn_bind_answer(pinfo, stun, exchange->leg);
-    if (stun->message_class == STUN_SUCCESS && exchange && exchange->released &&
-        exchange->released->state == FT_CHANNEL_RELEASING) /* not bound again meanwhile */
-        ft_channel_step(&exchange->released->state, FT_CHANNEL_RELEASE_DONE);
+        learn_bind_answer(pinfo, stun, exchange);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange)
         finish_release(packet->flow, exchange->allocation);
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)

@@ -76,10 +76,10 @@ typedef struct {
     uint32_t        from_tag, cseq, via;
     bool            has_cseq;
     bool            seen;       /* the INVITE itself, not only what answers or cancels it */
-    bool            is_change;  /* of a call that was answered before */
-    bool            cancelled;  /* a CANCEL was seen */
-    ft_sdp_presence sdp;        /* of the INVITE, where it was seen */
-    ft_invite_state state;
+    bool            is_change : 1; /* of a call that was answered before */
+    bool            cancelled : 1; /* a CANCEL was seen */
+    unsigned        sdp : 2;    /* ft_sdp_presence of the INVITE, where it was seen */
+    unsigned        state : 4;  /* ft_invite_state */
 } ft_invite;
 
 /* Private to transaction.c: who talks to whom, in no order. */

@@ -15,14 +15,15 @@
 /* addresses of a call's packets that are told apart; with more, both directions are there */
 #define MAX_ENDS 8
 
-typedef struct {
+typedef struct end_seen {
     address address;
     bool    sends, receives;
+    struct end_seen *next;
 } end_seen;
 
 struct ft_witness {
     ft_witnessed seen;
-    end_seen     ends[MAX_ENDS];
+    end_seen    *ends;          /* newest first */
     unsigned     end_count;
     address      end_from;      /* who sent the packet that ended the call */
 };
@@ -32,8 +33,7 @@ struct ft_witness {
 static void
 note_end(struct ft_witness *witness, const address *end, bool sends)
 {
-    for (unsigned i = 0; i < witness->end_count; i++) {
-        end_seen *seen = &witness->ends[i];
+    for (end_seen *seen = witness->ends; seen; seen = seen->next) {
         if (!addresses_equal(&seen->address, end))
             continue;
         seen->sends |= sends;
@@ -45,10 +45,11 @@ note_end(struct ft_witness *witness, const address *end, bool sends)
         witness->seen.both_directions = true;
         return;
     }
-    end_seen *seen = &witness->ends[witness->end_count++];
+    end_seen *seen = wmem_new(wmem_file_scope(), end_seen);
+    *seen = (end_seen){ .sends = sends, .receives = !sends, .next = witness->ends };
     copy_address_wmem(wmem_file_scope(), &seen->address, end);
-    seen->sends = sends;
-    seen->receives = !sends;
+    witness->ends = seen;
+    witness->end_count++;
 }
 
 /* Of the device, whatever address it has moved to. */
