@@ -549,9 +549,9 @@ summarize_relay(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header)
 
 /* What comes of a datagram as a whole: RTP if any of its packets is, else what the first is. */
 typedef struct {
-    ft_kind     kind;
-    uint8_t     payload_type;
-    uint32_t    media_setup_frame;
+    ft_kind kind;
+    uint8_t payload_type;
+    uint32_t media_setup_frame;
     const char *protocol; /* of the column */
 } chain_summary;
 
@@ -632,11 +632,21 @@ check_first(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_cha
 {
     const chain_packet *first = &chain->packets[0];
 
-    if (chain->count > 1 &&
-        first->header.end + first->length <= (int)tvb_captured_length(tvb) &&
+    if (chain->count > 1 && first->header.end + first->length <= (int)tvb_captured_length(tvb) &&
         relay_grade_body(tvb, &first->header, first->length) != GRADE_SURE)
         expert_add_info_format(pinfo, tree, &ei_quickrelay_broken_chain,
                                "The first packet doesn't end as one: what follows is doubtful");
+}
+
+/* That a control message was as long as told, nothing here says but the length itself. */
+static void
+check_begin(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_chain *chain,
+            unsigned index)
+{
+    if (!relay_is_anchored(tvb, &chain->packets[index - 1], &chain->packets[index]))
+        expert_add_info_format(pinfo, tree, &ei_quickrelay_unverified,
+                               "Unverified form: nothing but its length tells where the control "
+                               "message before this packet ends");
 }
 
 /* A datagram whose first header tells the length of its packet. Whatever stock does with Info,
@@ -662,6 +672,7 @@ dissect_chain(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tree *t
         if (i == 0 && (chain.count > 1 || chain.rest < end))
             show_index(tree, tvb, packet, i);
         if (i > 0) {
+            check_begin(tvb, pinfo, own, &chain, i);
             col_append_str(pinfo->cinfo, COL_INFO, " | ");
             col_set_fence(pinfo->cinfo, COL_INFO);
             learn_relay_header(tvb, pinfo, &packet->header);

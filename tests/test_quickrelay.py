@@ -594,6 +594,26 @@ def test_lengths_that_lie_within_a_chain(make_capture, tshark):
         assert "broken_chain" in told and row["quickrelay.undecided"], (name, data.hex())
 
 
+NEXT = {"stream, priority": ("819d 01", 1), "count, priority": ("03 cd62 de0d 501f 01", 5), "count, half a head": ("03 cd62 de0d 501f 01", 6)}
+
+
+@pytest.mark.parametrize("text, off", NEXT.values(), ids=NEXT)
+def test_a_control_message_whose_length_is_off(text, off, make_capture, tshark):
+    """What is left of the next head is a head as well. Its media tells, since the stream isn't that of its SSRC: bytes, and a
+    finding. Behind another control message nothing tells: it is shown, and has a finding too, as it has with the right length."""
+    def chained(off, last):
+        message = control(3)
+        return down(packet(f"{FIRST} {len(AUDIO):04x}", AUDIO + bytes.fromhex("819d 01") + struct.pack("!H", len(message) + off) +
+                           message + head(text, last, last=True)))
+    capture = make_capture([PROOF, chained(off, HIGH), chained(off, control(4)), chained(0, control(4)), chained(0, HIGH)])
+    off_media, *of_control, right = tshark.rows(capture, "rtp.ssrc", "quickrelay.undecided", "facetime_control.counter")[1:]
+    assert off_media["rtp.ssrc"] == ["0x06b19899"] and off_media["quickrelay.undecided"]
+    assert [row["facetime_control.counter"] for row in of_control] == [["3", "4"]] * 2
+    assert right["rtp.ssrc"] == ["0x06b19899", "0x15cb819d"] and not right["quickrelay.undecided"]
+    unsure = set() if text == "819d 01" else {"unverified"}
+    assert experts(tshark, capture) == [set(), {"broken_chain"}, {"unverified"}, {"unverified"}, unsure]
+
+
 def test_lengths_that_lie_in_a_cut_chain(make_capture, tshark):
     """There a length may seem right, but nothing is shown that nobody sent."""
     lies = [*lying_chains()][::23]

@@ -10,13 +10,14 @@
 #include "wire/rtp_packet.h"
 #include "wire/rtp_proof.h"
 
+#define RTP_SSRC         8
 #define MAX_CHAIN_TRIALS 512 /* heads that one datagram is tried with */
 
 typedef struct {
-    tvbuff_t    *tvb;
-    int          end;
-    unsigned     trials;
-    relay_chain  tried;
+    tvbuff_t *tvb;
+    int end;
+    unsigned trials;
+    relay_chain tried;
     relay_chain *best; /* the longest that was found so far */
 } chain_search;
 
@@ -145,8 +146,8 @@ begins_here(tvbuff_t *tvb, const chain_packet *packet)
     const relay_body body = relay_classify_body(tvb, header, packet->length);
     ft_rtp_look look;
 
-    if (body == BODY_RTP && rtp_look_at(tvb_new_subset_length(tvb, header->end, packet->length),
-                                        &look)) {
+    if (body == BODY_RTP &&
+        rtp_look_at(tvb_new_subset_length(tvb, header->end, packet->length), &look)) {
         if (look.extension_fits || relay_names_ssrc(tvb, header, look.fixed.ssrc))
             return true;
         if (header->offset[FIELD_STREAM])
@@ -157,16 +158,55 @@ begins_here(tvbuff_t *tvb, const chain_packet *packet)
     return header->offset[FIELD_LENGTH] || !may_be_body(tvb, header->end + 2);
 }
 
+/* Media whose SSRC was captured. */
+static bool
+shows_ssrc(tvbuff_t *tvb, const chain_packet *packet, uint32_t *ssrc)
+{
+    const int offset = packet->header.end;
+
+    if (relay_classify_body(tvb, &packet->header, packet->length) != BODY_RTP ||
+        tvb_captured_length_remaining(tvb, offset) < RTP_HEADER)
+        return false;
+    *ssrc = tvb_get_ntohl(tvb, offset + RTP_SSRC);
+    return true;
+}
+
+static bool
+is_behind_control(tvbuff_t *tvb, const chain_packet *before)
+{
+    return relay_classify_body(tvb, &before->header, before->length) == BODY_CONTROL;
+}
+
+bool
+relay_is_anchored(tvbuff_t *tvb, const chain_packet *before, const chain_packet *packet)
+{
+    uint32_t ssrc;
+
+    return !is_behind_control(tvb, before) || packet->header.offset[FIELD_PARTICIPANT] ||
+           (shows_ssrc(tvb, packet, &ssrc) && relay_names_ssrc(tvb, &packet->header, ssrc));
+}
+
+/* Nothing in a control message shows where it ends. If its length is off, what is left of the next
+ * head may be one as well (of 819d 01, stream 9d01), but then its stream isn't the media's. */
+static bool
+is_misplaced(tvbuff_t *tvb, const chain_packet *before, const chain_packet *packet)
+{
+    uint32_t ssrc;
+
+    return packet->header.offset[FIELD_STREAM] && is_behind_control(tvb, before) &&
+           shows_ssrc(tvb, packet, &ssrc) && !relay_names_ssrc(tvb, &packet->header, ssrc);
+}
+
 /* A body that the capture cut can't show that it is whole: then it is enough that it is one. */
 static bool
 is_credible(const chain_search *search, const chain_packet *packet)
 {
     const body_grade grade = relay_grade_body(search->tvb, &packet->header, packet->length);
-    const bool is_cut =
-        packet->header.end + packet->length > (int)tvb_captured_length(search->tvb);
+    const bool is_cut = packet->header.end + packet->length > (int)tvb_captured_length(search->tvb);
 
     return (grade == GRADE_SURE || (grade == GRADE_KNOWN && is_cut)) &&
-           begins_here(search->tvb, packet);
+           begins_here(search->tvb, packet) &&
+           !is_misplaced(search->tvb, &search->tried.packets[search->tried.count - 1], packet);
 }
 
 static void
