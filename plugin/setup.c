@@ -10,8 +10,9 @@
  *    address    what it is, where it stood first
  *    relay      server, channels, allocations (JSON alone)
  *
- * Steps and answers are told as they were seen; only round trips hang on the clock, and are left
- * out where frame times can't be believed.
+ * Steps and answers are told as they were seen. What hangs on the clock is left out where frame
+ * times can't be believed: round trips unless it is good, seconds where it is batched (a call too
+ * short for a verdict has seconds).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,8 +34,8 @@
 #define SECOND 1e6
 
 typedef struct {
-    bool        json, filtered;
-    GHashTable *calls;      /* of ft_call, that packets which passed the filter belong to */
+    bool json, filtered;
+    GHashTable *calls;       /* of ft_call, that packets which passed the filter belong to */
     wmem_allocator_t *scope; /* of texts, while it is drawn */
 } setup_report;
 
@@ -132,6 +133,13 @@ address_text(wmem_allocator_t *scope, const ft_endpoint *endpoint)
 
 /* ---- as JSON ---- */
 
+/* How long after the first packet, of another sender perhaps: not by batched frame times. */
+static bool
+has_seconds(const ft_call *call, unsigned step)
+{
+    return step == FT_SETUP_FIRST_PACKET || !call_clock_is_batched(call);
+}
+
 static double
 seconds_after(const ft_reveals *known, unsigned step)
 {
@@ -141,7 +149,7 @@ seconds_after(const ft_reveals *known, unsigned step)
 /* All steps, null where one wasn't seen: who reads it needs no list of them. Modern calls have no
  * SIP. */
 static void
-json_setup(json_dumper *json, const ft_reveals *known)
+json_setup(json_dumper *json, const ft_call *call, const ft_reveals *known)
 {
     json_dumper_set_member_name(json, "setup");
     json_dumper_begin_object(json);
@@ -152,7 +160,10 @@ json_setup(json_dumper *json, const ft_reveals *known)
         }
         json_dumper_set_member_name(json, ft_setup_names[step]);
         json_dumper_begin_object(json);
-        json_seconds(json, "seconds", seconds_after(known, step));
+        if (has_seconds(call, step))
+            json_seconds(json, "seconds", seconds_after(known, step));
+        else
+            json_null(json, "seconds");
         json_number(json, "frame", ft_frame_number(known->setup[step].frame));
         json_dumper_end_object(json);
     }
@@ -302,11 +313,12 @@ json_call_quality(json_dumper *json, wmem_allocator_t *scope, const ft_call *cal
     const ft_reveals *known = ft_reveals_of(scope, call);
     const bool clock_is_good = call_clock_is_good(call);
 
-    json_time(json, "start_time", known->setup[FT_SETUP_FIRST_PACKET].frame
-                                             ? known->setup[FT_SETUP_FIRST_PACKET].time : -1);
+    json_time(json, "start_time",
+              known->setup[FT_SETUP_FIRST_PACKET].frame ? known->setup[FT_SETUP_FIRST_PACKET].time
+                                                        : -1);
     json_string(json, "clock", clock_is_good ? "capture" : "media");
     json_number(json, "capture_points", ft_call_points(call));
-    json_setup(json, known);
+    json_setup(json, call, known);
     json_pairs(json, scope, known, clock_is_good);
     json_addresses(json, scope, known);
     json_relays(json, scope, call, known);
@@ -323,7 +335,7 @@ json_report(json_dumper *json, const setup_report *report, const ft_call *call)
     json_dumper_begin_object(json);
     json_number(json, "schema", FT_SCHEMA);
     json_number(json, "call", call->number);
-    json_setup(json, known);
+    json_setup(json, call, known);
     json_pairs(json, report->scope, known, call_clock_is_good(call));
     json_addresses(json, report->scope, known);
     json_relays(json, report->scope, call, known);
@@ -335,12 +347,15 @@ json_report(json_dumper *json, const setup_report *report, const ft_call *call)
 
 /* In the order of a call, not of time: what came out of order shows by its seconds. */
 static void
-print_setup(const ft_reveals *known)
+print_setup(wmem_allocator_t *scope, const ft_call *call, const ft_reveals *known)
 {
     printf("  %-20s %10s %9s\n", "Step", "Seconds", "Frame");
     for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
         if (known->setup[step].frame)
-            printf("  %-20s %10.3f %9u\n", ft_setup_names[step], seconds_after(known, step),
+            printf("  %-20s %10s %9u\n", ft_setup_names[step],
+                   has_seconds(call, step)
+                       ? wmem_strdup_printf(scope, "%.3f", seconds_after(known, step))
+                       : "-",
                    ft_frame_number(known->setup[step].frame));
     }
 }
@@ -415,7 +430,7 @@ print_call(wmem_allocator_t *scope, const ft_call *call)
     printf("\nCall %u, %s: %s <-> %s\n", call->number,
            val_to_str_const(call->generation, ft_generation_vals, "unknown"),
            ft_endpoint_str(scope, &call->local), ft_endpoint_str(scope, &call->remote));
-    print_setup(known);
+    print_setup(scope, call, known);
     print_pairs(scope, known, call_clock_is_good(call));
     print_addresses(scope, known);
 }

@@ -299,6 +299,36 @@ def test_ichat(tshark, agent, sdp, generation):
     assert rows == tshark.names(capture, *fields, two_pass=True)
 
 
+def calls_and_generations(tshark, frames, snap=None):
+    """The only call's generation, and (kind, generation) of each packet of FaceTime's."""
+    capture = support.make_capture(frames if snap is None else [(frame, min(snap, len(frame))) for frame in frames])
+    one, = calls(tshark, capture)
+    return one["generation"], [(row["facetime.kind"], row["facetime.generation"]) for row in
+                               tshark.names(capture, "facetime.kind", "facetime.generation", filter="facetime")]
+
+
+@pytest.mark.parametrize("first", [3, 7, 8, 12, 30, 45])
+def test_ichat_from_the_middle(tshark, first):
+    """Whatever of it says who it is makes it iChat's from there on: a BYE, too, as the last but one packet."""
+    generation, told = calls_and_generations(tshark, sip_capture(b"Viceroy 1.4.1", None)[first - 1:])
+    begins = next(n for n, (kind, _) in enumerate(told) if kind == "sip")
+    assert generation == "ichat"
+    assert {name for _, name in told[:begins]} <= {"legacy"} and {name for _, name in told[begins:]} == {"ichat"}
+
+
+def test_ichat_whose_user_agent_was_not_captured(tshark):
+    """Nothing that was captured says iChat: nobody claims it."""
+    generation, told = calls_and_generations(tshark, sip_capture(b"Viceroy 1.4.1", None), snap=96)
+    assert generation == "legacy" and {name for _, name in told} == {"legacy"}
+
+
+def test_what_was_known_as_ichat_stays(tshark):
+    """An INVITE that was captured whole; of all that follows no user agent is left."""
+    frames = sip_capture(b"Viceroy 1.4.1", None)
+    generation, told = calls_and_generations(tshark, [*frames[:7], *((frame, min(96, len(frame))) for frame in frames[7:])])
+    assert generation == "ichat" and {name for _, name in told[6:]} == {"ichat"}
+
+
 # --- a game between the ends of a call, on its own sockets
 
 def game_in(call, a, b, at):

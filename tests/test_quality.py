@@ -4,6 +4,7 @@
 import functools
 import json
 import random
+import re
 import subprocess
 
 import pytest
@@ -183,6 +184,12 @@ def test_calls_of_simulated_calls(streams, tshark, seed):
     assert ("seen_twice" in codes) == any(r.mirrored for r in capture.records)
     if capture.batched:
         assert call["clock"] == "media"
+    seconds = {name: step["seconds"] for name, step in call["setup"].items() if step}
+    assert seconds.pop("first_packet") == 0 and seconds
+    assert {value is None for value in seconds.values()} == {capture.batched}      # quality.md: while the clock can be believed
+    shown = re.findall(r"^  (\w+) +(\S+) +(\d+)$", tshark.text(written(seed), "-q", "-z", "facetime,pairs"), re.MULTILINE)
+    assert [(name, text == "-", int(frame)) for name, text, frame in shown if name != "first_packet"] == [
+        (name, capture.batched, step["frame"]) for name, step in call["setup"].items() if step and name != "first_packet"]
     for truth in truths(seed).values():
         name = f"first_{truth.medium}_{truth.direction}"
         assert call["setup"][name]["frame"] == truth.first_frame, name
