@@ -874,6 +874,8 @@ ft_call_count(packet_info *pinfo)
         call->twice++;
         return;
     }
+    if (packet->flow)
+        ft_flow_is_alive(pinfo, packet->flow);
     call->packets++;
     call->last_frame = packet->frame;
     /* Frames don't stand in the order of their times where clocks step or files were merged: a

@@ -414,6 +414,27 @@ ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay)
     return known && still_vouches(pinfo, known->frame, &known->time, FT_RELAY_VOUCHES_S);
 }
 
+/* Once in a while only: this runs for each packet. A clock that steps either way counts. */
+void
+ft_flow_is_alive(packet_info *pinfo, ft_flow *flow)
+{
+    const nstime_t now = ft_now(pinfo);
+    const ft_endpoint *ends[] = { &flow->a, &flow->b };
+
+    if ((uint32_t)now.secs - flow->alive_time < FT_DEVICE_VOUCHES_S / 10)
+        return;
+    flow->alive_time = (uint32_t)now.secs;
+    for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
+        const ft_device_key key = { *ends[i], ft_network_shared(pinfo) };
+        device *known = (device *)wmem_map_lookup(devices, &key);
+        relay_known *relay = (relay_known *)wmem_map_lookup(relays, ends[i]);
+        if (known && known->call_frame)
+            known->call_time = now;
+        if (relay)
+            relay->time = now;
+    }
+}
+
 static ft_device_state
 device_state(const packet_info *pinfo, const ft_endpoint *endpoint)
 {

@@ -90,6 +90,7 @@ typedef struct ft_flow {
     struct ft_flow *twin_of_it;     /* the latest flow whose twin this is, or NULL */
     nstime_t      twin_time;        /* of the last copy */
     uint32_t      last_datagram;    /* id of its latest frame */
+    uint32_t      alive_time;       /* seconds of ft_now() when ft_flow_is_alive() last counted */
     uint32_t      gamekit_frame;    /* the first GameKit message, 0 before */
     uint16_t      last_ip_id[2];    /* of each heading; 0 where it has none */
     /* its senders number their packets: the same number and bytes are the same packet */
@@ -168,6 +169,9 @@ bool ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay);
 
 void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint); /* in a call */
 void ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint);
+/* A packet of a call on this flow: what of its ends is known as a device or as a relay is heard of
+ * anew, in a call of an hour, too. First pass. */
+void ft_flow_is_alive(packet_info *pinfo, ft_flow *flow);
 /* What the packet's ends were known as before this frame: the better of the two. */
 ft_device_state ft_device_of(const packet_info *pinfo);
 

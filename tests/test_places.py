@@ -212,7 +212,7 @@ def read_ethernet(path):
 
 
 def made(name):
-    """Of 2015, six seconds on the relay and the direct path; of 2026."""
+    """Of 2015 and of 2019, six seconds on the relay and the direct path; of 2026."""
     if name == "2026":
         return support.TEST_CAPTURES / "modern-2026.pcapng"
     plan = Plan(seed=21, seconds=6, mode=name, paths=((0, "relay"), (4, "direct")))
@@ -276,6 +276,20 @@ def test_a_known_relay_vouches_for_itself_alone(tshark):
     expected = sorted(at, key=lambda d: d.time)
     rows = tshark.rows(capture, "facetime.kind", "udp.srcport", filter="udp.srcport in {50123, 50124}")
     assert [row["facetime.kind"] for row in rows] == [["12"] if d is at[1] else [] for d in expected]
+
+
+@pytest.mark.parametrize("minutes", [4, 20, 150])
+def test_a_device_vouches_as_long_as_its_call_lasts(tshark, minutes):
+    """64 bytes a packet: checks and media of a new way have no more than the device's word, however long the call."""
+    packets = read_ethernet(made("modern"))
+    begin, span = packets[0].time, packets[-1].time - packets[0].time
+
+    def later(packets, n):
+        for packet, time, frame in as_they_are(packets, n):
+            yield packet, begin + (time - begin) * minutes * 60 / span, frame
+    found = {n: kinds(tshark, *write([packets], [64], frames_of=times))[0] for n, times in enumerate((as_they_are, later))}
+    assert sum(kind is not None for kind in found[0].values()) > 50
+    assert not list(short_ones(found, ["as it was", f"in {minutes} minutes"], same_kind=True))
 
 
 CUTS = [None, 58, 64, 96, 128, 200]
