@@ -182,7 +182,7 @@ show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
     if (flow) {
         ft_packet *packet = ft_packet_begin(pinfo);
         packet->flow = flow;
-        facetime_note_icmp(tvb, start, pinfo, packet, &sender);
+        facetime_note_icmp(tvb, start, NULL, pinfo, packet, &sender);
         show_alone(tvb, start, SHORT_QUOTE, pinfo, tree, packet);
         used = (int)tvb_captured_length(tvb);
     }

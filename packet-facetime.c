@@ -335,11 +335,30 @@ judge_quote(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *packet)
     ft_copies_judge_rare(pinfo, packet, (uint64_t)packet->flow->number << 32 | what);
 }
 
+#define STUN_ID_AT     8 /* of a transaction, in the message */
+#define STUN_ID_LENGTH 12
+
+/* A check that reached nobody is of the call that sent it, whichever has its way by now: the far
+ * ends of two calls may both be 192.168.1.5 at home. NULL where the quote tells nothing. */
+static ft_call *
+call_of_quoted_request(tvbuff_t *content, packet_info *pinfo, const ft_packet *packet)
+{
+    bool is_repeat;
+    uint8_t id[STUN_ID_LENGTH];
+
+    if (!content || !packet->flow || tvb_captured_length(content) < STUN_ID_AT + STUN_ID_LENGTH)
+        return NULL;
+    tvb_memcpy(content, id, STUN_ID_AT, STUN_ID_LENGTH);
+    const ft_exchange *exchange =
+        ft_exchange_request(pinfo, FT_EXCHANGE_STUN, id, STUN_ID_LENGTH, false, &is_repeat);
+    return exchange ? (ft_call *)ft_call_as_of(exchange->call, packet->frame) : NULL;
+}
+
 /* A datagram that an ICMP error quotes: it was sent once already, so nothing is learnt from its
- * bytes. */
+ * bytes. content: its payload; NULL where the quote has too little of it. */
 void
-facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *packet,
-                   const address *sender)
+facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_info *pinfo,
+                   ft_packet *packet, const address *sender)
 {
     const ft_endpoint destination = ft_destination(pinfo);
     const ft_flow *flow = packet->flow; /* as it is named here: it may be another's twin */
@@ -349,7 +368,9 @@ facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *pa
     packet->path = FT_PATH_UNKNOWN;
     packet->generation = FT_GENERATION_UNKNOWN;
     packet->leg = packet->flow ? &packet->flow->direct : NULL;
-    packet->call = ft_call_of_packet(pinfo);
+    packet->call = call_of_quoted_request(content, pinfo, packet);
+    if (!packet->call)
+        packet->call = ft_call_of_packet(pinfo);
     if (ft_call_none(packet->call, packet->frame))
         packet->call = NULL;
     if (packet->call) /* an error comes right after what it quotes */
@@ -405,7 +426,7 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
     if (pinfo->flags.in_error_pkt) {
         const address sender = icmp_sender(tvb, pinfo);
         const int quote = tvb_raw_offset(tvb) - 8 - (pinfo->src.type == AT_IPv6 ? 40 : 20);
-        facetime_note_icmp(tvb_get_ds_tvb(tvb), quote, pinfo, packet, &sender);
+        facetime_note_icmp(tvb_get_ds_tvb(tvb), quote, tvb, pinfo, packet, &sender);
         call_data_dissector(tvb, pinfo, tree);
     } else {
         dissect_shape(shape, tvb, pinfo, tree, packet, shown);

@@ -30,9 +30,10 @@ int facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tr
                      ft_flow *flow, ft_generation generation, ft_path path, bool shown);
 
 /* A datagram that an ICMP error of this sender quotes (quote: where its IP header stands in the
- * frame): it was sent once already, so nothing is learnt from its bytes. */
-void facetime_note_icmp(tvbuff_t *frame, int quote, packet_info *pinfo, ft_packet *packet,
-                        const address *sender);
+ * frame; content: its payload, or NULL): it was sent once already, so nothing is learnt from its
+ * bytes. */
+void facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_info *pinfo,
+                        ft_packet *packet, const address *sender);
 
 /* Whether the front door was asked about this datagram; forgotten with the frame. */
 bool facetime_was_asked(const packet_info *pinfo);

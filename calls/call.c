@@ -24,6 +24,7 @@
 /* The fifth call of 2015: its BYE is sent four times and never answered, and the next call begins
  * before the last copy. */
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
+#define RESTARTS_ASKED   4      /* latest calls of the device that it may be one of */
 /* NAT tests and HTTP checks this long before a call are tied to it */
 #define PREPARATION_S    120
 
@@ -231,16 +232,31 @@ host_of(packet_info *pinfo, const address *device)
 }
 
 /* Only a call that was hung up without an answer may have broken off. One that was declined, and
- * tried again half a second later, broke nothing off. */
+ * tried again half a second later, broke nothing off. It was over with its first BYE: that is when
+ * people redial, while copies of it go out for up to 32 s. */
+static bool
+broke_off_before(const ft_call *last, const ft_call *call)
+{
+    return last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
+           ft_seconds(&last->over_time, &call->begin_time) <= RESTART_WINDOW_S;
+}
+
+/* The call that the device began before this one, or NULL. */
+static ft_call *
+call_before(const ft_call *call, uint32_t frame)
+{
+    return (ft_call *)ft_call_as_of(call->before, frame);
+}
+
 static void
-tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call, const ft_call *last)
+tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call)
 {
     ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s",
                  call->number, val_to_str_const(packet->kind, ft_kind_vals, "packet"),
                  ft_endpoint_str(pinfo->pool, &call->local));
-    if (last && last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
-        ft_seconds(&last->over_time, &call->begin_time) <= RESTART_WINDOW_S)
-        call->may_restart = (ft_call *)last;
+    const ft_call *last = call_before(call, packet->frame);
+    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = call_before(last, packet->frame))
+        call->may_restart |= broke_off_before(last, call);
 }
 
 /* Told by the first packet that shows it; a plain STUN message or RTP may be of either. */
@@ -254,7 +270,7 @@ learn_generation(ft_call *call, const ft_packet *packet)
 }
 
 ft_call *
-ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
+ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *last)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
@@ -272,8 +288,9 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last)
     call->senders = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sender *), FEW);
     call->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(void *), FEW);
     call->events = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
+    call->before = last;
     packet->call = call;
-    tell_start(pinfo, packet, call, last);
+    tell_start(pinfo, packet, call);
     return call;
 }
 
@@ -666,8 +683,10 @@ move_remote(ft_call *to, ft_call *from)
         from->remote_rank = FT_REMOTE_UNKNOWN;
         from->remote = (ft_endpoint){ ADDRESS_INIT_NONE, 0 };
     }
-    if (!to->may_restart)
-        to->may_restart = from->may_restart;
+    if (from->may_restart && !to->may_restart) {
+        to->may_restart = true;
+        to->before = from->before == to ? to->before : from->before;
+    }
     if (from->told & UINT64_C(1) << FT_EVENT_CALL_RESTARTED)
         return;
     to->restart_of = from->restart_of;
@@ -804,23 +823,47 @@ runs_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint
            (ft_endpoint_equal(&source, other) && ft_endpoint_equal(&destination, one));
 }
 
+static bool
+has_same_ends(const packet_info *pinfo, const ft_call *call, const ft_call *last)
+{
+    return runs_between(pinfo, &last->local, &last->remote) ||
+           (call->remote_rank >= FT_REMOTE_BOUND &&
+            addresses_equal(&last->remote.addr, &call->remote.addr));
+}
+
+/* The call that this one repeats, of the device's latest ones; or NULL. The same two may have
+ * tried before in vain (busy, say), and others may have called meanwhile; but once they talked
+ * again, the call that had broken off is done with. */
+static ft_call *
+broken_off_between_same_ends(const packet_info *pinfo, const ft_call *call)
+{
+    const uint32_t frame = call->last_frame;
+    ft_call *last = call_before(call, frame);
+
+    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = call_before(last, frame)) {
+        if (last == call || !has_same_ends(pinfo, call, last))
+            continue;
+        if (broke_off_before(last, call))
+            return last;
+        if (last->was_answered)
+            break;
+    }
+    return NULL;
+}
+
 /* A call between the same ends begins again, as soon as it is known that they are the same. The
  * far end's name may come late (a bind, SIP, a check): until then the question stays open,
  * unless the packet runs between those two itself. */
 static void
 tell_restart(packet_info *pinfo, ft_call *call)
 {
-    const ft_call *last = call->may_restart;
-
+    if (!call->may_restart)
+        return;
+    ft_call *last = broken_off_between_same_ends(pinfo, call);
+    call->may_restart = !last && call->remote_rank < FT_REMOTE_BOUND;
     if (!last)
         return;
-    const bool sent_there = runs_between(pinfo, &last->local, &last->remote);
-    if (!sent_there && call->remote_rank < FT_REMOTE_BOUND)
-        return;
-    call->may_restart = NULL;
-    if (!sent_there && !addresses_equal(&last->remote.addr, &call->remote.addr))
-        return;
-    call->restart_of = (ft_call *)last;
+    call->restart_of = last;
     ft_event_add(pinfo, FT_EVENT_CALL_RESTARTED, last->end_frame,
                  "Call %u starts %s after the end of call %u (frame %u)", call->number,
                  ft_seconds_text(pinfo->pool, ft_seconds(&last->over_time, &call->begin_time),

@@ -25,7 +25,7 @@ bool ft_call_is_over(const packet_info *pinfo, const ft_call *call);
 
 /* A new call that begins with the packet in hand; last: the one before on this device, or NULL.
  * First pass. NULL over FT_MAX_CALLS. */
-ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, const ft_call *last);
+ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *last);
 
 /* Puts the packet in hand into the call, and where `with_leg` its way too, from this frame on.
  * First pass. */

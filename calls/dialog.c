@@ -339,25 +339,25 @@ end_of_text(wmem_allocator_t *scope, const char *text)
 /* Through a relay whose bind wasn't captured, the URIs alone name the far end: their hosts are the
  * ends' addresses (published, and in a message of 2010). A private one may be anybody's. */
 static void
-learn_named_remote(packet_info *pinfo, ft_call *call, const ft_sip *sip)
+read_named_end(packet_info *pinfo, ft_packet *packet, const ft_sip *sip)
 {
-    const bool from_device = ft_flow_is_uplink(ft_packet_get(pinfo)->flow, pinfo);
+    if (packet->path != FT_PATH_RELAY)
+        return;
+    const bool from_device = ft_flow_is_uplink(packet->flow, pinfo);
     const bool is_request = sip->status == 0;
     const ft_endpoint far_end =
         end_of_text(pinfo->pool, from_device == is_request ? sip->to_end : sip->from_end);
-
     if (!ft_is_private(&far_end.addr))
-        ft_call_remote(call, &far_end, FT_REMOTE_NAMED);
+        packet->named = far_end;
 }
 
 /* SIP that goes directly knows the far end: who isn't the device. */
 static void
-learn_remote(packet_info *pinfo, ft_call *call, const ft_sip *sip)
+learn_remote(packet_info *pinfo, ft_call *call)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
 
-    if (ft_packet_get(pinfo)->path == FT_PATH_RELAY)
-        learn_named_remote(pinfo, call, sip);
+    ft_call_remote(call, &ft_packet_get(pinfo)->named, FT_REMOTE_NAMED);
     if (ft_packet_get(pinfo)->path != FT_PATH_DIRECT)
         return;
     if (ft_endpoint_equal(&source, &call->local))
@@ -693,7 +693,7 @@ learn_message(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_
     if (dialog->transactions.full)
         ft_limit_met(pinfo, FT_LIMIT_INVITES_PER_DIALOG);
     call->was_answered |= dialog->transactions.answered;
-    learn_remote(pinfo, call, sip);
+    learn_remote(pinfo, call);
     learn_offer(pinfo, dialog, call, message);
     act(pinfo, dialog, call, sip, verdict);
     if (message->method == FT_SIP_BYE && !message->status)
@@ -719,6 +719,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
         return;
     }
 
+    read_named_end(pinfo, packet, sip);
     sip_dialog *dialog = dialog_of(pinfo, sip, &message);
     if (!dialog)
         return;

@@ -67,6 +67,7 @@ typedef enum {
     X(FT_EVENT_CALL_STARTED, "call_started", PI_CHAT, FT_ONCE_A_CALL, "Call started") \
     X(FT_EVENT_CALL_ANSWERED, "call_answered", PI_CHAT, FT_ONCE_A_CALL, "Call answered") \
     X(FT_EVENT_CALL_ENDED, "call_ended", PI_CHAT, FT_ONCE_A_CALL, "Call ended") \
+    /* within 30 s of the BYE, its first copy, of one that broke off */ \
     X(FT_EVENT_CALL_RESTARTED, "call_restarted", PI_WARN, FT_ONCE_A_CALL, "Call started again") \
     X(FT_EVENT_MODE_CHANGED, "mode_changed", PI_CHAT, FT_EACH, \
       "Call changed between multiway and one-to-one") \

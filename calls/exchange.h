@@ -30,6 +30,8 @@ typedef struct ft_exchange {
     bool     shown_by_us;           /* the request was, so that stock knows nothing of it */
     bool     nomination;            /* opened by a request that nominates */
     bool     releases;              /* a bind without a lifetime: it releases `leg` */
+    /* it releases an allocation that nothing names (calls/stun.c) */
+    bool     is_loose_release;
     /* of the request; gets the answer's frame as its link, or NULL */
     struct ft_event *event;
     struct ft_call *call;           /* of the request, or NULL */

@@ -70,6 +70,8 @@ typedef struct ft_flow {
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
     bool          gamekit_first;    /* there was no media before gamekit_frame */
+    /* answered releases, each of one of its allocations; which ones isn't known */
+    uint8_t       loose_releases;
     ft_again      again;
     uint32_t      claimed_from;     /* first frame that needs no evidence of its own */
     ft_generation generation;

@@ -8,6 +8,7 @@
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
+ *    its SIP names another far end?                                       UNKNOWN
  *    addresses alone, one running call only, the other side alive?        SAME
  *    ... is over, and the packet begins nothing?                          SAME
  *    else                                                                 UNKNOWN
@@ -72,7 +73,7 @@ by_address(const ft_trial *trial)
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
     const double pause = trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
 
-    if (trial->starts && trial->elsewhere)
+    if (trial->names_another || (trial->starts && trial->elsewhere))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->renews && trial->talked && trial->far_age > pause)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };

@@ -77,6 +77,7 @@ typedef struct {
     bool on_leg;        /* the packet's way was this call's until now */
     bool starts;        /* the packet is of the kind that a call begins with */
     bool elsewhere;     /* it goes to another far end than the one that the call has */
+    bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */

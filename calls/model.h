@@ -191,13 +191,15 @@ typedef struct ft_call {
     ft_remote_rank remote_rank;     /* what named the far end */
     /* of the last media, or answered check, on the direct path; zero before */
     nstime_t      direct_time;
+    bool          was_met;          /* at a public address, by what went directly or was to */
     bool          closed;           /* nothing more belongs to it without a clue of its own */
+    /* one of `before` broke off shortly before; between the same ends? not known yet */
+    bool          may_restart;
     nstime_t      heard_time;       /* of the last packet that came from the other side */
     bool          relay_seen;       /* a packet through a modern relay */
     /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
     struct ft_witness *witness;
-    /* broke off shortly before, on this device; between the same ends? not known yet */
-    struct ft_call *may_restart;
+    struct ft_call *before;         /* the call that this device began before it, or NULL */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */
     uint32_t      merged_frame;

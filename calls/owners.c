@@ -234,8 +234,10 @@ ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_
 void
 ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
 {
-    if (ft_learning(pinfo) && call && !ft_is_private(&end->addr))
-        ft_set_call_of_end(pinfo, what, end, call);
+    if (!ft_learning(pinfo) || !call || ft_is_private(&end->addr))
+        return;
+    ft_set_call_of_end(pinfo, what, end, call);
+    call->was_met |= what == FT_CLUE_PEER;
 }
 
 ft_endpoint

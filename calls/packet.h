@@ -60,6 +60,8 @@ typedef struct ft_packet {
     struct ft_leg  *leg;
     /* behind the relay, as this message itself names it; else the leg's is shown */
     ft_endpoint     peer;
+    /* the far end, public, that SIP's URIs in a relay's channel name; else AT_NONE. First pass. */
+    ft_endpoint     named;
     struct ft_call *call;               /* or NULL */
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
     /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */

@@ -442,6 +442,19 @@ is_elsewhere(const inquiry *q, const ft_call *call)
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
 }
 
+/* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were
+ * being set up when such a capture began: the other one's checks go to somebody else. */
+static bool
+names_another(const inquiry *q, const ft_call *call)
+{
+    const ft_endpoint *named = &q->packet->named;
+
+    return named->addr.type != AT_NONE && call->was_met &&
+           !addresses_equal(&named->addr, &call->remote.addr) &&
+           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_PEER, named), call) &&
+           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_OFFER, named), call);
+}
+
 /* As the media says that was seen at this device so far. A capture made on an iPhone gets its
  * packets about once a second (2023: 38 bursts in 37 s), so shorter pauses can't be told. */
 static bool
@@ -462,6 +475,7 @@ try_call(const inquiry *q, const ft_call *call)
                        .talked = call->media_leg != NULL,
                        .batched = q->packet->renews && comes_in_batches(q),
                        .elsewhere = is_elsewhere(q, call),
+                       .names_another = names_another(q, call),
                        .over = ft_call_is_over(q->pinfo, call),
                        .age = ft_seconds(&call->last_time, &q->now),
                        .far_age = ft_seconds(&call->heard_time, &q->now) };
@@ -628,12 +642,12 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
 }
 
 /* The latest call that this device had, for call_restarted. */
-static const ft_call *
+static ft_call *
 latest_of_device(const inquiry *q)
 {
     const ft_end_calls *known = ft_calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
 
-    return known ? ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
+    return known ? (ft_call *)ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
 }
 
 /* A packet that is of a call that is over leaves its way to the running one. Answers, and what

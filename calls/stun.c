@@ -302,11 +302,12 @@ bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange
         ft_channel_step(&leg->state, FT_CHANNEL_BIND_ASKED);
 }
 
+/* frame: of the request. */
 static void
-ask_release(packet_info *pinfo, ft_leg *leg)
+ask_release(packet_info *pinfo, ft_leg *leg, uint32_t frame)
 {
     ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_ASKED);
-    leg->release_frame = ft_frame_id(pinfo);
+    leg->release_frame = frame;
     leg->release_time = ft_steady(pinfo);
 }
 
@@ -331,18 +332,23 @@ is_of_allocation(const ft_leg *leg, const ft_allocation *allocation)
     return leg->channel && (leg->allocation == allocation || !leg->allocation);
 }
 
+static void
+ask_release_of(packet_info *pinfo, const ft_flow *flow, const ft_allocation *allocation,
+               uint32_t frame)
+{
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (is_of_allocation(leg, allocation) && leg->state != FT_CHANNEL_RELEASED)
+            ask_release(pinfo, leg, frame);
+    }
+}
+
 /* Only asked for so far: packets that cross the Refresh on their way are no misuse, so channels
  * are closed by the answer, or by its timeout. */
 static void
 release_allocation(packet_info *pinfo, ft_packet *packet, ft_allocation *allocation)
 {
-    const ft_flow *flow = packet->flow;
-
-    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
-        ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (is_of_allocation(leg, allocation) && leg->state != FT_CHANNEL_RELEASED)
-            ask_release(pinfo, leg);
-    }
+    ask_release_of(pinfo, packet->flow, allocation, packet->frame);
     if (allocation)
         allocation->released = true;
     close_without_path(pinfo, packet->call);
@@ -361,7 +367,7 @@ release_channel(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_e
     ft_leg *leg = newest_leg(packet->flow, stun->channel);
 
     if (leg)
-        ask_release(pinfo, leg);
+        ask_release(pinfo, leg, packet->frame);
     if (exchange) {
         exchange->leg = leg;
         exchange->releases = true;
@@ -455,6 +461,8 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
     if (releases && !is_retransmission) {
         if (certain)
             release_allocation(pinfo, packet, allocation);
+        else if (exchange)
+            exchange->is_loose_release = true;
         tell_release(pinfo, packet, "allocation (Refresh with lifetime 0)");
     }
 }
@@ -467,6 +475,48 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation)
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
         if (is_of_allocation(leg, allocation) && leg->state == FT_CHANNEL_RELEASING)
             ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
+    }
+}
+
+/* How many allocations the flow has; 0 where a channel is of one whose Allocate wasn't captured, so
+ * that nobody knows. */
+static unsigned
+count_held(const ft_flow *flow)
+{
+    unsigned held = 0;
+
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (leg->channel && !leg->allocation)
+            return 0;
+    }
+    for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++)
+        held += !(*(ft_allocation **)wmem_array_index(flow->allocations, i))->released;
+    return held;
+}
+
+/* As many releases were answered as there are allocations: none is left, whichever each one was. */
+static void
+finish_loose_releases(packet_info *pinfo, ft_flow *flow, const ft_exchange *exchange)
+{
+    const bool is_certain = exchange->allocation && exchange->allocation->released;
+
+    if (!exchange->is_loose_release && !is_certain) /* it keeps alive */
+        return;
+    if (exchange->is_loose_release && exchange->response_frame == ft_frame_id(pinfo) &&
+        flow->loose_releases < UINT8_MAX)
+        flow->loose_releases++;
+    const unsigned held = count_held(flow);
+    if (held == 0 || flow->loose_releases < held)
+        return;
+    flow->loose_releases = 0;
+    for (unsigned i = 0; i < wmem_array_get_count(flow->allocations); i++) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (allocation->released)
+            continue;
+        allocation->released = true;
+        ask_release_of(pinfo, flow, allocation, exchange->request_frame);
+        finish_release(flow, allocation);
     }
 }
 
@@ -505,8 +555,10 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
         exchange->allocation->answered = true;
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange);
-    if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange)
+    if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange) {
         finish_release(packet->flow, exchange->allocation);
+        finish_loose_releases(pinfo, packet->flow, exchange);
+    }
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)
         ft_event_add(pinfo, FT_EVENT_ALLOCATION_MISMATCH, exchange ? exchange->request_frame : 0,
                      "The relay %s has no such allocation (437)",
