@@ -35,7 +35,7 @@ typedef enum { FT_NOTHING, FT_WEAK, FT_LEG, FT_STRONG, FT_DECIDES } ft_strength;
     X(FT_CLUE_CANDIDATE, FT_STRONG, false, FT_FOREVER, "candidate id in a USERNAME") \
     X(FT_CLUE_LINK_ID, FT_STRONG, false, FT_FOREVER, "link id in a check") \
     X(FT_CLUE_PARTICIPANT, FT_STRONG, false, FT_FOREVER, "participant in a relay header") \
-    X(FT_CLUE_SSRC, FT_STRONG, false, 30, "SSRC whose sequence goes on, or that SDP announced") \
+    X(FT_CLUE_SSRC, FT_STRONG, false, 30, "SSRC whose numbers go on") \
     X(FT_CLUE_OFFER, FT_WEAK, false, 120, "address that the call's signalling offered") \
     X(FT_CLUE_DEVICE, FT_WEAK, false, 120, "address and port of a device") \
     X(FT_CLUE_PEER, FT_WEAK, false, 120, "public address and port of a far end") \

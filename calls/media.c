@@ -234,18 +234,12 @@ tell_loss(packet_info *pinfo, ft_stream *stream, const ft_sequence_packet *told)
         stream->cut_since = false;
 }
 
-static uint16_t
-latest_number(const ft_sequence *sequence)
-{
-    return (uint16_t)(sequence->run.highest ? sequence->run.highest : sequence->candidate.highest);
-}
-
 /* Of a stream that has sent before, proven or not: a capture may begin while two ways are in use,
  * and the slower one brings what the other had before. */
 static bool
 is_overtaken(const ft_stream *stream, uint16_t sequence)
 {
-    const uint16_t behind = (uint16_t)(latest_number(&stream->sequence) - sequence);
+    const uint16_t behind = (uint16_t)(ft_sequence_latest(&stream->sequence) - sequence);
 
     return stream->packets > 0 && behind > 0 && behind <= FT_SEQUENCE_MAX_MISORDER;
 }
@@ -736,7 +730,7 @@ mend_clock(packet_info *pinfo, const ft_rtp *rtp)
     const ft_stream *stream = stream_of_way(pinfo, rtp->ssrc);
 
     if (stream &&
-        (uint16_t)(rtp->sequence - latest_number(&stream->sequence) - 1) < FOLLOWS_NUMBERS &&
+        (uint16_t)(rtp->sequence - ft_sequence_latest(&stream->sequence) - 1) < FOLLOWS_NUMBERS &&
         rtp->timestamp - stream->timestamp < FOLLOWS_TICKS)
         ft_steady_proven(pinfo, &stream->heard_time);
 }
@@ -767,6 +761,7 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
         return;
     }
     packet->rtp_sequence = rtp->sequence;
+    packet->rtp_timestamp = rtp->timestamp;
     packet->rtp_digest = rtp->digest;
     ft_clue_number(pinfo, FT_CLUE_SSRC, SSRC_CLUE(rtp->ssrc));
     ft_call_resolve(pinfo, true);

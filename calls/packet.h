@@ -97,6 +97,7 @@ typedef struct ft_packet {
     nstime_t        steady;             /* ft_steady() */
     /* of the RTP packet in hand, as calls/media.h has them; first pass only */
     uint16_t        rtp_sequence;
+    uint32_t        rtp_timestamp;
     uint32_t        rtp_digest;
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     /* what was in hand before: a frame may have datagrams within datagrams */

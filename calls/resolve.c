@@ -375,6 +375,33 @@ contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
     }
 }
 
+/* Near the other one, on a circle of so many numbers. */
+static bool
+is_near(uint32_t one, uint32_t other, uint32_t most, uint32_t mask)
+{
+    return ((one - other + most) & mask) <= 2 * most;
+}
+
+/* while an SSRC is its sender's: of the fastest clock, that of pictures */
+#define MOST_TICKS (30 * 90000)
+
+/* Media comes late after a call's end, but its numbers go on; the next call's sender may have the
+ * same SSRC, with numbers of its own. */
+static bool
+is_of_next_call(const inquiry *q, const ft_call *call, const ft_packet_clue *clue)
+{
+    uint64_t value;
+
+    if (clue->what != FT_CLUE_SSRC || !ft_call_is_over(q->pinfo, call))
+        return false;
+    memcpy(&value, clue->bytes, sizeof value);
+    const ft_stream *stream = ft_call_any_stream(call, (uint32_t)value);
+    return stream &&
+           !(is_near(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
+                     FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
+             is_near(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
+}
+
 static void
 compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
 {
@@ -384,7 +411,8 @@ compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
         trial->equal |= FT_CLUE_BIT(FT_CLUE_REQUEST);
     for (unsigned i = 0; i < packet->clue_count; i++) {
         const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
-        if (owner && ft_call_as_of(owner->call, packet->frame) == call)
+        if (owner && ft_call_as_of(owner->call, packet->frame) == call &&
+            !is_of_next_call(q, call, &packet->clues[i]))
             trial->equal |= FT_CLUE_BIT(packet->clues[i].what);
     }
     for (unsigned i = 0; i < packet->clue_count; i++) {

@@ -188,6 +188,12 @@ begin_candidate(ft_sequence *stream, uint16_t sequence)
     return stream->candidate.highest;
 }
 
+uint16_t
+ft_sequence_latest(const ft_sequence *stream)
+{
+    return (uint16_t)(stream->run.highest ? stream->run.highest : stream->candidate.highest);
+}
+
 /* What was lost in the old sequence stays lost: a restart forgets nothing. */
 static ft_sequence_verdict
 believe_candidate(ft_sequence *stream)

@@ -129,6 +129,9 @@ const ft_sequence_mark *ft_sequence_find(const ft_sequence *stream, uint16_t seq
 typedef void (*ft_sequence_visitor)(uint16_t sequence, const ft_sequence_mark *mark, void *user);
 void ft_sequence_marks(const ft_sequence *stream, ft_sequence_visitor visit, void *user);
 
+/* The highest number so far of the sequence that goes on, believed or not. */
+uint16_t ft_sequence_latest(const ft_sequence *stream);
+
 ft_sequence_counts ft_sequence_count(const ft_sequence *stream);
 
 /* RTP timestamps that go on over wraps: ticks, congruent to what was sent modulo 2^32; the first

@@ -132,6 +132,18 @@ test_addresses(void **unused)
                        .talked = true, .batched = true, .far_age = 11 }, FT_UNKNOWN, FT_NOTHING);
 }
 
+/* SIP in a channel, the capture beginning there, while checks of another call go to somebody else. */
+static void
+test_who_sip_names(void **unused)
+{
+    (void)unused;
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .names_another = true }, FT_UNKNOWN,
+           FT_NOTHING);
+    /* but a name is no contradiction */
+    expect((ft_trial){ .on_leg = true, .names_another = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .equal = BIT(CALL_ID), .names_another = true }, FT_SAME, FT_DECIDES);
+}
+
 static void
 test_an_ssrc_holds_for_30_seconds(void **unused)
 {
@@ -158,6 +170,7 @@ main(void)
         cmocka_unit_test(test_each_pair_that_decides),
         cmocka_unit_test(test_the_way),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_who_sip_names),
         cmocka_unit_test(test_an_ssrc_holds_for_30_seconds),
         cmocka_unit_test(test_nothing_tells_nothing),
     };

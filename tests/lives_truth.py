@@ -390,5 +390,12 @@ class Truth:
                 if 0 < start - when < RESTART_LOOSE:
                     self.may["call_restarted"].update(frames)
                 # its first BYE ended it
-                if start - when > 4 and start - ends[before] < RESTART and a.person is b.person and type(a) is type(b):
+                if start - when > 4 and start - ends[before] < RESTART and a.person is b.person and type(a) is type(b) \
+                        and not self._talked(a, firsts, ends[before], start):
                     self.wanted["call_restarted"].append(frames)
+
+    def _talked(self, like, firsts, since, until):
+        """Whether the same two talked in a call that began in between: what had broken off before is done with."""
+        return any(c.device is like.device and c.person is like.person and c.course in ("answered", "challenged")
+                   and since < self.packets[firsts[c.number]].time < until
+                   for c in self.life.calls if c.number in firsts)

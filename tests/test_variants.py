@@ -12,7 +12,7 @@ import pytest
 
 import support
 from variants import DOWN, Modern, Scene, Sender, Talk, UP, WATCH, WHOLE
-from wire import packets, rtp, sip, snatmap, stun
+from wire import modern, packets, rtp, sip, snatmap, stun
 
 SCENES = []
 PAUSE = 400.0       # between two scenes
@@ -1280,6 +1280,192 @@ def _(s, way, snap):
         p.must.clear()
 
 
+# --- which call is it: several dialogs, ways and devices --------------------------------------------------------------
+
+@scene("a second dialog on one way, declined, while they talk (who, relayed)", (DOWN, False), (DOWN, True), (UP, False))
+def _(s, who, relayed):
+    relay = s.relay(0) if relayed else None
+    a = Talk(s, "A", s.near(), s.far(1), relay)
+    if relayed:
+        a.relay_up(-1)
+    a.taken(0), a.both(0.5, 150)
+    b = Talk(s, "B", s.near(), s.far(1), relay, who=who)
+    b.invite(1.5).tell("invite")
+    b.answer(1.55, 180).tell("ringing")
+    b.answer(2.5, 603).tell("call_ended")
+    a.both(3.5, 20), a.hang_up(4.5)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}, "B": {"end": "INVITE answered 603"}}
+
+
+@scene("two phones behind one NAT call one person in the same minute (gap)", (0.7,), (15,))
+def _(s, gap):
+    nat = s.far(5)[0]
+    a = Talk(s, "A", (nat, 16402), s.far(1))
+    a.check(-0.2), a.check(-0.19, DOWN), a.taken(0), a.both(0.5, 150)
+    b = Talk(s, "B", (nat, 5021), s.far(1))
+    b.check(gap), b.check(gap + 0.01, DOWN)
+    b.invite(gap + 0.2).tell("invite")
+    b.answer(gap + 0.25, 180).tell("ringing")
+    b.answer(gap + 1, 486).tell("call_ended")
+    for p in a.both(20, 20)[::20]:
+        p.tell("media_gap")
+    a.hang_up(21)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}, "B": {"end": "INVITE answered 486"}}
+
+
+@scene("both call each other at the same moment: one is refused, one answered")
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(1), who=DOWN)
+    a.check(0), a.check(0.01, DOWN)
+    a.invite(0.5).tell("invite"), b.invite(0.52).tell("invite")
+    a.answer(0.56, 486).tell("call_ended")
+    b.answer(0.6, 180).tell("ringing"), b.answer(1).tell("call_answered"), b.both(1.3, 30), b.hang_up(3)
+
+
+@scene("the old call's BYE comes after the next call's INVITE, in one channel (who)", (UP,), (DOWN,))
+def _(s, who):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.both(0.5, 30)
+    b = Talk(s, "B", s.near(), s.far(1), s.relay(0), who=DOWN)
+    b.invite(1.5).tell("invite")
+    a.bye(1.6, who)[0].tell("call_ended")
+    b.answer(1.7, 180).tell("ringing"), b.answer(2).tell("call_answered"), b.both(2.3, 30), b.hang_up(4)
+
+
+@scene("a modern call, then a legacy one from the same port (gap, closed)", (3, True), (40, False), (130, False))
+def _(s, gap, closed):
+    m = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    m.connect(0), m.both(0.5, 50)
+    if closed:
+        m.check(1.6)
+        for p in m.both(1.8, 20, way="direct")[::20]:
+            p.tell("path_switch")
+        m.close(3, s.packets[-1]).tell("call_ended")
+    a = Talk(s, "B", s.near(2, 16393), s.far(2, 16393))
+    a.check(3 + gap), a.check(3.01 + gap, DOWN), a.taken(3.5 + gap), a.both(4 + gap, 20), a.hang_up(5 + gap)
+
+
+@scene("a legacy call, then a modern one from the same port (gap)", (0.5,), (40,))
+def _(s, gap):
+    a = Talk(s, "A", s.near(2, 16393), s.far(1, 16393))
+    a.check(0), a.check(0.01, DOWN), a.taken(0.5), a.both(1, 20), a.hang_up(2)
+    m = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(0, 3482))
+    m.connect(2 + gap), m.both(2.5 + gap, 50)
+
+
+@scene("a re-INVITE in mid-call, media goes on from another port (whose)", (UP,), (DOWN,))
+def _(s, whose):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-0.2), a.check(-0.19, DOWN), a.taken(0), a.both(0.5, 80)
+    before = a.near, a.far
+    after = (s.near(2, 16410), a.far) if whose else (a.near, s.far(1, 16410))
+    a.near, a.far = after
+    offer, taken = a.body(UP, sip.OFFER_2015), a.body(DOWN, sip.ANSWER_2015)
+    a.near, a.far = before
+    a.say(2.2, UP, a.dialog.request("INVITE", "caller", 4, offer, again=True)).tell("invite")
+    a.say(2.25, DOWN, a.dialog.response(200, "INVITE", "callee", 4, taken)), a.ack(2.3, 4)
+    a.near, a.far = after
+    for p in a.both(2.4, 80):
+        p.may("path_switch", "handover")
+    a.near, a.far = before
+    a.hang_up(4.5)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
+@scene("the relay again in mid-call: another allocation, another channel, the same agents")
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.both(0.5, 50), a.check(1.6, way="direct"), a.check(1.61, DOWN, way="direct")
+    for p in a.both(1.8, 50, way="direct")[::50]:
+        p.tell("path_switch")
+    a.release(2.2)
+    a.token, a.channel = s.rng.randbytes(8), 0x4003
+    for p in a.allocate(3) + a.bind(3.06):      # whose it is only the check in its channel says
+        p.dontcare = True
+        p.may("call_started")
+    a.both(2.8, 40, way="direct"), a.check(3.2, way="relay", answered=0.06)
+    for p in a.both(3.7, 50, way="relay")[::50]:
+        p.tell("path_switch")
+    a.hang_up(5)
+
+
+@scene("the next call's far end has the SSRC of the one before, its numbers are its own (gap, ends)",
+       (8, True), (40, True), (40, False), (100, False))
+def _(s, gap, ends):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-1), a.check(-0.99, DOWN), a.taken(-0.8), a.both(-0.3, 10)
+    if ends:
+        a.hang_up(0)
+    b = Talk(s, "B", s.near(), s.far(2))
+    b.senders[DOWN].ssrc = a.senders[DOWN].ssrc
+    b.senders[DOWN].ts = a.senders[DOWN].ts + 0x40000000
+    b.check(gap), b.check(gap + 0.01, DOWN), b.taken(gap + 0.2), b.both(gap + 1, 10), b.hang_up(gap + 2)
+
+
+@scene("two calls check one private address; an ICMP error about the first one's check")
+def _(s):
+    home = "192.168.1.5", 16402
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(0), a.check(0.6, answered=None, far=home, way="direct"), a.release(0.7)
+    b = Talk(s, "B", s.near(), s.far(2))
+    b.check(0.9, answered=None, far=home), b.check(0.95, DOWN)
+    late = a.check(1.2, answered=None, far=home, way="direct")[0]
+    s.unreachable(1.21, late, "10.0.0.1", 1).tell("peer_unreachable")
+    b.check(1.4), b.taken(1.6), b.both(2, 20), b.hang_up(3)
+
+
+@scene("the capture begins while two calls are set up, one of them by SIP in a channel (its SIP first)", (True,), (False,))
+def _(s, first):
+    after = 0 if first else 1
+    b = Talk(s, "B", s.near(), s.far(2))
+    b.check(0, answered=None), b.check(0.3, DOWN)[1].may("hole_punched"), b.check(0.35)
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0), who=DOWN)
+    a.answer(0.2 + after, 603).tell("call_ended")
+    a.release(0.5 + after)
+    b.taken(3), b.both(3.5, 20), b.hang_up(5)
+    s.listed = {"A": {"remote": a.far}, "B": {"state": "answered", "remote": b.far}}
+
+
+@scene("two allocations on one 5-tuple, both released, a channel used afterwards (how many answers)", (2,), (1,))
+def _(s, answers):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.relay_up(-1), a.taken(0), a.both(0.5, 10), b.relay_up(0.6), a.both(0.9, 10)
+    for p in b.release(1.5, answered=answers == 2) + a.release(2.2):    # neither says which one it means
+        p.dontcare = True
+    for p in a.speak(2.5, UP, 3):
+        if answers == 2:
+            p.tell("released_channel_used")
+
+
+@scene("a call broke off; who called in between (who, seconds after the first BYE)",
+       ("busy", 20), ("another", 20), ("answered", 20), ("busy", 32), ("another broke off", 15))
+def _(s, who, after):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-1), a.check(-0.99, DOWN), a.taken(-0.8), a.both(-0.3, 10)
+    byes = a.bye(0, answered=None, copies=4)
+    byes[0].tell("call_ended"), byes[-1].may("bye_unanswered")
+    other = who.startswith("another")
+    b = Talk(s, "B", s.near(), s.far(2 if other else 1))
+    first = b.check(8)[0]
+    b.check(8.01, DOWN)
+    if not other:
+        first.tell("call_restarted")
+    if who == "busy":
+        b.invite(8.2).tell("invite"), b.answer(8.3, 180).tell("ringing"), b.answer(9, 486).tell("call_ended")
+    elif who == "another broke off":
+        b.taken(8.2), b.both(9, 10)
+        byes = b.bye(9.5, answered=None, copies=2)
+        byes[0].tell("call_ended"), byes[-1].may("bye_unanswered")
+    else:
+        b.taken(8.2), b.both(9, 10), b.hang_up(9.5)
+    c = Talk(s, "C", s.near(), s.far(1))
+    first = c.check(after)[0]
+    c.check(after + 0.01, DOWN)
+    if who != "answered" and after < 30:
+        first.tell("call_restarted")
+    c.taken(after + 0.3), c.both(after + 1, 10), c.hang_up(after + 2)
+
+
 # --- clocks ------------------------------------------------------------------------------------------------------------
 
 DAY, HOUR = 86400, 3600
@@ -1315,6 +1501,11 @@ def _(s, _, *fault):
     s.packets[3].may("call_started")    # of a sender that is new: only the other one's next packet shows that no day passed
 
 
+def opened_long_before(fault):
+    """Nothing denies that a connection was opened so long before its media."""
+    return fault[0] < 0.1 and fault[1] > 0 or fault[:2] == (0, -400 * DAY)
+
+
 @scene("the clock of a modern call is off (how, in which part, seconds, packets)", *CLOCKS)
 def _(s, _, *fault):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
@@ -1324,9 +1515,52 @@ def _(s, _, *fault):
     a.close(3, s.packets[-1]).may("call_ended")
     s.listed = {"A": {}}
     off(s, *fault)
-    if fault[0] < 0.1 and fault[1] > 0 or fault[:2] == (0, -400 * DAY):
-        for p in s.packets[:4]:         # that a connection was opened so long before its media, nothing denies
+    if opened_long_before(fault):
+        for p in s.packets[:4]:
             p.dontcare = True
+
+
+class Chained(Modern):
+    """Of 2026: down the relay come two packets in a datagram."""
+
+    pictures = 5
+
+    def relayed_media(self, wire, up, sender, multiway, link=None):
+        if up:
+            return super().relayed_media(wire, up, sender, True, link)
+        self.pictures += 1
+        ssrc = sender.ssrc ^ 0x5555
+        other = modern.rtp(modern.HEVC, self.pictures, self.pictures * 1500, ssrc, self.rng.randbytes(40), sender.mki,
+                           extension=modern.video_extension(version=1))
+        return modern.chain(wire, (other, modern.stream_head(ssrc & 0xFFFF, 1)), stream=sender.ssrc & 0xFFFF,
+                            participant=sender.participant, priority=1, count=True)
+
+
+@scene("the clock of a call of 2026 is off (how, in which part, seconds, packets)", *CLOCKS)
+def _(s, _, *fault):
+    a = Chained(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), multiway=True)
+    a.connect(0), a.both(0.5, 60), a.control(1, UP), a.control(1.05, DOWN), a.both(1.8, 60)
+    s.listed = {"A": {}}
+    off(s, *fault)
+    if opened_long_before(fault):
+        for p in s.packets[:4]:
+            p.dontcare = True
+
+
+@scene("the clock of a call whose media is inside QUIC is off (how, in which part, seconds, packets)", *CLOCKS)
+def _(s, _, *fault):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.control(0.3, UP), a.control(0.35, DOWN)
+    for i in range(120):
+        for up, connection in (UP, 0x0A8B1C2D), (DOWN, 0x0B8B1C2D):
+            head = struct.pack("!BI", 0x40 | s.rng.getrandbits(5), connection)
+            a.put(0.5 + 0.02 * i + (0 if up else 0.005), up, head + s.rng.randbytes(60))
+    s.listed = {"A": {}}
+    off(s, *fault)
+    if opened_long_before(fault):
+        for p in s.packets[:5]:
+            p.dontcare = True
+        s.packets[5].may("call_started")
 
 
 # --- judging --------------------------------------------------------------------------------------------------------------------
