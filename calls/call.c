@@ -243,7 +243,7 @@ broke_off_before(const ft_call *last, const ft_call *call)
 
 /* The call that the device began before this one, or NULL. */
 static ft_call *
-call_before(const ft_call *call, uint32_t frame)
+former_call(const ft_call *call, uint32_t frame)
 {
     return (ft_call *)ft_call_as_of(call->before, frame);
 }
@@ -254,8 +254,8 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call)
     ft_event_add(pinfo, FT_EVENT_CALL_STARTED, 0, "Call %u starts with this %s packet of %s",
                  call->number, val_to_str_const(packet->kind, ft_kind_vals, "packet"),
                  ft_endpoint_str(pinfo->pool, &call->local));
-    const ft_call *last = call_before(call, packet->frame);
-    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = call_before(last, packet->frame))
+    const ft_call *last = former_call(call, packet->frame);
+    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = former_call(last, packet->frame))
         call->may_restart |= broke_off_before(last, call);
 }
 
@@ -838,9 +838,9 @@ static ft_call *
 broken_off_between_same_ends(const packet_info *pinfo, const ft_call *call)
 {
     const uint32_t frame = call->last_frame;
-    ft_call *last = call_before(call, frame);
+    ft_call *last = former_call(call, frame);
 
-    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = call_before(last, frame)) {
+    for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = former_call(last, frame)) {
         if (last == call || !has_same_ends(pinfo, call, last))
             continue;
         if (broke_off_before(last, call))

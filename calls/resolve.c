@@ -377,7 +377,7 @@ contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
 
 /* Near the other one, on a circle of so many numbers. */
 static bool
-is_near(uint32_t one, uint32_t other, uint32_t most, uint32_t mask)
+is_about(uint32_t one, uint32_t other, uint32_t most, uint32_t mask)
 {
     return ((one - other + most) & mask) <= 2 * most;
 }
@@ -397,9 +397,9 @@ is_of_next_call(const inquiry *q, const ft_call *call, const ft_packet_clue *clu
     memcpy(&value, clue->bytes, sizeof value);
     const ft_stream *stream = ft_call_any_stream(call, (uint32_t)value);
     return stream &&
-           !(is_near(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
+           !(is_about(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
                      FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
-             is_near(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
+             is_about(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
 }
 
 static void

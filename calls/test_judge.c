@@ -132,7 +132,7 @@ test_addresses(void **unused)
                        .talked = true, .batched = true, .far_age = 11 }, FT_UNKNOWN, FT_NOTHING);
 }
 
-/* SIP in a channel, the capture beginning there, while checks of another call go to somebody else. */
+/* SIP in a channel, the capture beginning there, while another call's checks go elsewhere. */
 static void
 test_who_sip_names(void **unused)
 {
