@@ -398,7 +398,7 @@ is_of_next_call(const inquiry *q, const ft_call *call, const ft_packet_clue *clu
     const ft_stream *stream = ft_call_any_stream(call, (uint32_t)value);
     return stream &&
            !(is_about(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
-                     FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
+                      FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
              is_about(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
 }
 

@@ -107,6 +107,12 @@ allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
     return allocation;
 }
 
+static ft_call *
+call_of_leg(const ft_leg *leg, uint32_t frame)
+{
+    return (ft_call *)ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+}
+
 /* Where no Allocate was captured: the call of the newest channel, one that ended first. */
 static ft_call *
 call_of_channels(const packet_info *pinfo, const ft_flow *flow)
@@ -116,7 +122,7 @@ call_of_channels(const packet_info *pinfo, const ft_flow *flow)
 
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         const ft_leg *leg = *(const ft_leg **)wmem_array_index(flow->legs, i);
-        ft_call *call = (ft_call *)ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+        ft_call *call = call_of_leg(leg, frame);
         if (call && call->state == FT_CALL_ENDED && leg->state != FT_CHANNEL_RELEASED)
             return call;
         newest = newest ? newest : call;
@@ -129,6 +135,24 @@ static bool
 just_ended(const ft_call *call, const nstime_t *now)
 {
     return call->state == FT_CALL_ENDED && ft_seconds(&call->last_time, now) <= FT_TAIL_S;
+}
+
+/* A call that goes on, or just ended, talks in a channel whose Allocate came before the capture:
+ * there is one allocation more than is known. */
+static bool
+has_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
+{
+    const nstime_t now = ft_steady(pinfo);
+
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (!leg->channel || leg->allocation || leg->state == FT_CHANNEL_RELEASED)
+            continue;
+        const ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
+        if (call && (!ft_call_is_over(pinfo, call) || just_ended(call, &now)))
+            return true;
+    }
+    return false;
 }
 
 /* A Refresh names none. It releases what the call that just ended had, else the only one there
@@ -163,7 +187,7 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         if (!other || nstime_cmp(&call->last_time, &other->last_time) < 0)
             quietest = allocation;
     }
-    *certain = ended || alive <= 1;
+    *certain = ended || (alive <= 1 && !(alive && has_unseen_allocation(pinfo, flow)));
     return ended ? ended : quietest ? quietest : left;
 }
 
@@ -325,11 +349,13 @@ close_without_path(const packet_info *pinfo, ft_call *call)
         ft_call_close(call);
 }
 
-/* A channel whose Allocate wasn't captured may be any release's. */
+/* A channel whose Allocate wasn't captured may be of any release that its own call makes. */
 static bool
-is_of_allocation(const ft_leg *leg, const ft_allocation *allocation)
+is_of_allocation(const ft_leg *leg, const ft_allocation *allocation, uint32_t frame)
 {
-    return leg->channel && (leg->allocation == allocation || !leg->allocation);
+    if (!leg->channel || leg->allocation == allocation)
+        return leg->channel != 0;
+    return !leg->allocation && call_of_leg(leg, frame) == ft_call_as_of(allocation->call, frame);
 }
 
 static void
@@ -338,7 +364,7 @@ ask_release_of(packet_info *pinfo, const ft_flow *flow, const ft_allocation *all
 {
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (is_of_allocation(leg, allocation) && leg->state != FT_CHANNEL_RELEASED)
+        if (is_of_allocation(leg, allocation, frame) && leg->state != FT_CHANNEL_RELEASED)
             ask_release(pinfo, leg, frame);
     }
 }
@@ -469,11 +495,11 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
 
 /* The relay has released what was asked for. */
 static void
-finish_release(const ft_flow *flow, const ft_allocation *allocation)
+finish_release(const ft_flow *flow, const ft_allocation *allocation, uint32_t frame)
 {
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (is_of_allocation(leg, allocation) && leg->state == FT_CHANNEL_RELEASING)
+        if (is_of_allocation(leg, allocation, frame) && leg->state == FT_CHANNEL_RELEASING)
             ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
     }
 }
@@ -516,7 +542,7 @@ finish_loose_releases(packet_info *pinfo, ft_flow *flow, const ft_exchange *exch
             continue;
         allocation->released = true;
         ask_release_of(pinfo, flow, allocation, exchange->request_frame);
-        finish_release(flow, allocation);
+        finish_release(flow, allocation, ft_frame_id(pinfo));
     }
 }
 
@@ -556,7 +582,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange) {
-        finish_release(packet->flow, exchange->allocation);
+        finish_release(packet->flow, exchange->allocation, packet->frame);
         finish_loose_releases(pinfo, packet->flow, exchange);
     }
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)

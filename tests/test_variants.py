@@ -1437,6 +1437,20 @@ def _(s, answers):
             p.tell("released_channel_used")
 
 
+@scene("the capture begins in a relayed call, another allocates on its 5-tuple; whose is released (whose)", ("A",), ("B",))
+def _(s, whose):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.check(-0.1, way="relay", answered=0.06), a.both(0, 100), b.relay_up(0.5), b.taken(1), b.both(1.5, 100)
+    if whose == "A":
+        for p in a.release(2.2):        # it names none, and that there is another one only its channel shows
+            p.dontcare = True
+        b.both(4, 20), b.hang_up(5)
+    else:
+        b.hang_up(4), b.release(4.2)
+        for p in a.both(4.5, 20):
+            p.may("media_gap")
+
+
 @scene("a call broke off; who called in between (who, seconds after the first BYE)",
        ("busy", 20), ("another", 20), ("answered", 20), ("busy", 32), ("another broke off", 15))
 def _(s, who, after):
