@@ -10,7 +10,8 @@ import pytest
 import support
 import generate     # of test-captures/, by way of support
 
-FRAME = re.compile(r"\n((?:Packet comments\n(?: .*\n)*)?Frame (\d+):)")
+FRAME = re.compile(r"\nFrame (\d+):")
+COMMENTED = re.compile(r"\n(?:Packet comments\n(?: .*\n)*)?Frame (\d+):")     # ten times as slow
 DISPLAYED = "[Time delta from previous displayed frame: "
 # A generated line that names a frame: [Response In: 12], [Bound in frame: 12], [Call: 1 (begins in frame 12)]
 LINK = re.compile(r"^ *\[.*\b(?:in|frame|by)\b:? *(\d+)\)?\]$", re.IGNORECASE)
@@ -18,17 +19,20 @@ LINK = re.compile(r"^ *\[.*\b(?:in|frame|by)\b:? *(\d+)\)?\]$", re.IGNORECASE)
 
 @functools.lru_cache(maxsize=4)     # three tests ask for the same text
 def packets(text):
-    """{frame number: the lines of -V}, but for the one that depends on what else is displayed."""
-    text = "\n" + text
-    starts = [(int(m[2]), m.start(1)) for m in FRAME.finditer(text)]
+    """{frame number: the text of -V}, but for the line that depends on what else is displayed. (Texts: of most packets
+    nothing more is asked than whether two are equal.)"""
+    first, *others = ("\n" + text).split(DISPLAYED)
+    text = first + "".join(other[other.index("\n"):] for other in others)
+    starts = [(int(m[1]), m.start() + 1) for m in (COMMENTED if "\nPacket comments\n" in text else FRAME).finditer(text)]
     ends = [start for _, start in starts[1:]] + [len(text)]
-    return {number: [line for line in text[start:end].splitlines() if DISPLAYED not in line]
-            for (number, start), end in zip(starts, ends)}
+    return {number: text[start:end] for (number, start), end in zip(starts, ends)}
 
 
-def links_forward(number, lines):
+def links_forward(number, text):
     """Generated lines that name a later frame: only a second pass can know them."""
-    return [line for line in lines if line.endswith("]") and (link := LINK.match(line)) and int(link[1]) > number]
+    ending = (piece for piece in text.split("]\n")[:-1] if piece[-1:].isdigit() or piece[-1:] == ")")
+    lines = (piece[piece.rfind("\n") + 1:] + "]" for piece in ending)
+    return [line for line in lines if (link := LINK.match(line)) and int(link[1]) > number]
 
 
 HINDSIGHT = ("[Event: bye_unanswered]", "[Event: media_gap]")
@@ -54,8 +58,9 @@ def capture(request):
 
 
 def assert_same(one, other):
-    """The first lines that differ are worth a word: of long texts, pytest's own explanation takes minutes."""
+    """Two texts. The first lines that differ are worth a word: of long texts, pytest's own explanation takes minutes."""
     if one != other:
+        one, other = one.split("\n"), other.split("\n")
         pairs = itertools.zip_longest(one, other)
         pytest.fail("{}\n{}\nis not\n{}".format(one[0], *next(pair for pair in pairs if pair[0] != pair[1])))
 
@@ -77,16 +82,17 @@ def assert_passes_agree(capture, tshark, stock):
         if once[number] == twice[number]:
             continue
         links = links_forward(number, twice[number])
-        shown = without_cut_quic(without_hindsight(twice[number], once[number]), once[number])
+        first = once[number].splitlines()
+        shown = without_cut_quic(without_hindsight(twice[number].splitlines(), first), first)
         lines = [line for line in shown if line not in links]
-        if once[number] != lines:
+        if first != lines:
             differing[number] = lines
     if differing:
         # stock's two passes differ as well, a TCP conversation's completeness say: its lines don't count
         stock_once, stock_twice = (packets(stock.text(capture, "-V", two_pass=n)) for n in (False, True))
     for number, lines in differing.items():
-        ignored = set(stock_once[number]) ^ set(stock_twice[number])
-        assert_same(*([line for line in which if line not in ignored] for which in (once[number], lines)))
+        ignored = set(stock_once[number].splitlines()) ^ set(stock_twice[number].splitlines())
+        assert_same(*("\n".join(line for line in which if line not in ignored) for which in (once[number].splitlines(), lines)))
 
 
 def test_two_passes_show_what_one_does(capture, tshark, stock):
@@ -101,15 +107,15 @@ def spare_stock(capture):
 
 def test_disabled_is_stock(capture, tshark, stock, own_protocols):
     spare_stock(capture)
-    assert_same(tshark.lines(capture, "-V", disable=own_protocols), stock.lines(capture, "-V"))
+    assert_same(tshark.text(capture, "-V", disable=own_protocols), stock.text(capture, "-V"))
 
 
 def assert_filter_changes_nothing(capture, tshark):
     whole = packets(tshark.text(capture, "-V"))
     chosen = packets(tshark.text(capture, "-V", filter="facetime || frame.number % 2 == 0"))
     assert chosen.keys() >= {number for number in whole if number % 2 == 0}
-    for number, lines in chosen.items():
-        assert_same(lines, whole[number])
+    for number, text in chosen.items():
+        assert_same(text, whole[number])
 
 
 def test_a_filter_changes_no_packet(capture, tshark):
@@ -120,8 +126,8 @@ def test_nothing_becomes_malformed(capture, tshark, stock):
     spare_stock(capture)
     if "[Malformed Packet" not in tshark.text(capture, "-V"):
         return
-    ours, theirs = ({number for number, lines in packets(program.text(capture, "-V")).items()
-                     if any("[Malformed Packet" in line for line in lines)} for program in (tshark, stock))
+    ours, theirs = ({number for number, text in packets(program.text(capture, "-V")).items() if "[Malformed Packet" in text}
+                    for program in (tshark, stock))
     assert ours <= theirs
 
 
@@ -153,4 +159,4 @@ def test_cut_packets(names, tshark, stock, own_protocols, make_capture):
     assert_passes_agree(capture, tshark, stock)
     assert_filter_changes_nothing(capture, tshark)
     if "sip-deflate-bomb" not in names:     # too much for stock
-        assert_same(tshark.lines(capture, "-V", disable=own_protocols), stock.lines(capture, "-V"))
+        assert_same(tshark.text(capture, "-V", disable=own_protocols), stock.text(capture, "-V"))
