@@ -39,37 +39,45 @@ def is_large(name):
 
 
 PEAKS = {}      # KiB that the first pass took, of the large ones
+UNTIED, WITH_CALLS = "prepared_frames", (*AS_FIELDS, "-e", "facetime.call")
+BOTH = {}       # of UNTIED: both passes' lines, for the test that asks for calls
 
 
 def first_pass(name, tshark):
     """The fields as tshark prints them; what that took is kept for test_memory_at_a_bound."""
     capture, _, _ = beyond(name)
+    fields = WITH_CALLS if name == UNTIED else AS_FIELDS
     if not is_large(name) or support.SANITIZED:
-        return tshark.text(capture, *AS_FIELDS)
-    result = tshark.measure(capture, *AS_FIELDS)
+        return tshark.text(capture, *fields)
+    result = tshark.measure(capture, *fields)
     PEAKS[name] = result.memory
     return result.stdout
+
+
+def both_passes(name, tshark):
+    """The lines of each. The second pass is asked for what is shown of each packet: that must be all of them."""
+    fields = WITH_CALLS if name == UNTIED else AS_FIELDS
+    texts = first_pass(name, tshark), tshark.text(beyond(name)[0], *fields, two_pass=True, filter=floods.FLOODS[name][2])
+    return [text.split("\n")[:-1] for text in texts]
 
 
 @pytest.mark.parametrize("name", [name for name in floods.FLOODS if name not in SLOW])
 def test_beyond_a_bound(name, tshark):
     """The packets beyond say so, no other does; they are shown as the others are; both passes agree."""
-    capture, numbers, count = beyond(name)
-    once = first_pass(name, tshark).split("\n")[:-1]
-    assert len(once) == count
+    _, numbers, count = beyond(name)
+    once, twice = both_passes(name, tshark)
+    if name == UNTIED:
+        BOTH[name] = once, twice
+    assert len(once) == len(twice) == count
     assert [n for n, line in enumerate(once, 1) if not line.startswith("\t")] == numbers
-    # the second pass is asked for what is shown of each packet: that must be all of them
-    twice = tshark.text(capture, *AS_FIELDS, two_pass=True, filter=floods.FLOODS[name][2]).split("\n")[:-1]
-    assert len(twice) == count
     assert not [pair for pair in zip(once, twice) if pair[0] != pair[1]][:1]
 
 
 def test_packets_that_are_not_tied_to_their_call(tshark):
     """Each pass shows the call for as many as are tied, and for the allocation that began it."""
-    capture, numbers, _ = beyond("prepared_frames")
-    for two_pass in (False, True):
-        calls = tshark.rows(capture, "facetime.call", two_pass=two_pass)
-        assert [n for n, row in enumerate(calls, 1) if not row["facetime.call"]] == numbers
+    _, numbers, _ = beyond(UNTIED)
+    for lines in BOTH.get(UNTIED) or both_passes(UNTIED, tshark):
+        assert [n for n, line in enumerate(lines, 1) if line.endswith("\t")] == numbers
 
 
 def test_reports_say_which_bound_was_met(tshark):
