@@ -25,7 +25,7 @@
  * before the last copy. */
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define RESTARTS_ASKED   4      /* latest calls of the device that it may be one of */
-/* NAT tests and HTTP checks this long before a call are tied to it */
+/* NAT tests and HTTP checks this long before a call are tied to it; chosen, as FT_QUIET_END_S */
 #define PREPARATION_S    120
 
 /* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
@@ -893,7 +893,9 @@ ft_call_last_time(const ft_call *call)
 
 /* The copies of a mirror port are as many as the packets, those of two more points twice as many.
  * A point that saw one direction, or the call's end alone, is one as well. */
-#define CHANCE 50 /* one datagram in so many is repeated by chance */
+/* One datagram in so many is repeated by chance: chosen, between the hardly any of a call that was
+ * seen once and the every one of a call that was seen twice. */
+#define CHANCE 50
 
 unsigned
 ft_call_points(const ft_call *call)

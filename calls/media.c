@@ -25,9 +25,11 @@
 #include "calls/resolve.h"
 #include "calls/silence.h"
 
-/* a way with media this recently is still in use: alternating ways aren't switches */
+/* A way with media this recently is still in use: alternating ways aren't switches. Chosen: many
+ * times the 20 to 60 ms between two packets of sound, and about what lies between two batches of
+ * frame times on an iPhone (35 in 34 s, 38 in 37 s, 2023). */
 #define WAY_IN_USE_MS   1000
-#define ONE_WAY_MS      5000    /* media for so long, and none from the other side */
+#define ONE_WAY_MS      5000    /* media for so long, and none from the other side; chosen */
 
 ws_bool ft_accept_bare_media = TRUE;
 

@@ -21,7 +21,9 @@
 #include "calls/settled.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
-/* media of a way silent for so long: another key with another SSRC is another call's */
+/* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
+ * no capture shows either case: less would cut a call in two where keys change in a pause (in
+ * 2026 they do every 605 s, as published), more would make one call of it and its redial. */
 #define KEY_QUIET_S    20
 
 /* ---- clues of the packet in hand ---- */
@@ -723,7 +725,8 @@ is_of_unseen_game(const inquiry *q)
  * SSRCs in all: a traffic generator's. By its SSRCs it would be one call of thousands of phones,
  * or make ways of a real call its own. */
 /* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
- * at once is a traffic generator's, and nobody's. */
+ * at once is a traffic generator's, and nobody's. Both numbers are chosen, above what a call does
+ * (relay, direct path, and each anew where an address changes) and far below the generator's. */
 #define MOST_MOVES      3
 #define MOVES_ARE_NEAR_S 30
 
