@@ -235,13 +235,25 @@ learnt_place_of(const ft_flow *flow)
     return flow->twin ? flow->twin : flow;
 }
 
+static bool
+was_twin_lately(const ft_flow *flow, const datagram *now)
+{
+    return flow && flow->twin && ft_seconds(&flow->twin_time, &now->time) <= TWIN_S;
+}
+
+/* Either as the copy, or as what is copied. */
+static bool
+has_twin(const datagram *now)
+{
+    return was_twin_lately(now->flow, now) || was_twin_lately(now->flow->twin_of_it, now);
+}
+
 /* A device that sends or gets the same over two networks, each seen on both sides of a NAT: a flow
  * that has its twin has no other. */
 static bool
 has_another_twin(const datagram *now, const datagram *before)
 {
-    return now->flow->twin && ft_seconds(&now->flow->twin_time, &now->time) <= TWIN_S &&
-           learnt_place_of(now->flow) != learnt_place_of(before->flow);
+    return has_twin(now) && learnt_place_of(now->flow) != learnt_place_of(before->flow);
 }
 
 /* At another place, where nobody sends it again. Some NATs give packets numbers of their own; who
@@ -331,7 +343,7 @@ likeness(const datagram *now, const datagram *before)
 {
     if (is_same_way(now, before))
         return 5;
-    if (now->flow->twin && learnt_place_of(now->flow) == learnt_place_of(before->flow))
+    if (has_twin(now) && learnt_place_of(now->flow) == learnt_place_of(before->flow))
         return 4;
     if (now->source.port == before->source.port &&
         now->destination.port == before->destination.port)
@@ -418,7 +430,7 @@ follow_twin(ft_packet *packet, const datagram *now)
 {
     ft_flow *flow = packet->flow;
 
-    if (!flow->twin || ft_seconds(&flow->twin_time, &now->time) > TWIN_S)
+    if (!was_twin_lately(flow, now))
         return;
     packet->flow = flow->twin;
     packet->seen_before = true;

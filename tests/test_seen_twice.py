@@ -223,7 +223,7 @@ def real_beyond_nat(packet, shift):
     return bytes(out)
 
 
-@pytest.mark.parametrize("shift, order", [(0, "identical"), (1000, "before"), (0, "5 ms"), (1000, "0.4 ms")])
+@pytest.mark.parametrize("shift, order", [(0, "identical"), (1000, "before"), (0, "5 ms"), (1000, "0.4 ms"), (1000, "5 ms")])
 @pytest.mark.parametrize("name", ["facetime-2023-cellular.pcapng", "facetime-2023-wifi-caller.pcapng"])
 def test_both_sides_of_the_nat_of_a_real_call(name, shift, order, tshark, real):
     """The clock comes in batches, and two interfaces send and get the same. One call, with the streams and events of the device's
