@@ -50,6 +50,7 @@
 #include "calls/relay.h"
 #include "calls/resolve.h"
 #include "calls/reveal.h"
+#include "calls/sample.h"
 #include "calls/segments.h"
 #include "calls/silence.h"
 #include "calls/stun.h"
@@ -743,6 +744,7 @@ proto_register_facetime(void)
     ft_quic_init();
     ft_quality_init();
     ft_reveal_init();
+    ft_sample_init();
     ft_nat_test_init();
 }
 

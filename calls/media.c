@@ -23,6 +23,7 @@
 #include "calls/limits.h"
 #include "calls/mark.h"
 #include "calls/resolve.h"
+#include "calls/sample.h"
 #include "calls/silence.h"
 
 /* A way with media this recently is still in use: alternating ways aren't switches. Chosen: many
@@ -378,6 +379,33 @@ begin_anew(packet_info *pinfo, ft_call *call, ft_stream *stream, const ft_rtp *r
         .heard_time = ft_steady(pinfo),
     };
     set_first_packet(stream, rtp);
+}
+
+static bool
+is_other_view(const ft_call *call, const ft_stream *stream)
+{
+    const ft_stream *own = ft_call_stream(call, stream->ssrc, !stream->outgoing);
+
+    return own && own->by && stream->by && ft_call_is_local(call, &own->by->device.addr) &&
+           !ft_call_is_local(call, &stream->by->device.addr);
+}
+
+/* What was a call of its own turned out to be this one, as its other end saw it: each stream that
+ * this end has, too, was counted twice. */
+static void
+drop_other_views(ft_call *call)
+{
+    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_stream *), FEW);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        ft_stream *stream = *(ft_stream **)wmem_array_index(call->streams, i);
+        sighted what = { call, stream->ssrc };
+        if (is_other_view(call, stream))
+            ft_sequence_marks(&stream->sequence, take_for_sighting, &what);
+        else
+            wmem_array_append_one(kept, stream);
+    }
+    call->streams = kept;
 }
 
 /* Two captures of one way, with clocks apart: what was sent is sent again; where they are far
@@ -756,9 +784,14 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
         mend_clock(pinfo, rtp);
 
     ft_call *call = ft_call_quick(pinfo);
-    if (call && call->media_leg == packet->leg &&
+    const bool is_known =
+        call && call->media_leg == packet->leg &&
         (ft_call_stream(call, rtp->ssrc, true) || ft_call_stream(call, rtp->ssrc, false)) &&
-        packet->clue_count == 0) {
+        packet->clue_count == 0;
+    ft_call *met = !is_known || ft_sample_is_due(rtp) ? ft_sample_call(pinfo, rtp, call) : NULL;
+    if (met) {
+        ft_clue_call(pinfo, met);
+    } else if (is_known) {
         packet->call = call;
         return;
     }
@@ -767,6 +800,8 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     packet->rtp_digest = rtp->digest;
     ft_clue_number(pinfo, FT_CLUE_SSRC, SSRC_CLUE(rtp->ssrc));
     ft_call_resolve(pinfo, true);
+    if (met && packet->call)
+        drop_other_views(packet->call);
 }
 
 /* All streams of that direction may be meant: which one it is stood in what was cut. */
@@ -787,6 +822,9 @@ ft_rtp_cut(packet_info *pinfo)
         stream->cut_since |= stream->outgoing == outgoing;
     }
 }
+
+/* Of a stream, so that the other end's capture is known by its first packets. */
+#define FIRST_KEPT 16
 
 /* Only before its first stream: looked at once a call, or for as long as there is no room. */
 static void
@@ -819,6 +857,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!stream)
         return;
     meet_unchecked_remote(pinfo, packet, &seen);
+    if (ft_sample_is_due(rtp) || stream->packets < FIRST_KEPT)
+        ft_sample_keep(rtp, packet->call);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);
     const packet_news news = count_packet(pinfo, stream, packet, rtp);

@@ -23,7 +23,9 @@ FALSE = {"media_on_both_paths", "handover", "media_gap", "path_flaps", "bye_retr
 
 @functools.cache
 def call_of(mode):
-    return Call(Plan(seed=21, seconds=6, mode=mode, paths=((0, "relay"), (3, "direct"))))
+    """mode: of the simulator's, perhaps in the format of 2026."""
+    mode, trailer = (mode[:-6], 2026) if mode.endswith(", 2026") else (mode, 2023)
+    return Call(Plan(seed=21, seconds=6, mode=mode, trailer=trailer, paths=((0, "relay"), (3, "direct"))))
 
 
 def records(capture):
@@ -118,7 +120,8 @@ def truth(mode, end):
 
 
 @pytest.mark.parametrize("place, mode", [
-    *((place, mode) for place in PLACES for mode in ("legacy", "one-to-one")), ("NAT", "multiway"), ("both ends, 3 s", "multiway")])
+    *((place, mode) for place in PLACES for mode in ("legacy", "one-to-one")), ("NAT", "multiway"), ("both ends, 3 s", "multiway"),
+    *((place, mode) for place in PLACES if "both ends" in place for mode in ("one-to-one, 2026", "multiway, 2026"))])
 def test_once(place, mode, tshark):
     calls, events = told(tshark, written(PLACES[place](mode)))
     assert len(calls) == 1
@@ -131,6 +134,18 @@ def test_once(place, mode, tshark):
     assert call["duration"] < 12
     assert not FALSE & set(events)
     assert events["path_switch"] == 2   # of each sender, once
+
+
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one", "multiway", "one-to-one, 2026", "multiway, 2026"])
+@pytest.mark.parametrize("offset", [3, 3600, -86400])
+def test_both_ends_from_the_middle(mode, offset, tshark):
+    """No key, no check, no SIP ties them, as neither end's was captured: what they have in common is media."""
+    whole = Call(Plan(seed=21, seconds=6, mode="legacy" if mode == "legacy" else mode.split(",")[0],
+                      trailer=2026 if "2026" in mode else 2023))
+    a, b = (records(whole.capture(end, offset=by, window=(4, 7)).write()) for end, by in (("A", 0), ("B", offset)))
+    calls, events = told(tshark, written(a + b))
+    assert len(calls) == 1 and calls[0]["capture_points"] == 2
+    assert len(calls[0]["streams"]) == 4 and not FALSE & set(events)
 
 
 def test_alone(tshark):
