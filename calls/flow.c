@@ -198,6 +198,13 @@ ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
     return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
 }
 
+bool
+ft_flow_heard(const ft_flow *flow, const ft_endpoint *end)
+{
+    return flow->network[ft_endpoint_equal(end, &flow->b) ? FT_BACK : FT_FORTH] !=
+           FT_NETWORK_UNKNOWN;
+}
+
 /* An end that has not sent anything is in the network of the other one, unless each direction
  * has numbers of its own, as those of GTP tunnels and MPLS paths have. */
 uint32_t

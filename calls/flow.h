@@ -118,6 +118,9 @@ ft_flow *ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generat
  * other direction doesn't tell. */
 uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 
+/* Whether that end of the flow has sent anything. */
+bool ft_flow_heard(const ft_flow *flow, const ft_endpoint *end);
+
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
 void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
 

@@ -25,6 +25,7 @@
 #include "calls/resolve.h"
 #include "calls/sample.h"
 #include "calls/silence.h"
+#include "calls/witness.h"
 
 /* A way with media this recently is still in use: alternating ways aren't switches. Chosen: many
  * times the 20 to 60 ms between two packets of sound, and about what lies between two batches of
@@ -620,8 +621,8 @@ tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation 
         event->length = ft_passed(&sender->leg_time, &now);
 }
 
-/* A handover is told beside the switch, of the device's own media only: of the peer's address,
- * the relay says nothing. */
+/* A handover is told beside the switch, of the device's own media only (of the peer's address, the
+ * relay says nothing), or by what it gets, where nothing that it sends was captured. */
 static void
 tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet,
             const ft_stream *stream, const ft_observation *seen)
@@ -635,8 +636,8 @@ tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet
     ft_event_add(pinfo, FT_EVENT_PATH_SWITCH, sender->last_frame,
                  "Media of %s moves from %s to %s%s", sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
-    if (sender->outgoing && (stream->way_count > 1 || sender->has_key) &&
-        has_moved(sender, packet, seen))
+    if ((stream->way_count > 1 || sender->has_key) && has_moved(sender, packet, seen) &&
+        (sender->outgoing || !ft_witness_hears_both(packet->call)))
         tell_handover(pinfo, sender, seen);
 }
 
@@ -718,8 +719,7 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 
     if (call->one_way_told[sender->outgoing] ||
         ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
-        ft_newest_sender(call, !sender->outgoing) ||
-        (sender->outgoing && nstime_is_zero(&call->heard_time)))
+        ft_newest_sender(call, !sender->outgoing) || !ft_witness_hears_both(call))
         return;
     call->one_way_told[sender->outgoing] = true;
     ft_event_add(
@@ -735,6 +735,10 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
  * sound, at 90 kHz for pictures. */
 #define FOLLOWS_NUMBERS 50
 #define FOLLOWS_TICKS   120000
+/* What comes from elsewhere may have been overtaken, or come after a move of some seconds. */
+#define GOES_BACK       50
+#define GOES_ON         1000
+#define GOES_ON_TICKS   1000000
 
 /* Above what is a number: an SSRC of 0 is one, too. */
 #define SSRC_CLUE(ssrc) (UINT64_C(1) << 32 | (ssrc))
@@ -773,6 +777,50 @@ ft_media_report(packet_info *pinfo, uint32_t ssrc, uint32_t timestamp)
 
     if (stream && timestamp - stream->timestamp < FOLLOWS_TICKS)
         ft_steady_proven(pinfo, &stream->heard_time);
+}
+
+static bool
+has_end(const ft_leg *leg, const packet_info *pinfo)
+{
+    const ft_flow *flow = leg ? leg->flow : NULL;
+
+    return flow &&
+           (addresses_equal(&flow->a.addr, &pinfo->src) ||
+            addresses_equal(&flow->a.addr, &pinfo->dst) ||
+            addresses_equal(&flow->b.addr, &pinfo->src) || addresses_equal(&flow->b.addr, &pinfo->dst));
+}
+
+static const ft_leg *
+way_with_end(const ft_stream *stream, const packet_info *pinfo)
+{
+    for (unsigned i = stream->way_count; i-- > 0;) {
+        if (has_end(stream->ways[i], pinfo))
+            return stream->ways[i];
+    }
+    return NULL;
+}
+
+/* The number and the timestamp are near the latest, and the other end is where it was: others'
+ * media has that once in 2^45 packets. */
+bool
+ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generation)
+{
+    const ft_call *call = ft_clue_owner(pinfo, FT_CLUE_SSRC, SSRC_CLUE(rtp->ssrc));
+    const ft_stream *stream = call ? ft_call_any_stream(call, rtp->ssrc) : NULL;
+    const ft_leg *way = stream ? way_with_end(stream, pinfo) : NULL;
+
+    if (!way || !(stream->payload_types[rtp->payload_type >> 6 & 1] >> (rtp->payload_type & 63) & 1))
+        return false;
+
+    const nstime_t now = ft_now(pinfo);
+    const uint16_t numbers = (uint16_t)(rtp->sequence - latest_number(&stream->sequence));
+    const uint32_t ticks = rtp->timestamp - stream->timestamp;
+    if (ft_seconds(&stream->last_time, &now) > ft_clue_rows[FT_CLUE_SSRC].life ||
+        (uint16_t)(numbers + GOES_BACK) > GOES_BACK + GOES_ON ||
+        ticks + FOLLOWS_TICKS > GOES_ON_TICKS)
+        return false;
+    *generation = way->flow->generation;
+    return true;
 }
 
 /* Media of a sender that is known on its way needs no judging. Nearly all packets of a call take
@@ -824,7 +872,7 @@ ft_rtp_cut(packet_info *pinfo)
 }
 
 /* Of a stream, so that the other end's capture is known by its first packets. */
-#define FIRST_KEPT 16
+#define YOUNG_STREAM 16
 
 /* Only before its first stream: looked at once a call, or for as long as there is no room. */
 static void
@@ -857,7 +905,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!stream)
         return;
     meet_unchecked_remote(pinfo, packet, &seen);
-    if (ft_sample_is_due(rtp) || stream->packets < FIRST_KEPT)
+    if (ft_sample_is_due(rtp) || stream->packets < YOUNG_STREAM)
         ft_sample_keep(rtp, packet->call);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);

@@ -715,7 +715,9 @@ ft_channel_judge(packet_info *pinfo)
     time_out_release(pinfo, leg);
     const bool uplink = ft_flow_is_uplink(packet->flow, pinfo);
     switch (ft_channel_step(&leg->state, uplink ? FT_CHANNEL_DATA_UP : FT_CHANNEL_DATA_DOWN)) {
-    case FT_CHANNEL_EARLY:
+    case FT_CHANNEL_EARLY: /* the answer may be among what wasn't captured */
+        if (!ft_flow_heard(packet->flow, packet->flow->server))
+            break;
         ft_event_add(pinfo, FT_EVENT_EARLY_CHANNEL_DATA, leg->setup_frame,
                      "Channel 0x%04x is used before the answer to its bind in frame %u",
                      leg->channel, ft_frame_number(leg->setup_frame));

@@ -103,6 +103,12 @@ ft_witness_note(packet_info *pinfo, const ft_packet *packet)
     note(pinfo, packet, call->witness);
 }
 
+bool
+ft_witness_hears_both(const ft_call *call)
+{
+    return call->witness && call->witness->seen.both_directions;
+}
+
 static void
 add_witness(ft_witnessed *sum, const struct ft_witness *witness, const ft_call *call)
 {

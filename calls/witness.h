@@ -20,6 +20,10 @@ typedef struct {
  * no-op). */
 void ft_witness_note(packet_info *pinfo, const ft_packet *packet);
 
+/* Whether packets of both directions were captured so far: of this part of the call alone, so that
+ * each packet may ask. */
+bool ft_witness_hears_both(const struct ft_call *call);
+
 /* What was seen of the call, and of those that were found to be parts of it. */
 ft_witnessed ft_witness_of(const struct ft_call *call);
 

@@ -506,6 +506,15 @@ CHANNEL_EVENTS = ("early_channel_data", "released_channel_used", "relay_released
                   "channel_bind_retransmitted")
 
 
+ALLOCATED = to_relay(b"").reply(message(0x103, attribute(0x20, bytes.fromhex("0001 6113 ea12d545")), txid=ALLOCATE[8:20]))
+
+
+def test_nothing_is_early_where_answers_are_not_captured(tshark, make_capture):
+    """Of the relay nothing was heard: its answer to the bind may have come."""
+    capture = make_capture([to_relay(ALLOCATE), bind(1), USE, USE])
+    assert not [e for e in tshark.values(capture, "facetime.event") if "early" in e]
+
+
 @pytest.mark.parametrize("frames, told", [
     pytest.param([bind(1), USE, bound(1), USE], {2: "early_channel_data"}, id="bound"),
     pytest.param([bind(1), refused(1), USE], {2: "allocation_mismatch"}, id="refused"),
@@ -527,9 +536,9 @@ CHANNEL_EVENTS = ("early_channel_data", "released_channel_used", "relay_released
 ])
 def test_channel_used_as_its_binds_are_answered(tshark, make_capture, frames, told):
     """Early is what a channel carries before any answer to its bind; told: frame to event, behind an allocation."""
-    capture = make_capture([to_relay(ALLOCATE)] + frames)
+    capture = make_capture([to_relay(ALLOCATE), ALLOCATED] + frames)
     for two_pass in (False, True):
-        rows = tshark.rows(capture, "facetime.event", two_pass=two_pass)[1:]
+        rows = tshark.rows(capture, "facetime.event", two_pass=two_pass)[2:]
         assert {number: name for number, row in enumerate(rows, 1) for name in row["facetime.event"]
                 if name in CHANNEL_EVENTS} == told
 

@@ -6,6 +6,7 @@ import collections
 import functools
 import ipaddress
 import json
+import random
 import struct
 import subprocess
 
@@ -358,8 +359,11 @@ NEW_ADDRESSES = {"NAT, another port": lambda end, port: (end, port ^ 0x1000), "W
 
 
 def moved(frame, new):
-    """The device's UDP goes on at another address or port, or both."""
+    """The device goes on at another address or port, or both: its UDP, and what its ICMP errors quote."""
     head, rest = bytearray(frame[:42]), frame[42:]
+    if head[12:14] == b"\x08\0" and head[23] == 1:
+        host, quoted = new(DEVICE, 0)[0].packed, moved(frame[:14] + rest, new)
+        return frame[:26] + frame[26:34].replace(DEVICE.packed, host) + frame[34:42] + quoted[14:]
     if head[12:14] != b"\x08\0" or head[23] != 17:
         return frame
     for address, port in ((26, 34), (30, 36)):
@@ -390,3 +394,43 @@ def test_moves(where, mode, back, tshark):
     assert not tshark.count(capture, "facetime.call && facetime.kind && !facetime.generation")
     rows = [tshark.values(capture, "facetime.generation", two_pass=two) for two in (False, True)]
     assert rows[0] == rows[1]
+
+
+MOVES = [("legacy", 3.5, .05, "both"), ("legacy", 6, 0, "out"), ("legacy", 3.5, 0, "in"), ("one-to-one", 3.5, .05, "in"),
+         ("one-to-one", 6, .05, "out"), ("multiway", 6, 0, "in"), ("one-to-one, 2026", 3.5, .05, "both"),
+         ("one-to-one, 2026", 6, .05, "in"), ("multiway, 2026", 3.5, 0, "out"), ("multiway, 2026", 6, .05, "both")]
+
+
+@pytest.mark.parametrize("where", NEW_ADDRESSES)
+@pytest.mark.parametrize("mode, second, lost, directions", MOVES)
+def test_moves_that_are_hard_to_see(mode, second, lost, directions, where, tshark):
+    """On the relay and directly, with losses, of one direction: a handover at the first media from or to the new address, and
+    nothing else that there wouldn't be without."""
+    rng, frames = random.Random(5), at_a(mode)
+    start = frames[0][0]
+    frames = [(t, f) for t, f in frames if rng.random() >= lost and not (
+        f[12:14] == b"\x08\0" and {"out": f[30:34], "in": f[26:30]}.get(directions) == DEVICE.packed)]
+    (before,), was = told(tshark, written(frames))
+    at = [(t, moved(f, NEW_ADDRESSES[where]) if t >= start + second else f) for t, f in frames]
+    capture = written(at)
+    (call,), events = told(tshark, capture)
+    for name in ("path_switch", "relay_ready", "relay_released", "early_channel_data"):
+        del events[name], was[name]
+    assert events == was | {"handover": 1}
+    number, = tshark.values(capture, "frame.number", filter='facetime.event == "handover"')
+    assert 0 <= at[int(number) - 1][0] - start - second < .15
+    for one, other in zip(before["streams"], call["streams"], strict=True):
+        assert (one["ssrc"], one["direction"], one["packets"]) == (other["ssrc"], other["direction"], other["packets"])
+        assert not other["copies"]
+    counts = [tshark.count(c, "facetime.kind") for c in (written(frames), capture)]
+    assert counts[1] >= counts[0] - 1
+    rows = [tshark.values(capture, "facetime.generation", two_pass=two) for two in (False, True)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+@pytest.mark.parametrize("directions", ["out", "in"])
+def test_one_direction_shows_no_silence_of_the_other(mode, directions, tshark):
+    frames = [(t, f) for t, f in at_a(mode) if {"out": f[30:34], "in": f[26:30]}[directions] != DEVICE.packed]
+    _, events = told(tshark, written(frames))
+    assert not events["one_way_media"] and not events["early_channel_data"] and events["first_media"] == 2

@@ -1,5 +1,6 @@
 /* wire/rtp_proof.c
  *
+ *    SSRC, number, time of a call's stream  one packet proves, if an end of it is the same
  *    key id at the end, legacy's extension  one packet proves, on any port
  *    trailer of 2026                        several that agree
  *    cut before its end, version 2's        CUT_PACKETS of one SSRC, where a port is a device's
@@ -265,6 +266,23 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
     return true;
 }
 
+/* Of a call that is known, from or to where its device, or its peer, is now. Whether it does is
+ * known when it comes: later passes find what the first one found. */
+static bool
+goes_on(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+{
+    ft_rtp_look look;
+    ft_witness *witness = NULL;
+
+    if (!ft_learning(pinfo))
+        witness = ft_evidence_witness(pinfo);
+    else if (rtp_look_at(tvb, &look) && ft_media_goes_on(pinfo, &look.fixed, generation))
+        witness = ft_evidence_witness(pinfo);
+    if (witness && ft_learning(pinfo) && !witness->proven_frame)
+        witness->proven_frame = ft_frame_id(pinfo);
+    return witness && witness->proven_frame && witness->proven_frame <= ft_frame_id(pinfo);
+}
+
 /* needed: packets without a mark that prove between these ports; 0: no number does. */
 static bool
 prove_media(tvbuff_t *tvb, packet_info *pinfo, unsigned needed, ft_generation *generation)
@@ -278,7 +296,7 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, unsigned needed, ft_generation *g
     const uint8_t payload_type = bytes[1] & 0x7f;
     if (bytes[0] >> 6 != 2 || rtp_media_of[payload_type] == MEDIA_UNKNOWN)
         return false;
-    if (has_own_mark(tvb, pinfo, bytes, generation))
+    if (has_own_mark(tvb, pinfo, bytes, generation) || goes_on(tvb, pinfo, generation))
         return true;
     if (!needed || !is_bare_payload_type(payload_type) ||
         !agrees_with_earlier(pinfo, tvb, needed))
