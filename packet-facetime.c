@@ -112,8 +112,8 @@ static struct {
 
 /* ---- whether it is FaceTime's ---- */
 
-/* To or from a relay that is known from another flow, QUIC, whose handshake came before the capture,
- * or a header that proves in number only: a device's second interface, or another address. */
+/* QUIC to or from a relay that is known from another flow: a device's second interface, whose
+ * handshake came before the capture. */
 static bool
 relay_vouches(const packet_info *pinfo)
 {
@@ -141,7 +141,6 @@ device_vouches(ft_shape shape, const packet_info *pinfo)
     case FT_SHAPE_RTCP:
         return ft_device_of(pinfo) >= FT_DEVICE_IN_CALL;
     case FT_SHAPE_QUIC:
-    case FT_SHAPE_QUICKRELAY:
         return relay_vouches(pinfo);
     default:
         return false;

@@ -736,6 +736,7 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
 #define FOLLOWS_NUMBERS 50
 #define FOLLOWS_TICKS   120000
 /* What comes from elsewhere may have been overtaken, or come after a move of some seconds. */
+#define GOES_ON_FROM    8       /* packets: one alone may be anybody's */
 #define GOES_BACK       50
 #define GOES_ON         1000
 #define GOES_ON_TICKS   1000000
@@ -787,7 +788,8 @@ has_end(const ft_leg *leg, const packet_info *pinfo)
     return flow &&
            (addresses_equal(&flow->a.addr, &pinfo->src) ||
             addresses_equal(&flow->a.addr, &pinfo->dst) ||
-            addresses_equal(&flow->b.addr, &pinfo->src) || addresses_equal(&flow->b.addr, &pinfo->dst));
+            addresses_equal(&flow->b.addr, &pinfo->src) ||
+            addresses_equal(&flow->b.addr, &pinfo->dst));
 }
 
 static const ft_leg *
@@ -809,14 +811,15 @@ ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generatio
     const ft_stream *stream = call ? ft_call_any_stream(call, rtp->ssrc) : NULL;
     const ft_leg *way = stream ? way_with_end(stream, pinfo) : NULL;
 
-    if (!way || !(stream->payload_types[rtp->payload_type >> 6 & 1] >> (rtp->payload_type & 63) & 1))
+    if (!way || stream->packets < GOES_ON_FROM ||
+        !(stream->payload_types[rtp->payload_type >> 6 & 1] >> (rtp->payload_type & 63) & 1))
         return false;
 
     const nstime_t now = ft_now(pinfo);
     const uint16_t numbers = (uint16_t)(rtp->sequence - latest_number(&stream->sequence));
     const uint32_t ticks = rtp->timestamp - stream->timestamp;
     if (ft_seconds(&stream->last_time, &now) > ft_clue_rows[FT_CLUE_SSRC].life ||
-        (uint16_t)(numbers + GOES_BACK) > GOES_BACK + GOES_ON ||
+        numbers == 0 || (uint16_t)(numbers + GOES_BACK) > GOES_BACK + GOES_ON ||
         ticks + FOLLOWS_TICKS > GOES_ON_TICKS)
         return false;
     *generation = way->flow->generation;

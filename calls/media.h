@@ -32,8 +32,8 @@ typedef struct {
  * gaps, losses. First pass only. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
-/* Whether media of a 5-tuple that isn't known goes on with a stream of a running call that has an end
- * of it: the other one has moved. First pass. */
+/* Whether media of a 5-tuple that isn't known goes on with a stream of a running call that has an
+ * end of it: the other one has moved. First pass. */
 bool ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generation);
 
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss.

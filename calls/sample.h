@@ -14,8 +14,8 @@
 /* Of each stream every 64th number, so that both ends keep the same ones. */
 static inline bool ft_sample_is_due(const ft_rtp *rtp) { return rtp->sequence % 64 == 0; }
 
-/* The other call than this one (NULL: none) that had the very same packet, as of the packet in hand;
- * NULL where none is known. First pass. */
+/* The other call than this one (NULL: none) that had the very same packet, as of the packet in
+ * hand; NULL where none is known. First pass. */
 ft_call *ft_sample_call(const packet_info *pinfo, const ft_rtp *rtp, const ft_call *call);
 
 /* The packet is of that call: such as are due, and a stream's first ones. First pass. */

@@ -4,6 +4,7 @@
 import itertools
 import random
 import struct
+import subprocess
 
 import pytest
 
@@ -237,6 +238,32 @@ def turn_channel_like_a_relay_header(rng):
         now += 60
 
 
+def browsers_in_channel_6000(rng):
+    """WebRTC in a TURN channel 0x6000 at one server, on the relays' ports: RTP with extensions of one byte and two, RTCP,
+    STUN, DTLS, of whatever sizes and numbers."""
+    for n in range(600):
+        kind = rng.choice(("rtp", "rtp", "rtp", "rtp", "rtcp", "stun", "dtls"))
+        ssrc, sequence, time = rng.getrandbits(32), rng.choice((0, rng.randrange(300), rng.getrandbits(16))), rng.choice((0, rng.getrandbits(32)))
+        payload_type, step = rng.choice((0, 8, 9, 96, 98, 100, 102, 104, 108, 111, 119, 122, 125)), rng.choice((160, 480, 960, 3000))
+        profile, ident, size = rng.choice((None, 0xBEDE, 0x1000)), rng.randrange(1, 15), rng.randrange(20, 1100)
+        ends = (f"100.{64 + n // 250}.{n % 250}.7", rng.randrange(16384, 65536)), (OTHER, rng.choice((3478, rng.randrange(3478, 3498))))
+        for i in range(10):
+            if kind == "rtp":
+                inner = struct.pack("!BBHII", 0x90 if profile else 0x80, payload_type | rng.choice((0, 0x80)), sequence + i & 0xFFFF,
+                                    time + i * step & 0xFFFFFFFF, ssrc)
+                if profile:
+                    inner += struct.pack("!HHBBH", profile, 1, *((ident, 2) if profile == 0x1000 else (ident << 4 | 2, 0)), i)
+                inner += rng.randbytes(size)
+            elif kind == "rtcp":
+                inner = struct.pack("!BBHI", 0x81, rng.choice((200, 201, 205, 206)), 7, ssrc) + rng.randbytes(24)
+            elif kind == "stun":
+                inner = stun(rng.choice((1, 0x101)), (6, b"abcd:efgh"), (8, rng.randbytes(20)), rng=rng)
+            else:
+                inner = b"\x17\xfe\xfd" + struct.pack("!HHIH", 1, 0, i, size) + rng.randbytes(size)
+            one, two = ends if n % 2 else ends[::-1]
+            yield Datagram(*one, *two, struct.pack("!HH", 0x6000, len(inner)) + inner, n * .001 + i * .02)
+
+
 def port_of_a_device(rng):
     """A browser has the port from which a FaceTime device tested its NAT an hour, and a day, ago. (The test itself is
     FaceTime's: here it isn't captured whole, so that nothing at all may be claimed.)"""
@@ -260,13 +287,22 @@ def quic_to_relay_ports(rng):
         yield from conversation(one, two, [initial, answer, *short])
 
 
-INNOCENTS = [others_clocks, others_packets_in_jitter, turn_channel_like_a_relay_header, port_of_a_device, quic_to_relay_ports, microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
+INNOCENTS = [browsers_in_channel_6000, others_clocks, others_packets_in_jitter, turn_channel_like_a_relay_header, port_of_a_device, quic_to_relay_ports, microsoft_turn, webrtc_ice, rfc_stun_attributes, rtp_phones, sip_phones, sixteen_bytes, quic,
              turn_channel_6000]
 
 
 @pytest.mark.parametrize("make", INNOCENTS, ids=lambda make: make.__name__)
 def test_made_innocents(make, tshark, stock, make_capture):
     assert_left_alone(make_capture(list(make(random.Random(make.__name__)))), tshark, stock)
+
+
+@pytest.mark.parametrize("cut", [64, 96, 128])
+def test_browsers_in_channel_6000_cut(cut, tshark, make_capture):
+    whole = make_capture(list(browsers_in_channel_6000(random.Random(cut))))
+    capture = support.stage() / f"browsers-{cut}.pcap"
+    subprocess.run(["editcap", "-s", str(cut), whole, capture], check=True)
+    capture.chmod(0o644)
+    assert tshark.frames(capture, "facetime") == []
 
 
 SNATMAP = [bytes.fromhex("000000012f3173750a7f16764012aaaa"), bytes.fromhex("000000022f3173753f4d8cf5b14daaaa")]

@@ -208,6 +208,8 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
         return true;
     if (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2))
         return false;
+    if (look.trailer.form == FT_TRAILER_GROUP && !ft_mki_is_fresh(look.trailer.short_mki))
+        return false;
     return (ft_mki_is_fresh(look.trailer.short_mki) &&
             (is_of_export(&pinfo->src, pinfo->srcport) ||
              is_of_export(&pinfo->dst, pinfo->destport))) ||
