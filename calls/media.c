@@ -816,7 +816,7 @@ ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generatio
         return false;
 
     const nstime_t now = ft_now(pinfo);
-    const uint16_t numbers = (uint16_t)(rtp->sequence - latest_number(&stream->sequence));
+    const uint16_t numbers = (uint16_t)(rtp->sequence - ft_sequence_latest(&stream->sequence));
     const uint32_t ticks = rtp->timestamp - stream->timestamp;
     if (ft_seconds(&stream->last_time, &now) > ft_clue_rows[FT_CLUE_SSRC].life ||
         numbers == 0 || (uint16_t)(numbers + GOES_BACK) > GOES_BACK + GOES_ON ||
