@@ -826,6 +826,22 @@ ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generatio
     return true;
 }
 
+static ft_call *
+other_call_with(const packet_info *pinfo, const ft_rtp *rtp, const ft_call *call)
+{
+    const ft_sample sample = { rtp->ssrc, rtp->timestamp, rtp->digest, rtp->sequence };
+
+    return ft_sample_call(pinfo, &sample, call);
+}
+
+static void
+keep_sample(const ft_rtp *rtp, ft_call *call)
+{
+    const ft_sample sample = { rtp->ssrc, rtp->timestamp, rtp->digest, rtp->sequence };
+
+    ft_sample_keep(&sample, call);
+}
+
 /* Media of a sender that is known on its way needs no judging. Nearly all packets of a call take
  * this way out: what stands here is paid by each. */
 static void
@@ -839,7 +855,8 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
         call && call->media_leg == packet->leg &&
         (ft_call_stream(call, rtp->ssrc, true) || ft_call_stream(call, rtp->ssrc, false)) &&
         packet->clue_count == 0;
-    ft_call *met = !is_known || ft_sample_is_due(rtp) ? ft_sample_call(pinfo, rtp, call) : NULL;
+    ft_call *met =
+        !is_known || ft_sample_is_due(rtp->sequence) ? other_call_with(pinfo, rtp, call) : NULL;
     if (met) {
         ft_clue_call(pinfo, met);
     } else if (is_known) {
@@ -908,8 +925,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!stream)
         return;
     meet_unchecked_remote(pinfo, packet, &seen);
-    if (ft_sample_is_due(rtp) || stream->packets < YOUNG_STREAM)
-        ft_sample_keep(rtp, packet->call);
+    if (ft_sample_is_due(rtp->sequence) || stream->packets < YOUNG_STREAM)
+        keep_sample(rtp, packet->call);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);
     const packet_news news = count_packet(pinfo, stream, packet, rtp);

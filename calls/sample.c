@@ -12,18 +12,17 @@
 #define PLACES  4
 
 typedef struct {
-    ft_call *call;
-    uint32_t ssrc, timestamp, digest;
-    uint16_t sequence;
-    uint16_t places;    /* where it was met so far */
-} sample;
+    ft_call  *call;
+    ft_sample packet;
+    uint16_t  places;   /* where it was met so far */
+} slot;
 
-static sample *samples; /* NULL before the first */
+static slot *slots; /* NULL before the first */
 
 static void
 reset(void)
 {
-    samples = NULL;
+    slots = NULL;
 }
 
 void
@@ -32,37 +31,38 @@ ft_sample_init(void)
     register_init_routine(reset);
 }
 
-static sample *
-slot_of(const ft_rtp *rtp)
+static slot *
+sample_slot(const ft_sample *packet)
 {
-    return &samples[((rtp->ssrc ^ rtp->digest) * 0x9e3779b1u >> 16) % SLOTS];
+    return &slots[((packet->ssrc ^ packet->digest) * 0x9e3779b1u >> 16) % SLOTS];
 }
 
 static bool
-is_of(const sample *known, const ft_rtp *rtp)
+has_sample(const slot *known, const ft_sample *packet)
 {
-    return known->call && known->ssrc == rtp->ssrc && known->sequence == rtp->sequence &&
-           known->timestamp == rtp->timestamp && known->digest == rtp->digest;
+    return known->call && known->packet.ssrc == packet->ssrc &&
+           known->packet.sequence == packet->sequence &&
+           known->packet.timestamp == packet->timestamp && known->packet.digest == packet->digest;
 }
 
 ft_call *
-ft_sample_call(const packet_info *pinfo, const ft_rtp *rtp, const ft_call *call)
+ft_sample_call(const packet_info *pinfo, const ft_sample *packet, const ft_call *call)
 {
-    sample *known = samples ? slot_of(rtp) : NULL;
+    slot *known = slots ? sample_slot(packet) : NULL;
 
-    if (!known || !is_of(known, rtp))
+    if (!known || !has_sample(known, packet))
         return NULL;
     ft_call *had = (ft_call *)ft_call_as_of(known->call, ft_frame_id(pinfo));
     return had && had != call && ++known->places < PLACES ? had : NULL;
 }
 
 void
-ft_sample_keep(const ft_rtp *rtp, ft_call *call)
+ft_sample_keep(const ft_sample *packet, ft_call *call)
 {
-    if (!samples)
-        samples = wmem_alloc0_array(wmem_file_scope(), sample, SLOTS);
+    if (!slots)
+        slots = wmem_alloc0_array(wmem_file_scope(), slot, SLOTS);
 
-    sample *slot = slot_of(rtp);
-    if (!is_of(slot, rtp))
-        *slot = (sample){ call, rtp->ssrc, rtp->timestamp, rtp->digest, rtp->sequence, 0 };
+    slot *at = sample_slot(packet);
+    if (!has_sample(at, packet))
+        *at = (slot){ call, *packet, 0 };
 }
