@@ -34,6 +34,7 @@
 #include "ws-compat.h"
 
 #include "calls/call.h"
+#include "calls/checks.h"
 #include "calls/copies.h"
 #include "calls/dialog.h"
 #include "calls/evidence.h"
@@ -738,7 +739,7 @@ proto_register_facetime(void)
     ft_copies_init();
     ft_owners_init();
     ft_dialog_init();
-    ft_stun_init();
+    ft_checks_init();
     ft_media_init();
     ft_relay_init();
     ft_quic_init();
