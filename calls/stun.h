@@ -8,6 +8,7 @@
 #define FT_STUN_H
 
 #include "calls/stun_facts.h"
+
 /* Learns from the message of the packet in hand (first pass only; else a no-op). exchange: of
  * this message, may be NULL. is_retransmission: as ft_exchange_request() told. Call it after the
  * exchange was looked up, once per message. */
