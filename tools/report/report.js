@@ -47,16 +47,21 @@
             });
             canvas.fillStyle = canvas.strokeStyle = colour("--soft");
             canvas.font = "11px sans-serif";
+            const groups = [];      // marks whose labels would lie on each other share one: "3–5"
             data.marks[call].forEach(function (mark) {
-                const x = Math.round(graph.toDomXCoord(mark[1])) + .5;
+                const x = Math.round(graph.toDomXCoord(mark[1])) + .5, last = groups[groups.length - 1];
+                if (last && x - last.x < 24)
+                    last.text = last.first + "–" + mark[0];
+                else
+                    groups.push({ x: x, first: mark[0], text: String(mark[0]) });
                 canvas.beginPath();
                 canvas.setLineDash([3, 3]);
                 canvas.moveTo(x, area.y);
                 canvas.lineTo(x, area.y + area.h);
                 canvas.stroke();
                 canvas.setLineDash([]);
-                canvas.fillText(mark[0], x + 2, area.y + 10);
             });
+            groups.forEach(function (group) { canvas.fillText(group.text, group.x + 2, area.y + 10); });
         };
     }
     function draw(place) {
