@@ -425,16 +425,9 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
 }
 
-/* Called once a frame, after all others. */
-static int
-dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+static inline int
+dissect_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    ft_frame_note(pinfo);
-    if (facetime_was_asked(pinfo)) {
-        facetime_forget_asked();
-        return 0;
-    }
-    facetime_forget_asked();
     if (pinfo->ptype == PT_UDP)
         return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT
                    ? 0
@@ -442,6 +435,19 @@ dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void 
     if (pinfo->ptype == PT_TCP)
         return dissect_tcp_late(tvb, pinfo, tree);
     return pinfo->ptype == PT_NONE ? dissect_short_quote(tvb, pinfo, tree) : 0;
+}
+
+/* Called once a frame, after all others. */
+static int
+dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    const bool was_asked = facetime_was_asked(pinfo);
+
+    ft_frame_note(pinfo);
+    facetime_forget_asked();
+    const int used = was_asked ? 0 : dissect_late(tvb, pinfo, tree);
+    ft_frame_end();
+    return used;
 }
 
 void

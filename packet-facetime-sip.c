@@ -150,21 +150,24 @@ enum {
 };
 
 /* The headers that are looked at, with their compact names (RFC 3261 7.3.3). */
+#define HEADER(name, compact) { name, sizeof name - 1, compact }
+
 static const struct {
     const char *name;
+    size_t      length;
     char        compact;
 } sip_headers[HEADER_COUNT] = {
-    [VIA]              = { "Via", 'v' },
-    [TO]               = { "To", 't' },
-    [FROM]             = { "From", 'f' },
-    [CALL_ID]          = { "Call-ID", 'i' },
-    [CSEQ]             = { "CSeq", 0 },
-    [CONTENT_TYPE]     = { "Content-Type", 'c' },
-    [CONTENT_ENCODING] = { "Content-Encoding", 'e' },
-    [CONTENT_LENGTH]   = { "Content-Length", 'l' },
-    [SKE_SEQ]          = { "SKESeq", 0 },
-    [USER_AGENT]       = { "User-Agent", 0 },
-    [REASON]           = { "Reason", 0 },
+    [VIA]              = HEADER("Via", 'v'),
+    [TO]               = HEADER("To", 't'),
+    [FROM]             = HEADER("From", 'f'),
+    [CALL_ID]          = HEADER("Call-ID", 'i'),
+    [CSEQ]             = HEADER("CSeq", 0),
+    [CONTENT_TYPE]     = HEADER("Content-Type", 'c'),
+    [CONTENT_ENCODING] = HEADER("Content-Encoding", 'e'),
+    [CONTENT_LENGTH]   = HEADER("Content-Length", 'l'),
+    [SKE_SEQ]          = HEADER("SKESeq", 0),
+    [USER_AGENT]       = HEADER("User-Agent", 0),
+    [REASON]           = HEADER("Reason", 0),
 };
 /* clang-format on */
 
@@ -197,20 +200,22 @@ is_cut(tvbuff_t *tvb)
     return tvb_captured_length(tvb) < tvb_reported_length(tvb);
 }
 
-static int
-find_header(tvbuff_t *tvb, int offset, int name_length)
+/* A letter as a small one; nothing else becomes a letter. */
+static inline char
+small(char letter)
 {
-    if (name_length <= 0)
-        return -1;
+    return letter | 0x20;
+}
 
-    const char *name = (const char *)tvb_get_ptr(tvb, offset, name_length);
-    const char first = g_ascii_tolower(name[0]);
-    for (int i = 0; i < HEADER_COUNT; i++) {
-        if (name_length == 1 && sip_headers[i].compact && first == sip_headers[i].compact)
+static int
+find_header(const char *name, size_t length)
+{
+    for (int i = 0; length > 0 && i < HEADER_COUNT; i++) {
+        if (length == 1 && sip_headers[i].compact && small(*name) == sip_headers[i].compact)
             return i;
-        if (first == g_ascii_tolower(sip_headers[i].name[0]) &&
-            name_length == (int)strlen(sip_headers[i].name) &&
-            g_ascii_strncasecmp(name, sip_headers[i].name, (size_t)name_length) == 0)
+        if (length == sip_headers[i].length && small(*name) == small(*sip_headers[i].name) &&
+            (memcmp(name, sip_headers[i].name, length) == 0 ||
+             g_ascii_strncasecmp(name, sip_headers[i].name, length) == 0))
             return i;
     }
     return -1;
@@ -218,16 +223,12 @@ find_header(tvbuff_t *tvb, int offset, int name_length)
 
 /* The value with line folds and runs of white space made one space. */
 static const char *
-header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
+header_value(wmem_allocator_t *pool, const char *bytes, size_t length)
 {
-    const int looked_at = MIN(length, SIP_MAX_VALUE);
+    const size_t looked_at = MIN(length, SIP_MAX_VALUE);
+    char text[SIP_MAX_VALUE], *out = text;
 
-    if (looked_at <= 0) /* a copy of nothing is NULL */
-        return "";
-
-    char *text = (char *)tvb_memdup(pool, tvb, offset, (size_t)looked_at), *out = text;
-
-    for (const char *in = text; in < text + looked_at; in++) {
+    for (const char *in = bytes; in < bytes + looked_at; in++) {
         if (!g_ascii_isspace(*in))
             *out++ = *in;
         else if (out > text && out[-1] != ' ')
@@ -238,23 +239,26 @@ header_value(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length)
     return ft_text_keep(pool, text, (size_t)(out - text), SIP_MAX_VALUE);
 }
 
+/* line: with its end, or ends where it is folded. */
 static void
-take_header(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, int length, sip_message_t *sip)
+take_header(wmem_allocator_t *pool, tvbuff_t *tvb, piece_t line, sip_message_t *sip)
 {
-    int colon = ws_find_uint8(tvb, offset, length, ':');
-    int name_end = colon, which;
+    const char *colon = (const char *)memchr(line.text, ':', (size_t)line.length);
+    const char *name_end = colon;
 
-    if (colon < 0)
+    if (!colon)
         return;
-    while (name_end > offset && g_ascii_isspace(tvb_get_uint8(tvb, name_end - 1)))
+    while (name_end > line.text && g_ascii_isspace(name_end[-1]))
         name_end--;
-    which = find_header(tvb, offset, name_end - offset);
+    const int which = find_header(line.text, (size_t)(name_end - line.text));
     if (which < 0 || sip->header[which].value)
         return;
-    sip->header[which].value = header_value(pool, tvb, colon + 1, offset + length - (colon + 1));
-    sip->header[which].offset = offset;
-    sip->header[which].length = length;
-    sip->header[which].cut = is_cut(tvb) && !tvb_offset_exists(tvb, offset + length);
+
+    const char *value = colon + 1, *end = line.text + line.length;
+    sip->header[which].value = header_value(pool, value, (size_t)(end - value));
+    sip->header[which].offset = line.offset;
+    sip->header[which].length = line.length;
+    sip->header[which].cut = is_cut(tvb) && !tvb_offset_exists(tvb, line.offset + line.length);
 }
 
 /* Half a Call-ID is another one, and half a number another number. */
@@ -264,24 +268,40 @@ whole_value(const sip_header_t *header)
     return header->value && !header->cut ? header->value : "";
 }
 
+/* The length of the line that these bytes begin with, its end (CR, LF or both) included. */
+static int
+line_length(piece_t bytes)
+{
+    int at = 0;
+
+    while (at < bytes.length && bytes.text[at] != '\r' && bytes.text[at] != '\n')
+        at++;
+    if (at + 1 < bytes.length && bytes.text[at] == '\r' && bytes.text[at + 1] == '\n')
+        at++;
+    return MIN(at + 1, bytes.length);
+}
+
 /* Reads header lines up to the empty one. */
 static void
 parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *sip)
 {
-    sip->body_offset = -1;
-    while (tvb_captured_length_remaining(tvb, offset) > 0) {
-        int next, length = ws_find_line_end(tvb, offset, &next);
+    const int captured = tvb_captured_length_remaining(tvb, offset);
+    piece_t rest = { captured > 0 ? (const char *)tvb_get_ptr(tvb, offset, captured) : "", offset,
+                     MAX(captured, 0) };
 
-        if (length == 0) {
-            sip->body_offset = next;
+    sip->body_offset = -1;
+    while (rest.length > 0) {
+        const bool is_last = *rest.text == '\r' || *rest.text == '\n';
+        int length = line_length(rest);
+
+        if (is_last) {
+            sip->body_offset = rest.offset + length;
             return;
         }
-        while (tvb_captured_length_remaining(tvb, next) > 0 &&
-               (tvb_get_uint8(tvb, next) == ' ' || tvb_get_uint8(tvb, next) == '\t'))
-            ws_find_line_end(tvb, next, &next); /* a folded line */
-        length = next - offset;
-        take_header(pool, tvb, offset, length, sip);
-        offset = next;
+        while (length < rest.length && (rest.text[length] == ' ' || rest.text[length] == '\t'))
+            length += line_length(piece_skip(rest, length)); /* a folded line */
+        take_header(pool, tvb, piece_head(rest, length), sip);
+        rest = piece_skip(rest, length);
     }
 }
 

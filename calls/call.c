@@ -926,9 +926,9 @@ ft_call_count(packet_info *pinfo)
     /* Frames don't stand in the order of their times where clocks step or files were merged: a
      * call lasts from its earliest time to its latest, and nothing is negative. */
     ft_steady_keep(&call->last_time, &now);
-    if (nstime_cmp(&now, &call->begin_time) < 0)
+    if (ft_is_later(&call->begin_time, &now))
         call->begin_time = now;
-    if (nstime_cmp(&stamp, &call->first_time) < 0)
+    if (ft_is_later(&call->first_time, &stamp))
         call->first_time = stamp;
     hear(pinfo, call, &now);
     tell_restart(pinfo, call);

@@ -11,7 +11,6 @@
 #include <epan/proto_data.h>
 
 #define RECORD_KEY 0
-#define PARTS_KEY  1 /* in the packet's own memory */
 
 /* From this number on, ids are larger by `dropped`. */
 typedef struct {
@@ -81,12 +80,6 @@ ft_since_start(const nstime_t *time)
     return nstime_to_sec(&passed);
 }
 
-static inline bool
-is_later(const nstime_t *time, const nstime_t *than)
-{
-    return time->secs > than->secs || (time->secs == than->secs && time->nsecs > than->nsecs);
-}
-
 /* ft_now(), asked of each frame: a call of the library less where there is no time shift. */
 static inline nstime_t
 quick_now(const packet_info *pinfo)
@@ -103,11 +96,11 @@ note_time(const packet_info *pinfo)
         return;
 
     const nstime_t now = quick_now(pinfo);
-    if (!has_span || is_later(&span[0], &now))
+    if (!has_span || ft_is_later(&span[0], &now))
         span[0] = now;
-    if (!has_span || is_later(&now, &span[1]))
+    if (!has_span || ft_is_later(&now, &span[1]))
         span[1] = now;
-    if (is_later(&now, &newest))
+    if (ft_is_later(&now, &newest))
         newest = now;
     has_span = true;
 }
@@ -171,7 +164,7 @@ drop_before(uint32_t key, bool is_id)
 }
 
 uint32_t
-ft_frame_id(const packet_info *pinfo)
+ft_frame_find_id(const packet_info *pinfo)
 {
     ft_frame_note(pinfo);
     if (dropped == 0)
@@ -228,15 +221,26 @@ ft_frame_shown_packet(packet_info *pinfo)
     return (const struct ft_packet *)p_get_proto_data(pinfo->pool, pinfo, proto_frame, RECORD_KEY);
 }
 
-/* Counted in the packet's own memory, so that each pass begins with 0. */
-unsigned
-ft_frame_next_part(packet_info *pinfo)
-{
-    const unsigned part =
-        GPOINTER_TO_UINT(p_get_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY));
+/* How many datagrams the frame in hand had so far. In the packet's own memory each would cost
+ * 700 instructions. */
+static struct {
+    uint32_t number;
+    unsigned count;
+} parts;
 
-    p_set_proto_data(pinfo->pool, pinfo, proto_frame, PARTS_KEY, GUINT_TO_POINTER(part + 1));
-    return part;
+unsigned
+ft_frame_next_part(const packet_info *pinfo)
+{
+    if (parts.number != pinfo->num)
+        parts.count = 0;
+    parts.number = pinfo->num;
+    return parts.count++;
+}
+
+void
+ft_frame_end(void)
+{
+    parts.count = 0;
 }
 
 ft_frame *
@@ -247,7 +251,7 @@ ft_frame_make(packet_info *pinfo)
     if (frame || pinfo->fd->visited)
         return frame;
     frame = wmem_new0(wmem_file_scope(), ft_frame);
-    frame->id = ft_frame_id(pinfo);
+    frame->id = ft_frame_find_id(pinfo);
     p_add_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY, frame);
     return frame;
 }

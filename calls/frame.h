@@ -39,8 +39,8 @@ typedef struct ft_frame {
 /* Must see each frame once at least, on the first pass, so that dropped ones are known. Cheap. */
 void ft_frame_note(const packet_info *pinfo);
 
-/* The frame's id. */
-uint32_t ft_frame_id(const packet_info *pinfo);
+/* The frame's id: where a record may be in hand, ft_frame_id() (calls/packet.h) has it there. */
+uint32_t ft_frame_find_id(const packet_info *pinfo);
 
 /* The number to show for an id; 0 where that packet was dropped, or for id 0. */
 uint32_t ft_frame_number(uint32_t id);
@@ -73,7 +73,11 @@ const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
 
 /* How many datagrams of the frame were counted before this one: a TCP segment, a tunnel or an
  * ICMP error holds several. */
-unsigned ft_frame_next_part(packet_info *pinfo);
+unsigned ft_frame_next_part(const packet_info *pinfo);
+
+/* The frame in hand is done with, on whatever pass: its datagrams are counted anew when it is
+ * dissected again. */
+void ft_frame_end(void);
 
 /* Once, when the front door is registered; proto: whose per-frame data it is. */
 void ft_frame_init(int proto);

@@ -264,10 +264,10 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
 
     stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
     stream->last_frame = ft_frame_id(pinfo);
-    if (nstime_cmp(&now, &stream->last_time) > 0)
+    if (ft_is_later(&now, &stream->last_time))
         stream->last_time = now;
     ft_steady_keep(&stream->heard_time, &steady);
-    if (ft_has_time(pinfo) && nstime_cmp(&now, &stream->first_time) < 0)
+    if (ft_has_time(pinfo) && ft_is_later(&stream->first_time, &now))
         stream->first_time = now;
     if (told.verdict == FT_SEQUENCE_COPY) {
         stream->copies++;

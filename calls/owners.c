@@ -195,6 +195,20 @@ ft_calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
     return (const ft_end_calls *)wmem_map_lookup(ends, &key);
 }
 
+ft_calls_known
+ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
+{
+    end_key key = { *end, network_of(pinfo, end), FT_CLUE_DEVICE };
+    ft_calls_known known;
+
+    known.device = (const ft_end_calls *)wmem_map_lookup(ends, &key);
+    key.what = FT_CLUE_PEER;
+    known.peer = (const ft_end_calls *)wmem_map_lookup(ends, &key);
+    key.what = FT_CLUE_OFFER;
+    known.offer = (const ft_end_calls *)wmem_map_lookup(ends, &key);
+    return known;
+}
+
 /* NULL where there is no room: packets at that end are found by their clues and ways alone. */
 static ft_end_calls *
 make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)

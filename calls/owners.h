@@ -39,6 +39,13 @@ const ft_call *ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t va
  * FT_CLUE_OFFER, FT_CLUE_HOST); or NULL. */
 const ft_end_calls *ft_calls_of_end(const packet_info *pinfo, ft_clue what,
                                     const ft_endpoint *end);
+
+/* The same of what any call's packet asks for, looked up together. */
+typedef struct {
+    const ft_end_calls *device, *peer, *offer;
+} ft_calls_known;
+ft_calls_known ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end);
+
 void ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call);
 
 /* An end that the call will meet: the peer of a channel's bind, the target of a check

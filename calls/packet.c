@@ -77,8 +77,7 @@ ft_steady_doubted(void)
 void
 ft_steady_keep(nstime_t *latest, const nstime_t *now)
 {
-    if (nstime_cmp(now, latest) > 0 ||
-        ft_passed(now, latest).secs > FT_STEADY_AHEAD_US / 1000000)
+    if (ft_is_later(now, latest) || ft_passed(now, latest).secs > FT_STEADY_AHEAD_US / 1000000)
         *latest = *now;
 }
 
@@ -113,6 +112,18 @@ ft_packet_end(const ft_packet *packet)
 /* The frame in which each bound was first met in this file: reports say from where on they lack
  * something. 0: not met. */
 static uint32_t limit_frames[FT_LIMIT_COUNT];
+
+/* Wireshark's protocol of experts is registered after those of plugins. */
+bool
+ft_is_wanted(proto_tree *tree, int proto)
+{
+    static int proto_findings = -1;
+
+    if (proto_findings < 0)
+        proto_findings = proto_get_id_by_filter_name("_ws.expert");
+    return proto_field_is_referenced(tree, proto) ||
+           (tree && proto_field_is_referenced(tree, proto_findings));
+}
 
 static void
 reset(void)

@@ -128,6 +128,15 @@ ft_packet_get(const packet_info *pinfo)
     return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
 }
 
+/* The frame's id. Asked for many times a packet. */
+static inline uint32_t
+ft_frame_id(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->frame : ft_frame_find_id(pinfo);
+}
+
 /* The flow of the packet in hand, or NULL. */
 static inline struct ft_flow *
 ft_flow_in_hand(const packet_info *pinfo)
@@ -181,6 +190,11 @@ bool ft_has_room(packet_info *pinfo, ft_limit limit, size_t count);
 
 /* The frame in which the bound was first met in this file; 0 where it wasn't. */
 uint32_t ft_limit_frame(ft_limit limit);
+
+/* Whether anybody may look at what the protocol adds to this tree: it is shown, or a filter, a
+ * column or a list of fields names a field of the protocol, or findings. Else (-R icmp, say) its
+ * part of the tree isn't built. */
+bool ft_is_wanted(proto_tree *tree, int proto);
 
 /* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut
  * packet) is shown where it happened and costs no more than that dissector's own part. Returns

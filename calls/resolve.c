@@ -145,16 +145,11 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
 
 /* ---- trials ---- */
 
-/* The calls that are known of an end, each list looked up once. */
-typedef struct {
-    const ft_end_calls *device, *peer, *offer;
-} calls_known;
-
 typedef struct {
     packet_info       *pinfo;
     ft_packet         *packet;
     ft_packet_ends     ends;
-    calls_known        of_device, of_other; /* a server's are nobody's */
+    ft_calls_known     of_device, of_other; /* a server's are nobody's */
     const ft_end_calls *of_host;
     nstime_t           now;
     bool               starts;
@@ -183,14 +178,6 @@ add_calls(inquiry *q, const ft_end_calls *known)
         add_candidate(q, known->calls[i]);
 }
 
-static calls_known
-calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
-{
-    return (calls_known){ ft_calls_of_end(pinfo, FT_CLUE_DEVICE, end),
-                          ft_calls_of_end(pinfo, FT_CLUE_PEER, end),
-                          ft_calls_of_end(pinfo, FT_CLUE_OFFER, end) };
-}
-
 /* In the order of what they say, as no more than MAX_CALLS_TRIED are looked at. A modern call
  * has a socket for each interface and connection (16393, 16394 and 16396 in the captures of
  * 2023), so its device is asked for on any port; a legacy one has a single port for all. */
@@ -199,9 +186,9 @@ find_ends(inquiry *q)
 {
     const ft_endpoint host = ft_without_port(&q->ends.device);
 
-    q->of_device = calls_known_of(q->pinfo, &q->ends.device);
+    q->of_device = ft_calls_known_of(q->pinfo, &q->ends.device);
     if (!q->ends.other_is_server)
-        q->of_other = calls_known_of(q->pinfo, &q->ends.other);
+        q->of_other = ft_calls_known_of(q->pinfo, &q->ends.other);
     if (q->packet->generation == FT_MODERN)
         q->of_host = ft_calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
 }

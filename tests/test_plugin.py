@@ -138,3 +138,12 @@ def test_dissectors_called_by_others(tshark, make_capture):
     load = ["-X", f"lua_script:{script}"]
     assert tshark.values(capture, "caller.count", args=load) == [str(len(HANDLES))] * len(payloads)
     assert tshark.lines(capture, *load, two_pass=True)
+
+
+@pytest.mark.parametrize("filter", ["facetime.call", "facetime.event", "stun.channel", "gkstun", "facetime_rtp", "_ws.expert"])
+def test_a_filter_alone_finds_what_is_shown(tshark, filter):
+    """Parts of the tree that nobody asks for aren't built: what a filter asks for must be."""
+    capture = support.TEST_CAPTURES / "two-calls-one-relay.pcapng"
+    shown = [int(number) for number in re.findall(r"^Frame (\d+):", tshark.text(capture, "-V", filter=filter), re.M)]
+    assert shown
+    assert tshark.frames(capture, filter) == shown
