@@ -24,6 +24,7 @@
 #include <epan/expert.h>
 #include <epan/tap.h>
 
+static int proto_facetime = -1;
 static int facetime_tap = -1;
 
 /* clang-format off */
@@ -333,7 +334,7 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
 {
     proto_tree *tree = proto_item_add_subtree(line, ett_facetime);
 
-    if (tree)
+    if (ft_is_wanted(tree, proto_facetime))
         show_summary(tree, line, tvb, pinfo, packet);
     if (packet->limit_hit && ft_learning(pinfo))
         remember_limit(pinfo);
@@ -366,6 +367,7 @@ facetime_register_line(int proto, expert_module_t *experts)
     static ei_register_info ei[] = { LINE_EXPERTS(REGISTER_EXPERT) FT_EVENTS(EVENT_EXPERT) };
     static int *ett[] = { LINE_TREES(REGISTER_TREE) };
 
+    proto_facetime = proto;
     for (unsigned i = 0; i < FT_EVENT_COUNT; i++)
         ei_events[i] = (expert_field)EI_INIT;
     proto_register_field_array(proto, hf, array_length(hf));

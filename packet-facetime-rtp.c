@@ -575,8 +575,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
             dissect_standard_part(tvb, pinfo, tree, packet, &rtp, codec);
         }
     }
-    proto_item *item =
-        ft_is_wanted(tree, proto_facetime_rtp) ? show_own_part(tree, tvb, &rtp, codec) : NULL;
+    proto_item *item = tree ? show_own_part(tree, tvb, &rtp, codec) : NULL;
     show_damage(pinfo, item, tvb, &rtp, packet->generation);
     show_own_checks(pinfo, item, tvb, &rtp, relay);
     if (rtp.has_frame_info || rtp.fec)

@@ -421,9 +421,7 @@ static void
 dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                     ft_packet *packet, bool shown)
 {
-    proto_item *line = ft_is_wanted(tree, proto_facetime)
-                           ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA)
-                           : NULL;
+    proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
     if (tree)
         ft_frame_show_packet(pinfo, packet);

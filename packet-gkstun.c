@@ -290,19 +290,13 @@ show_trailing(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uint32_t end)
                            "%u bytes behind the end of the message", reported - end);
 }
 
-static bool
-is_wanted(proto_tree *root)
-{
-    return root && (ft_is_wanted(root, proto_stun) || ft_is_wanted(root, proto_gkstun));
-}
-
 /* Our display: stock's layer and fields, Apple's attributes under Apple's names. */
 static void
 show_stun(const stun_message *message, proto_tree *root, const ft_exchange *exchange,
           bool is_repeat)
 {
     proto_item *item =
-        is_wanted(root) ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
+        root ? proto_tree_add_item(root, proto_stun, message->tvb, 0, -1, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     col_set_str(message->pinfo->cinfo, COL_PROTOCOL, "STUN");
@@ -471,8 +465,7 @@ show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t 
 {
     const uint32_t reported = tvb_reported_length(tvb), captured = tvb_captured_length(tvb);
     proto_item *item =
-        is_wanted(root) ? proto_tree_add_item(root, proto_stun, tvb, 0, STUN_CHANNEL_HEADER, ENC_NA)
-                        : NULL;
+        root ? proto_tree_add_item(root, proto_stun, tvb, 0, STUN_CHANNEL_HEADER, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
     proto_item_append_text(item, ", TURN ChannelData Message");

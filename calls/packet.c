@@ -48,14 +48,6 @@ steady_now(const packet_info *pinfo)
                                  : latest->steady);
 }
 
-nstime_t
-ft_steady(const packet_info *pinfo)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    return packet ? packet->steady : ft_now(pinfo);
-}
-
 void
 ft_steady_proven(packet_info *pinfo, const nstime_t *earlier)
 {
@@ -112,18 +104,6 @@ ft_packet_end(const ft_packet *packet)
 /* The frame in which each bound was first met in this file: reports say from where on they lack
  * something. 0: not met. */
 static uint32_t limit_frames[FT_LIMIT_COUNT];
-
-/* Wireshark's protocol of experts is registered after those of plugins. */
-bool
-ft_is_wanted(proto_tree *tree, int proto)
-{
-    static int proto_findings = -1;
-
-    if (proto_findings < 0)
-        proto_findings = proto_get_id_by_filter_name("_ws.expert");
-    return proto_field_is_referenced(tree, proto) ||
-           (tree && proto_field_is_referenced(tree, proto_findings));
-}
 
 static void
 reset(void)
@@ -206,12 +186,6 @@ ft_call_dissector(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, 
     return used;
 }
 
-bool
-ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
-{
-    return a->port == b->port && addresses_equal(&a->addr, &b->addr);
-}
-
 /* A map that is empty again with each file; its keys and values are in file scope. */
 wmem_map_t *
 ft_new_map(GHashFunc hash, GEqualFunc equal)
@@ -282,25 +256,6 @@ ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
     *end++ = ':';
     uint32_to_str_buf(endpoint->port, end, PORT_STRLEN);
     return text;
-}
-
-/* Shallow: its address lives as long as the packet. What is kept is made by ft_endpoint_keep(). */
-ft_endpoint
-ft_source(const packet_info *pinfo)
-{
-    ft_endpoint source = { ADDRESS_INIT_NONE, (uint16_t)pinfo->srcport };
-
-    copy_address_shallow(&source.addr, &pinfo->src);
-    return source;
-}
-
-ft_endpoint
-ft_destination(const packet_info *pinfo)
-{
-    ft_endpoint destination = { ADDRESS_INIT_NONE, (uint16_t)pinfo->destport };
-
-    copy_address_shallow(&destination.addr, &pinfo->dst);
-    return destination;
 }
 
 ft_endpoint

@@ -106,7 +106,7 @@ typedef struct ft_packet {
 
 /* The time that conclusions are drawn by: ft_now() without the faults of the capture's clock
  * (calls/steady.h). First pass: what is kept of it is no frame's time, and is never shown. */
-nstime_t ft_steady(const packet_info *pinfo);
+static inline nstime_t ft_steady(const packet_info *pinfo);
 
 /* The packet in hand follows one of that steady time without a gap: what lies between them on
  * the capture's clock did not pass. */
@@ -126,6 +126,14 @@ static inline ft_packet *
 ft_packet_get(const packet_info *pinfo)
 {
     return ft_hand.pinfo == pinfo ? ft_hand.packet : NULL;
+}
+
+static inline nstime_t
+ft_steady(const packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet ? packet->steady : ft_now(pinfo);
 }
 
 /* The frame's id. Asked for many times a packet. */
@@ -191,10 +199,14 @@ bool ft_has_room(packet_info *pinfo, ft_limit limit, size_t count);
 /* The frame in which the bound was first met in this file; 0 where it wasn't. */
 uint32_t ft_limit_frame(ft_limit limit);
 
-/* Whether anybody may look at what the protocol adds to this tree: it is shown, or a filter, a
- * column or a list of fields names a field of the protocol, or findings. Else (-R icmp, say) its
- * part of the tree isn't built. */
-bool ft_is_wanted(proto_tree *tree, int proto);
+/* Whether anybody may look at the fields that the protocol adds to this tree: it is shown, or a
+ * filter, a column or a list of fields names one of them. Else (-R icmp, say) they aren't made. Its
+ * own item is always made: protocol hierarchies count it. */
+static inline bool
+ft_is_wanted(proto_tree *tree, int proto)
+{
+    return tree && proto_field_is_referenced(tree, proto);
+}
 
 /* Calls a dissector inside a guard: an exception in it (a stock dissector on a bad or cut
  * packet) is shown where it happened and costs no more than that dissector's own part. Returns

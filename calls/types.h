@@ -142,7 +142,11 @@ ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
     return MAX(nstime_to_msec(&passed), 0.0);
 }
 
-bool ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b);
+static inline bool
+ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
+{
+    return a->port == b->port && addresses_equal(&a->addr, &b->addr);
+}
 
 /* A map that lasts as long as a capture file, and is there before the first one. */
 wmem_map_t *ft_new_map(GHashFunc hash, GEqualFunc equal);
@@ -167,9 +171,25 @@ gboolean ft_device_key_equal(const void *a, const void *b);
 /* "71.230.89.52:16402", "[2001:db8::1]:16402"; "unknown" without an address. Lives in scope. */
 const char *ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint);
 
-/* The packet's ends. The addresses point into pinfo: copy what outlives the packet. */
-ft_endpoint ft_source(const packet_info *pinfo);
-ft_endpoint ft_destination(const packet_info *pinfo);
+/* The packet's ends. The addresses point into pinfo: what outlives the packet is made by
+ * ft_endpoint_keep(). */
+static inline ft_endpoint
+ft_source(const packet_info *pinfo)
+{
+    ft_endpoint source = { ADDRESS_INIT_NONE, (uint16_t)pinfo->srcport };
+
+    copy_address_shallow(&source.addr, &pinfo->src);
+    return source;
+}
+
+static inline ft_endpoint
+ft_destination(const packet_info *pinfo)
+{
+    ft_endpoint destination = { ADDRESS_INIT_NONE, (uint16_t)pinfo->destport };
+
+    copy_address_shallow(&destination.addr, &pinfo->dst);
+    return destination;
+}
 
 /* A copy whose address lives as long as the capture file. */
 ft_endpoint ft_endpoint_keep(const ft_endpoint *endpoint);
