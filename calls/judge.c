@@ -13,6 +13,13 @@
  *    ... is over, and the packet begins nothing?                          SAME
  *    else                                                                 UNKNOWN
  *
+ * and of an SSRC on a strange way, before all that:
+ *
+ *    the way's own call has it, too?                                      no clue
+ *    it sent a packet a way so far, no repeat of one?                     no clue
+ *    it came at three such ways already, each within 30 s?                no clue
+ *    else                                                                 a clue
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/judge.h"
@@ -97,4 +104,20 @@ ft_judge(const ft_trial *trial)
             return (ft_judgement){ FT_OTHER, tellers[i] };
     }
     return trial->on_leg ? by_leg(trial) : by_address(trial);
+}
+
+/* One that sent no more than a packet a way so far goes nowhere from there. The same packet at
+ * one more place is a copy. */
+static bool
+is_settled(const ft_move *move)
+{
+    return move->packets >= 2 * move->ways || (move->ways == 1 && move->repeats);
+}
+
+bool
+ft_judge_move(const ft_move *move)
+{
+    if (move->beside || (move->heard && !is_settled(move)))
+        return false;
+    return move->moves < FT_MOST_MOVES || move->moved_age > FT_MOVES_ARE_NEAR_S;
 }

@@ -96,4 +96,24 @@ typedef struct {
 
 ft_judgement ft_judge(const ft_trial *trial);
 
+/* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
+ * at once is a traffic generator's, and nobody's. Both numbers are chosen, above what a call does
+ * (relay, direct path, and each anew where an address changes) and far below the generator's. */
+#define FT_MOST_MOVES       3
+#define FT_MOVES_ARE_NEAR_S 30
+
+/* An SSRC on a way that its call hasn't, where one of the ends is a stranger to the call. */
+typedef struct {
+    bool     beside;    /* the way's own call has this SSRC, too */
+    bool     heard;     /* the call has media of it, and not only its name */
+    unsigned packets;   /* of that, copies included, on so many ways */
+    unsigned ways;
+    bool     repeats;   /* it is the one way's packet once more, told by its bytes */
+    unsigned moves;     /* strange ways that it was tied to before, each soon after the last */
+    double   moved_age; /* seconds since the latest of these */
+} ft_move;
+
+/* Whether the SSRC ties such a way to its call; else it is no clue there at all. */
+bool ft_judge_move(const ft_move *move);
+
 #endif

@@ -711,12 +711,6 @@ is_of_unseen_game(const inquiry *q)
 /* A public set of files, said to be FaceTime, has 6,000 5-tuples of one RTP packet each, with four
  * SSRCs in all: a traffic generator's. By its SSRCs it would be one call of thousands of phones,
  * or make ways of a real call its own. */
-/* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
- * at once is a traffic generator's, and nobody's. Both numbers are chosen, above what a call does
- * (relay, direct path, and each anew where an address changes) and far below the generator's. */
-#define MOST_MOVES      3
-#define MOVES_ARE_NEAR_S 30
-
 static bool
 is_call_address(const ft_call *call, const address *addr)
 {
@@ -737,32 +731,26 @@ is_strange_way(const inquiry *q, const ft_call *call)
            !(is_call_address(call, &q->pinfo->src) && is_call_address(call, &q->pinfo->dst));
 }
 
-/* One that sent no more than a packet a way so far goes nowhere from there. The same packet at
- * one more place is told by its bytes. */
-static bool
-is_settled(const inquiry *q, const ft_stream *stream)
-{
-    if (stream->packets + stream->copies >= 2 * stream->way_count)
-        return true;
-    return stream->way_count == 1 &&
-           ft_sequence_find(&stream->sequence, q->packet->rtp_sequence, q->packet->rtp_digest);
-}
-
-/* Whether an SSRC ties such a way to its call. */
+/* Whether an SSRC ties such a way to its call, as the judge says. */
 static bool
 may_move(const inquiry *q, ft_value_owner *owner, const ft_call *call, uint32_t ssrc)
 {
     const ft_stream *stream = ft_call_any_stream(call, ssrc);
+    ft_move move = { .beside = q->of_leg && ft_call_any_stream(q->of_leg, ssrc),
+                     .heard = stream != NULL,
+                     .moves = owner->moves,
+                     .moved_age = ft_seconds(&owner->moved_time, &q->now) };
 
-    if (q->of_leg && ft_call_any_stream(q->of_leg, ssrc))
+    if (stream) {
+        move.packets = stream->packets + stream->copies;
+        move.ways = stream->way_count;
+        move.repeats =
+            move.ways == 1 && ft_sequence_find(&stream->sequence, q->packet->rtp_sequence,
+                                               q->packet->rtp_digest) != NULL;
+    }
+    if (!ft_judge_move(&move))
         return false;
-    if (stream && !is_settled(q, stream))
-        return false;
-    if (owner->moves && ft_seconds(&owner->moved_time, &q->now) > MOVES_ARE_NEAR_S)
-        owner->moves = 0;
-    if (owner->moves >= MOST_MOVES)
-        return false;
-    owner->moves++;
+    owner->moves = move.moved_age > FT_MOVES_ARE_NEAR_S ? 1 : owner->moves + 1;
     owner->moved_time = q->now;
     return true;
 }

@@ -154,6 +154,29 @@ test_an_ssrc_holds_for_30_seconds(void **unused)
 }
 
 static void
+test_an_ssrc_on_a_strange_way(void **unused)
+{
+    static const struct { ft_move move; bool ties; } cases[] = {
+        { { .heard = false }, true },               /* no media of it so far */
+        { { .heard = true, .packets = 1, .ways = 1 }, false },
+        { { .heard = true, .packets = 1, .ways = 1, .repeats = true }, true },
+        { { .heard = true, .packets = 2, .ways = 1 }, true },
+        { { .heard = true, .packets = 3, .ways = 2, .repeats = true }, false },
+        { { .heard = true, .packets = 4, .ways = 2 }, true },
+        { { .heard = true, .packets = 100, .ways = 2, .beside = true }, false },
+        { { .heard = true, .packets = 100, .ways = 3, .moves = 2, .moved_age = 1 }, true },
+        { { .heard = true, .packets = 100, .ways = 4, .moves = 3, .moved_age = 1 }, false },
+        { { .heard = true, .packets = 100, .ways = 4, .moves = 3, .moved_age = 30 }, false },
+        { { .heard = true, .packets = 100, .ways = 4, .moves = 3, .moved_age = 31 }, true },
+        { { .heard = false, .moves = 3, .moved_age = 1 }, false },
+    };
+
+    (void)unused;
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(ft_judge_move(&cases[i].move), cases[i].ties);
+}
+
+static void
 test_nothing_tells_nothing(void **unused)
 {
     (void)unused;
@@ -172,6 +195,7 @@ main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_who_sip_names),
         cmocka_unit_test(test_an_ssrc_holds_for_30_seconds),
+        cmocka_unit_test(test_an_ssrc_on_a_strange_way),
         cmocka_unit_test(test_nothing_tells_nothing),
     };
 
