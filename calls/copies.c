@@ -11,7 +11,8 @@
  *    same ends, same IP id     copy                          copy                 copy, where ids
  *                                                                                 differ at all
  *    same ends, no IP id       copy: right behind, or of a   copy: as late as a   sent again
- *                              flow that is mirrored         mirror's latest
+ *                              flow that is mirrored         mirror's latest, or
+ *                                                            as all of its flow
  *    NAT, same IP id           copy                          copy                 another
  *    NAT, other id or none     copy (other id: other TTL)    another              another
  *    464XLAT                   copy                          copy, by address     another
@@ -54,6 +55,8 @@ typedef struct {
     uint8_t  ttl;
     bool     is_media;
     unsigned captured;
+    uint32_t order;         /* among those of its flow's heading */
+    /* last: of one without an IP id, whose bytes alone tell it, a hash of all */
     uint8_t  bytes[COMPARED], last[LAST];
 } datagram;
 
@@ -61,6 +64,22 @@ typedef struct {
 static ft_again again;
 static double delays[DELAYS];
 static unsigned next_delay;
+
+/* A flow whose datagrams come again later than at once, each by the same time: a mirror's, from
+ * afar. Who sends a message again, or answers one that came again, leaves others out. */
+#define LATE_FLOWS    16
+#define LATE_RUN      12    /* datagrams each way, one after the other */
+#define LATE_LOST     8     /* that one weighs which doesn't come again: a mirror may lose some */
+#define LATE_MOST     64    /* that count */
+typedef struct {
+    uint32_t sent, last;    /* orders: of the latest datagram, of the latest that came again */
+    unsigned run;
+    double   delay;
+} late_way;
+static struct {
+    const ft_flow *flow;
+    late_way ways[2];       /* of each heading */
+} late[LATE_FLOWS];
 
 static datagram *slots[2];  /* media push out nothing but media; NULL before the first datagram */
 
@@ -77,6 +96,7 @@ reset(void)
 {
     slots[0] = slots[1] = NULL;
     memset(rare, 0, sizeof rare);
+    memset(late, 0, sizeof late);
     again = (ft_again){ 0 };
     next_delay = 0;
 }
@@ -131,6 +151,32 @@ is_media_bytes(const uint8_t *bytes)
     return bytes[0] >> 6 == 2 || (bytes[0] >> 6 == 1 && (bytes[0] == 0x60 || bytes[4] >> 6 == 2));
 }
 
+static uint64_t
+hash_of_all(const uint8_t *bytes, unsigned length)
+{
+    uint64_t hash = length, word;
+
+    for (; length >= sizeof word; bytes += sizeof word, length -= (unsigned)sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    for (; length; bytes++, length--)
+        hash = (hash ^ *bytes) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash;
+}
+
+static void
+read_rest(tvbuff_t *tvb, datagram *now)
+{
+    if (now->ip_id) {
+        tvb_memcpy(tvb, now->last, now->captured - LAST, LAST);
+        return;
+    }
+    const uint64_t hash = hash_of_all(tvb_get_ptr(tvb, 0, (int)now->captured), now->captured);
+    memcpy(now->last, &hash, sizeof now->last);
+}
+
 static void
 read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
 {
@@ -148,7 +194,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     tvb_memcpy(tvb, now->bytes, 0, compared);
     memset(now->last, 0, sizeof now->last);
     if (now->captured >= LAST)
-        tvb_memcpy(tvb, now->last, now->captured - LAST, LAST);
+        read_rest(tvb, now);
     now->hash = bytes_hash(now->bytes, now->length);
     now->is_media = is_media_bytes(now->bytes);
 }
@@ -224,7 +270,7 @@ is_same_datagram(const datagram *now, const datagram *before)
 {
     return before->frame && before->hash == now->hash && before->length == now->length &&
            memcmp(before->bytes, now->bytes, sizeof now->bytes) == 0 &&
-           (before->captured != now->captured ||
+           (before->captured != now->captured || !before->ip_id != !now->ip_id ||
             memcmp(before->last, now->last, sizeof now->last) == 0);
 }
 
@@ -290,6 +336,52 @@ is_mirrors_delay(double passed)
     return false;
 }
 
+static late_way *
+late_ways_of(const ft_flow *flow)
+{
+    const unsigned at = flow->number % LATE_FLOWS;
+
+    if (late[at].flow != flow) {
+        memset(&late[at], 0, sizeof late[at]);
+        late[at].flow = flow;
+    }
+    return late[at].ways;
+}
+
+static bool
+is_late_mirrors(const datagram *now, double passed)
+{
+    const late_way *ways = late_ways_of(now->flow);
+
+    return ways[0].run >= LATE_RUN && ways[1].run >= LATE_RUN &&
+           fabs(ways[0].delay - ways[1].delay) <= SAME_DELAY_S &&
+           fabs(ways[heading_of(now)].delay - passed) <= SAME_DELAY_S;
+}
+
+/* Of each datagram, whether it is the next one to come again, or a new one. */
+static void
+note_late(datagram *now, const datagram *before, bool comes_again, double passed)
+{
+    late_way *way = &late_ways_of(now->flow)[heading_of(now)];
+
+    if (!comes_again) {
+        now->order = ++way->sent;
+        return;
+    }
+    now->order = before->order;
+    if (passed <= AT_ONCE_S || passed > COPY_S) {
+        way->run = 0;
+        return;
+    }
+    const uint64_t lost = (uint64_t)LATE_LOST * (uint32_t)(before->order - way->last - 1);
+    if (lost > way->run || fabs(passed - way->delay) > SAME_DELAY_S)
+        way->run = 0;
+    else
+        way->run = MIN(way->run - (unsigned)lost + 1, LATE_MOST);
+    way->last = before->order;
+    way->delay = passed;
+}
+
 /* The same number, none, says nothing: a copy is what nothing of the flow came before (clocks may
  * be batched), or what comes from a mirror. */
 static bool
@@ -299,7 +391,8 @@ is_copy_without_id(const datagram *now, const datagram *before, double passed)
         return true;
     if (passed <= AT_ONCE_S && is_mirrored(&now->flow->again))
         return true;
-    return passed <= COPY_S && is_mirrored(&again) && is_mirrors_delay(passed);
+    return passed <= COPY_S && ((is_mirrored(&again) && is_mirrors_delay(passed)) ||
+                                is_late_mirrors(now, passed));
 }
 
 static bool
@@ -470,7 +563,7 @@ tie_twins(packet_info *pinfo, ft_flow *flow, const datagram *now, const datagram
 }
 
 static void
-learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
+learn_copy(packet_info *pinfo, ft_packet *packet, datagram *now)
 {
     datagram *before = datagram_slot_of(now);
     const bool copy = is_copy(now, before);
@@ -488,6 +581,8 @@ learn_copy(packet_info *pinfo, ft_packet *packet, const datagram *now)
         flow->two_clocks |= ft_seconds(&before->time, &now->time) > COPY_S;
     }
     note_mirror(flow, now, before, copy);
+    note_late(now, before, is_sent_again(now, before),
+              is_sent_again(now, before) ? ft_seconds(&before->time, &now->time) : 0);
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)

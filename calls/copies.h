@@ -7,6 +7,7 @@
  *                                           mirrored flow in between
  *    same ends, same bytes, same IP id      the later one is the copy, however late: two captures,
  *                                           two clocks
+ *    the same of all, both ways, as late    copies: a mirror's, from afar (up to 50 ms)
  *    one end (or family) other, same bytes  the flow that came first is the call's, the other one
  *                                           its twin
  *

@@ -5,6 +5,7 @@ that agree, or are seconds or an hour apart. One call, each stream once, and not
 import collections
 import functools
 import ipaddress
+import itertools
 import json
 import random
 import struct
@@ -220,6 +221,47 @@ def test_mirrored_real_call(name, delay, tshark, real):
     pcap = subprocess.run(["editcap", "-F", "pcap", real(name), "-"], capture_output=True, check=True).stdout
     frames = [(time, support.packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", frame)) for time, frame in records(pcap)]
     as_at_one_place(tshark, written(frames), written(mirrored(frames, delay)))
+
+
+def without_ids(frames):
+    return [(time, frame[:18] + b"\0\0" + frame[20:] if frame[12:14] == b"\x08\0" else frame) for time, frame in frames]
+
+
+@pytest.mark.parametrize("mode, delay", [("legacy", .01), ("legacy", .03), ("one-to-one", .03), ("multiway, 2026", .045)])
+def test_slow_mirror_without_ids(mode, delay, tshark):
+    """As over a tunnel from afar: once each datagram came again as late both ways, what comes as late is a copy."""
+    frames = without_ids(at_a(mode))
+    (alone,), _ = told(tshark, written(frames))
+    capture = written(mirrored(frames, delay))
+    (call,), events = told(tshark, capture)
+    assert call["capture_points"] == 2
+    assert [(s["ssrc"], s["packets"], s["lost"]) for s in call["streams"]] == [(s["ssrc"], s["packets"], 0) for s in alone["streams"]]
+    assert all(s["copies"] <= 16 for s in call["streams"])
+    assert tshark.count(capture, "facetime.kind && facetime.seen_before") >= .97 * tshark.count(written(frames), "facetime.kind")
+    assert not {"media_on_both_paths", "handover", "media_gap", "call_restarted", "mode_changed"} & set(events)
+
+
+def sent_again(frames, which):
+    return frames + [(time + .02, frame) for time, frame in frames if frame[12:14] == b"\x08\0" and frame[23] == 17 and which(frame)]
+
+
+@pytest.mark.parametrize("which", ["what the device sends", "every other datagram", "two of three"])
+def test_what_is_sent_again_evenly_is_no_mirrors(which, tshark):
+    frames = without_ids(at_a("one-to-one"))
+    number = itertools.count()
+    again = {"what the device sends": lambda f: f[26:30] == DEVICE.packed, "every other datagram": lambda f: next(number) % 2,
+             "two of three": lambda f: next(number) % 3}[which]
+    assert tshark.count(written(sent_again(frames, again)), "facetime.seen_before") == 0
+
+
+def test_equal_beginnings_and_ends_are_no_copies(tshark):
+    """Two messages one after the other that differ in their middle alone."""
+    frames = without_ids(at_a("one-to-one"))
+    at = next(i for i, (_, f) in enumerate(frames) if len(f) > 300 and f[26:30] == DEVICE.packed and f[23] == 17)
+    time, frame = frames[at]
+    other = frame[:150] + bytes([frame[150] ^ 1]) + frame[151:]
+    counts = [tshark.count(written(frames + [(time + .0001, f)]), "facetime.seen_before") for f in (frame, other)]
+    assert counts == [1, 0]
 
 
 def real_beyond_nat(packet, shift):
