@@ -329,7 +329,7 @@ class Truth:
             p = self.packets[i]
             if before is not None:
                 gaps = p.time - time, p.stamp - stamp
-                sure = min(gaps) > SURE and i in self.counts and before in self.counts
+                sure = min(gaps) > SURE and i in self.counts and self._is_surely_met(before)
                 hung_up = any(time <= when <= p.time for when in byes)      # who hung up may be silent
                 if sure and p.ssrc in heard and not hung_up:
                     self.must["media_gap"].add(i)
@@ -344,8 +344,12 @@ class Truth:
             if p.call == call and p.time > time + LOOSE:
                 self.may["media_gap"].add(i)
 
+    def _is_surely_met(self, i):
+        """What came before anything proved the 5-tuple may be nobody's: then nobody knows that its sender spoke."""
+        return i in self.counts and i not in self.optional
+
     def _switches(self, indexes):
-        now, since, old, copied, first = None, None, None, set(), set()
+        now, since, old, copied, first, met = None, None, None, set(), set(), False
         newest = {}
         for i in indexes:
             p = self.packets[i]
@@ -359,12 +363,13 @@ class Truth:
                 continue
             if not older:
                 newest[p.ssrc] = p.seq
+            known, met = met, met or self._is_surely_met(i)
             if now is None:
                 now, since = way, p.time
             elif way != now and (older or way == old) and p.time - since < (LATE if older else CROSSING):
                 self.may["path_switch"].add(i)
             elif way != now:
-                unsure = way in copied or way[0] == now[0] and None in (way[1], now[1])
+                unsure = not known or way in copied or way[0] == now[0] and None in (way[1], now[1])
                 (self.may if unsure else self.must)["path_switch"].add(i)
                 now, since, old, copied, first = way, p.time, now, set(), {p.ssrc}
             elif p.ssrc not in first and first:     # the switch of its own SSRC
