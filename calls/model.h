@@ -66,8 +66,9 @@ typedef struct ft_stream {
     uint32_t    ssrc;
     uint64_t    payload_types[2];   /* a bit for each that was seen */
     bool        outgoing;           /* the device sends it */
-    /* since its last packet, the capture kept media packets without their header */
-    bool        cut_since;
+    /* the capture kept media packets without their header, so many of its packets ago that they
+     * may still be what a gap lacks; 0: none of late (CUT_REACH less those since) */
+    uint8_t     cut_since;
     /* ... and numbers were missing then: how many were lost isn't known */
     bool        is_cut;
     /* as first seen: the datagram's source, or the peer behind the channel */

@@ -300,6 +300,12 @@ def test_pictures_that_the_capture_cuts_are_not_incomplete(streams, clock):
     assert any(s["frames"] and s["frames"]["complete"] == s["frames"]["seen"] - 2 for s in found)
 
 
+def test_a_short_snap_length_makes_no_loss(streams, real):
+    """Nothing is missing of the caller's streams; of packets cut to 54 bytes the parity's headers are there, those before aren't."""
+    for snap in (50, 54, 58, 62):
+        assert not any(s["lost"] for s in streams(support.cut_to(real(WIFI), snap)))
+
+
 def test_what_cut_packets_hide_is_null(streams):
     """66 bytes end before the RTP header does where the relay's stands before it, and before the extension where that is short."""
     call = Call(Plan(seed=6, seconds=20.0, mode="one-to-one", paths=((0, "direct"), (6, "relay"), (9, "direct")),
