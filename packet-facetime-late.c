@@ -21,6 +21,7 @@
 #include "calls/copies.h"
 #include "calls/limits.h"
 #include "calls/network.h"
+#include "calls/preparation.h"
 #include "calls/segments.h"
 #include "packet-facetime.h"
 #include "stock/transport.h"

@@ -15,6 +15,7 @@
 #include "calls/export.h"
 #include "calls/media.h"
 #include "calls/mark.h"
+#include "calls/preparation.h"
 #include "calls/relay.h"
 #include "calls/telephony.h"
 #include "calls/witness.h"

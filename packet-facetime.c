@@ -46,6 +46,7 @@
 #include "calls/media.h"
 #include "calls/nat_test.h"
 #include "calls/packet.h"
+#include "calls/preparation.h"
 #include "calls/quic.h"
 #include "calls/quality.h"
 #include "calls/relay.h"
@@ -736,6 +737,7 @@ proto_register_facetime(void)
     ft_exchange_init();
     ft_export_init();
     ft_call_init();
+    ft_preparation_init();
     ft_copies_init();
     ft_owners_init();
     ft_dialog_init();

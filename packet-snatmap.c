@@ -24,6 +24,7 @@
 #include "calls/flow.h"
 #include "calls/limits.h"
 #include "calls/nat_test.h"
+#include "calls/preparation.h"
 #include "packet-rows.h"
 #include "wire/nat_message.h"
 #include <epan/expert.h>

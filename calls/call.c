@@ -25,63 +25,22 @@
  * before the last copy. */
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define RESTARTS_ASKED   4      /* latest calls of the device that it may be one of */
-/* NAT tests and HTTP checks this long before a call are tied to it; chosen, as FT_QUIET_END_S */
-#define PREPARATION_S    120
-
-/* Packets of Apple's servers seen before a device's call: a ring, the newest win. */
-typedef struct {
-    ft_frame *frame;
-    int64_t second; /* of ft_now() */
-} preparation;
-
-struct ft_host {
-    unsigned count;      /* since the last call */
-    wmem_array_t *ring;  /* of preparation; grows to FT_MAX_PREPARATIONS */
-    ft_call *latest;     /* the device's latest call, or NULL */
-};
-
 static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
-static wmem_map_t *hosts;       /* host_key -> ft_host */
 static unsigned span_total;     /* of all legs */
-static unsigned prepared_total; /* packets tied to a call */
 
 unsigned ft_call_changes;
-
-/* A device's address, in its network. */
-typedef struct {
-    address  device;
-    uint32_t network;
-} host_key;
-
-static unsigned
-host_hash(const void *key)
-{
-    const host_key *k = (const host_key *)key;
-
-    return add_address_to_hash(k->network, &k->device);
-}
-
-static gboolean
-host_equal(const void *one, const void *other)
-{
-    const host_key *x = (const host_key *)one;
-    const host_key *y = (const host_key *)other;
-
-    return x->network == y->network && addresses_equal(&x->device, &y->device);
-}
 
 static void
 reset(void)
 {
     calls = wmem_array_new(wmem_file_scope(), sizeof(ft_call *));
-    span_total = prepared_total = 0;
+    span_total = 0;
     ft_call_changes++;
 }
 
 void
 ft_call_init(void)
 {
-    hosts = ft_new_map(host_hash, host_equal);
     register_init_routine(reset);
 }
 
@@ -211,25 +170,6 @@ ft_call_is_device(const ft_call *call, const address *end)
 }
 
 /* ---- a call begins ---- */
-
-static ft_host *
-host_of(packet_info *pinfo, const address *device)
-{
-    const host_key key = { *device, ft_network_shared(pinfo) };
-    ft_host *known = (ft_host *)wmem_map_lookup(hosts, &key);
-
-    if (known)
-        return known;
-    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(hosts)))
-        return NULL;
-    host_key *kept = wmem_new0(wmem_file_scope(), host_key);
-    copy_address_wmem(wmem_file_scope(), &kept->device, device);
-    kept->network = key.network;
-    known = wmem_new0(wmem_file_scope(), ft_host);
-    known->ring = wmem_array_sized_new(wmem_file_scope(), sizeof(preparation), FEW);
-    wmem_map_insert(hosts, kept, known);
-    return known;
-}
 
 /* Only a call that was hung up without an answer may have broken off. One that was declined, and
  * tried again half a second later, broke nothing off. It was over with its first BYE: that is when
@@ -636,181 +576,6 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     ft_event_add(pinfo, FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s%s", call->number, reason,
                  ft_silence_text(pinfo, call));
     ft_silence_ends(pinfo, call);
-}
-
-/* False over FT_MAX_PREPARED_FRAMES: later passes wouldn't know, so this one doesn't say either. */
-static bool
-tie_preparation(packet_info *pinfo, ft_frame *frame, ft_call *call)
-{
-    if (!ft_has_room(pinfo, FT_LIMIT_PREPARED_FRAMES, prepared_total))
-        return false;
-    prepared_total++;
-    frame->prepared = call;
-    frame->prepared_from = ft_frame_id(pinfo);
-    return true;
-}
-
-/* The event's frame is another call's: so is its place in the story, and what may be told again,
- * unless the call has told it of another frame. */
-static void
-move_event(ft_call *to, ft_call *from, ft_event *event)
-{
-    const unsigned count = wmem_array_get_count(from->events);
-    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), MAX(count, 1));
-
-    from->told &= ~(UINT64_C(1) << event->id);
-    for (unsigned i = 0; i < count; i++) {
-        ft_event **told = (ft_event **)wmem_array_index(from->events, i);
-        if (*told == event)
-            continue;
-        wmem_array_append(kept, told, 1);
-        if ((*told)->id == event->id)
-            from->told |= UINT64_C(1) << event->id;
-    }
-    wmem_destroy_array(from->events); /* a hostile call has thousands */
-    from->events = kept;
-    event->call = to;
-    to->told |= UINT64_C(1) << event->id;
-    wmem_array_append_one(to->events, event);
-}
-
-/* What a bind and the redial of a call that broke off have told. */
-static void
-move_remote(ft_call *to, ft_call *from)
-{
-    if (from->remote_rank == FT_REMOTE_BOUND) {
-        ft_call_remote(to, &from->remote, FT_REMOTE_BOUND);
-        from->remote_rank = FT_REMOTE_UNKNOWN;
-        from->remote = (ft_endpoint){ ADDRESS_INIT_NONE, 0 };
-    }
-    if (from->may_restart && !to->may_restart) {
-        to->may_restart = true;
-        to->before = from->before == to ? to->before : from->before;
-    }
-    if (from->told & UINT64_C(1) << FT_EVENT_CALL_RESTARTED)
-        return;
-    to->restart_of = from->restart_of;
-    from->restart_of = NULL;
-}
-
-void
-ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
-                  bool was_its_set_up)
-{
-    for (unsigned i = 0; i < wmem_array_get_count(guesses); i++) {
-        const ft_guess *guess = (const ft_guess *)wmem_array_index(guesses, i);
-        if (!tie_preparation(pinfo, guess->frame, to))
-            return;
-        for (ft_event *event = guess->frame->events; event; event = event->next) {
-            if (event->id != FT_EVENT_CALL_STARTED)
-                move_event(to, from, event);
-        }
-        from->packets -= MIN(1, from->packets);
-        to->packets++;
-        if (nstime_cmp(&guess->time, &to->first_time) < 0)
-            to->first_time = guess->time;
-        if (nstime_cmp(&guess->steady, &to->begin_time) < 0)
-            to->begin_time = guess->steady;
-    }
-    move_remote(to, from);
-    if (was_its_set_up)
-        from->seen &= ~(unsigned)FT_SEEN_SETUP;
-    to->seen |= FT_SEEN_SETUP;
-    ft_call_changes++;
-}
-
-static bool
-is_old(const packet_info *pinfo, const preparation *kept)
-{
-    return ft_now(pinfo).secs - kept->second > PREPARATION_S;
-}
-
-/* The tests go before the call and come from a port of their own (16403), or over TCP: the
- * device's address alone ties them, so they are kept for two minutes at most. */
-void
-ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device)
-{
-    ft_host *known = host_of(pinfo, device);
-
-    if (!known)
-        return;
-    if (known->latest != call) {
-        known->latest = call;
-        ft_call_changes++;
-    }
-    for (unsigned i = 0; i < MIN(known->count, FT_MAX_PREPARATIONS); i++) {
-        const preparation *kept = (const preparation *)wmem_array_index(known->ring, i);
-        if (is_old(pinfo, kept) || !tie_preparation(pinfo, kept->frame, call))
-            continue;
-        for (ft_event *event = kept->frame->events; event; event = event->next)
-            wmem_array_append_one(call->events, event);
-    }
-    known->count = 0;
-}
-
-const ft_host *
-ft_call_host(const packet_info *pinfo, const address *device)
-{
-    const host_key key = { *device, ft_network_shared(pinfo) };
-
-    return (const ft_host *)wmem_map_lookup(hosts, &key);
-}
-
-bool
-ft_call_has_adopted(const ft_host *known, const ft_call *call)
-{
-    return known->latest == call && known->count == 0;
-}
-
-static void
-remember_preparation(packet_info *pinfo, ft_host *known)
-{
-    const preparation new_one = { ft_frame_make(pinfo), ft_now(pinfo).secs };
-    const unsigned slot = known->count++ % FT_MAX_PREPARATIONS;
-
-    if (slot >= wmem_array_get_count(known->ring)) {
-        wmem_array_append_one(known->ring, new_one);
-        return;
-    }
-    preparation *oldest = (preparation *)wmem_array_index(known->ring, slot);
-    if (known->count > FT_MAX_PREPARATIONS && !is_old(pinfo, oldest))
-        ft_limit_met(pinfo, FT_LIMIT_PREPARATIONS); /* a call that comes now would have wanted it */
-    *oldest = new_one;
-}
-
-void
-ft_call_prepare(packet_info *pinfo, const address *device)
-{
-    ft_packet *packet = ft_packet_get(pinfo);
-    uint32_t known_from;
-
-    if (!packet)
-        return;
-    if (!ft_learning(pinfo)) {
-        const ft_call *call = ft_call_prepared_by(pinfo, &known_from);
-        packet->call = call && known_from <= packet->frame ? (ft_call *)call : NULL;
-        return;
-    }
-    ft_host *known = host_of(pinfo, device);
-    ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
-    packet->call =
-        running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;
-    if (packet->call) {
-        if (!tie_preparation(pinfo, ft_frame_make(pinfo), packet->call))
-            packet->call = NULL;
-    } else if (known) {
-        ft_call_changes++;
-        remember_preparation(pinfo, known);
-    }
-}
-
-const ft_call *
-ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
-{
-    const ft_frame *frame = ft_frame_get(pinfo);
-
-    *known_from = frame ? frame->prepared_from : 0;
-    return frame ? frame->prepared : NULL;
 }
 
 /* Whether the packet in hand runs between these two, either way. */

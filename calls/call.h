@@ -40,29 +40,6 @@ void ft_call_close(ft_call *call);
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 
-/* A packet of Apple's servers around a call (NAT tests, HTTP check): tied to the device's
- * running call, else to its next one. Later passes find what the first one made. Call it before
- * events are added. */
-void ft_call_prepare(packet_info *pinfo, const address *device);
-
-/* These packets (of ft_guess) were taken for the call `from` and turn out to be of `to`: later
- * passes show both numbers. was_its_set_up: nothing else set that call up. First pass. */
-void ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
-                       bool was_its_set_up);
-
-/* A call has begun, or goes on, at this device: what was kept for it is its own now. First pass. */
-void ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *device);
-
-/* The same for who asks at each packet of media: what is kept for the device (or NULL), and
- * whether all of it is the call's already. */
-typedef struct ft_host ft_host;
-const ft_host *ft_call_host(const packet_info *pinfo, const address *device);
-bool ft_call_has_adopted(const ft_host *known, const ft_call *call);
-
-/* The call that ft_call_prepare() tied the packet to, or NULL. *known_from: the frame that told
- * it; where that comes later, this is a link forward, so only later passes have it. */
-const ft_call *ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from);
-
 /* The call's far end, if nothing better named it before. First pass. */
 void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 

@@ -14,10 +14,12 @@
  */
 #include "calls/resolve.h"
 
+#include "calls/guess.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
 #include "calls/owners.h"
+#include "calls/preparation.h"
 #include "calls/settled.h"
 
 #define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */

@@ -11,6 +11,7 @@
 
 #include "calls/mark.h"
 #include "calls/owners.h"
+#include "calls/preparation.h"
 
 /* Where a packet brings no clue, what the judge said of the last one in this direction holds
  * while ft_call_changes stands still, and no candidate is looked for. */

@@ -12,6 +12,7 @@
 #include "plugin/filters.h"
 
 #include "calls/call.h"
+#include "calls/preparation.h"
 
 #include <epan/conversation_filter.h>
 

@@ -15,6 +15,7 @@
 #include "plugin/report.h"
 
 #include "calls/key.h"
+#include "calls/preparation.h"
 #include "calls/record.h"
 
 #include <epan/stat_groups.h>
