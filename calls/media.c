@@ -832,6 +832,15 @@ ft_media_goes_on(packet_info *pinfo, const ft_rtp *rtp, ft_generation *generatio
     return true;
 }
 
+/* Of a stream, so that the other end's capture is known by its first packets. */
+#define YOUNG_STREAM 16
+
+static bool
+is_sampled(const ft_rtp *rtp, const ft_stream *stream)
+{
+    return ft_sample_is_due(rtp->sequence) || stream->packets < YOUNG_STREAM;
+}
+
 static ft_call *
 other_call_with(const packet_info *pinfo, const ft_rtp *rtp, const ft_call *call)
 {
@@ -857,13 +866,11 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
         mend_clock(pinfo, rtp);
 
     ft_call *call = ft_call_quick(pinfo);
-    const bool is_known =
-        call && call->media_leg == packet->leg &&
-        (ft_call_stream(call, rtp->ssrc, true) || ft_call_stream(call, rtp->ssrc, false)) &&
-        packet->clue_count == 0;
-    ft_call *met =
-        !is_known || ft_sample_is_due(rtp->sequence) ? other_call_with(pinfo, rtp, call) : NULL;
-    if (met) {
+    const ft_stream *stream = call ? ft_call_any_stream(call, rtp->ssrc) : NULL;
+    const bool is_known = stream && call->media_leg == packet->leg && packet->clue_count == 0;
+    ft_call *met = !is_known || is_sampled(rtp, stream) ? other_call_with(pinfo, rtp, call) : NULL;
+    const bool is_other_end = met && call && ft_sample_agrees(pinfo, call, met, rtp->sequence);
+    if (is_other_end) {
         ft_clue_call(pinfo, met);
     } else if (is_known) {
         packet->call = call;
@@ -874,8 +881,10 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
     packet->rtp_digest = rtp->digest;
     ft_clue_number(pinfo, FT_CLUE_SSRC, SSRC_CLUE(rtp->ssrc));
     ft_call_resolve(pinfo, true);
-    if (met && packet->call)
+    if (is_other_end && packet->call)
         drop_other_views(packet->call);
+    else if (met && !call && packet->call)
+        ft_sample_agrees(pinfo, packet->call, met, rtp->sequence);
 }
 
 /* All streams of that direction may be meant: which one it is stood in what was cut. */
@@ -897,9 +906,6 @@ ft_rtp_cut(packet_info *pinfo)
             stream->cut_since = CUT_REACH;
     }
 }
-
-/* Of a stream, so that the other end's capture is known by its first packets. */
-#define YOUNG_STREAM 16
 
 /* Only before its first stream: looked at once a call, or for as long as there is no room. */
 static void
@@ -932,7 +938,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!stream)
         return;
     meet_unchecked_remote(pinfo, packet, &seen);
-    if (ft_sample_is_due(rtp->sequence) || stream->packets < YOUNG_STREAM)
+    if (is_sampled(rtp, stream))
         keep_sample(rtp, packet->call);
     find_sighting(pinfo, packet->call, rtp);
     tell_first_media(pinfo, packet->call, rtp, &seen);

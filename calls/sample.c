@@ -17,12 +17,24 @@ typedef struct {
     uint16_t  places;   /* where it was met so far */
 } slot;
 
+/* The latest pairs of calls that had a packet in common: few are under way at once. */
+#define PAIRS   16
+
+typedef struct {
+    ft_call *one, *other;
+    uint16_t sequence;
+} pair;
+
 static slot *slots; /* NULL before the first */
+static pair  pairs[PAIRS];
+static unsigned next_pair;
 
 static void
 reset(void)
 {
     slots = NULL;
+    memset(pairs, 0, sizeof pairs);
+    next_pair = 0;
 }
 
 void
@@ -54,6 +66,22 @@ ft_sample_call(const packet_info *pinfo, const ft_sample *packet, const ft_call 
         return NULL;
     ft_call *had = (ft_call *)ft_call_as_of(known->call, ft_frame_id(pinfo));
     return had && had != call && ++known->places < PLACES ? had : NULL;
+}
+
+bool
+ft_sample_agrees(const packet_info *pinfo, ft_call *one, ft_call *other, uint16_t sequence)
+{
+    const uint32_t frame = ft_frame_id(pinfo);
+
+    if (one == other)
+        return false;
+    for (unsigned i = 0; i < PAIRS; i++) {
+        if (ft_call_as_of(pairs[i].one, frame) == one &&
+            ft_call_as_of(pairs[i].other, frame) == other)
+            return pairs[i].sequence != sequence;
+    }
+    pairs[next_pair++ % PAIRS] = (pair){ one, other, sequence };
+    return false;
 }
 
 void

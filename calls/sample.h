@@ -1,7 +1,8 @@
 /* calls/sample.h
- * One media packet in many, kept by its bytes: the same packet at the other end of the call is of
+ * One media packet in many, kept by its bytes: the same packets at the other end of the call are of
  * that call, whatever the two captures' clocks say. Ciphertext, number, timestamp and SSRC together
- * come a second time nowhere else.
+ * come a second time nowhere else, but for a traffic generator's, whose thousands of phones send
+ * one packet: so two calls have two in common.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +22,10 @@ static inline bool ft_sample_is_due(uint16_t sequence) { return sequence % 64 ==
 /* The other call than this one (NULL: none) that had the very same packet, as of the packet in
  * hand; NULL where none is known. First pass. */
 ft_call *ft_sample_call(const packet_info *pinfo, const ft_sample *packet, const ft_call *call);
+
+/* These two calls have the packet of this number in common. True where they had another one
+ * before. First pass. */
+bool ft_sample_agrees(const packet_info *pinfo, ft_call *one, ft_call *other, uint16_t sequence);
 
 /* The packet is of that call: such as are due, and a stream's first ones. First pass. */
 void ft_sample_keep(const ft_sample *packet, ft_call *call);

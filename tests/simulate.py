@@ -122,7 +122,7 @@ class Hop:
 
 
 def within(when, windows):
-    for begin, end in windows:      # any() takes three times as long, and this is asked of each packet at each hop
+    for begin, end, *_ in windows:  # any() takes three times as long, and this is asked of each packet at each hop
         if begin <= when < end:
             return True
     return False
