@@ -272,6 +272,17 @@ may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const pack
     return has_relay_port(pinfo) || second_word == 0xbeef;
 }
 
+/* Frame, Ethernet, its type, IP, UDP, a tunnel, IP, ICMP, IP, UDP: fewer are no error in a tunnel. */
+#define LAYERS_OF_TUNNELED_ERROR 9
+
+/* From 4.4 on the ports left behind are the tunnel's own UDP's, not the quoted ones. */
+static bool
+is_tunneled_error(const packet_info *pinfo)
+{
+    return wmem_list_count(pinfo->layers) >= LAYERS_OF_TUNNELED_ERROR &&
+           proto_is_frame_protocol(pinfo->layers, "icmp");
+}
+
 static G_GNUC_NO_INLINE int
 dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
 {
@@ -284,6 +295,8 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
         is_short_quote(place.bytes + place.offset + UDP_HEADER - ICMP_ERROR))
         return show_short_quote(place.tvb, (int)place.offset + UDP_HEADER - SHORT_QUOTE, pinfo,
                                 tree);
+    if (is_tunneled_error(pinfo))
+        return dissect_short_quote(frame, pinfo, tree);
 
     const unsigned start = place.offset + UDP_HEADER;
     const unsigned length =

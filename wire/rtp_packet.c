@@ -150,6 +150,18 @@ take_trailer(rtp_packet *rtp, ft_trailer trailer)
     rtp->payload_end -= trailer.length;
 }
 
+ft_rtp
+rtp_read_fixed(tvbuff_t *tvb)
+{
+    const uint8_t second = tvb_get_uint8(tvb, 1);
+
+    return (ft_rtp){ .marker = second & 0x80,
+                     .payload_type = second & 0x7f,
+                     .sequence = tvb_get_ntohs(tvb, 2),
+                     .timestamp = tvb_get_ntohl(tvb, 4),
+                     .ssrc = tvb_get_ntohl(tvb, 8) };
+}
+
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
 void
 rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
@@ -158,12 +170,8 @@ rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
     if (!is_captured(tvb, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
         return;
 
-    const uint8_t first = tvb_get_uint8(tvb, 0), second = tvb_get_uint8(tvb, 1);
-    rtp->fixed.marker = second & 0x80;
-    rtp->fixed.payload_type = second & 0x7f;
-    rtp->fixed.sequence = tvb_get_ntohs(tvb, 2);
-    rtp->fixed.timestamp = tvb_get_ntohl(tvb, 4);
-    rtp->fixed.ssrc = tvb_get_ntohl(tvb, 8);
+    const uint8_t first = tvb_get_uint8(tvb, 0);
+    rtp->fixed = rtp_read_fixed(tvb);
     rtp->media = rtp_media_of[rtp->fixed.payload_type];
     rtp->payload = RTP_FIXED_HEADER + 4 * (first & 0x0f);
     rtp->payload_end = tvb_reported_length(tvb);

@@ -175,6 +175,9 @@ typedef struct {
     extension_field fields[RTP_AUDIO_ROWS];
 } rtp_packet;
 
+/* The header's first RTP_FIXED_HEADER bytes, which are there. */
+ft_rtp rtp_read_fixed(tvbuff_t *tvb);
+
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
 void rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp);
 
