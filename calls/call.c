@@ -226,7 +226,7 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *last)
     call->local = ft_endpoint_keep(device);
     call->streams = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_stream *), FEW);
     call->senders = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_sender *), FEW);
-    call->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(void *), FEW);
+    call->sdps = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_known_sdp), FEW);
     call->events = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), FEW);
     call->before = last;
     packet->call = call;
@@ -292,6 +292,19 @@ move_all(packet_info *pinfo, wmem_array_t *to, wmem_array_t *from, ft_limit limi
         if (!ft_has_room(pinfo, limit, wmem_array_get_count(to)))
             return;
         wmem_array_append(to, wmem_array_index(from, i), 1);
+    }
+}
+
+/* What was the younger call's alone names no codec of the elder's earlier packets. */
+static void
+merge_sdps(packet_info *pinfo, ft_call *elder, const ft_call *younger)
+{
+    const unsigned before = wmem_array_get_count(elder->sdps);
+
+    move_all(pinfo, elder->sdps, younger->sdps, FT_LIMIT_SDPS_PER_CALL);
+    for (unsigned i = before; i < wmem_array_get_count(elder->sdps); i++) {
+        ft_known_sdp *sdp = (ft_known_sdp *)wmem_array_index(elder->sdps, i);
+        sdp->from_frame = MAX(sdp->from_frame, younger->merged_frame);
     }
 }
 
@@ -426,7 +439,7 @@ ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other)
         ft_call_has_client(elder, &younger->local);
     move_all(pinfo, elder->streams, younger->streams, FT_LIMIT_STREAMS_PER_CALL);
     move_all(pinfo, elder->senders, younger->senders, FT_LIMIT_STREAMS_PER_CALL);
-    move_all(pinfo, elder->sdps, younger->sdps, FT_LIMIT_SDPS_PER_CALL);
+    merge_sdps(pinfo, elder, younger);
     merge_media_counts(elder, younger);
     merge_identity(elder, younger);
     ft_key_merge(pinfo, elder, younger);

@@ -48,7 +48,7 @@ static const ft_codec modern_codecs[] = {
 };
 
 /* What one SDP body said. */
-typedef struct {
+typedef struct ft_sdp_record {
     uint32_t       frame;
     ft_sdp_medium *media;
     unsigned       count;
@@ -128,7 +128,8 @@ ft_media_sdp(packet_info *pinfo, const ft_sdp_medium *media, unsigned count)
         for (unsigned j = 0; j < medium->codec_count; j++)
             medium->codecs[j].name = wmem_strdup(wmem_file_scope(), medium->codecs[j].name);
     }
-    wmem_array_append_one(packet->call->sdps, record);
+    const ft_known_sdp known = { record, record->frame + 1 };
+    wmem_array_append_one(packet->call->sdps, known);
 }
 
 /* The call's SDP bodies before this frame, newest first; NULL past the last. */
@@ -136,10 +137,9 @@ static const ft_sdp_record *
 sdp_as_of(const ft_call *call, uint32_t frame, unsigned *left)
 {
     while (*left > 0) {
-        const ft_sdp_record *record =
-            *(const ft_sdp_record **)wmem_array_index(call->sdps, --*left);
-        if (record->frame < frame)
-            return record;
+        const ft_known_sdp *known = (const ft_known_sdp *)wmem_array_index(call->sdps, --*left);
+        if (known->from_frame <= frame)
+            return known->record;
     }
     return NULL;
 }

@@ -114,6 +114,12 @@ typedef struct {
     uint32_t         since_frame;
 } ft_silence;
 
+/* An SDP body that names codecs. */
+typedef struct {
+    const struct ft_sdp_record *record; /* private to calls/codec.c */
+    uint32_t from_frame;            /* the call's from this frame on: that of a merge, maybe */
+} ft_known_sdp;
+
 /* Media inside QUIC: one direction over one path. No SSRC is seen, nor what is lost. */
 typedef struct {
     ft_path     path;
@@ -175,7 +181,7 @@ typedef struct ft_call {
     wmem_array_t *streams;          /* of ft_stream * */
     wmem_array_t *quic_streams;     /* of ft_quic_stream; NULL if none */
     wmem_array_t *senders;          /* of ft_sender * */
-    wmem_array_t *sdps;             /* of ft_sdp_record *, private to media.c */
+    wmem_array_t *sdps;             /* of ft_known_sdp */
     wmem_array_t *events;           /* of ft_event *, in order of recording: hindsight comes late */
     unsigned      dialogs;          /* SIP dialogs of this call */
     /* the INVITE was challenged or redirected: the next one is the same call's */
