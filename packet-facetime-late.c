@@ -272,7 +272,7 @@ may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const pack
     return has_relay_port(pinfo) || second_word == 0xbeef;
 }
 
-/* Frame, Ethernet, its type, IP, UDP, a tunnel, IP, ICMP, IP, UDP: fewer are no error in a tunnel. */
+/* Frame, Ethernet, its type, IP, UDP, a tunnel, IP, ICMP, IP: fewer are no error in a tunnel. */
 #define LAYERS_OF_TUNNELED_ERROR 9
 
 /* From 4.4 on the ports left behind are the tunnel's own UDP's, not the quoted ones. */

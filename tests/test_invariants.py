@@ -12,7 +12,7 @@ import generate     # of test-captures/, by way of support
 
 FRAME = re.compile(r"\nFrame (\d+):")
 COMMENTED = re.compile(r"\n(?:Packet comments\n(?: .*\n)*)?Frame (\d+):")     # ten times as slow
-DISPLAYED = "[Time delta from previous displayed frame: "
+DISPLAYED = "\n    [Time delta from previous displayed frame: "   # 4.6 has it not everywhere
 # A generated line that names a frame: [Response In: 12], [Bound in frame: 12], [Call: 1 (begins in frame 12)]
 LINK = re.compile(r"^ *\[.*\b(?:in|frame|by)\b:? *(\d+)\)?\]$", re.IGNORECASE)
 
