@@ -3,6 +3,12 @@
  * within a message finds the record of the datagram. Ends (address and port) as keys and as
  * text.
  *
+ *    front door  ft_packet_begin()  | facts of the bytes: kind, path, clues ...   packet-*.c
+ *                                   | what they mean: call, leg, peer, events     calls/
+ *                ft_packet_end()    | the `facetime` line shows the record
+ *
+ * It holds one datagram's facts alone: what is to outlive it hangs on the frame (calls/frame.h).
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/packet.h"

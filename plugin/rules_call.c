@@ -1,5 +1,16 @@
 /* plugin/rules_call.c
  * Findings about a call's set-up and end, its networks, and what the capture itself can't tell.
+ * How a call ended, and what is said of it:
+ *
+ *    INVITE declined or failed; busy; cancelled        refused; busy; cancelled
+ *    BYE, answered; modern: the device's own ICMP      hung_up (and by whom, if that can be told)
+ *    BYE that nobody answers, the capture goes on      unanswered_bye, broken_off
+ *    media ends, the capture goes on for ENDED_S       broken_off, of a modern call where nothing
+ *                                                      says that the far end hung up
+ *    media in the file's last IN_CALL_S, no end        ends_in_call: nothing is known of the end
+ *
+ * What the capture hides is never the call's fault: each rule that needs both directions, whole
+ * packets or a clock to believe asks the view (plugin/view.h) for them first.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
