@@ -25,6 +25,7 @@
  * before the last copy. */
 #define RESTART_WINDOW_S 30     /* a new call this soon after one that broke off is a restart */
 #define RESTARTS_ASKED   4      /* latest calls of the device that it may be one of */
+
 static wmem_array_t *calls;     /* of ft_call *, by number - 1 */
 static unsigned span_total;     /* of all legs */
 
