@@ -13,7 +13,7 @@
  */
 #include "ws-compat.h"
 
-#include "calls/media.h"
+#include "calls/continuity.h"
 #include "calls/quality.h"
 #include "calls/resolve.h"
 #include "calls/record.h"

@@ -127,6 +127,12 @@ void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
 /* The device's end of a relayed flow; NULL while the relay's end isn't known. */
 const ft_endpoint *ft_flow_client(const ft_flow *flow);
 
+static inline bool
+ft_flow_is_server(const ft_flow *flow, const ft_endpoint *end)
+{
+    return flow->server && ft_endpoint_equal(flow->server, end);
+}
+
 /* True when the packet runs from the device to the relay (uplink). False too where the relay
  * isn't known. */
 bool ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo);

@@ -8,25 +8,19 @@
  *
  * Addresses come last: as a rule a device has the same port in each of its calls (16402, later
  * 16393), all phones behind a NAT have one address, and 192.168.1.5 is an address in many homes.
- * The order of reasons is the judge's (calls/judge.c); what a clue means in a call stands here.
+ * The order of reasons is the judge's (calls/judge.c), what a clue means in a call is the inquiry's
+ * (calls/inquiry.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/resolve.h"
 
 #include "calls/guess.h"
+#include "calls/inquiry.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
-#include "calls/owners.h"
 #include "calls/preparation.h"
-#include "calls/settled.h"
-
-#define MAX_CALLS_TRIED 16  /* calls that one packet may be of; further ones aren't looked at */
-/* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
- * no capture shows either case: less would cut a call in two where keys change in a pause (in
- * 2026 they do every 605 s, as published), more would make one call of it and its redial. */
-#define KEY_QUIET_S    20
 
 /* ---- clues of the packet in hand ---- */
 
@@ -79,12 +73,6 @@ ft_clue_call(packet_info *pinfo, ft_call *call)
     packet->is_judged = false;
 }
 
-static bool
-is_server(const ft_flow *flow, const ft_endpoint *end)
-{
-    return flow->server && ft_endpoint_equal(flow->server, end);
-}
-
 /* Whether a call that is known of this end was its own: the far end of a call is known, too. */
 static bool
 was_local(const ft_end_calls *known, const ft_endpoint *end)
@@ -112,7 +100,7 @@ static bool
 is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
 {
     const ft_end_calls *here = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, end),
-                    *there = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, other);
+                       *there = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, other);
     const bool local = was_local(here, end);
 
     if ((here != NULL) != (there != NULL))
@@ -137,34 +125,21 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const bool from_server =
-                   is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
-               to_server = is_server(packet->flow, &destination);
+                   ft_flow_is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
+               to_server = ft_flow_is_server(packet->flow, &destination);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
         return (ft_packet_ends){ destination, source, from_server };
     return (ft_packet_ends){ source, destination, to_server };
 }
 
-/* ---- trials ---- */
-
-typedef struct {
-    packet_info       *pinfo;
-    ft_packet         *packet;
-    ft_packet_ends     ends;
-    ft_calls_known     of_device, of_other; /* a server's are nobody's */
-    const ft_end_calls *of_host;
-    nstime_t           now;
-    bool               starts;
-    ft_call           *of_leg;
-    ft_call           *candidates[MAX_CALLS_TRIED];
-    unsigned           count;
-} inquiry;
+/* ---- the calls that may be meant ---- */
 
 static void
-add_candidate(inquiry *q, ft_call *call)
+add_candidate(ft_inquiry *q, ft_call *call)
 {
     call = (ft_call *)ft_call_as_of(call, q->packet->frame);
-    if (!call || q->count >= MAX_CALLS_TRIED || ft_call_strange(q->packet, call))
+    if (!call || q->count >= FT_MAX_CALLS_TRIED || ft_call_strange(q->packet, call))
         return;
     for (unsigned i = 0; i < q->count; i++) {
         if (q->candidates[i] == call)
@@ -174,17 +149,17 @@ add_candidate(inquiry *q, ft_call *call)
 }
 
 static void
-add_calls(inquiry *q, const ft_end_calls *known)
+add_calls(ft_inquiry *q, const ft_end_calls *known)
 {
     for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++)
         add_candidate(q, known->calls[i]);
 }
 
-/* In the order of what they say, as no more than MAX_CALLS_TRIED are looked at. A modern call
+/* In the order of what they say, as no more than FT_MAX_CALLS_TRIED are looked at. A modern call
  * has a socket for each interface and connection (16393, 16394 and 16396 in the captures of
  * 2023), so its device is asked for on any port; a legacy one has a single port for all. */
 static void
-find_ends(inquiry *q)
+find_ends(ft_inquiry *q)
 {
     const ft_endpoint host = ft_without_port(&q->ends.device);
 
@@ -196,7 +171,7 @@ find_ends(inquiry *q)
 }
 
 static void
-find_candidates(inquiry *q)
+find_candidates(ft_inquiry *q)
 {
     add_candidate(q, q->packet->told_call);
     add_candidate(q, q->of_leg);
@@ -213,297 +188,6 @@ find_candidates(inquiry *q)
     add_calls(q, q->of_host);
 }
 
-static bool
-is_among(const inquiry *q, const ft_end_calls *known, const ft_call *call)
-{
-    for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
-        if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
-            return true;
-    }
-    return false;
-}
-
-/* Which of the packet's addresses are the call's. Either end may be the device: both devices of
- * a call on one network are in the file. */
-static uint32_t
-equal_ends(const inquiry *q, const ft_call *call)
-{
-    uint32_t equal = 0;
-
-    if (is_among(q, q->of_device.device, call) || is_among(q, q->of_other.device, call))
-        equal |= FT_CLUE_BIT(FT_CLUE_DEVICE);
-    if (is_among(q, q->of_device.peer, call) || is_among(q, q->of_other.peer, call))
-        equal |= FT_CLUE_BIT(FT_CLUE_PEER);
-    if (is_among(q, q->of_device.offer, call) || is_among(q, q->of_other.offer, call))
-        equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
-    if (call->generation == FT_MODERN && is_among(q, q->of_host, call))
-        equal |= FT_CLUE_BIT(FT_CLUE_HOST);
-    return equal;
-}
-
-/* Who sends, as the tie-breakers are kept: behind a relay, whom the channel was bound to. */
-static ft_endpoint
-who_sends(const inquiry *q)
-{
-    const ft_endpoint source = ft_source(q->pinfo);
-
-    return q->packet->leg && is_server(q->packet->flow, &source) ? q->packet->leg->peer : source;
-}
-
-/* Which of a call's two sides: the one that was seen first, or the other. */
-typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
-
-/* A far end that only a bind or an offer names may be its NAT, or its address at home, so it
- * says nothing of a side. */
-static call_side
-side_of(const ft_call *call, const ft_endpoint *end)
-{
-    if (ft_endpoint_equal(end, &call->local) || ft_endpoint_equal(end, &call->beyond_nat))
-        return SIDE_NEAR;
-    return call->remote_rank > FT_REMOTE_BOUND && ft_endpoint_equal(end, &call->remote)
-               ? SIDE_FAR
-               : SIDE_UNKNOWN;
-}
-
-/* Who sends to one side is of the other. */
-static call_side
-side_of_sender(const inquiry *q, const ft_call *call)
-{
-    const ft_endpoint sender = who_sends(q), receiver = ft_destination(q->pinfo);
-    const call_side own = side_of(call, &sender), met = side_of(call, &receiver);
-
-    if (own != SIDE_UNKNOWN || met == SIDE_UNKNOWN)
-        return own;
-    return met == SIDE_NEAR ? SIDE_FAR : SIDE_NEAR;
-}
-
-/* Checks of modern calls have none (96 of 96 in 2023): one that comes on such a call's sockets is
- * of another session, as of a game between the same two. */
-static bool
-has_no_tie_breakers(const ft_call *call)
-{
-    return call->generation == FT_MODERN && call->tie_breaker_count == 0 && call->dialogs == 0;
-}
-
-/* A call has two ICE agents, and each has one tie-breaker; so a third, or a second one of the
- * same side, is the next call's, even two seconds after a BYE on the same port.
- * Where the side isn't known, it may be the other agent's. */
-static bool
-has_another_tie_breaker(const inquiry *q, const ft_call *call)
-{
-    const ft_endpoint sender = who_sends(q);
-    const call_side side = side_of_sender(q, call);
-
-    if (call->tie_breaker_count >= FT_MAX_AGENTS || has_no_tie_breakers(call))
-        return true;
-    for (unsigned i = 0; i < call->tie_breaker_count; i++) {
-        const ft_endpoint *known = &call->tie_breakers[i].sender;
-        if (sender.addr.type != AT_NONE && ft_endpoint_equal(known, &sender))
-            return true;
-        if (side != SIDE_UNKNOWN && side_of(call, known) == side)
-            return true;
-    }
-    return false;
-}
-
-/* Another key where an SSRC goes on is a new key of the same call (keys are renewed about every
- * ten minutes, and where somebody joins or leaves), and so is that of one more participant. It
- * is another call's where it comes with another SSRC on another way, or on a way whose media
- * ended. In both calls of 2023 each sender keeps one key. */
-static bool
-has_another_key(const inquiry *q, const ft_call *call, uint32_t equal)
-{
-    const ft_leg *leg = q->packet->leg;
-
-    if (call->keys == 0 || (equal & FT_CLUE_BIT(FT_CLUE_SSRC)))
-        return false;
-    if (q->of_leg != call || leg->renewed)
-        return true;
-    if (nstime_is_zero(&leg->media_time)) /* another relay connection, that has shown no key yet */
-        return call->media_leg && call->media_leg->flow != leg->flow && leg->flow->server;
-    return ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
-}
-
-/* Answered in this file, or before it began: a capture from the middle of a call has media
- * alone. */
-static bool
-is_established(const ft_call *call)
-{
-    return call->answer_frame || call->was_answered || call->media_leg;
-}
-
-/* A device has one allocation a call; the other end's is its own. A call that talks already got
- * along without one: a new one is the next call's, until a tie-breaker or Call-ID ties them. */
-static bool
-has_reservation(const inquiry *q, const ft_call *call)
-{
-    if (is_established(call) || call->dialogs)
-        return true;
-    for (unsigned i = 0; i < call->reservations; i++) {
-        if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
-            return true;
-    }
-    return call->reservations >= FT_MAX_AGENTS;
-}
-
-/* What a value that this call doesn't have says against it. A Call-ID more is of another call,
- * unless it is of the INVITE that was sent again after a challenge or a redirection; the rest of
- * the clues tell nothing by being new. */
-static bool
-contradicts(const inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
-{
-    switch (what) {
-    case FT_CLUE_CALL_ID:
-        return call->dialogs > 0 && !call->invites_again;
-    case FT_CLUE_TIE_BREAKER:
-        return has_another_tie_breaker(q, call);
-    case FT_CLUE_KEY:
-        return has_another_key(q, call, equal);
-    case FT_CLUE_RESERVATION:
-        return has_reservation(q, call);
-    default:
-        return false;
-    }
-}
-
-/* Near the other one, on a circle of so many numbers. */
-static bool
-is_about(uint32_t one, uint32_t other, uint32_t most, uint32_t mask)
-{
-    return ((one - other + most) & mask) <= 2 * most;
-}
-
-/* while an SSRC is its sender's: of the fastest clock, that of pictures */
-#define MOST_TICKS (30 * 90000)
-
-/* Media comes late after a call's end, but its numbers go on; the next call's sender may have the
- * same SSRC, with numbers of its own. */
-static bool
-is_of_next_call(const inquiry *q, const ft_call *call, const ft_packet_clue *clue)
-{
-    uint64_t value;
-
-    if (clue->what != FT_CLUE_SSRC || !ft_call_is_over(q->pinfo, call))
-        return false;
-    memcpy(&value, clue->bytes, sizeof value);
-    const ft_stream *stream = ft_call_any_stream(call, (uint32_t)value);
-    return stream &&
-           !(is_about(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
-                      FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
-             is_about(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
-}
-
-static void
-compare_clues(const inquiry *q, const ft_call *call, ft_trial *trial)
-{
-    const ft_packet *packet = q->packet;
-
-    if (packet->told_call == call)
-        trial->equal |= FT_CLUE_BIT(FT_CLUE_REQUEST);
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
-        if (owner && ft_call_as_of(owner->call, packet->frame) == call &&
-            !is_of_next_call(q, call, &packet->clues[i]))
-            trial->equal |= FT_CLUE_BIT(packet->clues[i].what);
-    }
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        const ft_clue what = (ft_clue)packet->clues[i].what;
-        if (!(trial->equal & FT_CLUE_BIT(what)) && contradicts(q, call, what, trial->equal))
-            trial->different |= FT_CLUE_BIT(what);
-    }
-}
-
-/* Whether no other running call has an address of the packet's. Else addresses don't tell: one
- * phone may have two calls through one relay on one port. */
-static bool
-is_only(const inquiry *q, const ft_call *call)
-{
-    for (unsigned i = 0; i < q->count; i++) {
-        const ft_call *other = q->candidates[i];
-        if (other != call && !ft_call_is_over(q->pinfo, other) && equal_ends(q, other))
-            return false;
-    }
-    return true;
-}
-
-static bool
-has_clue(const ft_packet *packet, ft_clue what)
-{
-    for (unsigned i = 0; i < packet->clue_count; i++) {
-        if (packet->clues[i].what == what)
-            return true;
-    }
-    return false;
-}
-
-/* Media that no signalling announced, of a new SSRC, is of the two that it runs between. */
-static bool
-is_of_others(const inquiry *q, const ft_call *call)
-{
-    return !addresses_equal(&q->ends.other.addr, &call->remote.addr) ||
-           !ft_call_is_device(call, &q->ends.device.addr);
-}
-
-/* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
- * does. Where neither its far end nor its agents are known (the capture begins in the middle),
- * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
- * which the call's media runs. */
-static bool
-is_elsewhere(const inquiry *q, const ft_call *call)
-{
-    if (q->ends.other_is_server || !is_established(call))
-        return false;
-    if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
-        (call->remote_rank == FT_REMOTE_SENT_TO || call->remote_rank == FT_REMOTE_MET))
-        return is_of_others(q, call);
-    if (call->remote_rank <= FT_REMOTE_BOUND)
-        return call->tie_breaker_count == 0 && has_clue(q->packet, FT_CLUE_TIE_BREAKER);
-    return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
-}
-
-/* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were
- * being set up when such a capture began: the other one's checks go to somebody else. */
-static bool
-names_another(const inquiry *q, const ft_call *call)
-{
-    const ft_endpoint *named = &q->packet->named;
-
-    return named->addr.type != AT_NONE && call->was_met &&
-           !addresses_equal(&named->addr, &call->remote.addr) &&
-           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_PEER, named), call) &&
-           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_OFFER, named), call);
-}
-
-/* As the media says that was seen at this device so far. A capture made on an iPhone gets its
- * packets about once a second (2023: 38 bursts in 37 s), so shorter pauses can't be told. */
-static bool
-comes_in_batches(const inquiry *q)
-{
-    const ft_clock *clock = ft_clock_at(q->pinfo, &q->ends.device.addr, false);
-
-    return clock && ft_clock_has_batches(clock);
-}
-
-static ft_judgement
-try_call(const inquiry *q, const ft_call *call)
-{
-    ft_trial trial = { .equal = equal_ends(q, call),
-                       .on_leg = q->of_leg == call,
-                       .starts = q->starts,
-                       .renews = q->packet->renews,
-                       .talked = call->media_leg != NULL,
-                       .batched = q->packet->renews && comes_in_batches(q),
-                       .elsewhere = is_elsewhere(q, call),
-                       .names_another = names_another(q, call),
-                       .over = ft_call_is_over(q->pinfo, call),
-                       .age = ft_seconds(&call->last_time, &q->now),
-                       .far_age = ft_seconds(&call->heard_time, &q->now) };
-
-    compare_clues(q, call, &trial);
-    trial.only = trial.equal && is_only(q, call);
-    return ft_judge(&trial);
-}
-
 /* ---- what follows ---- */
 
 /* A GameKit session is no call's part. Two whole calls are never one: each has a dialog, or two
@@ -513,8 +197,8 @@ may_be_one(const ft_call *one, const ft_call *other)
 {
     return !one->no_call_from && !other->no_call_from && !(one->dialogs && other->dialogs) &&
            one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS &&
-           !(has_no_tie_breakers(one) && other->tie_breaker_count) &&
-           !(has_no_tie_breakers(other) && one->tie_breaker_count) &&
+           !(ft_has_no_tie_breakers(one) && other->tie_breaker_count) &&
+           !(ft_has_no_tie_breakers(other) && one->tie_breaker_count) &&
            (one->keys < 2 || other->keys < 2);
 }
 
@@ -543,7 +227,7 @@ is_common_way(const ft_packet *packet)
  * against: they are one. Where one of both is over, a strong clue isn't enough: two calls one
  * after the other on one way are a redial. */
 static ft_call *
-reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned best)
+reconcile(const ft_inquiry *q, ft_call *call, const ft_judgement *judged, unsigned best)
 {
     for (unsigned i = 0; i < q->count; i++) {
         ft_call *met = q->candidates[i];
@@ -560,12 +244,12 @@ reconcile(const inquiry *q, ft_call *call, const ft_judgement *judged, unsigned 
 }
 
 static void
-keep_tie_breaker(const inquiry *q, ft_call *call, const ft_packet_clue *clue)
+keep_tie_breaker(const ft_inquiry *q, ft_call *call, const ft_packet_clue *clue)
 {
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
         return;
 
-    const ft_endpoint sender = who_sends(q);
+    const ft_endpoint sender = ft_who_sends(q);
     ft_tie_breaker *agent = &call->tie_breakers[call->tie_breaker_count++];
     memcpy(&agent->value, clue->bytes, sizeof agent->value);
     agent->sender = ft_endpoint_keep(&sender);
@@ -574,7 +258,7 @@ keep_tie_breaker(const inquiry *q, ft_call *call, const ft_packet_clue *clue)
 
 /* What the packet brought is the call's own from now on. */
 static void
-keep_clues(const inquiry *q, ft_call *call)
+keep_clues(const ft_inquiry *q, ft_call *call)
 {
     for (unsigned i = 0; i < q->packet->clue_count; i++) {
         const ft_packet_clue *clue = &q->packet->clues[i];
@@ -608,7 +292,7 @@ keep_clues(const inquiry *q, ft_call *call)
 /* Who sends here is here: both devices of a call on one network are known by their own
  * addresses. One that is only sent to may be anybody's namesake. */
 static void
-keep_ends(const inquiry *q, ft_call *call)
+keep_ends(const ft_inquiry *q, ft_call *call)
 {
     const ft_endpoint host = ft_without_port(&q->ends.device), source = ft_source(q->pinfo);
 
@@ -662,7 +346,7 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
 
 /* The latest call that this device had, for call_restarted. */
 static ft_call *
-latest_of_device(const inquiry *q)
+latest_of_device(const ft_inquiry *q)
 {
     const ft_end_calls *known = ft_calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
 
@@ -672,7 +356,7 @@ latest_of_device(const inquiry *q)
 /* A packet that is of a call that is over leaves its way to the running one. Answers, and what
  * goes by its allocation, say nothing of their way. */
 static bool
-takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
+takes_leg(const ft_inquiry *q, const ft_call *call, ft_judgement judged)
 {
     if (!q->of_leg || q->of_leg == call)
         return true;
@@ -685,7 +369,7 @@ takes_leg(const inquiry *q, const ft_call *call, ft_judgement judged)
  * one all the same, and so does a clue that would have decided. Better no number than another
  * call's. */
 static bool
-is_ambiguous(const inquiry *q)
+is_ambiguous(const ft_inquiry *q)
 {
     unsigned running = 0;
 
@@ -696,14 +380,14 @@ is_ambiguous(const inquiry *q)
 
     for (unsigned i = 0; i < q->count; i++)
         running +=
-            !ft_call_is_over(q->pinfo, q->candidates[i]) && equal_ends(q, q->candidates[i]) != 0;
+            !ft_call_is_over(q->pinfo, q->candidates[i]) && ft_equal_ends(q, q->candidates[i]) != 0;
     return running > 1 && !q->starts;
 }
 
 /* A 5-tuple that GameKit's messages came on before anything else: its checks are that session's,
  * which has no number. */
 static bool
-is_of_unseen_game(const inquiry *q)
+is_of_unseen_game(const ft_inquiry *q)
 {
     return !q->of_leg && q->packet->flow->gamekit_frame && !ft_call_of_calls_alone(q->packet);
 }
@@ -727,7 +411,7 @@ is_call_address(const ft_call *call, const address *addr)
 
 /* It comes on a way that the call hasn't, and one of its ends is a stranger there. */
 static bool
-is_strange_way(const inquiry *q, const ft_call *call)
+is_strange_way(const ft_inquiry *q, const ft_call *call)
 {
     return q->of_leg != call && !q->packet->flow->server &&
            !(is_call_address(call, &q->pinfo->src) && is_call_address(call, &q->pinfo->dst));
@@ -735,7 +419,7 @@ is_strange_way(const inquiry *q, const ft_call *call)
 
 /* Whether an SSRC ties such a way to its call, as the judge says. */
 static bool
-may_move(const inquiry *q, ft_value_owner *owner, const ft_call *call, uint32_t ssrc)
+may_move(const ft_inquiry *q, ft_value_owner *owner, const ft_call *call, uint32_t ssrc)
 {
     const ft_stream *stream = ft_call_any_stream(call, ssrc);
     ft_move move = { .beside = q->of_leg && ft_call_any_stream(q->of_leg, ssrc),
@@ -758,7 +442,7 @@ may_move(const inquiry *q, ft_value_owner *owner, const ft_call *call, uint32_t 
 }
 
 static bool
-is_nobodys(const inquiry *q, const ft_packet_clue *clue)
+is_nobodys(const ft_inquiry *q, const ft_packet_clue *clue)
 {
     ft_value_owner *owner = clue->what == FT_CLUE_SSRC ? ft_owner_of(clue) : NULL;
     const ft_call *call = owner ? ft_call_as_of(owner->call, q->packet->frame) : NULL;
@@ -773,7 +457,7 @@ is_nobodys(const inquiry *q, const ft_packet_clue *clue)
 
 /* The SSRC stays who has it. */
 static void
-drop_clues_of_nobody(inquiry *q)
+drop_clues_of_nobody(ft_inquiry *q)
 {
     ft_packet *packet = q->packet;
     unsigned kept = 0;
@@ -790,7 +474,7 @@ drop_clues_of_nobody(inquiry *q)
 /* ---- a guess that was wrong ---- */
 
 static void
-move_reservation(const inquiry *q, const ft_allocation *allocation, ft_call *from, ft_call *to)
+move_reservation(const ft_inquiry *q, const ft_allocation *allocation, ft_call *from, ft_call *to)
 {
     const ft_endpoint *client = ft_flow_client(allocation->flow);
     uint64_t token;
@@ -814,20 +498,19 @@ move_reservation(const inquiry *q, const ft_allocation *allocation, ft_call *fro
  *    relay               Allocate, bind (of c1, it seems)   channel: check c2
  *             from here on, and back to the Allocate: c2's  ---------^ */
 static void
-judge_guess(const inquiry *q, ft_call *call)
+judge_guess(const ft_inquiry *q, ft_call *call)
 {
     ft_allocation *allocation = q->packet->leg->allocation;
 
     if (!call || !allocation || !allocation->guesses ||
-        !(has_clue(q->packet, FT_CLUE_TIE_BREAKER) || has_clue(q->packet, FT_CLUE_CALL_ID)))
+        !(ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER) || ft_has_clue(q->packet, FT_CLUE_CALL_ID)))
         return;
 
     ft_call *guessed = (ft_call *)ft_call_as_of(allocation->call, q->packet->frame);
     if (guessed == call && !ft_flow_is_uplink(q->packet->flow, q->pinfo))
         return; /* a second tie-breaker of the other side may be anybody's */
     if (guessed && guessed != call) {
-        ft_call_take_over(q->pinfo, call, guessed, allocation->guesses,
-                          !allocation->set_up_before);
+        ft_call_take_over(q->pinfo, call, guessed, allocation->guesses, !allocation->set_up_before);
         move_reservation(q, allocation, guessed, call);
         allocation->call = call;
     }
@@ -837,18 +520,18 @@ judge_guess(const inquiry *q, ft_call *call)
 /* ---- all of it ---- */
 
 static ft_call *
-judge_all(inquiry *q)
+judge_all(ft_inquiry *q)
 {
-    ft_judgement judged[MAX_CALLS_TRIED];
-    unsigned best = MAX_CALLS_TRIED;
+    ft_judgement judged[FT_MAX_CALLS_TRIED];
+    unsigned best = FT_MAX_CALLS_TRIED;
 
     for (unsigned i = 0; i < q->count; i++) {
-        judged[i] = try_call(q, q->candidates[i]);
+        judged[i] = ft_try_call(q, q->candidates[i]);
         if (judged[i].verdict == FT_SAME &&
-            (best == MAX_CALLS_TRIED || judged[i].strength > judged[best].strength))
+            (best == FT_MAX_CALLS_TRIED || judged[i].strength > judged[best].strength))
             best = i;
     }
-    if (best == MAX_CALLS_TRIED) {
+    if (best == FT_MAX_CALLS_TRIED) {
         if (is_ambiguous(q) || is_of_unseen_game(q))
             return NULL;
         ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, latest_of_device(q));
@@ -898,12 +581,12 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     /* A channel that has carried nothing yet is of the call that asked for it. */
     if (!of_leg && packet->leg->allocation)
         of_leg = packet->leg->allocation->call;
-    inquiry q = { .pinfo = pinfo,
-                  .packet = packet,
-                  .ends = ends_of(pinfo, packet),
-                  .now = ft_steady(pinfo),
-                  .starts = starts,
-                  .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    ft_inquiry q = { .pinfo = pinfo,
+                     .packet = packet,
+                     .ends = ends_of(pinfo, packet),
+                     .now = ft_steady(pinfo),
+                     .starts = starts,
+                     .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
     drop_clues_of_nobody(&q);
     find_ends(&q);
     find_candidates(&q);

@@ -13,6 +13,7 @@
  */
 #include "wire/rtp_proof.h"
 #include "calls/call.h"
+#include "calls/continuity.h"
 #include "calls/evidence.h"
 #include "wire/rtp_packet.h"
 

@@ -1,0 +1,308 @@
+/* calls/inquiry.c
+ * What speaks for a call and against it, where a packet may be of it: what a clue means in a call.
+ *
+ *    equal       a clue or an address of the packet's is the call's         --+
+ *    different   one contradicts: another Call-ID, tie-breaker, key ...       +--> calls/judge.h
+ *    elsewhere, over, only ...                                              --+
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "calls/inquiry.h"
+
+#include "calls/mark.h"
+
+/* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
+ * no capture shows either case: less would cut a call in two where keys change in a pause (in
+ * 2026 they do every 605 s, as published), more would make one call of it and its redial. */
+#define KEY_QUIET_S 20
+
+static bool
+is_among(const ft_inquiry *q, const ft_end_calls *known, const ft_call *call)
+{
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
+        if (ft_call_as_of(known->calls[i], q->packet->frame) == call)
+            return true;
+    }
+    return false;
+}
+
+/* Which of the packet's addresses are the call's. Either end may be the device: both devices of
+ * a call on one network are in the file. */
+uint32_t
+ft_equal_ends(const ft_inquiry *q, const ft_call *call)
+{
+    uint32_t equal = 0;
+
+    if (is_among(q, q->of_device.device, call) || is_among(q, q->of_other.device, call))
+        equal |= FT_CLUE_BIT(FT_CLUE_DEVICE);
+    if (is_among(q, q->of_device.peer, call) || is_among(q, q->of_other.peer, call))
+        equal |= FT_CLUE_BIT(FT_CLUE_PEER);
+    if (is_among(q, q->of_device.offer, call) || is_among(q, q->of_other.offer, call))
+        equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
+    if (call->generation == FT_MODERN && is_among(q, q->of_host, call))
+        equal |= FT_CLUE_BIT(FT_CLUE_HOST);
+    return equal;
+}
+
+ft_endpoint
+ft_who_sends(const ft_inquiry *q)
+{
+    const ft_endpoint source = ft_source(q->pinfo);
+
+    return q->packet->leg && ft_flow_is_server(q->packet->flow, &source) ? q->packet->leg->peer
+                                                                         : source;
+}
+
+/* Which of a call's two sides: the one that was seen first, or the other. */
+typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
+
+/* A far end that only a bind or an offer names may be its NAT, or its address at home, so it
+ * says nothing of a side. */
+static call_side
+side_of(const ft_call *call, const ft_endpoint *end)
+{
+    if (ft_endpoint_equal(end, &call->local) || ft_endpoint_equal(end, &call->beyond_nat))
+        return SIDE_NEAR;
+    return call->remote_rank > FT_REMOTE_BOUND && ft_endpoint_equal(end, &call->remote)
+               ? SIDE_FAR
+               : SIDE_UNKNOWN;
+}
+
+/* Who sends to one side is of the other. */
+static call_side
+side_of_sender(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_endpoint sender = ft_who_sends(q), receiver = ft_destination(q->pinfo);
+    const call_side own = side_of(call, &sender), met = side_of(call, &receiver);
+
+    if (own != SIDE_UNKNOWN || met == SIDE_UNKNOWN)
+        return own;
+    return met == SIDE_NEAR ? SIDE_FAR : SIDE_NEAR;
+}
+
+/* Checks of modern calls have none (96 of 96 in 2023): one that comes on such a call's sockets is
+ * of another session, as of a game between the same two. */
+bool
+ft_has_no_tie_breakers(const ft_call *call)
+{
+    return call->generation == FT_MODERN && call->tie_breaker_count == 0 && call->dialogs == 0;
+}
+
+/* A call has two ICE agents, and each has one tie-breaker; so a third, or a second one of the
+ * same side, is the next call's, even two seconds after a BYE on the same port.
+ * Where the side isn't known, it may be the other agent's. */
+static bool
+has_another_tie_breaker(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_endpoint sender = ft_who_sends(q);
+    const call_side side = side_of_sender(q, call);
+
+    if (call->tie_breaker_count >= FT_MAX_AGENTS || ft_has_no_tie_breakers(call))
+        return true;
+    for (unsigned i = 0; i < call->tie_breaker_count; i++) {
+        const ft_endpoint *known = &call->tie_breakers[i].sender;
+        if (sender.addr.type != AT_NONE && ft_endpoint_equal(known, &sender))
+            return true;
+        if (side != SIDE_UNKNOWN && side_of(call, known) == side)
+            return true;
+    }
+    return false;
+}
+
+/* Another key where an SSRC goes on is a new key of the same call (keys are renewed about every
+ * ten minutes, and where somebody joins or leaves), and so is that of one more participant. It
+ * is another call's where it comes with another SSRC on another way, or on a way whose media
+ * ended. In both calls of 2023 each sender keeps one key. */
+static bool
+has_another_key(const ft_inquiry *q, const ft_call *call, uint32_t equal)
+{
+    const ft_leg *leg = q->packet->leg;
+
+    if (call->keys == 0 || (equal & FT_CLUE_BIT(FT_CLUE_SSRC)))
+        return false;
+    if (q->of_leg != call || leg->renewed)
+        return true;
+    if (nstime_is_zero(&leg->media_time)) /* another relay connection, that has shown no key yet */
+        return call->media_leg && call->media_leg->flow != leg->flow && leg->flow->server;
+    return ft_seconds(&leg->media_time, &q->now) > KEY_QUIET_S;
+}
+
+/* Answered in this file, or before it began: a capture from the middle of a call has media
+ * alone. */
+static bool
+is_established(const ft_call *call)
+{
+    return call->answer_frame || call->was_answered || call->media_leg;
+}
+
+/* A device has one allocation a call; the other end's is its own. A call that talks already got
+ * along without one: a new one is the next call's, until a tie-breaker or Call-ID ties them. */
+static bool
+has_reservation(const ft_inquiry *q, const ft_call *call)
+{
+    if (is_established(call) || call->dialogs)
+        return true;
+    for (unsigned i = 0; i < call->reservations; i++) {
+        if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
+            return true;
+    }
+    return call->reservations >= FT_MAX_AGENTS;
+}
+
+/* What a value that this call doesn't have says against it. A Call-ID more is of another call,
+ * unless it is of the INVITE that was sent again after a challenge or a redirection; the rest of
+ * the clues tell nothing by being new. */
+static bool
+contradicts(const ft_inquiry *q, const ft_call *call, ft_clue what, uint32_t equal)
+{
+    switch (what) {
+    case FT_CLUE_CALL_ID:
+        return call->dialogs > 0 && !call->invites_again;
+    case FT_CLUE_TIE_BREAKER:
+        return has_another_tie_breaker(q, call);
+    case FT_CLUE_KEY:
+        return has_another_key(q, call, equal);
+    case FT_CLUE_RESERVATION:
+        return has_reservation(q, call);
+    default:
+        return false;
+    }
+}
+
+/* Near the other one, on a circle of so many numbers. */
+static bool
+is_about(uint32_t one, uint32_t other, uint32_t most, uint32_t mask)
+{
+    return ((one - other + most) & mask) <= 2 * most;
+}
+
+/* while an SSRC is its sender's: of the fastest clock, that of pictures */
+#define MOST_TICKS (30 * 90000)
+
+/* Media comes late after a call's end, but its numbers go on; the next call's sender may have the
+ * same SSRC, with numbers of its own. */
+static bool
+is_of_next_call(const ft_inquiry *q, const ft_call *call, const ft_packet_clue *clue)
+{
+    uint64_t value;
+
+    if (clue->what != FT_CLUE_SSRC || !ft_call_is_over(q->pinfo, call))
+        return false;
+    memcpy(&value, clue->bytes, sizeof value);
+    const ft_stream *stream = ft_call_any_stream(call, (uint32_t)value);
+    return stream &&
+           !(is_about(q->packet->rtp_sequence, ft_sequence_latest(&stream->sequence),
+                      FT_SEQUENCE_MAX_DROPOUT, UINT16_MAX) &&
+             is_about(q->packet->rtp_timestamp, stream->timestamp, MOST_TICKS, UINT32_MAX));
+}
+
+static void
+compare_clues(const ft_inquiry *q, const ft_call *call, ft_trial *trial)
+{
+    const ft_packet *packet = q->packet;
+
+    if (packet->told_call == call)
+        trial->equal |= FT_CLUE_BIT(FT_CLUE_REQUEST);
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
+        if (owner && ft_call_as_of(owner->call, packet->frame) == call &&
+            !is_of_next_call(q, call, &packet->clues[i]))
+            trial->equal |= FT_CLUE_BIT(packet->clues[i].what);
+    }
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const ft_clue what = (ft_clue)packet->clues[i].what;
+        if (!(trial->equal & FT_CLUE_BIT(what)) && contradicts(q, call, what, trial->equal))
+            trial->different |= FT_CLUE_BIT(what);
+    }
+}
+
+/* Whether no other running call has an address of the packet's. Else addresses don't tell: one
+ * phone may have two calls through one relay on one port. */
+static bool
+is_only(const ft_inquiry *q, const ft_call *call)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        const ft_call *other = q->candidates[i];
+        if (other != call && !ft_call_is_over(q->pinfo, other) && ft_equal_ends(q, other))
+            return false;
+    }
+    return true;
+}
+
+bool
+ft_has_clue(const ft_packet *packet, ft_clue what)
+{
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        if (packet->clues[i].what == what)
+            return true;
+    }
+    return false;
+}
+
+/* Media that no signalling announced, of a new SSRC, is of the two that it runs between. */
+static bool
+is_of_others(const ft_inquiry *q, const ft_call *call)
+{
+    return !addresses_equal(&q->ends.other.addr, &call->remote.addr) ||
+           !ft_call_is_device(call, &q->ends.device.addr);
+}
+
+/* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
+ * does. Where neither its far end nor its agents are known (the capture begins in the middle),
+ * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
+ * which the call's media runs. */
+static bool
+is_elsewhere(const ft_inquiry *q, const ft_call *call)
+{
+    if (q->ends.other_is_server || !is_established(call))
+        return false;
+    if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
+        (call->remote_rank == FT_REMOTE_SENT_TO || call->remote_rank == FT_REMOTE_MET))
+        return is_of_others(q, call);
+    if (call->remote_rank <= FT_REMOTE_BOUND)
+        return call->tie_breaker_count == 0 && ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER);
+    return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+}
+
+/* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were
+ * being set up when such a capture began: the other one's checks go to somebody else. */
+static bool
+names_another(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_endpoint *named = &q->packet->named;
+
+    return named->addr.type != AT_NONE && call->was_met &&
+           !addresses_equal(&named->addr, &call->remote.addr) &&
+           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_PEER, named), call) &&
+           !is_among(q, ft_calls_of_end(q->pinfo, FT_CLUE_OFFER, named), call);
+}
+
+/* As the media says that was seen at this device so far. A capture made on an iPhone gets its
+ * packets about once a second (2023: 38 bursts in 37 s), so shorter pauses can't be told. */
+static bool
+comes_in_batches(const ft_inquiry *q)
+{
+    const ft_clock *clock = ft_clock_at(q->pinfo, &q->ends.device.addr, false);
+
+    return clock && ft_clock_has_batches(clock);
+}
+
+ft_judgement
+ft_try_call(const ft_inquiry *q, const ft_call *call)
+{
+    ft_trial trial = { .equal = ft_equal_ends(q, call),
+                       .on_leg = q->of_leg == call,
+                       .starts = q->starts,
+                       .renews = q->packet->renews,
+                       .talked = call->media_leg != NULL,
+                       .batched = q->packet->renews && comes_in_batches(q),
+                       .elsewhere = is_elsewhere(q, call),
+                       .names_another = names_another(q, call),
+                       .over = ft_call_is_over(q->pinfo, call),
+                       .age = ft_seconds(&call->last_time, &q->now),
+                       .far_age = ft_seconds(&call->heard_time, &q->now) };
+
+    compare_clues(q, call, &trial);
+    trial.only = trial.equal && is_only(q, call);
+    return ft_judge(&trial);
+}
