@@ -42,6 +42,7 @@
 #include "calls/export.h"
 #include "calls/flow.h"
 #include "calls/grow.h"
+#include "calls/guess.h"
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/nat_test.h"
@@ -738,6 +739,7 @@ proto_register_facetime(void)
     ft_export_init();
     ft_call_init();
     ft_preparation_init();
+    ft_guess_init();
     ft_copies_init();
     ft_owners_init();
     ft_dialog_init();

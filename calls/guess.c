@@ -1,16 +1,20 @@
 /* calls/guess.c
  * An allocation that only addresses tie to a call is a guess: where two calls are set up at once,
- * it may be the other one's, which its channel tells later.
+ * it may be the other one's, which its channel tells later. So is a connection to a modern relay.
  *
  *    Allocate, its answer, bind        first media, check or SIP in the channel
  *    guessed: call 1                   shows call 2: all of these frames are call 2's, their
  *                                      events with them
+ *
+ *    QUIC to a relay                   first key there
+ *    guessed: call 1, which talks      of call 2: the same
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/guess.h"
 #include "calls/call.h"
 #include "calls/mark.h"
+#include "calls/owners.h"
 #include "calls/preparation.h"
 
 /* The event's frame is another call's: so is its place in the story, and what may be told again,
@@ -56,12 +60,12 @@ move_remote(ft_call *to, ft_call *from)
     from->restart_of = NULL;
 }
 
-void
-ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
-                  bool was_its_set_up)
+static void
+take_packets(packet_info *pinfo, ft_call *to, ft_call *from, const ft_guess *guesses,
+             unsigned count)
 {
-    for (unsigned i = 0; i < wmem_array_get_count(guesses); i++) {
-        const ft_guess *guess = (const ft_guess *)wmem_array_index(guesses, i);
+    for (unsigned i = 0; i < count; i++) {
+        const ft_guess *guess = &guesses[i];
         if (!ft_prepared_tie(pinfo, guess->frame, to))
             return;
         for (ft_event *event = guess->frame->events; event; event = event->next) {
@@ -75,9 +79,128 @@ ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *
         if (nstime_cmp(&guess->steady, &to->begin_time) < 0)
             to->begin_time = guess->steady;
     }
+    to->seen |= FT_SEEN_SETUP;
+    ft_call_changes++;
+}
+
+void
+ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
+                  bool was_its_set_up)
+{
+    take_packets(pinfo, to, from, (const ft_guess *)wmem_array_get_raw(guesses),
+                 wmem_array_get_count(guesses));
     move_remote(to, from);
     if (was_its_set_up)
         from->seen &= ~(unsigned)FT_SEEN_SETUP;
-    to->seen |= FT_SEEN_SETUP;
-    ft_call_changes++;
+}
+
+/* ---- connections to a modern relay ---- */
+
+/* A second call, or the next one, opens its connection where a call talks already: nothing but
+ * addresses ties it to that one until the connection's first key tells whose it is. Few wait for
+ * theirs at a time, so the newest are kept. */
+#define CONNECTIONS        16
+#define MOST_OF_CONNECTION 32 /* packets; further ones stay where they are */
+#define FIRST_KEY_S        30 /* chosen: 0.1 to 3 s in the captures of 2023 */
+
+typedef struct {
+    const ft_leg *leg; /* NULL: free */
+    ft_call *call;     /* that it was taken for */
+    ft_endpoint device;
+    uint32_t known; /* bits of what this call was known of that end before */
+    unsigned count;
+    ft_guess guesses[MOST_OF_CONNECTION];
+} connection;
+
+static connection connections[CONNECTIONS];
+static unsigned oldest;
+
+static void
+reset(void)
+{
+    memset(connections, 0, sizeof connections);
+}
+
+void
+ft_guess_init(void)
+{
+    register_init_routine(reset);
+}
+
+static connection *
+connection_of(const ft_leg *leg)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        if (connections[i].leg == leg)
+            return &connections[i];
+    }
+    return NULL;
+}
+
+static bool
+is_abandoned(const connection *one, const packet_info *pinfo)
+{
+    const nstime_t now = ft_steady(pinfo);
+
+    return ft_seconds(&one->guesses[one->count - 1].steady, &now) > FIRST_KEY_S;
+}
+
+bool
+ft_guess_is_open(const ft_packet *packet)
+{
+    return packet->generation == FT_MODERN &&
+           (packet->path == FT_PATH_SERVER || packet->path == FT_PATH_RELAY) &&
+           (packet->leg->renewed || nstime_is_zero(&packet->leg->media_time)) &&
+           packet->kind != FT_KIND_RTP && packet->quic == FT_QUIC_UNKNOWN;
+}
+
+void
+ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device, uint32_t known)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    connection *one = connection_of(packet->leg);
+
+    if (!one) {
+        one = &connections[oldest];
+        oldest = (oldest + 1) % CONNECTIONS;
+        one->leg = NULL;
+    }
+    if (!one->leg || ft_call_as_of(one->call, packet->frame) != call || is_abandoned(one, pinfo)) {
+        *one = (connection){ .leg = packet->leg, .call = call, .known = known };
+        if (device)
+            one->device = ft_endpoint_keep(device);
+    }
+    if (one->count < MOST_OF_CONNECTION)
+        one->guesses[one->count++] =
+            (ft_guess){ ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+}
+
+/* The end is another device's, or was until now. */
+static void
+forget_device(const packet_info *pinfo, const connection *one, const ft_call *call)
+{
+    const ft_endpoint host = ft_without_port(&one->device);
+
+    if (one->device.addr.type == AT_NONE)
+        return;
+    if (!(one->known & FT_CLUE_BIT(FT_CLUE_DEVICE)))
+        ft_forget_call_of_end(pinfo, FT_CLUE_DEVICE, &one->device, call);
+    if (!(one->known & FT_CLUE_BIT(FT_CLUE_HOST)))
+        ft_forget_call_of_end(pinfo, FT_CLUE_HOST, &host, call);
+}
+
+void
+ft_guess_key(packet_info *pinfo, ft_call *call)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    connection *one = connection_of(packet->leg);
+
+    if (!one)
+        return;
+    ft_call *guessed = (ft_call *)ft_call_as_of(one->call, packet->frame);
+    if (guessed != call && !is_abandoned(one, pinfo)) {
+        take_packets(pinfo, call, guessed, one->guesses, one->count);
+        forget_device(pinfo, one, guessed);
+    }
+    one->leg = NULL;
 }

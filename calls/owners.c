@@ -22,8 +22,8 @@ typedef struct {
 /* Where an address counts: the same private address in another network is somebody else's. */
 typedef struct {
     ft_endpoint end;
-    uint32_t    network;
-    ft_clue     what;
+    uint32_t network;
+    ft_clue what;
 } end_key;
 
 static wmem_map_t *values; /* value_key -> ft_value_owner */
@@ -241,6 +241,22 @@ ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_
     for (; at > 0; at--)
         known->calls[at] = known->calls[at - 1];
     known->calls[0] = call;
+}
+
+void
+ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end,
+                      const ft_call *call)
+{
+    ft_end_calls *known = (ft_end_calls *)ft_calls_of_end(pinfo, what, end);
+    unsigned kept = 0;
+
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++) {
+        ft_call *one = known->calls[i];
+        known->calls[i] = NULL;
+        if (one && ft_call_as_of(one, ft_frame_id(pinfo)) != call)
+            known->calls[kept++] = one;
+    }
+    ft_call_changes++;
 }
 
 /* A private address is left out: both peers of two calls may be 192.168.1.5:16393 at home, and

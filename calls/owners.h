@@ -48,6 +48,10 @@ ft_calls_known ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *en
 
 void ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call);
 
+/* It was none of the call's. */
+void ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end,
+                           const ft_call *call);
+
 /* An end that the call will meet: the peer of a channel's bind, the target of a check
  * (FT_CLUE_PEER), or one that its signalling offers (FT_CLUE_OFFER). A private address names
  * nobody, so it is left out. */

@@ -517,6 +517,14 @@ judge_guess(const ft_inquiry *q, ft_call *call)
     allocation->guesses = NULL;
 }
 
+/* What a connection to a modern relay carries before its first key is tied to a call that talks
+ * already by addresses alone. */
+static bool
+is_open_guess(const ft_packet *packet, const ft_call *call)
+{
+    return call && call->keys && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
+}
+
 /* ---- all of it ---- */
 
 static ft_call *
@@ -573,8 +581,11 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     packet->is_judged = true;
 
     ft_call *settled = ft_settled_call(pinfo, packet);
-    if (settled)
+    if (settled) {
+        if (packet->clue_count == 0 && is_open_guess(packet, settled))
+            ft_guess_connection(pinfo, settled, NULL, 0);
         return packet->call = settled;
+    }
 
     const unsigned changes_before = ft_call_changes, clues_before = packet->clue_count;
     ft_call *of_leg = ft_call_of_leg(packet->leg, packet->frame);
@@ -591,12 +602,16 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     find_ends(&q);
     find_candidates(&q);
     ft_call *call = judge_all(&q);
+    if (is_open_guess(packet, call))
+        ft_guess_connection(pinfo, call, &q.ends.device, ft_equal_ends(&q, call));
     if (call) {
         keep_clues(&q, call);
         keep_ends(&q, call);
     }
     packet->call = call;
     judge_guess(&q, call);
+    if (call && ft_has_clue(packet, FT_CLUE_KEY))
+        ft_guess_key(pinfo, call);
     if (call)
         ft_settle(&(ft_judged){ pinfo, packet, &q.ends }, clues_before,
                   ft_call_changes != changes_before);

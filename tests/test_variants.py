@@ -363,7 +363,7 @@ def _(s):
     b = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(1, 3489))
     a.connect(0), a.both(0.5, 150)
     for p in b.connect(1):      # of the running call by all that is known so far; the keys tell, later
-        p.dontcare = True
+        p.may("call_started")
     b.both(1.5, 100)[0].tell("call_started")
     a.control(2, UP), b.control(2.1, UP), a.control(2.2, DOWN), b.control(2.3, DOWN)
 
@@ -374,8 +374,18 @@ def _(s):
     b = Modern(s, "B", s.near(3, 16393), s.far(2, 16393), s.relay(0, 3482))
     a.connect(0), a.both(0.5, 50)
     for p in b.connect(0.7):    # so does the second interface of one device in a real call: the keys tell, later
-        p.dontcare = True
+        p.may("call_started")
     b.both(1.1, 50)[0].tell("call_started")
+    b.check(2.2)                # of the only call that this device has
+
+
+@scene("modern, again through the same relay, whose end wasn't seen (gap, initial seen)", (3, True), (8, True))
+def _(s, gap, initial):
+    calls = [Modern(s, call, s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482)) for call in "AB"]
+    for n, c in enumerate(calls):
+        for p in c.connect(n * gap, initial):
+            p.may("call_started")
+        c.control(n * gap + 0.3, UP).may("call_started"), c.control(n * gap + 0.35, DOWN), c.both(n * gap + 0.5, 50)
 
 
 @scene("a group: somebody comes, goes, comes back (how)", ("comes",), ("goes",), ("back",), ("rekeyed",))
