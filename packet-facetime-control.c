@@ -136,8 +136,7 @@ dissect_facetime_control(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, vo
     col_append_fstr(pinfo->cinfo, COL_INFO, " %u", tvb_get_uint8(tvb, 10));
     ft_packet *packet = ft_packet_get(pinfo);
     if (packet)
-        packet->label =
-            wmem_strdup_printf(pinfo->pool, "Control message %u", tvb_get_uint8(tvb, 10));
+        packet->label = "Control message";
     learn_control(tvb, pinfo, tree, item, (const ft_relay_header *)data);
     proto_tree_add_item(tree, hf_control_ciphertext, tvb, CONTROL_HEADER, -1, ENC_NA);
     return tvb_captured_length(tvb);

@@ -15,6 +15,7 @@
 #include "calls/export.h"
 #include "calls/media.h"
 #include "calls/mark.h"
+#include "calls/network.h"
 #include "calls/preparation.h"
 #include "calls/relay.h"
 #include "calls/telephony.h"
@@ -169,7 +170,7 @@ show_ends(proto_tree *tree, tvbuff_t *tvb, const packet_info *pinfo, const ft_pa
 {
     ft_endpoint from, to;
 
-    if (pinfo->flags.in_error_pkt)
+    if (ft_network_is_quoted(pinfo))
         return;
     ft_flow_ends(pinfo, packet, &from, &to);
     show_end(tree, &either_end, tvb, &from);

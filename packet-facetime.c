@@ -369,6 +369,10 @@ facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_info *p
 
     judge_quote(frame, quote, pinfo, packet);
 
+    packet->error_from = addresses_equal(sender, &destination.addr)
+                             ? destination
+                             : (ft_endpoint){ .addr = *sender };
+    packet->error_to = ft_source(pinfo);
     packet->path = FT_PATH_UNKNOWN;
     packet->generation = FT_GENERATION_UNKNOWN;
     packet->leg = packet->flow ? &packet->flow->direct : NULL;

@@ -63,6 +63,8 @@ typedef struct ft_packet {
     /* the far end, public, that SIP's URIs in a relay's channel name; else AT_NONE. First pass. */
     ft_endpoint     named;
     struct ft_call *call;               /* or NULL */
+    /* of an ICMP error that quotes the datagram; else AT_NONE */
+    ft_endpoint     error_from, error_to;
     uint32_t        media_setup_frame;  /* the SDP that named this medium, 0 if none */
     /* STUN: FT_ATTRIBUTE_BIT() of each Apple attribute in the message */
     uint64_t        apple_attributes;

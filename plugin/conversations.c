@@ -8,6 +8,7 @@
 #include "plugin/plugin.h"
 
 #include "calls/call.h"
+#include "calls/network.h"
 
 #include <epan/conversation_table.h>
 #include <epan/tap.h>
@@ -51,8 +52,8 @@ static et_dissector_info_t endpoint_info = { endpoint_filter };
 static const ft_call *
 counted_call(const packet_info *pinfo, const ft_packet *packet)
 {
-    return pinfo->flags.in_error_pkt || packet->part ? NULL
-                                                     : ft_call_as_of(packet->call, UINT32_MAX);
+    return ft_network_is_quoted(pinfo) || packet->part ? NULL
+                                                       : ft_call_as_of(packet->call, UINT32_MAX);
 }
 
 static tap_packet_status

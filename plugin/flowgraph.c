@@ -14,6 +14,8 @@
 
 #include "calls/call.h"
 #include "calls/label.h"
+#include "calls/media.h"
+#include "calls/quality.h"
 
 #include <epan/column-utils.h>
 #include <epan/tap.h>
@@ -21,7 +23,7 @@
 #ifdef WS_SEQUENCE_ANALYSIS
 
 #define LABEL_LENGTH 28 /* characters over an arrow */
-#define FOLD_WINDOW  8  /* items of a call that one like them may stand among */
+#define FOLD_WINDOW  40 /* items of a call that one like them may stand among: a screen */
 #define REPEATED     " (repeated, to frame "
 
 /* ---- labels ---- */
@@ -59,10 +61,20 @@ message_label(packet_info *pinfo, const ft_packet *packet)
 }
 
 static const char *
+last_media_label(packet_info *pinfo, const ft_stream *ended)
+{
+    static const char *const names[] = { "media", "audio", "video" };
+    const ft_medium medium = ended->quality ? ended->quality->medium : FT_MEDIUM_UNKNOWN;
+
+    return wmem_strdup_printf(pinfo->pool, "Last %s %s", names[medium],
+                              ended->outgoing ? "out" : "in");
+}
+
+static const char *
 media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
 {
     if (ended)
-        return wmem_strdup_printf(pinfo->pool, "Last of SSRC 0x%08X", ended->ssrc);
+        return last_media_label(pinfo, ended);
     switch (packet->kind) {
     case FT_KIND_RTP:
         return "Media";
@@ -77,6 +89,15 @@ media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
     }
 }
 
+/* "Destination unreachable (Port unreachable)" is Port unreachable. */
+static const char *
+error_label(packet_info *pinfo)
+{
+    const char *info = info_of(pinfo), *reason = strchr(info, '(');
+
+    return reason ? wmem_strndup(pinfo->pool, reason + 1, strcspn(reason + 1, ")")) : info;
+}
+
 /* Letters, not bytes: a name may be a stranger's UTF-8. */
 static char *
 cut(const char *text)
@@ -86,20 +107,13 @@ cut(const char *text)
     return g_strndup(text, (size_t)(g_utf8_offset_to_pointer(text, LABEL_LENGTH) - text));
 }
 
-static char *
-arrow_comment(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
-{
-    GString *text = g_string_new("");
-
-    g_string_printf(text, "Call %u, %s", call->number,
-                    val_to_str_const(packet->path, ft_path_vals, "?"));
-    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
-        g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ",
-                               event->text);
-    return g_string_free(text, FALSE);
-}
-
 /* ---- which packets ---- */
+
+static bool
+is_icmp_error(const ft_packet *packet)
+{
+    return packet->error_to.addr.type != AT_NONE;
+}
 
 static bool
 is_media(const ft_packet *packet)
@@ -131,11 +145,29 @@ is_arrow(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
     return !is_media(packet) || ft_event_first(pinfo, packet) || ended_by(packet, call);
 }
 
+static char *
+arrow_comment(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
+{
+    const ft_stream *ended = ended_by(packet, call);
+    GString *text = g_string_new("");
+
+    g_string_printf(text, "Call %u", call->number);
+    if (packet->path)
+        g_string_append_printf(text, ", %s", val_to_str_const(packet->path, ft_path_vals, "?"));
+    if (ended)
+        g_string_append_printf(text, ", SSRC 0x%08x", ended->ssrc);
+    for (const ft_event *event = ft_event_first(pinfo, packet); event; event = ft_event_next(event))
+        g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ",
+                               event->text);
+    return g_string_free(text, FALSE);
+}
+
 static const char *
 label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
-    const bool of_media = is_media(packet);
-    const char *label = of_media ? media_label(pinfo, packet, ended_by(packet, call))
+    const bool is_error = is_icmp_error(packet), of_media = is_media(packet) || is_error;
+    const char *label = is_error   ? error_label(pinfo)
+                        : of_media ? media_label(pinfo, packet, ended_by(packet, call))
                         : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
                                                       : message_label(pinfo, packet);
 
@@ -153,11 +185,31 @@ set_end(address *shown, uint16_t *shown_port, const ft_endpoint *end)
     *shown_port = end->port;
 }
 
-/* By ends and label: an answer that goes back is another arrow. */
+/* "Call 1, relay" of "Call 1, relay: Nominates the relayed pair" */
+static size_t
+path_length(const char *comment)
+{
+    size_t length = strcspn(comment, ":(");
+
+    while (length > 0 && comment[length - 1] == ' ')
+        length--;
+    return length;
+}
+
+static bool
+is_same_path(const char *comment, const char *other)
+{
+    const size_t length = path_length(comment);
+
+    return length == path_length(other) && strncmp(comment, other, length) == 0;
+}
+
+/* By ends, path and label: an answer that goes back is another arrow. */
 static bool
 is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
 {
     return one->conv_num == other->conv_num && strcmp(one->frame_label, other->frame_label) == 0 &&
+           is_same_path(one->comment, other->comment) &&
            addresses_equal(&one->src_addr, &other->src_addr) &&
            addresses_equal(&one->dst_addr, &other->dst_addr);
 }
@@ -208,14 +260,28 @@ discard(ws_sequence_item *item)
 /* Stories are not folded, floods are: what is told at each packet, counted, or told by no event
  * at all. */
 static bool
-may_repeat(packet_info *pinfo, const ft_packet *packet)
+may_repeat(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
+    if (ended_by(packet, call))
+        return false;
     for (const ft_event *event = ft_event_first(pinfo, packet); event;
          event = ft_event_next(event)) {
         if (ft_event_often(event->id) != FT_COUNTED)
             return false;
     }
     return true;
+}
+
+/* An ICMP error goes from who complains to who sent what it quotes. */
+static void
+item_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *from, ft_endpoint *to)
+{
+    if (is_icmp_error(packet)) {
+        *from = packet->error_from;
+        *to = packet->error_to;
+    } else {
+        ft_flow_ends(pinfo, packet, from, to);
+    }
 }
 
 static tap_packet_status
@@ -233,7 +299,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     if (!item)
         return TAP_PACKET_DONT_REDRAW;
     ft_endpoint from, to;
-    ft_flow_ends(pinfo, packet, &from, &to);
+    item_ends(pinfo, packet, &from, &to);
     set_end(&item->src_addr, &item->port_src, &from);
     set_end(&item->dst_addr, &item->port_dst, &to);
     item->frame_number = pinfo->num;
@@ -243,7 +309,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     item->display = TRUE;
     sequence_analysis_use_color_filter(pinfo, item);
 
-    ws_sequence_item *earlier = may_repeat(pinfo, packet) ? find_alike(info, item) : NULL;
+    ws_sequence_item *earlier = may_repeat(pinfo, packet, call) ? find_alike(info, item) : NULL;
     if (earlier) {
         fold(earlier, pinfo->num);
         discard(item);
@@ -257,7 +323,7 @@ void
 register_facetime_flowgraph(void)
 {
     register_seq_analysis("facetime", "FaceTime Flows", proto_get_id_by_filter_name("facetime"),
-                          "facetime", TL_REQUIRES_COLUMNS, flow_packet);
+                          "facetime", TL_REQUIRES_COLUMNS | TL_REQUIRES_ERROR_PACKETS, flow_packet);
 }
 
 #else

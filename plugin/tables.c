@@ -30,10 +30,11 @@
 #define NUMBER(title, format)  { TABLE_ITEM_UINT, TAP_ALIGN_RIGHT, title, format }
 #define SECONDS(title, format) { TABLE_ITEM_FLOAT, TAP_ALIGN_RIGHT, title, format }
 #define TEXT(title, format)    { TABLE_ITEM_STRING, TAP_ALIGN_LEFT, title, format }
+#define FIGURE(title, format)  { TABLE_ITEM_STRING, TAP_ALIGN_RIGHT, title, format }
 #define FIRST(title, format)   { TABLE_ITEM_UINT, TAP_ALIGN_LEFT, title, format }
 
 /* The first title is padded, and on the left: the arrow that shows the order covers what is on
- * the right. Figures that may be unknown are texts, "-". */
+ * the right. Figures that may be unknown are texts, "-", on the right too. */
 static stat_tap_table_item call_columns[] = {
     FIRST("Call   ", "%6u"),       TEXT("Version", "%-7s"),
     SECONDS("Start", "%11.3f"),    SECONDS("Duration", "%9.3f"),
@@ -45,17 +46,17 @@ static stat_tap_table_item call_columns[] = {
     NUMBER("Events", "%6u"),       TEXT("End", "%s")
 };
 static stat_tap_table_item stream_columns[] = {
-    FIRST("Call   ", "%6u"),    TEXT("Direction", "%-3s"), TEXT("Medium", "%-5s"),
-    TEXT("Codec", "%-12s"),     TEXT("SSRC", "%-10s"),     NUMBER("Packets", "%8u"),
-    TEXT("Lost", "%-6s"),       TEXT("Copies", "%-6s"),    TEXT("kbit/s", "%-7s"),
-    TEXT("Pictures/s", "%-5s"), TEXT("Least", "%-5s"),     TEXT("Pictures", "%-12s"),
-    TEXT("Freezes", "%-4s"),    TEXT("Jitter ms", "%-6s"), TEXT("Round trip ms", "%-12s"),
-    TEXT("Paths", "%-12s"),     TEXT("Clock", "%s")
+    FIRST("Call   ", "%6u"),     TEXT("Direction", "%-3s"),  TEXT("Medium", "%-5s"),
+    TEXT("Codec", "%-12s"),      TEXT("SSRC", "%-10s"),      NUMBER("Packets", "%8u"),
+    FIGURE("Lost", "%6s"),       FIGURE("Copies", "%6s"),    FIGURE("kbit/s", "%7s"),
+    FIGURE("Pictures/s", "%5s"), FIGURE("Least", "%5s"),     FIGURE("Pictures", "%12s"),
+    FIGURE("Freezes", "%4s"),    FIGURE("Jitter ms", "%6s"), FIGURE("Round trip ms", "%12s"),
+    TEXT("Paths", "%-12s"),      TEXT("Clock", "%s")
 };
 static stat_tap_table_item pair_columns[] = {
     FIRST("Call   ", "%6u"),      TEXT("Local", "%-21s"),      TEXT("Remote", "%-21s"),
     TEXT("Way", "%-6s"),          NUMBER("Checks", "%6u"),     NUMBER("Answered", "%6u"),
-    NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), TEXT("Round trip ms", "%-7s"),
+    NUMBER("First frame", "%8u"), NUMBER("Last frame", "%8u"), FIGURE("Round trip ms", "%7s"),
     NUMBER("Media", "%8u"),       TEXT("Nominated", "%s")
 };
 static stat_tap_table_item finding_columns[] = {
@@ -273,14 +274,32 @@ set_text(stat_tap_table_item_type *item, const char *text)
     item->value.string_value = own;
 }
 
+/* Wireshark sorts texts as such, so that 9.1 would come after 16.4 and 117: whole numbers are
+ * given one width. */
+#define FIGURE_DIGITS 6
+
 static void
-write_row(stat_tap_table_item_type *row, const char *const *cells, unsigned count)
+set_figure(stat_tap_table_item_type *item, const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+    const int missing = digits < FIGURE_DIGITS ? (int)(FIGURE_DIGITS - digits) : 0;
+    char *padded = g_strdup_printf("%*s%s", missing, "", text);
+
+    set_text(item, padded);
+    g_free(padded);
+}
+
+static void
+write_row(stat_tap_table_item_type *row, const stat_tap_table_item *columns,
+          const char *const *cells, unsigned count)
 {
     for (unsigned column = 0; column < count; column++) {
         if (row[column].type == TABLE_ITEM_UINT)
             row[column].value.uint_value = (unsigned)strtoul(cells[column], NULL, 10);
         else if (row[column].type == TABLE_ITEM_FLOAT)
             row[column].value.float_value = g_ascii_strtod(cells[column], NULL);
+        else if (columns[column].align == TAP_ALIGN_RIGHT)
+            set_figure(&row[column], cells[column]);
         else
             set_text(&row[column], cells[column]);
     }
@@ -316,7 +335,7 @@ write_call(wmem_allocator_t *scope, stat_tap_table_item_type *row, const ft_call
         ft_end_text(call),
     };
 
-    write_row(row, cells, G_N_ELEMENTS(cells));
+    write_row(row, call_columns, cells, G_N_ELEMENTS(cells));
 }
 
 /* ---- packets ---- */
@@ -376,7 +395,7 @@ write_stream(wmem_allocator_t *scope, stat_tap_table *table, const ft_packet *pa
     if (!is_news(packet, is_new))
         return;
     ft_stream_cells(scope, call, stream, cells);
-    write_row(row, cells, FT_STREAM_CELLS);
+    write_row(row, stream_columns, cells, FT_STREAM_CELLS);
 }
 
 /* Those of a direction share a row, as they share what is measured: the path may change. */
@@ -393,7 +412,7 @@ write_quic_streams(wmem_allocator_t *scope, stat_tap_table *table, const ft_pack
         if (!is_news(packet, is_new))
             continue;
         ft_quic_stream_cells(scope, call, stream, cells);
-        write_row(row, cells, FT_STREAM_CELLS);
+        write_row(row, stream_columns, cells, FT_STREAM_CELLS);
     }
 }
 
@@ -450,7 +469,7 @@ write_pair(wmem_allocator_t *scope, stat_tap_table *table, const ft_call *call, 
         return;
     row[ROW_VERSION].user_data.uint_value = version;
     ft_pair_cells(scope, pair, call_clock_is_good(call), cells + 1);
-    write_row(row, cells, FT_PAIR_CELLS + 1);
+    write_row(row, pair_columns, cells, FT_PAIR_CELLS + 1);
 }
 
 /* Checks and media make pairs' news. */
@@ -510,7 +529,7 @@ write_finding(const rule *kind, const finding *found, void *user)
         text,
     };
 
-    write_row(append_row(writing->table), cells, G_N_ELEMENTS(cells));
+    write_row(append_row(writing->table), finding_columns, cells, G_N_ELEMENTS(cells));
     g_free(text);
 }
 
