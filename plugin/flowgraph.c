@@ -22,8 +22,9 @@
 
 #ifdef WS_SEQUENCE_ANALYSIS
 
-#define LABEL_LENGTH 28 /* characters over an arrow */
-#define FOLD_WINDOW  40 /* items of a call that one like them may stand among: a screen */
+#define LABEL_LENGTH 28  /* characters over an arrow */
+#define FOLD_WINDOW  40  /* items of a call that one like them may stand among: a screen */
+#define FOLD_REACH   400 /* items of all calls that are looked through for it */
 #define REPEATED     " (repeated, to frame "
 
 /* ---- labels ---- */
@@ -219,10 +220,10 @@ is_alike(const ws_sequence_item *one, const ws_sequence_item *other)
 static ws_sequence_item *
 find_alike(const ws_sequence_info *info, const ws_sequence_item *item)
 {
-    unsigned seen = 0;
+    unsigned seen = 0, of_all = 0;
 
-    for (GList *link = g_queue_peek_tail_link(info->items); link && seen < FOLD_WINDOW;
-         link = link->prev) {
+    for (GList *link = g_queue_peek_tail_link(info->items);
+         link && seen < FOLD_WINDOW && of_all < FOLD_REACH; link = link->prev, of_all++) {
         ws_sequence_item *earlier = (ws_sequence_item *)link->data;
         if (earlier->conv_num != item->conv_num)
             continue;

@@ -23,6 +23,10 @@
 /* A window with more text takes seconds to open. */
 #define MAX_WINDOW_TEXT (4 * 1024 * 1024)
 
+/* Of its lines, which go on below their last column; that begins here at the latest. */
+#define LINE_WIDTH  120
+#define LAST_COLUMN 64
+
 /* What is open, as it was when the entry was clicked. */
 typedef struct {
     const char    *file;    /* NULL: none is */
@@ -74,6 +78,57 @@ shorten(char *text)
     memcpy(end, rest, sizeof rest);
 }
 
+/* Where the last column begins: behind the last gap of two blanks. */
+static size_t
+last_column(const char *line, size_t length)
+{
+    size_t column = 0;
+
+    for (size_t i = 2; i < length && i <= LAST_COLUMN; i++) {
+        if (line[i] != ' ' && line[i - 1] == ' ' && line[i - 2] == ' ')
+            column = i;
+    }
+    return column;
+}
+
+/* A window would go on at its left edge. */
+static void
+append_wrapped(GString *text, const char *line, size_t length)
+{
+    const size_t column = last_column(line, length);
+    size_t room = LINE_WIDTH, least = column;
+
+    while (length > room) {
+        size_t end = room;
+        while (end > least && line[end] != ' ')
+            end--;
+        if (end == least)
+            break;
+        g_string_append_len(text, line, (gssize)end);
+        g_string_append_printf(text, "\n%*s", (int)column, "");
+        line += end + 1;
+        length -= end + 1;
+        room = LINE_WIDTH - column;
+        least = 0;
+    }
+    g_string_append_len(text, line, (gssize)length);
+}
+
+static char *
+wrapped(const char *story)
+{
+    GString *text = g_string_new(NULL);
+
+    while (*story) {
+        const size_t length = strcspn(story, "\n");
+        append_wrapped(text, story, length);
+        story += length;
+        for (; *story == '\n'; story++)
+            g_string_append_c(text, '\n');
+    }
+    return g_string_free(text, FALSE);
+}
+
 /* Its first line is the report's title, so no text of a stranger makes Wireshark take it for
  * HTML. */
 static void
@@ -83,12 +138,14 @@ show_timeline(const open_capture *capture, const ft_call *only)
     char *title = only ? g_strdup_printf("FaceTime Timeline of Call %u: %s", only->number, name)
                        : g_strdup_printf("FaceTime Timeline: %s", name);
     char *story = timeline_text(only);
-    char *text = g_strdup_printf("%s%s", g_strchug(story),
+    char *lines = wrapped(g_strchug(story));
+    char *text = g_strdup_printf("%s%s", lines,
                                  capture->is_read ? "" : "\n(the file is still being read)\n");
 
     shorten(text);
     show(title, text);
     g_free(text);
+    g_free(lines);
     g_free(story);
     g_free(title);
     g_free(name);
