@@ -6,7 +6,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "plugin/plugin.h"
+#include "plugin/words.h"
 
+#include "calls/call.h"
 #include "calls/exchange.h"
 #include "calls/stun.h"
 
@@ -56,14 +58,26 @@ init_tables(struct register_srt *srt _U_, GArray *srt_array)
     }
 }
 
+/* Frame times that came in batches tell nothing of how long an answer took. In one pass that is
+ * known from some of the call's media on. */
+static bool
+times_are_batched(const ft_packet *packet)
+{
+    const ft_call *call = ft_call_as_of(packet->call, UINT32_MAX);
+
+    return call && call_clock_is_batched(call);
+}
+
 static tap_packet_status
 response_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void *tapped,
                 tap_flags_t flags _U_)
 {
-    const ft_answer *answer = &((const ft_packet *)tapped)->answer;
+    const ft_packet *packet = (const ft_packet *)tapped;
+    const ft_answer *answer = &packet->answer;
 
     if (!answer->is_answer || answer->protocol >= G_N_ELEMENTS(tables) ||
-        answer->what >= MOST_ROWS || !tables[answer->protocol].rows[answer->what])
+        answer->what >= MOST_ROWS || !tables[answer->protocol].rows[answer->what] ||
+        times_are_batched(packet))
         return TAP_PACKET_DONT_REDRAW;
     const nstime_t asked = ft_passed(&answer->took, &pinfo->abs_ts);
     add_srt_table_data(

@@ -15,6 +15,7 @@ import pytest
 
 import generate
 import support
+import test_findings as batched
 from scenario import media_of
 from test_truth import MID_CALL
 
@@ -240,6 +241,15 @@ def test_response_times_are_the_fields(name, tshark):
         assert int(told[what][0]) == len(times), what
         assert [float(cell) for cell in told[what][1:]] == pytest.approx(
             [min(times), max(times), sum(times) / len(times), sum(times)], abs=2e-6 * len(times)), what
+
+
+def test_batched_times_are_no_response_times(tshark):
+    simulated = batched.capture(0, "batched answers", how={"clock": "batched"})
+    capture = support.write_capture(simulated.write())
+    assert tshark.count(capture, "gkstun.rtt || stun.time")
+    lines = tshark.lines(capture, "-q", "-z", "facetime,srt", two_pass=True)
+    assert any("FaceTime SRT" in line for line in lines)
+    assert not any("Connectivity check" in line for line in lines)
 
 
 # --- flow graph ------------------------------------------------------------------------------------------------------
