@@ -179,7 +179,8 @@ show_ends(proto_tree *tree, tvbuff_t *tvb, const packet_info *pinfo, const ft_pa
     show_end(tree, &receiver_end, tvb, &to);
 }
 
-static void
+/* True for a packet of a call, as of this frame. */
+static bool
 show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
           const ft_packet *packet)
 {
@@ -189,6 +190,7 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
 
     if (!call && prepared && known_from <= packet->frame)
         call = prepared;
+    const bool is_of_call = call != NULL;
     call = ft_call_as_of(call, packet->frame);
     if (ft_call_none(call, packet->frame))
         call = NULL;
@@ -212,6 +214,7 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
             later->number, ft_frame_number(frame)));
         ft_show_frame(tree, hf_call_frame, tvb, 0, 0, frame);
     }
+    return is_of_call;
 }
 
 static void
@@ -305,8 +308,7 @@ show_summary(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pin
         proto_item_append_text(line, ", %s", val_to_str_const(packet->path, ft_path_vals, "?"));
         proto_item_set_generated(proto_tree_add_uint(tree, hf_path, tvb, 0, 0, packet->path));
     }
-    show_call(tree, line, tvb, pinfo, packet);
-    if (packet->call)
+    if (show_call(tree, line, tvb, pinfo, packet))
         show_ends(tree, tvb, pinfo, packet);
     const ft_endpoint *peer = ft_peer_of(packet);
     if (peer)

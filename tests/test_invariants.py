@@ -99,6 +99,16 @@ def test_two_passes_show_what_one_does(capture, tshark, stock):
     assert_passes_agree(capture, tshark, stock)
 
 
+ENDS = [f"facetime.{end}.{part}" for end in ("end", "from", "to") for part in ("ipv4", "ipv6", "port")]
+
+
+def test_two_passes_have_the_ends_that_one_has(capture, tshark):
+    """They are hidden: -V doesn't show them, but Conversations filter by them."""
+    once, twice = (tshark.rows(capture, "frame.number", *ENDS, two_pass=n) for n in (False, True))
+    for one, other in zip(once, twice, strict=True):
+        assert one == other
+
+
 def spare_stock(capture):
     """Stock inflates a bomb without bound: a GiB and a complaint, which is why sdp_inflate/ exists."""
     if "bomb" in capture.name:
