@@ -496,7 +496,7 @@ dissect_gkstun_channel_data(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet
 
     packet->kind = FT_KIND_TURN;
     packet->path = FT_PATH_RELAY;
-    packet->leg = packet->flow ? ft_leg_find(pinfo, packet->flow, channel) : NULL;
+    packet->leg = packet->flow ? ft_channel_leg(pinfo, packet->flow, channel) : NULL;
     ft_channel_used(pinfo, packet->leg);
     if (length > 0)
         dissect_carried(tvb_new_subset_length(tvb, STUN_CHANNEL_HEADER, length), pinfo, packet,

@@ -61,6 +61,8 @@ typedef enum { SIDE_UNKNOWN, SIDE_NEAR, SIDE_FAR } call_side;
 static call_side
 side_of(const ft_call *call, const ft_endpoint *end)
 {
+    if (end->addr.type == AT_NONE)
+        return SIDE_UNKNOWN;
     if (ft_endpoint_equal(end, &call->local) || ft_endpoint_equal(end, &call->beyond_nat))
         return SIDE_NEAR;
     return call->remote_rank > FT_REMOTE_BOUND && ft_endpoint_equal(end, &call->remote)
@@ -247,6 +249,15 @@ is_of_others(const ft_inquiry *q, const ft_call *call)
            !ft_call_is_device(call, &q->ends.device.addr);
 }
 
+/* Media needs a pair that was checked, or a relay: a call of which nothing but unanswered checks
+ * was seen has none yet, so what runs on another way began before the capture. */
+static bool
+has_checked_in_vain(const ft_call *call)
+{
+    return call->seen == 0 && call->tie_breaker_count > 0 &&
+           !(call->told & UINT64_C(1) << FT_EVENT_DIRECT_READY);
+}
+
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
  * does. Where neither its far end nor its agents are known (the capture begins in the middle),
  * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
@@ -254,6 +265,8 @@ is_of_others(const ft_inquiry *q, const ft_call *call)
 static bool
 is_elsewhere(const ft_inquiry *q, const ft_call *call)
 {
+    if (q->packet->kind == FT_KIND_RTP && has_checked_in_vain(call))
+        return true;
     if (q->ends.other_is_server || !is_established(call))
         return false;
     if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
@@ -287,12 +300,31 @@ comes_in_batches(const ft_inquiry *q)
     return clock && ft_clock_has_batches(clock);
 }
 
+/* Each call of a device may check the peer's address at home, and many homes have the same one. */
+static bool
+may_be_others(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_packet *packet = q->packet;
+
+    if (packet->generation != FT_MODERN || packet->kind != FT_KIND_STUN ||
+        packet->path != FT_PATH_DIRECT || !nstime_is_zero(&packet->leg->media_time))
+        return false;
+    for (unsigned i = 0; i < q->count; i++) {
+        const ft_call *other = q->candidates[i];
+        if (other != call && !ft_call_is_over(q->pinfo, other) &&
+            ft_seconds(&other->last_time, &q->now) <= FT_ALIVE_S && ft_equal_ends(q, other))
+            return true;
+    }
+    return false;
+}
+
 ft_judgement
 ft_try_call(const ft_inquiry *q, const ft_call *call)
 {
     ft_trial trial = { .equal = ft_equal_ends(q, call),
                        .on_leg = q->of_leg == call,
                        .starts = q->starts,
+                       .may_be_others = q->of_leg == call && may_be_others(q, call),
                        .renews = q->packet->renews,
                        .talked = call->media_leg != NULL,
                        .batched = q->packet->renews && comes_in_batches(q),

@@ -5,6 +5,7 @@
  *    equal clue that is strong?                                           SAME
  *    a strong clue contradicts (a new reservation)?                       OTHER
  *    its way is set up anew, and the other side is silent?                UNKNOWN
+ *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
@@ -67,6 +68,8 @@ static ft_judgement
 by_leg(const ft_trial *trial)
 {
     if (trial->renews && trial->far_age > FT_ALIVE_S)
+        return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
+    if (trial->may_be_others)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (!trial->over || (!trial->starts && trial->age <= FT_QUIET_END_S))
         return (ft_judgement){ FT_SAME, FT_LEG };

@@ -76,6 +76,9 @@ typedef struct {
     uint32_t different;
     bool on_leg;        /* the packet's way was this call's until now */
     bool starts;        /* the packet is of the kind that a call begins with */
+    /* it is a check of a modern call, on a way that has carried nothing else, and another call of
+     * the same ends goes on */
+    bool may_be_others;
     bool elsewhere;     /* it goes to another far end than the one that the call has */
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */

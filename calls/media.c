@@ -657,6 +657,17 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, packet_news news
            (news == IS_COPY && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
+/* Where the sender pauses as a whole, or the capture's clock steps, none of its ways is left: they
+ * are as they were at its latest packet. */
+static void
+pass_over_pause(ft_sender *sender, const nstime_t *now)
+{
+    const nstime_t pause = ft_passed(&sender->last_time, now);
+
+    if (ft_milliseconds(now, &sender->last_time) > WAY_IN_USE_MS)
+        nstime_add(&sender->other_time, &pause);
+}
+
 /* Two ways at once are no switch; one that goes silent for WAY_IN_USE_MS is left:
  *
  *    relay    m m m m m m m . m . m m m m m m
@@ -676,6 +687,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     ft_sender *sender = stream->by;
     const nstime_t now = ft_steady(pinfo);
 
+    pass_over_pause(sender, &now);
     if (packet->leg == sender->leg) {
         ft_steady_keep(&sender->leg_time, &now);
         return;
@@ -685,7 +697,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
 
     const bool in_use = packet->leg == sender->other_leg &&
                         ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
+    const bool left = ft_milliseconds(&sender->last_time, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         ft_steady_keep(&sender->other_time, &now);
         return;

@@ -654,6 +654,35 @@ adopt_channel(const ft_packet *packet, ft_leg *leg)
         leg->allocation = allocation;
 }
 
+/* What comes in a channel so long after its release, its call being over, shows that the number was
+ * bound anew, and that the capture missed it. (In a call that goes on, the device may fall back to
+ * the channel that it gave up: the fifth one of 2015.) Chosen: what was under way takes a second,
+ * a device that didn't hear of the end stops within some. */
+#define ANEW_AFTER_S 10
+
+static bool
+is_bound_anew(const packet_info *pinfo, const ft_leg *leg)
+{
+    const nstime_t now = ft_steady(pinfo);
+    const uint32_t frame = ft_frame_id(pinfo);
+
+    if (leg->state != FT_CHANNEL_RELEASED || !leg->release_frame || !ft_learning(pinfo) ||
+        ft_seconds(&leg->release_time, &now) <= ANEW_AFTER_S ||
+        ft_seconds(&leg->media_time, &now) <= ANEW_AFTER_S)
+        return false;
+    const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+    return call && ft_call_is_over(pinfo, call);
+}
+
+ft_leg *
+ft_channel_leg(packet_info *pinfo, ft_flow *flow, uint16_t channel)
+{
+    ft_leg *leg = ft_leg_find(pinfo, flow, channel);
+    ft_leg *anew = leg && is_bound_anew(pinfo, leg) ? ft_leg_new(pinfo, flow, channel, NULL) : NULL;
+
+    return anew ? anew : leg;
+}
+
 /* The client is learnt once a flow: this runs for each packet of media. */
 void
 ft_channel_used(packet_info *pinfo, ft_leg *leg)

@@ -105,6 +105,8 @@ test_the_way(void **unused)
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN,
            FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
+    /* checks of two calls to one private address */
+    expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }
 
 static void

@@ -368,6 +368,24 @@ def _(s):
     a.control(2, UP), b.control(2.1, UP), a.control(2.2, DOWN), b.control(2.3, DOWN)
 
 
+@scene("modern, two at once on one port, both peers are 192.168.1.5 at home (both keys seen before)", (True,), (False,))
+def _(s, both):
+    home = "192.168.1.5", 16393
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    b = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(1, 3489))
+    a.connect(0), a.both(0.4, 50), a.check(1.5, far=home, answered=None), a.check(1.6), a.check(1.7, DOWN)
+    for p in b.connect(1.9):
+        p.may("call_started")
+    a.both(2, 200), b.speak(2.2, UP, 30)[0].may("call_started")
+    if both:
+        b.speak(2.205, DOWN, 30)
+    for p in b.check(2.9, far=home, answered=None) + b.check(2.95) + b.check(3, DOWN):
+        p.may("call_started")
+    for up in (UP, DOWN):
+        b.speak(3.1 if up else 3.105, up, 60, way="direct")[0].may("path_switch")
+    a.both(6.01, 30)
+
+
 @scene("modern, two devices at one access point", ())
 def _(s):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
@@ -688,6 +706,19 @@ def _(s, copies):
     a.speak(2.4 + 0.5 * (copies - 1), DOWN, 2)
 
 
+@scene("a channel was released; another call has its number, whose bind wasn't captured (who is heard first)", (UP,), (DOWN,))
+def _(s, first):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1, 10), a.bye(2, answered=None, copies=2)[0].tell("call_ended")
+    s.packets[-1].tell("bye_unanswered")
+    a.release(3)
+    b = Talk(s, "B", s.near(), s.far(2), s.relay(0), who=not first)
+    b.check(15, far=("192.168.1.5", 16402), answered=None, way="direct")
+    b.answer(16, 200).tell("call_answered")
+    b.both(16.2, 40), b.hang_up(18, first)
+    s.listed = {"A": {"remote": a.far}}
+
+
 @scene("what the device sends around a release", ())
 def _(s):
     a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
@@ -909,6 +940,20 @@ def _(s):
     for n, way in enumerate(("direct", "relay", "direct")):
         for up in (UP, DOWN):
             a.speak(1.1 + 1.5 * n + (0 if up else 0.005), up, 70, way=way)[0].tell("path_switch")
+    a.hang_up(6)
+
+
+@scene("media goes both ways at once, and the clock steps, or all of it pauses (seconds)", (1.5,), (4,), six=True)
+def _(s, step):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.check(0.3, way="direct"), a.check(0.31, DOWN, way="direct")
+    for up in (UP, DOWN):
+        for i in range(200):
+            first, = a.speak(1 + 0.02 * i + 0.005 * up, up, 1, way="direct")
+            copy = a.put(first.time + 0.0004, up, stun.channel_data(a.channel, first.payload), way="server")
+            for p in (first, copy):
+                p.may("media_on_both_paths", "media_gap", *(["path_switch"] if i == 0 else []))
+    s.clock(0.6, step)
     a.hang_up(6)
 
 
@@ -1434,6 +1479,20 @@ def _(s, first):
     a.release(0.5 + after)
     b.taken(3), b.both(3.5, 20), b.hang_up(5)
     s.listed = {"A": {"remote": a.far}, "B": {"state": "answered", "remote": b.far}}
+
+
+@scene("the capture begins in a call's media; another one's checks are the first that prove themselves")
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    a.both(0, 120)
+    unproven(s, 0.2)
+    b.check(0.03, far=("192.168.1.5", 16402), answered=None, way="direct"), b.check(0.5, answered=None, way="direct")
+    b.check(1, way="relay", answered=0.06), b.check(1.05, DOWN, way="relay"), b.taken(1.2), b.both(1.6, 50)
+    b.check(1.9, DOWN, way="direct").__getitem__(1).may("hole_punched")
+    for p in b.both(2.7, 50, way="direct")[::50]:
+        p.tell("path_switch")
+    a.both(2.41, 80), a.hang_up(4.1), b.hang_up(4.5)
+    s.listed = {"A": {"remote": a.far}, "B": {"remote": b.far}}
 
 
 @scene("two allocations on one 5-tuple, both released, a channel used afterwards (how many answers)", (2,), (1,))
