@@ -494,7 +494,7 @@ learn_ends(packet_info *pinfo, ft_flow *flow, ft_direction direction)
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const ft_endpoint *relay = direction == FT_UPLINK ? &destination : &source;
 
-    ft_flow_set_server(flow, relay);
+    ft_flow_set_server(pinfo, flow, relay);
     if (!ft_is_private(&relay->addr)) /* those are several devices' */
         ft_relay_learn(pinfo, relay);
     ft_device_learn(pinfo, direction == FT_UPLINK ? &source : &destination);

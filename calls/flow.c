@@ -216,14 +216,22 @@ ft_flow_network(const ft_flow *flow, const ft_endpoint *end)
     return sent == FT_NETWORK_UNKNOWN && ft_network_is_symmetric(other) ? other : sent;
 }
 
+static const ft_endpoint *
+other_end(const ft_flow *flow, const ft_endpoint *end)
+{
+    return end == &flow->a ? &flow->b : &flow->a;
+}
+
 /* Who is the device was told without the relay until now, so what was settled on is judged anew. */
 void
-ft_flow_set_server(ft_flow *flow, const ft_endpoint *server)
+ft_flow_set_server(const packet_info *pinfo, ft_flow *flow, const ft_endpoint *server)
 {
     const ft_endpoint *end = ft_endpoint_equal(server, &flow->a) ? &flow->a : &flow->b;
 
-    if (flow->server == end)
+    if (flow->server == end || flow->server_moved)
         return;
+    flow->server_moved = flow->server != NULL;
+    flow->server_from = ft_frame_id(pinfo);
     flow->server = end;
     flow->client_learnt = false;
     memset(flow->settled, 0, sizeof flow->settled);
@@ -233,7 +241,7 @@ const ft_endpoint *
 ft_flow_client(const ft_flow *flow)
 {
     if (flow->server)
-        return flow->server == &flow->a ? &flow->b : &flow->a;
+        return other_end(flow, flow->server);
     if (!flow->twin || !flow->twin->server) /* a twin is never learnt from */
         return NULL;
     if (ft_endpoint_equal(flow->twin->server, &flow->a))
@@ -241,10 +249,21 @@ ft_flow_client(const ft_flow *flow)
     return ft_endpoint_equal(flow->twin->server, &flow->b) ? &flow->a : NULL;
 }
 
+/* As of that frame, so that later passes say what the first one said. */
+static const ft_endpoint *
+server_at(const ft_flow *flow, uint32_t frame)
+{
+    if (!flow->server || frame >= flow->server_from)
+        return flow->server;
+    return flow->server_moved ? other_end(flow, flow->server) : NULL;
+}
+
 bool
 ft_flow_is_uplink(const ft_flow *flow, const packet_info *pinfo)
 {
-    return flow->server && is_destination(pinfo, flow->server);
+    const ft_endpoint *server = server_at(flow, ft_frame_id(pinfo));
+
+    return server && is_destination(pinfo, server);
 }
 
 /* By the addresses that the network layer had (net_src, net_dst): the preference that shows the
@@ -254,7 +273,7 @@ ft_flow_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *fro
 {
     const ft_endpoint *peer =
         packet->peer.addr.type != AT_NONE || !packet->leg ? &packet->peer : &packet->leg->peer;
-    const ft_endpoint *server = packet->flow ? packet->flow->server : NULL;
+    const ft_endpoint *server = packet->flow ? server_at(packet->flow, packet->frame) : NULL;
 
     *from = ft_source(pinfo);
     *to = ft_destination(pinfo);

@@ -70,6 +70,7 @@ typedef struct ft_flow {
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
     bool          gamekit_first;    /* there was no media before gamekit_frame */
+    bool          server_moved;     /* before server_from the other end was taken for it */
     /* answered releases, each of one of its allocations; which ones isn't known */
     uint8_t       loose_releases;
     ft_again      again;
@@ -78,6 +79,7 @@ typedef struct ft_flow {
     ft_shape      shape;            /* of the packet that claimed it */
     uint32_t      number;           /* from 1, in order of claiming */
     const ft_endpoint *server;      /* a or b: the relay's end, NULL while no relay is seen */
+    uint32_t      server_from;      /* frame since which it is */
     ft_leg        direct;           /* leg of channel 0 */
     wmem_array_t *legs;             /* of ft_leg *, one per bind, in frame order */
     wmem_array_t *allocations;      /* of ft_allocation *, newest last; NULL if none was seen */
@@ -121,8 +123,9 @@ uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 /* Whether that end of the flow has sent anything. */
 bool ft_flow_heard(const ft_flow *flow, const ft_endpoint *end);
 
-/* Marks the end of the flow that this packet goes to (or comes from) as the relay. First pass. */
-void ft_flow_set_server(ft_flow *flow, const ft_endpoint *server);
+/* Marks the end of the flow that this packet goes to (or comes from) as the relay: what was taken
+ * for it before may be corrected once. First pass. */
+void ft_flow_set_server(const packet_info *pinfo, ft_flow *flow, const ft_endpoint *server);
 
 /* The device's end of a relayed flow; NULL while the relay's end isn't known. */
 const ft_endpoint *ft_flow_client(const ft_flow *flow);

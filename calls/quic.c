@@ -207,7 +207,7 @@ learn_quic_media(packet_info *pinfo, ft_packet *packet, unsigned bytes)
     if (!packet->flow->server && packet->path == FT_PATH_RELAY) {
         const bool is_uplink = ft_relay_direction(pinfo) == FT_UPLINK;
         const ft_endpoint relay = is_uplink ? ft_destination(pinfo) : ft_source(pinfo);
-        ft_flow_set_server(packet->flow, &relay);
+        ft_flow_set_server(pinfo, packet->flow, &relay);
     }
     if (ft_media_heard(pinfo, &seen))
         count_media(pinfo, packet, &seen, bytes);

@@ -229,7 +229,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
 {
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
 
-    ft_flow_set_server(packet->flow, &server);
+    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_device_learn(pinfo, &source);
     ft_allocation *allocation = allocate(pinfo, packet->flow, stun);
     const bool is_token_known =
@@ -410,7 +410,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                                     : allocation_of_bind(packet->flow, stun);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
 
-    ft_flow_set_server(packet->flow, &server);
+    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_device_learn(pinfo, &source);
     if (exchange && exchange->call && !exchange->allocation)
         ft_clue_call(pinfo, exchange->call);
@@ -473,7 +473,7 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
                                 : releases ? allocation_to_release(pinfo, packet->flow, &certain)
                                            : newest_allocation(packet->flow, false);
 
-    ft_flow_set_server(packet->flow, &server);
+    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange) {
@@ -566,7 +566,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
 {
     const ft_endpoint server = ft_source(pinfo);
 
-    ft_flow_set_server(packet->flow, &server);
+    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_clue_call(pinfo, call_of_answer(pinfo, packet, stun, exchange));
     ft_call_resolve(pinfo, false);
     keep_guess(pinfo, exchange ? exchange->allocation : NULL);
@@ -619,9 +619,9 @@ guess_server(packet_info *pinfo, ft_flow *flow)
     if (flow->server)
         return;
     if (ft_is_server_port(source.port) != ft_is_server_port(destination.port))
-        ft_flow_set_server(flow, ft_is_server_port(source.port) ? &source : &destination);
+        ft_flow_set_server(pinfo, flow, ft_is_server_port(source.port) ? &source : &destination);
     else
-        ft_flow_set_server(flow, ft_is_device_port(source.port) ? &destination : &source);
+        ft_flow_set_server(pinfo, flow, ft_is_device_port(source.port) ? &destination : &source);
 }
 
 /* Whether this flow's only allocation in use has no channel but this one. */
