@@ -137,6 +137,19 @@ def test_one_call(report):
     assert page.count("section", id="call-2") == 1 and page.count("section", id="call-1") == 0
 
 
+def test_errors_are_their_senders(tool):
+    """Who says by ICMP that a port is closed is who its arrow comes from; a router is the network."""
+    call = {"streams": [], "remote": "198.51.100.20:16402", "local": "192.168.1.10:16402", "pairs": []}
+    ends = importlib.import_module(tool.ladders.__module__).Ends(call, [{"paths": [{"server": "17.155.5.251:16385"}]}])
+    def between(source, target):
+        return ends.between({"ip.src": f"{source};{target}", "ip.dst": f"{target};{source}", "ipv6.src": "", "ipv6.dst": "",
+                             "frame.protocols": "raw:ip:icmp:ip:udp:data", "facetime.kind": "", "facetime.path": ""})
+    assert between("192.168.1.10", "17.155.5.251") == ("Device", "Relay")
+    assert between("192.168.1.10", "198.51.100.20") == ("Device", "Peer")
+    assert between("198.51.100.20", "192.168.1.10") == ("Peer", "Device")
+    assert between("203.0.113.1", "192.168.1.10") == ("Network", "Device")
+
+
 def hostile_call(text):
     """A call's object with this text wherever a stranger's may stand."""
     return {"schema": 1, "call": 1, "generation": "legacy", "start": 0.0, "duration": 1.0, "first_frame": 1, "last_frame": 9,

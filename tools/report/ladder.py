@@ -99,12 +99,19 @@ class Ends:
         hosts = [host_of(row, side) for side in ("src", "dst")]
         kind, path = row["facetime.kind"].split(";")[-1], row["facetime.path"].split(";")[-1]
         ends = [self.lane(address) for address in hosts]
-        if path in (RELAY, DIRECT) and not is_icmp(row):
+        if is_icmp(row):
+            return self.of_error(*hosts)
+        if path in (RELAY, DIRECT):
             source = ends[0] or ("Device" if ends[1] == "Peer" else "Peer")     # both may check one router's address
             return source, "Peer" if source == "Device" else "Device"
-        far = ("Network" if is_icmp(row) else "NAT tests" if kind in NAT_TESTS else "Relay" if kind in RELAYS or
-               hosts[bool(ends[0])] in self.relays else "Apple's servers")
-        return (ends[0], far) if ends[0] and not is_icmp(row) else (far, ends[1] or "Device")
+        far = ("NAT tests" if kind in NAT_TESTS else "Relay" if kind in RELAYS or hosts[bool(ends[0])] in self.relays else
+               "Apple's servers")
+        return (ends[0], far) if ends[0] else (far, ends[1] or "Device")
+
+    def of_error(self, source, target):
+        """An ICMP error is its sender's: the device itself says that its port is closed."""
+        source, target = (self.lane(address) or ("Relay" if address in self.relays else "Network") for address in (source, target))
+        return (source, target) if source != target else ("Network", "Device")
 
 
 def masked(text):
