@@ -19,12 +19,13 @@
 #include "calls/text.h"
 
 #define MAX_SDP_TEXT 16384 /* bytes of a body that are kept */
+#define OLDER_PAIRS  8     /* of a leg that are looked through for a call's */
 
 #define SETUP_NAME(id, name, text) name,
 const char *const ft_setup_names[FT_SETUP_COUNT] = { FT_SETUP_STEPS(SETUP_NAME) };
 
 static wmem_map_t *reveals_of_calls;    /* ft_call -> ft_reveals */
-static wmem_map_t *pairs_of_legs;       /* ft_leg -> ft_pair */
+static wmem_map_t *pairs_of_legs;       /* ft_leg -> ft_pair, the newest call's */
 static unsigned sdp_total;              /* bytes */
 
 typedef struct {
@@ -143,7 +144,7 @@ pair_is_outgoing(packet_info *pinfo, const ft_packet *packet)
     return !(packet->call && ft_call_is_local(packet->call, &destination.addr));
 }
 
-/* No more of them than of legs. */
+/* No more of them than of legs, and of the calls that try one after another. */
 static ft_pair *
 new_pair(packet_info *pinfo, const ft_packet *packet)
 {
@@ -157,6 +158,8 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
         known->pairs = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_pair *), FEW);
     ft_pair *pair = wmem_new0(wmem_file_scope(), ft_pair);
     pair->leg = packet->leg;
+    pair->call = packet->call;
+    pair->older = (ft_pair *)wmem_map_lookup(pairs_of_legs, packet->leg);
     pair->relayed = packet->path == FT_PATH_RELAY;
     pair->local = ft_endpoint_keep(near_end);
     pair->remote = pair->relayed ? packet->leg->peer : ft_endpoint_keep(far_end);
@@ -166,14 +169,39 @@ new_pair(packet_info *pinfo, const ft_packet *packet)
     return pair;
 }
 
+/* Of the packet's call; a packet of none counts for the newest. *is_old: the call began before
+ * those of all that were looked at. */
+static ft_pair *
+find_pair(const ft_packet *packet, bool *is_old)
+{
+    ft_pair *pair = (ft_pair *)wmem_map_lookup(pairs_of_legs, packet->leg);
+    const ft_call *call = packet->call;
+    unsigned seen = 0;
+
+    *is_old = false;
+    if (pair && call && pair->call != call) {
+        call = ft_call_as_of(call, UINT32_MAX);
+        const bool is_newest = call->number > pair->call->number;
+        while (pair && seen++ < OLDER_PAIRS && ft_call_as_of(pair->call, UINT32_MAX) != call)
+            pair = pair->older;
+        *is_old = seen > OLDER_PAIRS && !is_newest;
+        if (seen > OLDER_PAIRS)
+            pair = NULL;
+    }
+    while (pair && pair->part_of)
+        pair = pair->part_of;
+    return pair;
+}
+
 /* make: a check makes a pair, and media on the direct path. Through the relay media makes none:
  * the way there is the channel, which the relay's table has. */
 static ft_pair *
 pair_in_hand(packet_info *pinfo, const ft_packet *packet, bool make)
 {
-    ft_pair *pair = packet->leg ? (ft_pair *)wmem_map_lookup(pairs_of_legs, packet->leg) : NULL;
+    bool is_old = false;
+    ft_pair *pair = packet->leg ? find_pair(packet, &is_old) : NULL;
 
-    if (!pair && make && packet->leg && packet->call && packet->flow)
+    if (!pair && !is_old && make && packet->leg && packet->call && packet->flow)
         pair = new_pair(pinfo, packet);
     if (pair)
         pair->last_frame = packet->frame;
@@ -406,6 +434,43 @@ turn_pairs(const ft_call *call, wmem_array_t *pairs)
     }
 }
 
+static void
+join_pair(ft_pair *pair, ft_pair *part)
+{
+    const bool is_turned = !ft_endpoint_equal(&pair->local, &part->local);
+
+    for (unsigned way = 0; way < G_N_ELEMENTS(pair->checks); way++) {
+        pair->checks[way].sent += part->checks[way ^ is_turned].sent;
+        pair->checks[way].answered += part->checks[way ^ is_turned].answered;
+    }
+    if (part->has_rtt && (!pair->has_rtt || part->rtt < pair->rtt))
+        pair->rtt = part->rtt;
+    pair->has_rtt |= part->has_rtt;
+    pair->nominated |= part->nominated;
+    pair->media_packets += part->media_packets;
+    pair->first_frame = MIN(pair->first_frame, part->first_frame);
+    pair->last_frame = MAX(pair->last_frame, part->last_frame);
+    part->part_of = pair;
+}
+
+/* Pairs of one leg that were two calls' before these turned out to be one. */
+static wmem_array_t *
+joined_pairs(wmem_allocator_t *scope, const ft_call *call, wmem_array_t *pairs)
+{
+    wmem_array_t *joined = wmem_array_new(scope, sizeof(ft_pair *));
+
+    for (unsigned i = 0; i < wmem_array_get_count(pairs); i++) {
+        ft_pair *pair = *(ft_pair **)wmem_array_index(pairs, i), *older = pair->older;
+        for (unsigned n = 0; !pair->part_of && older && n < OLDER_PAIRS; older = older->older, n++) {
+            if (!older->part_of && ft_call_as_of(older->call, UINT32_MAX) == call)
+                join_pair(older, pair);
+        }
+        if (!pair->part_of)
+            wmem_array_append_one(joined, pair);
+    }
+    return joined;
+}
+
 /* Each step by its earliest frame in any part; round trips of checks from the first part that has
  * some. */
 ft_reveals *
@@ -431,5 +496,7 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
         add_all(scope, &all->relays, known->relays, sizeof(ft_flow *));
     }
     turn_pairs(call, all->pairs);
+    if (all->pairs)
+        all->pairs = joined_pairs(scope, call, all->pairs);
     return all;
 }

@@ -48,6 +48,9 @@ typedef struct {
 /* A pair that checks were sent on, or media went directly on. */
 typedef struct ft_pair {
     const ft_leg *leg;
+    const struct ft_call *call;         /* one call after another may try the same pair */
+    struct ft_pair *older;              /* the leg's, of the call before it; or NULL */
+    struct ft_pair *part_of;            /* the calls of both turned out to be one */
     ft_endpoint   local, remote;
     bool          relayed;
     ft_pair_checks checks[2];           /* by outgoing */

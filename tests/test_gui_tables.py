@@ -243,6 +243,23 @@ def test_response_times_are_the_fields(name, tshark):
             [min(times), max(times), sum(times) / len(times), sum(times)], abs=2e-6 * len(times)), what
 
 
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_calls_on_the_same_ports_have_pairs_of_their_own(two_pass, tshark):
+    """One call after another between the same two sockets: each with its own checks and its own media."""
+    name = "calls-in-sequence"
+    truth = generate.build(name).truth
+    told = json.loads(tshark.text(path(name), "-q", "-z", "facetime,pairs,json", two_pass=two_pass))
+    for call in told:
+        of_call = {n: f for n, f in truth.items() if f.get("call") == call["call"]}
+        checked = [n for n, f in of_call.items() if f["kind"] == "stun"]
+        media = [n for n, f in of_call.items() if f["kind"] == "rtp"]
+        assert [(p["media_packets"], p["first_frame"], p["last_frame"]) for p in call["pairs"]] == [
+            (len(media), min(checked), max(checked + media))]
+    rows = any_table(tshark, path(name), "pairtable", two_pass=two_pass)
+    assert [(int(row["Call"]), int(row["Media"])) for row in rows] == [
+        (call["call"], pair["media_packets"]) for call in told for pair in call["pairs"]]
+
+
 def test_batched_times_are_no_response_times(tshark):
     simulated = batched.capture(0, "batched answers", how={"clock": "batched"})
     capture = support.write_capture(simulated.write())
