@@ -138,7 +138,7 @@ def test_one_call(report):
 
 
 def test_errors_are_their_senders(tool):
-    """Who says by ICMP that a port is closed is who its arrow comes from; a router is the network."""
+    """The device itself says by ICMP that its port is closed; what comes from others' addresses may be a router's."""
     call = {"streams": [], "remote": "198.51.100.20:16402", "local": "192.168.1.10:16402", "pairs": []}
     ends = importlib.import_module(tool.ladders.__module__).Ends(call, [{"paths": [{"server": "17.155.5.251:16385"}]}])
     def between(source, target):
@@ -146,7 +146,7 @@ def test_errors_are_their_senders(tool):
                              "frame.protocols": "raw:ip:icmp:ip:udp:data", "facetime.kind": "", "facetime.path": ""})
     assert between("192.168.1.10", "17.155.5.251") == ("Device", "Relay")
     assert between("192.168.1.10", "198.51.100.20") == ("Device", "Peer")
-    assert between("198.51.100.20", "192.168.1.10") == ("Peer", "Device")
+    assert between("198.51.100.20", "192.168.1.10") == ("Network", "Device")
     assert between("203.0.113.1", "192.168.1.10") == ("Network", "Device")
 
 

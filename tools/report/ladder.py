@@ -109,9 +109,10 @@ class Ends:
         return (ends[0], far) if ends[0] else (far, ends[1] or "Device")
 
     def of_error(self, source, target):
-        """An ICMP error is its sender's: the device itself says that its port is closed."""
-        source, target = (self.lane(address) or ("Relay" if address in self.relays else "Network") for address in (source, target))
-        return (source, target) if source != target else ("Network", "Device")
+        """An ICMP error is its sender's: the device itself says that its port is closed. At another's address may be a router."""
+        if self.lane(source) == "Device" and self.lane(target) != "Device":
+            return "Device", self.lane(target) or ("Relay" if target in self.relays else "Network")
+        return "Network", self.lane(target) or "Device"
 
 
 def masked(text):
