@@ -339,3 +339,9 @@ def test_a_plugin_for_another_version_whose_library_is_there(tshark):
     data[address:address + 4] = (minor + 2).to_bytes(4, "little")
     told = complaints(bytes(data), "minor.so")
     assert "facetime.so' was compiled for" in told and f"{major}.{minor + 2}" in told
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tools_say_how_they_are_used(tool):
+    """As in their man pages: on standard output, and it is no error to ask."""
+    assert tool in run(support.ROOT / "tools" / tool, "--help")
