@@ -461,9 +461,10 @@ joined_pairs(wmem_allocator_t *scope, const ft_call *call, wmem_array_t *pairs)
 
     for (unsigned i = 0; i < wmem_array_get_count(pairs); i++) {
         ft_pair *pair = *(ft_pair **)wmem_array_index(pairs, i), *older = pair->older;
-        for (unsigned n = 0; !pair->part_of && older && n < OLDER_PAIRS; older = older->older, n++) {
+        for (unsigned n = 0; !pair->part_of && older && n < OLDER_PAIRS; n++) {
             if (!older->part_of && ft_call_as_of(older->call, UINT32_MAX) == call)
                 join_pair(older, pair);
+            older = older->older;
         }
         if (!pair->part_of)
             wmem_array_append_one(joined, pair);
