@@ -463,9 +463,9 @@ def test_moves_that_are_hard_to_see(mode, second, lost, directions, where, tshar
     assert 0 <= at[int(number) - 1][0] - start - second < .15
     for one, other in zip(before["streams"], call["streams"], strict=True):
         assert (one["ssrc"], one["direction"]) == (other["ssrc"], other["direction"])
-        assert one["packets"] - 2 <= other["packets"] <= one["packets"] and not other["copies"]     # 2026's headers prove by three
+        assert other["packets"] == one["packets"] and not other["copies"]
     counts = [tshark.count(c, "facetime.kind") for c in (written(frames), capture)]
-    assert counts[1] >= counts[0] - 2
+    assert counts[1] >= counts[0] - (mode == "legacy")     # its Refresh proves nothing alone
     rows = [tshark.values(capture, "facetime.generation", two_pass=two) for two in (False, True)]
     assert rows[0] == rows[1]
 

@@ -1,6 +1,7 @@
 /* wire/relay_proof.c
  *
  *    a body that shows itself to be whole                        one packet proves
+ *    media that goes on with a call's, elsewhere                 one
  *    a control message with its state, between FaceTime's ports  one
  *    a link message's head, where the capture cut the rest       one, on a relay's port
  *    a cut packet, or a body of none, with a token that repeats  TOKENS_NEEDED prove, on a relay's
@@ -27,11 +28,14 @@ static bool
 proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int length,
            bool ports_agree)
 {
+    tvbuff_t *body = tvb_new_subset_length(tvb, header->end, length);
+    ft_generation generation = FT_MODERN;
     ft_rtp_look look;
 
-    if (!rtp_look_at(tvb_new_subset_length(tvb, header->end, length), &look) || !look.is_plain ||
-        !look.trailer.length)
+    if (!rtp_look_at(body, &look) || !look.is_plain || !look.trailer.length)
         return false;
+    if (rtp_continues_call(body, pinfo, &generation) && generation == FT_MODERN)
+        return true;
     if (look.trailer.form == FT_TRAILER_TAGGED)
         return look.extension_fits && look.version == 2 &&
                ft_trailer_agrees(pinfo, &look.fixed, look.trailer.short_mki, true);

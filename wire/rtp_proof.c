@@ -270,10 +270,8 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
     return true;
 }
 
-/* Of a call that is known, from or to where its device, or its peer, is now. Whether it does is
- * known when it comes: later passes find what the first one found. */
-static bool
-continues_call(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
+bool
+rtp_continues_call(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
     if (ft_call_total() == 0) /* as in others' captures: they pay no more than this */
         return false;
@@ -301,7 +299,7 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, unsigned needed, ft_generation *g
     const uint8_t payload_type = bytes[1] & 0x7f;
     if (bytes[0] >> 6 != 2 || rtp_media_of[payload_type] == MEDIA_UNKNOWN)
         return false;
-    if (has_own_mark(tvb, pinfo, bytes, generation) || continues_call(tvb, pinfo, generation))
+    if (has_own_mark(tvb, pinfo, bytes, generation) || rtp_continues_call(tvb, pinfo, generation))
         return true;
     if (!needed || !is_bare_payload_type(payload_type) ||
         !agrees_with_earlier(pinfo, tvb, needed))

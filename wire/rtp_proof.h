@@ -28,4 +28,8 @@ bool rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
 bool rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 bool rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 
+/* Of a call that is known, from or to where its device, or its peer, is now: a whole RTP header.
+ * Whether it does is known when it comes; later passes find what the first one found. */
+bool rtp_continues_call(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
+
 #endif
