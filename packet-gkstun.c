@@ -362,6 +362,15 @@ dissect_carried(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree
         call_data_dissector(tvb, pinfo, root);
 }
 
+/* Allocations and binds, which the relays of today don't have (none in 6787 packets of 2023). */
+static bool
+is_of_classic_turn(const stun_message *message)
+{
+    const unsigned method = message->facts.method;
+
+    return method == STUN_ALLOCATE || method == STUN_REFRESH || method == STUN_CHANNEL_BIND;
+}
+
 /* A Data indication without a peer's address stays on the direct path: only link messages are
  * sent so. */
 static void
@@ -369,6 +378,8 @@ note_packet(const stun_message *message, ft_packet *packet)
 {
     if (message->generation != FT_GENERATION_UNKNOWN)
         packet->generation = message->generation;
+    else if (packet->generation == FT_GENERATION_UNKNOWN && is_of_classic_turn(message))
+        packet->generation = FT_LEGACY;
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
     packet->apple_attributes |= message->apple_attributes; /* an outer message may have some too */
     packet->label = ft_label_of_stun(message->facts.method, message->facts.message_class);

@@ -160,19 +160,31 @@ ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device
     const ft_packet *packet = ft_packet_get(pinfo);
     connection *one = connection_of(packet->leg);
 
-    if (!one) {
-        one = &connections[oldest];
-        oldest = (oldest + 1) % CONNECTIONS;
-        one->leg = NULL;
-    }
-    if (!one->leg || ft_call_as_of(one->call, packet->frame) != call || is_abandoned(one, pinfo)) {
+    if (!one || ft_call_as_of(one->call, packet->frame) != call || is_abandoned(one, pinfo)) {
+        if (!device)
+            return;
+        if (!one) {
+            one = &connections[oldest];
+            oldest = (oldest + 1) % CONNECTIONS;
+        }
         *one = (connection){ .leg = packet->leg, .call = call, .known = known };
-        if (device)
-            one->device = ft_endpoint_keep(device);
+        one->device = ft_endpoint_keep(device);
     }
     if (one->count < MOST_OF_CONNECTION)
         one->guesses[one->count++] =
             (ft_guess){ ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+}
+
+bool
+ft_guess_waits(const packet_info *pinfo, const ft_call *call)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        const connection *one = &connections[i];
+        if (one->leg && ft_call_as_of(one->call, ft_frame_id(pinfo)) == call &&
+            !is_abandoned(one, pinfo))
+            return true;
+    }
+    return false;
 }
 
 /* The end is another device's, or was until now. */

@@ -16,10 +16,14 @@ void ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_arra
 /* Whether the packet is of a connection to a modern relay that has shown no key so far. */
 bool ft_guess_is_open(const ft_packet *packet);
 
-/* Such a packet was put into a call that talks elsewhere. known: bits of what the call was known of
- * the device's end before (FT_CLUE_DEVICE, FT_CLUE_HOST). First pass. */
+/* Such a packet was put into a call that talks elsewhere. device: where it is the connection's first,
+ * its end, and known: bits of what the call was known of that before (FT_CLUE_DEVICE,
+ * FT_CLUE_HOST); NULL else. First pass. */
 void ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device,
                          uint32_t known);
+
+/* Whether such a connection, taken for this call's, waits for its key. First pass. */
+bool ft_guess_waits(const packet_info *pinfo, const ft_call *call);
 
 /* The packet in hand has a key, and is of this call: so is its connection. First pass. */
 void ft_guess_key(packet_info *pinfo, ft_call *call);

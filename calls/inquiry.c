@@ -9,6 +9,8 @@
  */
 #include "calls/inquiry.h"
 
+#include "calls/guess.h"
+
 #include "calls/mark.h"
 
 /* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
@@ -258,6 +260,15 @@ has_checked_in_vain(const ft_call *call)
            !(call->told & UINT64_C(1) << FT_EVENT_DIRECT_READY);
 }
 
+/* A modern call checks further candidates of its far end all the while (both of 2023); the next one
+ * opens a connection to a relay before it checks anything. */
+static bool
+is_late_candidate(const ft_inquiry *q, const ft_call *call)
+{
+    return q->packet->generation == FT_MODERN && q->packet->kind == FT_KIND_STUN &&
+           call->generation == FT_MODERN && call->keys && !ft_guess_waits(q->pinfo, call);
+}
+
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
  * does. Where neither its far end nor its agents are known (the capture begins in the middle),
  * nothing tells whose checks these are. A third party's INVITE and checks come to the port on
@@ -274,7 +285,10 @@ is_elsewhere(const ft_inquiry *q, const ft_call *call)
         return is_of_others(q, call);
     if (call->remote_rank <= FT_REMOTE_BOUND)
         return call->tie_breaker_count == 0 && ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER);
-    return !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+    if (is_late_candidate(q, call))
+        return false;
+    return !addresses_equal(&q->ends.other.addr, &call->remote.addr) &&
+           !is_among(q, q->of_other.peer, call); /* it was checked before */
 }
 
 /* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were

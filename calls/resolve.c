@@ -603,7 +603,8 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     find_candidates(&q);
     ft_call *call = judge_all(&q);
     if (is_open_guess(packet, call))
-        ft_guess_connection(pinfo, call, &q.ends.device, ft_equal_ends(&q, call));
+        ft_guess_connection(pinfo, call, packet->renews || !q.of_leg ? &q.ends.device : NULL,
+                            ft_equal_ends(&q, call));
     if (call) {
         keep_clues(&q, call);
         keep_ends(&q, call);

@@ -200,6 +200,19 @@ def test_anywhere(name, tshark, real):
     assert not list(short_ones(kinds(tshark, capture, index), names, same_kind=False))
 
 
+@pytest.mark.parametrize("rest, of, directions", [(0, 3, (uplink, downlink)), (1, 2, (uplink, downlink)), (0, 7, (uplink, downlink)),
+                                                  (0, 3, (uplink,)), (1, 2, (downlink,))])
+@pytest.mark.parametrize("name", REAL)
+def test_many_lost(name, rest, of, directions, tshark, real):
+    """One packet of so many is lost, whatever it is: the call stays one, with the events that it had."""
+    kept = [p for make in directions for i, p in enumerate(make(read(real(name)))) if i % of != rest]
+    capture, _ = write([sorted(kept, key=lambda p: p.number)], frames_of=as_they_are)
+    rows = tshark.rows(capture, "facetime.call", filter="facetime.kind", two_pass=True)
+    assert {row["facetime.call"][-1] for row in rows} == {"1"}
+    told = tshark.values(capture, "facetime.event", two_pass=True)
+    assert not {"path_switch", "media_on_both_paths", "call_restarted", "handover", "peer_unreachable"} & set(told)
+
+
 def as_they_are(packets, n):
     for packet in packets:
         yield packet, packet.time, ETHERNET + b"\x08\x00" + packet.data
@@ -301,3 +314,13 @@ def test_cut_from_mid_call(name, tshark, real):
     packets = from_mid_call(read(real(name)))
     capture, index = write([[p.copy() for p in packets] for _ in CUTS], CUTS)
     assert not list(short_ones(kinds(tshark, capture, index), [f"{cut} bytes" for cut in CUTS], same_kind=True))
+
+
+@pytest.mark.parametrize("name", ["facetime-caller", "facetime-dropmidcall"])
+def test_the_downlink_alone_has_its_generation(name, tshark):
+    """Of a legacy call: a relay's answers come before any mark of its generation."""
+    packets = [p for p in read_ethernet(support.TEST_CAPTURES / f"{name}.pcapng") if p.source[:2] != b"\xac\x10"]
+    capture, _ = write([packets], frames_of=as_they_are)
+    assert tshark.count(capture, "facetime.call && facetime.generation == 1") > 500
+    assert tshark.count(capture, "facetime.call && facetime.kind && facetime.generation != 1") == 0
+    assert tshark.count(capture, "facetime.call && facetime.kind && !facetime.generation") == 0
