@@ -484,6 +484,8 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
         break;
     case FT_SIP_SAYS_CANCELLING:
         remember_last_word(pinfo, dialog, sip->status);
+        if (!call->answer_frame && !call->was_answered)
+            ft_call_close(call); /* until a 200 that crossed it opens it again */
         break;
     case FT_SIP_SAYS_DECLINED:
         end_call(pinfo, call, FT_OUTCOME_DECLINED, refusal_text(pinfo->pool, sip->status));

@@ -558,6 +558,20 @@ def _(s, invites, refusals):
     s.listed = {"A": {"state": "not answered", "end": "CANCEL"}}
 
 
+@scene("cancelled, its answers weren't captured, and again (gap, relayed)", (2, False), (20, False), (3, True), (40, True), six=True)
+def _(s, gap, relayed):
+    a, b = (Talk(s, call, s.near(), s.far(1), s.relay(0) if relayed else None) for call in "AB")
+    if relayed:
+        a.relay_up(-1)
+    a.invite(0).tell("invite")
+    a.answer(0.1, 180).tell("ringing")
+    a.cancel(2).tell("call_ended")
+    if relayed:
+        b.relay_up(2 + gap)
+    b.check(2.5 + gap), b.check(2.55 + gap, DOWN), b.taken(2.8 + gap), b.both(3.5 + gap, 30), b.hang_up(5 + gap)
+    s.listed = {"A": {"state": "not answered", "end": "CANCEL"}, "B": {"state": "answered", "end": "BYE"}}
+
+
 @scene("two answers of one INVITE (forked), one hangs up (first)", (0,), (1,))
 def _(s, first):
     a = Talk(s, "A", s.near(), s.far(1))
