@@ -109,6 +109,20 @@ ft_call_is_over(const packet_info *pinfo, const ft_call *call)
     return call->closed || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
 }
 
+bool
+ft_call_seen_later(const packet_info *pinfo, const ft_call *call)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    wmem_array_t *spans = packet && packet->leg ? packet->leg->calls : NULL;
+    const unsigned count = spans ? wmem_array_get_count(spans) : 0;
+    const nstime_t now = ft_steady(pinfo);
+
+    if (count == 0 || !call->end_frame || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S)
+        return false;
+    const ft_call_span *span = (const ft_call_span *)wmem_array_index(spans, count - 1);
+    return ft_call_as_of(span->call, packet->frame) == call && span->from_frame > call->end_frame;
+}
+
 /* ---- what it has ---- */
 
 ft_stream *

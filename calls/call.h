@@ -23,6 +23,10 @@ const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
  * silent. */
 bool ft_call_is_over(const packet_info *pinfo, const ft_call *call);
 
+/* True where the way of the packet in hand was put into the call after its end, by what tells
+ * decisively: the other end's capture, its clock behind. First pass. */
+bool ft_call_seen_later(const packet_info *pinfo, const ft_call *call);
+
 /* A new call that begins with the packet in hand; last: the one before on this device, or NULL.
  * First pass. NULL over FT_MAX_CALLS. */
 ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *last);

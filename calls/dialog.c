@@ -198,7 +198,8 @@ dialog_of_call(packet_info *pinfo, const ft_sip *sip)
     if (*sip->call_id)
         return NULL;
     const ft_call *call = ft_call_resolve(pinfo, begins_dialog(sip));
-    if (!call || (call->state == FT_CALL_ENDED && begins_dialog(sip)))
+    if (!call || (call->state == FT_CALL_ENDED && begins_dialog(sip) &&
+                  !ft_call_seen_later(pinfo, call)))
         return NULL;
     return latest_dialog_at(call);
 }

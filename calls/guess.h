@@ -16,8 +16,8 @@ void ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_arra
 /* Whether the packet is of a connection to a modern relay that has shown no key so far. */
 bool ft_guess_is_open(const ft_packet *packet);
 
-/* Such a packet was put into a call that talks elsewhere. device: where it is the connection's first,
- * its end, and known: bits of what the call was known of that before (FT_CLUE_DEVICE,
+/* Such a packet was put into a call that talks elsewhere. device: where it is the connection's
+ * first, its end, and known: bits of what the call was known of that before (FT_CLUE_DEVICE,
  * FT_CLUE_HOST); NULL else. First pass. */
 void ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device,
                          uint32_t known);

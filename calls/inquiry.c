@@ -344,7 +344,8 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
                        .batched = q->packet->renews && comes_in_batches(q),
                        .elsewhere = is_elsewhere(q, call),
                        .names_another = names_another(q, call),
-                       .over = ft_call_is_over(q->pinfo, call),
+                       .over = ft_call_is_over(q->pinfo, call) &&
+                             !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call)),
                        .age = ft_seconds(&call->last_time, &q->now),
                        .far_age = ft_seconds(&call->heard_time, &q->now) };
 

@@ -625,7 +625,7 @@ tell_handover(packet_info *pinfo, const ft_sender *sender, const ft_observation 
     const nstime_t now = ft_steady(pinfo);
 
     if (event)
-        event->length = ft_passed(&sender->leg_time, &now);
+        event->length = ft_passed(&sender->last_time, &now);
 }
 
 /* A handover is told beside the switch, of the device's own media only (of the peer's address, the
@@ -657,15 +657,19 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, packet_news news
            (news == IS_COPY && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
-/* Where the sender pauses as a whole, or the capture's clock steps, none of its ways is left: they
- * are as they were at its latest packet. */
+/* Where the sender pauses as a whole, or the capture's clock steps, none of its ways is left:
+ * they are as they were at its latest packet. Not after a silence: who comes back elsewhere has
+ * moved. */
 static void
 pass_over_pause(ft_sender *sender, const nstime_t *now)
 {
+    const double milliseconds = ft_milliseconds(now, &sender->last_time);
     const nstime_t pause = ft_passed(&sender->last_time, now);
 
-    if (ft_milliseconds(now, &sender->last_time) > WAY_IN_USE_MS)
-        nstime_add(&sender->other_time, &pause);
+    if (milliseconds <= WAY_IN_USE_MS || milliseconds > ft_media_gap_ms)
+        return;
+    nstime_add(&sender->leg_time, &pause);
+    nstime_add(&sender->other_time, &pause);
 }
 
 /* Two ways at once are no switch; one that goes silent for WAY_IN_USE_MS is left:
@@ -697,7 +701,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
 
     const bool in_use = packet->leg == sender->other_leg &&
                         ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
-    const bool left = ft_milliseconds(&sender->last_time, &sender->leg_time) > WAY_IN_USE_MS;
+    const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         ft_steady_keep(&sender->other_time, &now);
         return;

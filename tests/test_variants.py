@@ -634,6 +634,26 @@ def _(s, relayed, who):
     s.listed = {"A": {"remote": a.far, "offer_from": a.far if who else a.near}}
 
 
+def far_side(s, packets, own, seen, late, offset):
+    """The capture of the other end, `own` at home, which sees the device at `seen`."""
+    for p in list(packets):
+        up = p.src == s.near(2)
+        ends = (seen, own) if up else (own, seen)
+        again = s.put(p.time + offset + (late if up else -late), *ends, p.payload, p.call)
+        again.may("call_started", *p.must)
+        p.may("call_started", *p.must)
+        p.must, p.link = set(), ()
+
+
+@scene("both ends in one file, each behind its NAT (s of the other clock, bytes a packet)", (3, WHOLE), (3600, WHOLE), (-40, WHOLE),
+       (3, 128), (3600, 128))
+def _(s, offset, snap):
+    a = Talk(s, "A", s.near(2), s.far(1))
+    a.check(0), a.check(0.05, DOWN), a.taken(0.3), a.both(1, 150), a.hang_up(5)
+    far_side(s, s.packets, ("192.168.77.5", 16402), ("203.0.113.77", 40100), 0.03, offset)
+    s.snap = snap
+
+
 @scene("SIP alone, nothing of media (who)", (UP,), (DOWN,), six=True)
 def _(s, who):
     a = Talk(s, "A", s.near(), s.far(1), who=who)
@@ -957,7 +977,7 @@ def _(s):
     a.hang_up(6)
 
 
-@scene("media goes both ways at once, and the clock steps, or all of it pauses (seconds)", (1.5,), (4,), six=True)
+@scene("media goes both ways at once, and the clock steps, or all of it pauses (seconds)", (1.2,), (1.9,), six=True)
 def _(s, step):
     a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
     a.relay_up(-1), a.taken(0), a.check(0.3, way="direct"), a.check(0.31, DOWN, way="direct")
