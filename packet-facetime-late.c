@@ -34,9 +34,9 @@
 void proto_register_facetime_late(void);
 void proto_reg_handoff_facetime_late(void);
 
-#define HTTP_PORT     80
-#define TURN_HEAD     4
-#define LOWEST_PORT   1024
+#define HTTP_PORT   80
+#define TURN_HEAD   4
+#define LOWEST_PORT 1024
 
 static int proto_facetime = -1;
 
@@ -46,8 +46,8 @@ typedef struct {
     uint32_t frame, elsewhere_from; /* 0 while no other network has this address */
 } check_client;
 
-static wmem_map_t *http_checks;     /* ft_device_key -> frame of the request */
-static wmem_map_t *http_clients;    /* ft_endpoint -> check_client */
+static wmem_map_t *http_checks;  /* ft_device_key -> frame of the request */
+static wmem_map_t *http_clients; /* ft_endpoint -> check_client */
 
 static bool
 has_text(tvbuff_t *tvb, const char *text)
@@ -126,12 +126,14 @@ static void
 show_alone(tvbuff_t *tvb, int offset, int length, packet_info *pinfo, proto_tree *tree,
            const ft_packet *packet)
 {
-    TRY {
+    TRY
+    {
         facetime_finish_line(tvb, pinfo,
                              proto_tree_add_item(tree, proto_facetime, tvb, offset, length, ENC_NA),
                              packet);
     }
-    FINALLY {
+    FINALLY
+    {
         ft_packet_end(packet);
     }
     ENDTRY;
@@ -159,8 +161,8 @@ dissect_http_check(tvbuff_t *tvb, uint64_t numbers, packet_info *pinfo, proto_tr
  * on. Where the quote is, the error's own IP header tells: a trailer or FCS may follow, anything
  * stand before. What it says stands in pinfo while it is shown: ICMP leaves the quote's ports
  * there in 4.0, none in 4.4. */
-#define SHORT_QUOTE      28
-#define ICMP_ERROR       (20 + 8 + SHORT_QUOTE)
+#define SHORT_QUOTE 28
+#define ICMP_ERROR  (20 + 8 + SHORT_QUOTE)
 
 static int
 show_short_quote(tvbuff_t *tvb, int start, packet_info *pinfo, proto_tree *tree)
@@ -307,10 +309,11 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
 
     tvbuff_t *tvb =
         transport_payload(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
-    newcomer found = { FT_SHAPE_NONE, FT_GENERATION_UNKNOWN };
     if (!tvb)
         return 0;
-    found.shape = facetime_shape_of_newcomer(tvb, pinfo);
+
+    const datagram seen = datagram_of(tvb);
+    newcomer found = { facetime_shape_of_newcomer(&seen, pinfo), FT_GENERATION_UNKNOWN };
     if (!facetime_is_ours(found.shape, tvb, pinfo, &found.generation) || is_icmp(pinfo))
         return 0;
     return admit_from_stock(tvb, pinfo, tree, &found);
@@ -370,8 +373,7 @@ admit_messages(ft_bytes data, unsigned start, tvbuff_t *tvb, packet_info *pinfo,
 /* A segment that begins with a message of TURN, or ends one. tvb: of the segment, as far as it
  * was captured; is_whole: all of it was. */
 static int
-admit_segment(tvbuff_t *tvb, uint32_t sequence, bool is_whole, packet_info *pinfo,
-              proto_tree *tree)
+admit_segment(tvbuff_t *tvb, uint32_t sequence, bool is_whole, packet_info *pinfo, proto_tree *tree)
 {
     const unsigned length = tvb_captured_length(tvb);
     const ft_bytes segment = { tvb_get_ptr(tvb, 0, (int)length), length, 0 };
@@ -398,6 +400,12 @@ admit_segment(tvbuff_t *tvb, uint32_t sequence, bool is_whole, packet_info *pinf
     return admit_messages(data, start, tvb, pinfo, tree);
 }
 
+static inline bool
+has_http_port(const packet_info *pinfo)
+{
+    return pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT;
+}
+
 static G_GNUC_NO_INLINE int
 dissect_segment_late(const transport *place, unsigned start, bool is_turn, packet_info *pinfo,
                      proto_tree *tree)
@@ -409,7 +417,7 @@ dissect_segment_late(const transport *place, unsigned start, bool is_turn, packe
         return 0;
 
     const uint32_t sequence = big_endian_32(place->bytes + place->offset + 4);
-    if (pinfo->srcport == HTTP_PORT || pinfo->destport == HTTP_PORT) {
+    if (has_http_port(pinfo)) {
         const uint32_t acknowledged = big_endian_32(place->bytes + place->offset + 8);
         const int used =
             dissect_http_check(tvb, (uint64_t)sequence << 32 | acknowledged, pinfo, tree);
@@ -421,6 +429,12 @@ dissect_segment_late(const transport *place, unsigned start, bool is_turn, packe
                : 0;
 }
 
+static inline unsigned
+start_of_segment(const transport *place)
+{
+    return place->offset + (place->bytes[place->offset + 12] >> 4) * 4;
+}
+
 static G_GNUC_NO_INLINE int
 dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
 {
@@ -429,39 +443,65 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     if (!find_transport(&place, pinfo, frame))
         return 0;
 
-    const unsigned start = place.offset + (place.bytes[place.offset + 12] >> 4) * 4;
+    const unsigned start = start_of_segment(&place);
     if (start >= place.captured)
         return 0;
-    const bool is_turn = turn_may_begin(place.bytes + start, place.captured - start) ||
-                         ft_segments_wait(pinfo);
-    if (!is_turn && pinfo->srcport != HTTP_PORT && pinfo->destport != HTTP_PORT)
+    const bool is_turn =
+        turn_may_begin(place.bytes + start, place.captured - start) || ft_segments_wait(pinfo);
+    if (!is_turn && !has_http_port(pinfo))
         return 0;
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
 }
 
-static inline int
+/* TLS and most others, by a look at where the last frame had its header. */
+static inline bool
+is_refused_segment(tvbuff_t *frame, const packet_info *pinfo)
+{
+    const transport usual = transport_usual(frame);
+
+    if (has_http_port(pinfo) || !is_transport_at(&usual, pinfo, PT_TCP))
+        return false;
+
+    const unsigned start = start_of_segment(&usual);
+    return start < usual.captured && turn_is_refused(usual.bytes + start, usual.captured - start) &&
+           !ft_segments_wait(pinfo);
+}
+
+/* What of a frame needs no look: by far the most, so it costs least. */
+static inline bool
+is_refused(tvbuff_t *frame, const packet_info *pinfo)
+{
+    if (facetime_was_asked(pinfo))
+        return true;
+    if (pinfo->ptype == PT_UDP)
+        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT;
+    return pinfo->ptype == PT_TCP ? is_refused_segment(frame, pinfo) : pinfo->ptype != PT_NONE;
+}
+
+static G_GNUC_NO_INLINE int
 dissect_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    if (pinfo->ptype == PT_UDP)
-        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT
-                   ? 0
-                   : dissect_udp_late(tvb, pinfo, tree);
-    if (pinfo->ptype == PT_TCP)
-        return dissect_tcp_late(tvb, pinfo, tree);
-    return pinfo->ptype == PT_NONE ? dissect_short_quote(tvb, pinfo, tree) : 0;
+    int used;
+
+    facetime_asked.frame = 0;
+    if (pinfo->ptype == PT_NONE)
+        used = dissect_short_quote(tvb, pinfo, tree);
+    else
+        used = pinfo->ptype == PT_UDP ? dissect_udp_late(tvb, pinfo, tree)
+                                      : dissect_tcp_late(tvb, pinfo, tree);
+    ft_frame_end(pinfo);
+    return used;
 }
 
 /* Called once a frame, after all others. */
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    const bool was_asked = facetime_was_asked(pinfo);
-
-    ft_frame_note(pinfo);
-    facetime_forget_asked();
-    const int used = was_asked ? 0 : dissect_late(tvb, pinfo, tree);
-    ft_frame_end();
-    return used;
+    if (!is_refused(tvb, pinfo))
+        return dissect_late(tvb, pinfo, tree);
+    facetime_asked.frame = 0;
+    ft_frame_end(pinfo);
+    return 0;
 }
 
 void

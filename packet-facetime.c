@@ -59,6 +59,7 @@
 #include "calls/stun.h"
 #include "calls/telephony.h"
 #include "packet-facetime.h"
+#include "wire/rtp_proof.h"
 #include "wire/shape.h"
 #include "wire/turn_stream.h"
 
@@ -152,14 +153,21 @@ device_vouches(ft_shape shape, const packet_info *pinfo)
 
 /* Of a 5-tuple that isn't known. QUIC's short headers have nothing but their first two bits. */
 ft_shape
-facetime_shape_of_newcomer(tvbuff_t *tvb, const packet_info *pinfo)
+facetime_shape_of_newcomer(const datagram *seen, const packet_info *pinfo)
 {
-    const ft_shape shape = shape_of(tvb, FT_GENERATION_UNKNOWN);
+    const ft_shape shape = shape_of_datagram(seen, FT_GENERATION_UNKNOWN);
 
-    if (shape != FT_SHAPE_NONE || tvb_captured_length(tvb) < 4)
+    if (shape != FT_SHAPE_NONE || seen->captured < 4)
         return shape;
-    return tvb_get_uint8(tvb, 0) >> 6 == 1 && relay_vouches(pinfo) ? FT_SHAPE_QUIC
-                                                                   : FT_SHAPE_NONE;
+    return seen->bytes[0] >> 6 == 1 && relay_vouches(pinfo) ? FT_SHAPE_QUIC : FT_SHAPE_NONE;
+}
+
+/* Before the file has a call or a device: most of what comes to the doors, so it pays least. */
+static inline bool
+is_rtp_of_others(const datagram *seen, const packet_info *pinfo)
+{
+    return !rtp_may_prove(seen->bytes, seen->captured) && ft_call_total() == 0 &&
+           ft_device_of(pinfo) < FT_DEVICE_IN_CALL;
 }
 
 bool
@@ -475,30 +483,12 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 
 /* ---- the front door ---- */
 
-/* The datagram that the front door was asked about in this frame: it isn't asked again. */
-static struct {
-    uint32_t frame, source_port, destination_port;
-} asked;
+facetime_question facetime_asked;
 
-static void
+static inline void
 note_asked(const packet_info *pinfo)
 {
-    asked.frame = pinfo->num;
-    asked.source_port = pinfo->srcport;
-    asked.destination_port = pinfo->destport;
-}
-
-bool
-facetime_was_asked(const packet_info *pinfo)
-{
-    return asked.frame == pinfo->num && asked.source_port == pinfo->srcport &&
-           asked.destination_port == pinfo->destport;
-}
-
-void
-facetime_forget_asked(void)
-{
-    asked.frame = 0;
+    facetime_asked = (facetime_question){ pinfo->num, pinfo->srcport, pinfo->destport };
 }
 
 static int
@@ -509,14 +499,19 @@ admit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found
                             found->generation, FT_PATH_DIRECT, false);
 }
 
-static bool
+static inline bool
 proves_itself(tvbuff_t *tvb, packet_info *pinfo, newcomer *found)
 {
     note_asked(pinfo);
     if (pinfo->flags.in_error_pkt)
         return false;
-    *found = (newcomer){ facetime_shape_of_newcomer(tvb, pinfo), FT_GENERATION_UNKNOWN };
-    return facetime_is_ours(found->shape, tvb, pinfo, &found->generation);
+
+    const datagram seen = datagram_of(tvb);
+    const ft_shape shape = facetime_shape_of_newcomer(&seen, pinfo);
+    if (shape == FT_SHAPE_NONE || (shape == FT_SHAPE_RTP && is_rtp_of_others(&seen, pinfo)))
+        return false;
+    *found = (newcomer){ shape, FT_GENERATION_UNKNOWN };
+    return facetime_is_ours(shape, tvb, pinfo, &found->generation);
 }
 
 /* By port: this door is no layer of the packet until it opens. */
@@ -560,7 +555,7 @@ is_udp_door_open(void)
 static ws_bool
 dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return is_udp_door_open() && !facetime_was_asked(pinfo) && admit_if_proven(tvb, pinfo, tree);
+    return !facetime_was_asked(pinfo) && is_udp_door_open() && admit_if_proven(tvb, pinfo, tree);
 }
 
 /* What stands in Enabled Protocols: nobody asks the list that it is in. */

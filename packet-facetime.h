@@ -9,6 +9,7 @@
 
 #include "calls/evidence.h"
 #include "calls/flow.h"
+#include "wire/shape.h"
 
 #include <epan/expert.h>
 
@@ -21,7 +22,7 @@ typedef struct {
 } newcomer;
 
 /* Whether a datagram of this shape is FaceTime's: it proves itself, or a device vouches. */
-ft_shape facetime_shape_of_newcomer(tvbuff_t *tvb, const packet_info *pinfo);
+ft_shape facetime_shape_of_newcomer(const datagram *seen, const packet_info *pinfo);
 bool facetime_is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 
 /* One datagram with its record and its line. shown: stock has shown the content already, so it
@@ -35,9 +36,20 @@ int facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tr
 void facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_info *pinfo,
                         ft_packet *packet, const address *sender);
 
-/* Whether the front door was asked about this datagram; forgotten with the frame. */
-bool facetime_was_asked(const packet_info *pinfo);
-void facetime_forget_asked(void);
+/* The datagram that the front door was asked about in this frame: it isn't asked again. Forgotten
+ * with the frame. */
+typedef struct {
+    uint32_t frame, source_port, destination_port;
+} facetime_question;
+
+extern facetime_question facetime_asked;
+
+static inline bool
+facetime_was_asked(const packet_info *pinfo)
+{
+    return facetime_asked.frame == pinfo->num && facetime_asked.source_port == pinfo->srcport &&
+           facetime_asked.destination_port == pinfo->destport;
+}
 
 /* ---- packet-facetime-line.c ---- */
 

@@ -80,22 +80,13 @@ ft_since_start(const nstime_t *time)
     return nstime_to_sec(&passed);
 }
 
-/* ft_now(), asked of each frame: a call of the library less where there is no time shift. */
-static inline nstime_t
-quick_now(const packet_info *pinfo)
-{
-    const nstime_t *shift = &pinfo->fd->shift_offset;
-
-    return pinfo->abs_ts.secs < 0 || shift->secs || shift->nsecs ? ft_now(pinfo) : pinfo->abs_ts;
-}
-
-static inline void
+static void
 note_time(const packet_info *pinfo)
 {
+    const nstime_t now = ft_now(pinfo);
+
     if (!ft_has_time(pinfo))
         return;
-
-    const nstime_t now = quick_now(pinfo);
     if (!has_span || ft_is_later(&span[0], &now))
         span[0] = now;
     if (!has_span || ft_is_later(&now, &span[1]))
@@ -117,7 +108,7 @@ ft_frame_keep_steady(const packet_info *pinfo, const nstime_t *steady)
 {
     steady_end = *steady;
     if (ft_has_time(pinfo))
-        since = newest = quick_now(pinfo);
+        since = newest = ft_now(pinfo);
 }
 
 nstime_t
@@ -130,20 +121,44 @@ ft_frame_steady_end(void)
     return end;
 }
 
+static inline void
+keep_number(const packet_info *pinfo)
+{
+    last_number = pinfo->num;
+    last_offset = pinfo->fd->file_off;
+}
+
 /* A packet with the number of the last one, at another place in the file, shows that the last
  * one was dropped. The same place again is the same packet: several doors ask. */
-void
-ft_frame_note(const packet_info *pinfo)
+static G_GNUC_NO_INLINE void
+note_any(const packet_info *pinfo)
 {
-    if (pinfo->fd->visited || (pinfo->num == last_number && pinfo->fd->file_off == last_offset))
+    if (pinfo->num == last_number && pinfo->fd->file_off == last_offset)
         return;
     if (pinfo->num == last_number)
         note_drop(pinfo->num);
     if (last_number == 0)
         note_start(pinfo);
     note_time(pinfo);
-    last_number = pinfo->num;
-    last_offset = pinfo->fd->file_off;
+    keep_number(pinfo);
+}
+
+/* Nearly every frame is the next one, and later than all before it: then what is noted is little,
+ * and costs others' packets little. (No earlier time is newer than the latest.) */
+static inline void
+note_frame(const packet_info *pinfo)
+{
+    const nstime_t now = ft_now(pinfo);
+
+    if (pinfo->fd->visited)
+        return;
+    if (pinfo->num == last_number + 1 && has_span && ft_has_time(pinfo) &&
+        ft_is_later(&now, &span[1])) {
+        span[1] = newest = now;
+        keep_number(pinfo);
+    } else {
+        note_any(pinfo);
+    }
 }
 
 /* The last entry whose key (number, or id) is at most this; NULL before the first. */
@@ -166,7 +181,7 @@ drop_before(uint32_t key, bool is_id)
 uint32_t
 ft_frame_find_id(const packet_info *pinfo)
 {
-    ft_frame_note(pinfo);
+    note_frame(pinfo);
     if (dropped == 0)
         return pinfo->num;
     if (!pinfo->fd->visited)
@@ -238,9 +253,10 @@ ft_frame_next_part(const packet_info *pinfo)
 }
 
 void
-ft_frame_end(void)
+ft_frame_end(const packet_info *pinfo)
 {
     parts.count = 0;
+    note_frame(pinfo);
 }
 
 ft_frame *

@@ -36,9 +36,6 @@ typedef struct ft_frame {
     uint32_t         lost_before;
 } ft_frame;
 
-/* Must see each frame once at least, on the first pass, so that dropped ones are known. Cheap. */
-void ft_frame_note(const packet_info *pinfo);
-
 /* The frame's id: where a record may be in hand, ft_frame_id() (calls/packet.h) has it there. */
 uint32_t ft_frame_find_id(const packet_info *pinfo);
 
@@ -76,8 +73,9 @@ const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
 unsigned ft_frame_next_part(const packet_info *pinfo);
 
 /* The frame in hand is done with, on whatever pass: its datagrams are counted anew when it is
- * dissected again. */
-void ft_frame_end(void);
+ * dissected again. Must be told of each frame, on the first pass, so that dropped ones are known.
+ * Cheap. */
+void ft_frame_end(const packet_info *pinfo);
 
 /* Once, when the front door is registered; proto: whose per-frame data it is. */
 void ft_frame_init(int proto);

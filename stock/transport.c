@@ -14,7 +14,7 @@ transport_search_in(transport *place, const packet_info *pinfo)
 {
     for (place->offset = 0; place->offset < MAX_HEADERS && place->offset < place->captured;
          place->offset++) {
-        if (is_transport_at(place, pinfo, place->offset)) {
+        if (is_transport_at(place, pinfo, pinfo->ptype)) {
             transport_usual_offset = place->offset;
             return true;
         }
@@ -61,8 +61,8 @@ transport_payload(const transport *place, unsigned start, unsigned end)
 static void
 stop_gathering(const tcp_flow_t *flow)
 {
-    struct tcp_multisegment_pdu *gathered = (struct tcp_multisegment_pdu *)wmem_tree_lookup32_le(
-        flow->multisegment_pdus, UINT32_MAX);
+    struct tcp_multisegment_pdu *gathered =
+        (struct tcp_multisegment_pdu *)wmem_tree_lookup32_le(flow->multisegment_pdus, UINT32_MAX);
 
     if (!gathered || !flow->tcp_analyze_seq_info)
         return;

@@ -12,15 +12,15 @@
 #include <epan/packet.h>
 
 /* of links, tunnels, IP before the header of UDP or TCP; macOS's PKTAP alone has 108 bytes */
-#define MAX_HEADERS   400
-#define UDP_HEADER    8
-#define TCP_HEADER    20
+#define MAX_HEADERS 400
+#define UDP_HEADER  8
+#define TCP_HEADER  20
 
 /* Where the header of UDP or TCP lies, and how much of its source the file has. */
 typedef struct {
-    tvbuff_t      *tvb;
+    tvbuff_t *tvb;
     const uint8_t *bytes;
-    unsigned       captured, offset;
+    unsigned captured, offset;
 } transport;
 
 extern unsigned transport_usual_offset;
@@ -37,27 +37,32 @@ big_endian_32(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
 }
 
+/* type: of the packet's ports. */
 static inline bool
-is_transport_at(const transport *place, const packet_info *pinfo, unsigned offset)
+is_transport_at(const transport *place, const packet_info *pinfo, port_type type)
 {
-    const uint8_t *header = place->bytes + offset;
-    const bool is_tcp = pinfo->ptype == PT_TCP;
+    const uint8_t *header = place->bytes + place->offset;
 
-    if (offset + (is_tcp ? TCP_HEADER : UDP_HEADER) > place->captured ||
+    if (place->offset + (type == PT_TCP ? TCP_HEADER : UDP_HEADER) > place->captured ||
         big_endian_32(header) != (pinfo->srcport << 16 | pinfo->destport))
         return false;
-    return is_tcp ? header[12] >= 5 << 4 : (header[4] << 8 | header[5]) >= UDP_HEADER;
+    return type == PT_TCP ? header[12] >= 5 << 4 : (header[4] << 8 | header[5]) >= UDP_HEADER;
+}
+
+/* Where the last one was, if it is one. */
+static inline transport
+transport_usual(tvbuff_t *tvb)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    return (transport){ tvb, tvb_get_ptr(tvb, 0, (int)captured), captured, transport_usual_offset };
 }
 
 static inline bool
 look_in(transport *place, const packet_info *pinfo, tvbuff_t *tvb)
 {
-    place->tvb = tvb;
-    place->captured = tvb_captured_length(tvb);
-    place->bytes = tvb_get_ptr(tvb, 0, (int)place->captured);
-    place->offset = transport_usual_offset;
-    return is_transport_at(place, pinfo, transport_usual_offset) ||
-           transport_search_in(place, pinfo);
+    *place = transport_usual(tvb);
+    return is_transport_at(place, pinfo, pinfo->ptype) || transport_search_in(place, pinfo);
 }
 
 /* In the frame, else in what was put together of fragments, or decrypted. */

@@ -240,12 +240,16 @@ proves_cut(tvbuff_t *tvb, packet_info *pinfo)
 
 /* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
  * of version 2 only, which RFC 8285's BEDE would be by its first bits. */
+static inline bool
+ends_as_trailer(uint8_t last)
+{
+    return last == 0 || last == 0x20;
+}
+
 static bool
 may_have_trailer(const uint8_t *bytes, unsigned captured)
 {
-    const uint8_t last = bytes[captured - 1];
-
-    return last == 0 || last == 0x20 ||
+    return ends_as_trailer(bytes[captured - 1]) ||
            ((bytes[0] & 0x1f) == 0x10 && captured > RTP_FIXED_HEADER + 4 &&
             bytes[RTP_FIXED_HEADER] >> 6 == 2 && bytes[RTP_FIXED_HEADER] != 0xbe);
 }
@@ -268,6 +272,13 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
         return false;
     *generation = FT_LEGACY;
     return true;
+}
+
+bool
+rtp_may_prove(const uint8_t *bytes, unsigned captured)
+{
+    return (bytes[0] & 0x10) || ends_as_trailer(bytes[captured - 1]) ||
+           is_bare_payload_type(bytes[1] & 0x7f);
 }
 
 bool

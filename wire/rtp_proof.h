@@ -24,6 +24,10 @@ typedef struct {
 /* False where there is no RTP header. */
 bool rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
 
+/* By payload type, first byte and last one (captured > 1): whether there may be a mark that proves
+ * it, or enough packets without one. Else nothing but a call, or a device, that is known does. */
+bool rtp_may_prove(const uint8_t *bytes, unsigned captured);
+
 /* On any path; in a relay's channel. */
 bool rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
 bool rtp_proves_relayed(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);

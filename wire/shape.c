@@ -7,41 +7,58 @@
 
 #define MAX_SIP_METHOD 16 /* letters; the longest of the registered methods is SUBSCRIBE */
 
-static bool
-has_exact_length(tvbuff_t *tvb, unsigned padding)
+static inline unsigned
+big_endian_16(const uint8_t *bytes)
 {
-    const unsigned total = tvb_reported_length(tvb);
-    const unsigned told = tvb_get_ntohs(tvb, 2) + 4;
+    return bytes[0] << 8 | bytes[1];
+}
 
-    return told <= total && total - told <= padding;
+static inline uint32_t
+big_endian_long(const uint8_t *bytes)
+{
+    return (uint32_t)big_endian_16(bytes) << 16 | big_endian_16(bytes + 2);
+}
+
+static inline bool
+has_exact_length(const datagram *seen, unsigned padding)
+{
+    return seen->length - (big_endian_16(seen->bytes + 2) + 4) <=
+           padding; /* beyond the end: huge */
 }
 
 /* SNATMAP and CommNAT: by the first four bytes. */
-static ft_shape
-shape_of_nat_test(tvbuff_t *tvb)
+static inline ft_shape
+shape_of_nat_test(const uint8_t *bytes)
 {
-    const uint32_t first = tvb_get_ntohl(tvb, 0);
-
-    switch (first) {
-    case 1: case 2:
+    switch (big_endian_long(bytes)) {
+    case 1:
+    case 2:
         return FT_SHAPE_SNATMAP;
-    case 0x00010001: case 0x00010002: case 0x00020001: case 0x00020002:
+    case 0x00010001:
+    case 0x00010002:
+    case 0x00020001:
+    case 0x00020002:
         return FT_SHAPE_COMMNAT;
     }
     return FT_SHAPE_NONE;
 }
 
+static inline bool
+stands_at(const datagram *seen, unsigned offset, const char *text, unsigned length)
+{
+    return offset + length <= seen->captured && memcmp(seen->bytes + offset, text, length) == 0;
+}
+
 /* "SIP/2.0 ", or a method in capital letters, whichever it is, and a SIP URI: "SUBSCRIBE sip:". */
 static bool
-is_sip(tvbuff_t *tvb)
+is_sip(const datagram *seen)
 {
-    const int most = MIN((int)tvb_captured_length(tvb), MAX_SIP_METHOD);
-    int length = 0;
+    const unsigned most = MIN(seen->captured, MAX_SIP_METHOD);
+    unsigned length = 0;
 
-    while (length < most && g_ascii_isupper(tvb_get_uint8(tvb, length)))
+    while (length < most && g_ascii_isupper(seen->bytes[length]))
         length++;
-    return length > 0 &&
-           (tvb_strneql(tvb, length, " sip:", 5) == 0 || tvb_strneql(tvb, 0, "SIP/2.0 ", 8) == 0);
+    return length > 0 && (stands_at(seen, length, " sip:", 5) || stands_at(seen, 0, "SIP/2.0 ", 8));
 }
 
 /* 0x40-0x7f. In a flow that is known, a length that lies is no reason to take it for something
@@ -50,17 +67,17 @@ is_sip(tvbuff_t *tvb)
  *     begin with 0x40-0x5f: some
  * of these have their own length in the next two bytes. */
 static ft_shape
-shape_of_channel(tvbuff_t *tvb, ft_generation known)
+shape_of_channel(const datagram *seen, ft_generation known)
 {
-    const uint16_t channel = tvb_get_ntohs(tvb, 0);
+    const unsigned channel = big_endian_16(seen->bytes);
 
-    if (ft_is_relay_channel(channel) && (known == FT_MODERN || has_exact_length(tvb, 0)))
+    if (ft_is_relay_channel((uint16_t)channel) && (known == FT_MODERN || has_exact_length(seen, 0)))
         return FT_SHAPE_QUICKRELAY;
     if (known == FT_MODERN)
         return channel == 0x400f ? FT_SHAPE_CONTROL : FT_SHAPE_QUIC;
-    if (is_sip(tvb))
+    if (is_sip(seen))
         return FT_SHAPE_SIP;
-    if (has_exact_length(tvb, 3))
+    if (has_exact_length(seen, 3))
         return FT_SHAPE_CHANNELDATA;
     if (channel == 0x400f)
         return FT_SHAPE_CONTROL;
@@ -70,64 +87,68 @@ shape_of_channel(tvbuff_t *tvb, ft_generation known)
 
 /* C1, and a type that is known, or the exact size: 1, 2 and 5 are no QUIC version's first byte,
  * nor is 0 a type. In an unknown flow that is no proof. */
-static bool
-is_gamekit(tvbuff_t *tvb)
+static inline bool
+is_gamekit(const datagram *seen)
 {
-    const uint8_t type = tvb_get_uint8(tvb, 1);
+    const uint8_t type = seen->bytes[1];
 
-    if (tvb_get_uint8(tvb, 0) != 0xc1 || type == 0)
+    if (seen->bytes[0] != 0xc1 || type == 0)
         return false;
-    return type == 1 || type == 2 || type == 5 || tvb_get_ntohs(tvb, 2) == tvb_reported_length(tvb);
+    return type == 1 || type == 2 || type == 5 || big_endian_16(seen->bytes + 2) == seen->length;
 }
 
 /* One record at least, of a version there is (RFC 6347, 4.1): content type, FE FF or FE FD,
  * epoch, number, length. */
-static bool
-is_dtls(tvbuff_t *tvb)
+static inline bool
+is_dtls(const datagram *seen)
 {
-    const uint8_t content = tvb_get_uint8(tvb, 0);
+    const uint8_t *bytes = seen->bytes;
 
-    if (content < 20 || content > 25 || tvb_captured_length(tvb) < 13)
-        return false;
-    return (tvb_get_ntohs(tvb, 1) == 0xfeff || tvb_get_ntohs(tvb, 1) == 0xfefd) &&
-           tvb_get_ntohs(tvb, 11) + 13U <= tvb_reported_length(tvb);
+    return bytes[0] >= 20 && bytes[0] <= 25 && seen->captured >= 13 && bytes[1] == 0xfe &&
+           (bytes[2] == 0xff || bytes[2] == 0xfd) && big_endian_16(bytes + 11) + 13 <= seen->length;
 }
 
-static bool
-is_stun(tvbuff_t *tvb)
+static inline bool
+is_stun(const datagram *seen)
 {
-    if (tvb_captured_length(tvb) < 8)
-        return false;
-    return tvb_get_ntohl(tvb, 4) == 0x2112a442 ||
-           tvb_get_ntohs(tvb, 2) + 20U == tvb_reported_length(tvb);
+    return seen->captured >= 8 && (big_endian_long(seen->bytes + 4) == 0x2112a442 ||
+                                   big_endian_16(seen->bytes + 2) + 20 == seen->length);
 }
 
-/* known: the generation of the flow, unknown where the flow isn't claimed yet. */
+static inline ft_shape
+shape_of_low(const datagram *seen)
+{
+    if (seen->length == 16)
+        return shape_of_nat_test(seen->bytes);
+    if (is_dtls(seen))
+        return FT_SHAPE_DTLS;
+    return is_stun(seen) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
+}
+
+ft_shape
+shape_of_datagram(const datagram *seen, ft_generation known)
+{
+    if (seen->captured < 4)
+        return FT_SHAPE_NONE;
+    switch (seen->bytes[0] >> 6) {
+    case 0:
+        return shape_of_low(seen);
+    case 1:
+        return shape_of_channel(seen, known);
+    case 2:
+        return (seen->bytes[1] & 0xe0) == 192 ? FT_SHAPE_RTCP : FT_SHAPE_RTP;
+    }
+    if (big_endian_long(seen->bytes) == 0xdeadbeef)
+        return FT_SHAPE_BASEBAND;
+    return is_gamekit(seen) ? FT_SHAPE_GAMEKIT : FT_SHAPE_QUIC;
+}
+
 ft_shape
 shape_of(tvbuff_t *tvb, ft_generation known)
 {
-    const unsigned captured = tvb_captured_length(tvb);
+    const datagram seen = datagram_of(tvb);
 
-    if (captured < 4)
-        return FT_SHAPE_NONE;
-
-    const uint8_t first = tvb_get_uint8(tvb, 0);
-    if (first < 0x40) {
-        if (tvb_reported_length(tvb) == 16)
-            return shape_of_nat_test(tvb);
-        if (is_dtls(tvb))
-            return FT_SHAPE_DTLS;
-        return is_stun(tvb) ? FT_SHAPE_STUN : FT_SHAPE_NONE;
-    }
-    if (first < 0x80)
-        return shape_of_channel(tvb, known);
-    if (first < 0xc0) {
-        const uint8_t second = tvb_get_uint8(tvb, 1);
-        return second >= 192 && second <= 223 ? FT_SHAPE_RTCP : FT_SHAPE_RTP;
-    }
-    if (tvb_get_ntohl(tvb, 0) == 0xdeadbeef)
-        return FT_SHAPE_BASEBAND;
-    return is_gamekit(tvb) ? FT_SHAPE_GAMEKIT : FT_SHAPE_QUIC;
+    return shape_of_datagram(&seen, known);
 }
 
 /* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or
@@ -142,19 +163,13 @@ shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow)
         return FT_SHAPE_NONE;
     if (tvb_reported_length(tvb) == 16)
         return flow->shape;
-    return captured >= 4 ? shape_of_nat_test(tvb) : FT_SHAPE_NONE;
+    return captured >= 4 ? shape_of_nat_test(tvb_get_ptr(tvb, 0, 4)) : FT_SHAPE_NONE;
 }
 
 /* The QUIC connection to a relay (all 6 handshakes of the 2023 captures): version 1; the
  * client's id has no bytes, the server's has 8, the second of which is 80. Known by either end's
  * handshake and the relay's port. */
 #define QUIC_IDS 5 /* offset of the destination id's length */
-
-bool
-is_quic_relay_port(uint32_t port)
-{
-    return port >= 3478 && port <= 3497;
-}
 
 static bool
 is_apples(const address *addr)

@@ -10,7 +10,23 @@
 #include "calls/evidence.h"
 #include "calls/flow.h"
 
+/* A datagram: its bytes, as many as were captured (NULL where none were), and its length. */
+typedef struct {
+    const uint8_t *bytes;
+    unsigned captured, length;
+} datagram;
+
+static inline datagram
+datagram_of(tvbuff_t *tvb)
+{
+    const unsigned captured = tvb_captured_length(tvb);
+
+    return (datagram){ captured > 0 ? tvb_get_ptr(tvb, 0, (int)captured) : NULL, captured,
+                       tvb_reported_length(tvb) };
+}
+
 /* known: the generation of the flow, unknown where the flow isn't claimed yet. */
+ft_shape shape_of_datagram(const datagram *seen, ft_generation known);
 ft_shape shape_of(tvbuff_t *tvb, ft_generation known);
 
 /* Where a SNATMAP or CommNAT message claimed the flow, one that is damaged: the right length, or
@@ -20,6 +36,10 @@ ft_shape shape_of_damaged(tvbuff_t *tvb, const ft_flow *flow);
 /* The proof that QUIC goes to one of FaceTime's relays (ft_proof), and the ports that these
  * have. */
 bool quic_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);
-bool is_quic_relay_port(uint32_t port);
+static inline bool
+is_quic_relay_port(uint32_t port)
+{
+    return port >= 3478 && port <= 3497;
+}
 
 #endif

@@ -18,6 +18,14 @@ unsigned turn_length(const uint8_t *bytes);
  * datagram of a call may have. */
 bool turn_may_begin(const uint8_t *bytes, unsigned captured);
 
+/* What is no beginning by its first bytes alone: TLS, for one. */
+static inline bool
+turn_is_refused(const uint8_t *bytes, unsigned captured)
+{
+    return captured >= 8 &&
+           (bytes[0] >= 0x80 || (bytes[0] < 0x40 && (bytes[4] != 0x21 || bytes[5] != 0x12)));
+}
+
 /* In a flow that is claimed, for tcp_dissect_pdus(): the length of the message at this offset,
  * 0 where more must be seen. Where none begins, a length that lies among them, that is how far
  * it is to the next one that the bytes prove, or to the end of what is there. */
