@@ -654,6 +654,21 @@ def _(s, offset, snap):
     s.snap = snap
 
 
+@scene("two calls of others, minutes apart, with packets of media in common (how many)", (1,), (2,))
+def _(s, common):
+    """One may be chance, or somebody's replay; two are both ends of a call, by whatever clocks."""
+    a, b = Talk(s, "A", s.near(2), s.far(1)), Talk(s, "A" if common > 1 else "B", s.near(3), s.far(2))
+    shared = a.speak(0, UP, 12)[4:4 + common]
+    a.speak(0.005, DOWN, 60), a.speak(0.24, UP, 50)
+    b.speak(200, UP, 60), b.speak(200.005, DOWN, 60)
+    for n, p in enumerate(shared):
+        again = s.put(200.5 + 0.02 * n, b.near, b.far, p.payload, b.call)
+        again.dontcare = common == 1
+    for p in s.packets:
+        p.may("call_started", "first_media", "media_gap")
+        p.dontcare |= p.time < 0.2 or 200 <= p.time < 200.2
+
+
 @scene("SIP alone, nothing of media (who)", (UP,), (DOWN,), six=True)
 def _(s, who):
     a = Talk(s, "A", s.near(), s.far(1), who=who)
