@@ -29,20 +29,20 @@
 
 /* copies without an IP id; a batched clock brings retransmissions 8 ms apart (2023) */
 #define AT_ONCE_S     0.006
-#define COPY_S        0.05  /* copies with the same IP id, or told by their addresses */
+#define COPY_S        0.05 /* copies with the same IP id, or told by their addresses */
 /* a flow without a copy for so long is a flow of its own again: ports are used anew */
 #define TWIN_S        60
-#define SLOTS         4096  /* latest datagrams that are remembered, media's and others' */
-#define SLOTS_PER_SET 4     /* for one hash: a phone's own capture brings 300 packets at once */
-#define COMPARED      64    /* first bytes that are compared */
-#define LAST          8     /* and last ones: where only a tag differs it is another message */
+#define SLOTS         4096 /* latest datagrams that are remembered, media's and others' */
+#define SLOTS_PER_SET 4    /* for one hash: a phone's own capture brings 300 packets at once */
+#define COMPARED      64   /* first bytes that are compared */
+#define LAST          8    /* and last ones: where only a tag differs it is another message */
 /* Datagrams that came again so often, and one in so many, are mirrored: each comes twice, and by
  * a way of much the same length. Nobody sends a tenth of what he sends again within 6 ms; less
  * than half, since a batch of hundreds may come before the first of its copies. */
 #define MIRRORED      3
 #define MIRRORED_OF   10
-#define LATEST        1024  /* of them count */
-#define DELAYS        4     /* latest ways of mirrored datagrams, as times */
+#define LATEST        1024 /* of them count */
+#define DELAYS        4    /* latest ways of mirrored datagrams, as times */
 #define SAME_DELAY_S  0.001
 
 typedef struct {
@@ -51,13 +51,14 @@ typedef struct {
     ft_flow *flow;
     ft_endpoint source, destination;
     nstime_t time;
-    uint16_t ip_id;         /* 0 where there is none */
-    uint8_t  ttl;
-    bool     is_media;
+    uint16_t ip_id; /* 0 where there is none */
+    uint8_t ttl;
+    bool is_media;
+    ft_heading heading; /* in its flow */
     unsigned captured;
-    uint32_t order;         /* among those of its flow's heading */
+    uint32_t order; /* among those of its flow's heading */
     /* last: of one without an IP id, whose bytes alone tell it, a hash of all */
-    uint8_t  bytes[COMPARED], last[LAST];
+    uint8_t bytes[COMPARED], last[LAST];
 } datagram;
 
 /* What came again of all datagrams, and how long after the first. */
@@ -67,24 +68,24 @@ static unsigned next_delay;
 
 /* A flow whose datagrams come again later than at once, each by the same time: a mirror's, from
  * afar. Who sends a message again, or answers one that came again, leaves others out. */
-#define LATE_FLOWS    16
-#define LATE_RUN      12    /* datagrams each way, one after the other */
-#define LATE_LOST     8     /* that one weighs which doesn't come again: a mirror may lose some */
-#define LATE_MOST     64    /* that count */
+#define LATE_FLOWS 16
+#define LATE_RUN   12 /* datagrams each way, one after the other */
+#define LATE_LOST  8  /* that one weighs which doesn't come again: a mirror may lose some */
+#define LATE_MOST  64 /* that count */
 typedef struct {
-    uint32_t sent, last;    /* orders: of the latest datagram, of the latest that came again */
+    uint32_t sent, last; /* orders: of the latest datagram, of the latest that came again */
     unsigned run;
-    double   delay;
+    double delay;
 } late_way;
 static struct {
     const ft_flow *flow;
-    late_way ways[2];       /* of each heading */
+    late_way ways[2]; /* of each heading */
 } late[LATE_FLOWS];
 
-static datagram *slots[2];  /* media push out nothing but media; NULL before the first datagram */
+static datagram *slots[2]; /* media push out nothing but media; NULL before the first datagram */
 
 /* What isn't a datagram of a flow: the latest ones, by their keys. */
-#define RARE_SLOTS    64
+#define RARE_SLOTS 64
 static struct {
     uint64_t key;
     uint32_t frame;
@@ -187,6 +188,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->flow = flow;
     now->source = ft_source(pinfo);
     now->destination = ft_destination(pinfo);
+    now->heading = ft_endpoint_equal(&now->source, &flow->a) ? FT_FORTH : FT_BACK;
     now->time = ft_now(pinfo);
     read_ip(tvb, pinfo, now);
     now->captured = tvb_captured_length(tvb);
@@ -197,12 +199,6 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
         read_rest(tvb, now);
     now->hash = bytes_hash(now->bytes, now->length);
     now->is_media = is_media_bytes(now->bytes);
-}
-
-static ft_heading
-heading_of(const datagram *now)
-{
-    return ft_endpoint_equal(&now->source, &now->flow->a) ? FT_FORTH : FT_BACK;
 }
 
 static bool
@@ -355,14 +351,14 @@ is_late_mirrors(const datagram *now, double passed)
 
     return ways[0].run >= LATE_RUN && ways[1].run >= LATE_RUN &&
            fabs(ways[0].delay - ways[1].delay) <= SAME_DELAY_S &&
-           fabs(ways[heading_of(now)].delay - passed) <= SAME_DELAY_S;
+           fabs(ways[now->heading].delay - passed) <= SAME_DELAY_S;
 }
 
 /* Of each datagram, whether it is the next one to come again, or a new one. */
 static void
 note_late(datagram *now, const datagram *before, bool comes_again, double passed)
 {
-    late_way *way = &late_ways_of(now->flow)[heading_of(now)];
+    late_way *way = &late_ways_of(now->flow)[now->heading];
 
     if (!comes_again) {
         now->order = ++way->sent;
@@ -391,8 +387,8 @@ is_copy_without_id(const datagram *now, const datagram *before, double passed)
         return true;
     if (passed <= AT_ONCE_S && is_mirrored(&now->flow->again))
         return true;
-    return passed <= COPY_S && ((is_mirrored(&again) && is_mirrors_delay(passed)) ||
-                                is_late_mirrors(now, passed));
+    return passed <= COPY_S &&
+           ((is_mirrored(&again) && is_mirrors_delay(passed)) || is_late_mirrors(now, passed));
 }
 
 static bool
@@ -407,15 +403,14 @@ is_copy(const datagram *now, const datagram *before)
     if (now->ip_id != before->ip_id)
         return false;
     if (now->ip_id)
-        return passed <= COPY_S || now->flow->ids_differ[heading_of(now)];
+        return passed <= COPY_S || now->flow->ids_differ[now->heading];
     return is_copy_without_id(now, before, passed);
 }
 
 static bool
 is_sent_again(const datagram *now, const datagram *before)
 {
-    return is_same_datagram(now, before) && is_same_way(now, before) &&
-           now->ip_id == before->ip_id;
+    return is_same_datagram(now, before) && is_same_way(now, before) && now->ip_id == before->ip_id;
 }
 
 /* Without a frame nothing else of a slot is looked at. */
@@ -457,12 +452,14 @@ datagram_slot_of(const datagram *now)
     datagram *oldest = set, *same = NULL, *first = NULL;
 
     for (datagram *slot = set; slot < set + SLOTS_PER_SET; slot++) {
+        if (slot->frame < oldest->frame)
+            oldest = slot;
+        if (!is_same_datagram(now, slot))
+            continue;
         if (is_copy(now, slot) && (!first || likeness(now, slot) > likeness(now, first)))
             first = slot;
         if (is_sent_again(now, slot))
             same = slot;
-        if (slot->frame < oldest->frame)
-            oldest = slot;
     }
     if (first)
         return first;
@@ -486,11 +483,9 @@ count_again(ft_again *of, bool comes_again)
 /* Whatever came at once on the same way counts for it, known as a copy or not, and other
  * datagrams against it. */
 static void
-note_mirror(ft_flow *flow, const datagram *now, const datagram *before, bool copy)
+note_mirror(ft_flow *flow, bool is_again, double passed, bool copy)
 {
-    const bool again_here = is_sent_again(now, before);
-    const double passed = again_here ? ft_seconds(&before->time, &now->time) : 0;
-    const bool comes_again = again_here && passed <= (copy ? COPY_S : AT_ONCE_S);
+    const bool comes_again = is_again && passed <= (copy ? COPY_S : AT_ONCE_S);
 
     count_again(&flow->again, comes_again);
     count_again(&again, comes_again);
@@ -502,9 +497,8 @@ static void
 remember_datagram(datagram *slot, const datagram *now)
 {
     *slot = *now;
-    slot->source = ft_endpoint_equal(&now->source, &now->flow->a) ? now->flow->a : now->flow->b;
-    slot->destination =
-        ft_endpoint_equal(&now->destination, &now->flow->b) ? now->flow->b : now->flow->a;
+    slot->source = now->heading == FT_FORTH ? now->flow->a : now->flow->b;
+    slot->destination = now->heading == FT_FORTH ? now->flow->b : now->flow->a;
 }
 
 static void
@@ -532,11 +526,10 @@ follow_twin(ft_packet *packet, const datagram *now)
 static void
 note_ip_id(ft_flow *flow, const datagram *now)
 {
-    const ft_heading heading = heading_of(now);
-    const uint16_t last = flow->last_ip_id[heading];
+    const uint16_t last = flow->last_ip_id[now->heading];
 
-    flow->ids_differ[heading] |= last && now->ip_id && last != now->ip_id;
-    flow->last_ip_id[heading] = now->ip_id;
+    flow->ids_differ[now->heading] |= last && now->ip_id && last != now->ip_id;
+    flow->last_ip_id[now->heading] = now->ip_id;
 }
 
 /* The device's end is the one that the NAT changed, or whose other end is the relay. */
@@ -566,7 +559,8 @@ static void
 learn_copy(packet_info *pinfo, ft_packet *packet, datagram *now)
 {
     datagram *before = datagram_slot_of(now);
-    const bool copy = is_copy(now, before);
+    const bool copy = is_copy(now, before), is_again = is_sent_again(now, before);
+    const double passed = is_again ? ft_seconds(&before->time, &now->time) : 0;
     ft_flow *flow = packet->flow;
 
     if (copy && is_translated(now, before) && !flow->twin && before->flow->twin != flow)
@@ -580,9 +574,8 @@ learn_copy(packet_info *pinfo, ft_packet *packet, datagram *now)
         packet->seen_before = true;
         flow->two_clocks |= ft_seconds(&before->time, &now->time) > COPY_S;
     }
-    note_mirror(flow, now, before, copy);
-    note_late(now, before, is_sent_again(now, before),
-              is_sent_again(now, before) ? ft_seconds(&before->time, &now->time) : 0);
+    note_mirror(flow, is_again, passed, copy);
+    note_late(now, before, is_again, passed);
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
     if (!copy)
