@@ -170,17 +170,31 @@ def modern(count):
 
 
 def calls(count):
-    """New calls: four messages of a new dialog in a flow of its own."""
+    """New calls: INVITE, BYE and their answers, of a new dialog in a flow of its own."""
     rng = random.Random(4)
     for i in range(count // 4):
-        near, far = (f"10.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}", 16402), (PEER, 16402)
-        for number, start in enumerate(("INVITE sip:user@h SIP/2.0", "SIP/2.0 200 OK", "BYE sip:user@h SIP/2.0",
-                                        "SIP/2.0 200 OK")):
-            text = (f"{start}\r\nVia: SIP/2.0/UDP {near[0]}:16402;branch=z9hG4bK{i}-{number}\r\nMax-Forwards: 70\r\n"
-                    f"To: <sip:user@h:16402>\r\nFrom: <sip:user@h:16402>;tag={i}\r\nCall-ID: {i}-{rng.getrandbits(64)}@h\r\n"
-                    f"CSeq: {1 + number // 2} {'BYE' if number > 1 else 'INVITE'}\r\nUser-Agent: Viceroy 1.5.0/GK\r\n"
-                    "Content-Length: 0\r\n\r\n")
-            yield i / 10 + number / 100, datagram(*((near, far) if number % 2 == 0 else (far, near)), text.encode())
+        call_id = f"{i}-{rng.getrandbits(64)}@h"
+        yield from sip_messages(i, lambda number: (call_id, number // 2))
+
+
+def strays(count):
+    """The same, but each message with a Call-ID and a branch of its own: a damaged dialog, or four of them on one 5-tuple."""
+    rng = random.Random(4)
+    for i in range(count // 4):
+        yield from sip_messages(i, lambda number: (f"{i}-{rng.getrandbits(64)}@h", number))
+
+
+def sip_messages(i, identity):
+    """The four messages of the i-th pair of ends; identity: of a message's number, its Call-ID and its branch's number."""
+    near, far = (f"10.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}", 16402), (PEER, 16402)
+    for number, start in enumerate(("INVITE sip:user@h SIP/2.0", "SIP/2.0 200 OK", "BYE sip:user@h SIP/2.0",
+                                    "SIP/2.0 200 OK")):
+        call_id, branch = identity(number)
+        text = (f"{start}\r\nVia: SIP/2.0/UDP {near[0]}:16402;branch=z9hG4bK{i}-{branch}\r\nMax-Forwards: 70\r\n"
+                f"To: <sip:user@h:16402>\r\nFrom: <sip:user@h:16402>;tag={i}\r\nCall-ID: {call_id}\r\n"
+                f"CSeq: {1 + number // 2} {'BYE' if number > 1 else 'INVITE'}\r\nUser-Agent: Viceroy 1.5.0/GK\r\n"
+                "Content-Length: 0\r\n\r\n")
+        yield i / 10 + number / 100, datagram(*((near, far) if number % 2 == 0 else (far, near)), text.encode())
 
 
 def repeated(path):
@@ -205,7 +219,7 @@ def repeated(path):
 
 
 LOADS = {load.__name__: load for load in (dns, tls, quic, webrtc, unknown, scanner, foreign, rtp, stun, channel, modern,
-                                           calls)}
+                                           calls, strays)}
 
 
 def write(load, count, path):
