@@ -217,6 +217,22 @@ show_call(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
     return is_of_call;
 }
 
+#define EVENT_SEVERITY(id, name, severity, often, text) severity,
+static const int severities[] = { FT_EVENTS(EVENT_SEVERITY) };
+
+/* Where there is neither an item nor a list of such infos, what is left of one is a column that
+ * hardly anybody has, and the highest severity of the file. */
+static bool
+is_expert_wanted(packet_info *pinfo, const proto_item *item, ft_event_id id)
+{
+    static int tap;
+
+    if (!tap)
+        tap = find_tap_id("expert");
+    return item || have_tap_listener(tap) || severities[id] > expert_get_highest_severity() ||
+           col_get_writable(pinfo->cinfo, COL_EXPERT);
+}
+
 static void
 show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinfo,
             const ft_packet *packet)
@@ -230,7 +246,8 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
         proto_item *item =
             proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
         proto_item_set_generated(item);
-        expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
+        if (is_expert_wanted(pinfo, item, event->id))
+            expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
         proto_tree *tree_of_event = proto_item_add_subtree(item, ett_event);
         ft_show_frame(tree_of_event, hf_event_frame, tvb, 0, 0, event->other_frame);
         if (event->id == FT_EVENT_MEDIA_GAP)

@@ -51,6 +51,7 @@
 /* clang-format off */
 /* Bounds. An SDP of a call has 1 to 2 KiB in some 40 lines; a header's value some 80 bytes. */
 #define SIP_MAX_VALUE       512     /* bytes of a header's value that are looked at */
+#define SIP_USUAL_LINE      256     /* bytes of a line, with its end */
 #define INFLATE_CAP_DEFAULT 64      /* KiB of inflated body that are kept */
 #define INFLATE_CAP_MAX     1024
 /* bytes of SDP that may prove FaceTime: o= is the second line */
@@ -191,7 +192,7 @@ typedef struct {
     int trailing_length; /* captured bytes behind these */
     bool body_cut;       /* the capture, or the datagram, has less than was sent */
     body_kind_t body_kind;
-    bool compressed;     /* as Content-Encoding says, or as the first bytes look */
+    bool compressed; /* as Content-Encoding says, or as the first bytes look */
 } sip_message_t;
 
 static bool
@@ -208,12 +209,39 @@ small(char letter)
 }
 
 static int
+find_compact_header(char name)
+{
+    for (int i = 0; i < HEADER_COUNT; i++) {
+        if (sip_headers[i].compact && small(name) == sip_headers[i].compact)
+            return i;
+    }
+    return -1;
+}
+
+/* The headers that begin with a letter: the first of them, and how many. */
+#define LETTER(letter) ((letter) - 'a')
+static const struct { uint8_t first, count;
+} headers_by_letter[LETTER('z') + 1] = {
+    [LETTER('c')] = { CALL_ID, CONTENT_LENGTH - CALL_ID + 1 },
+    [LETTER('f')] = { FROM, 1 },
+    [LETTER('r')] = { REASON, 1 },
+    [LETTER('s')] = { SKE_SEQ, 1 },
+    [LETTER('t')] = { TO, 1 },
+    [LETTER('u')] = { USER_AGENT, 1 },
+    [LETTER('v')] = { VIA, 1 },
+};
+
+static int
 find_header(const char *name, size_t length)
 {
-    for (int i = 0; length > 0 && i < HEADER_COUNT; i++) {
-        if (length == 1 && sip_headers[i].compact && small(*name) == sip_headers[i].compact)
-            return i;
-        if (length == sip_headers[i].length && small(*name) == small(*sip_headers[i].name) &&
+    if (length == 1)
+        return find_compact_header(*name);
+
+    const unsigned letter = length ? (unsigned char)small(*name) - (unsigned)'a' : UINT_MAX;
+    const int first = letter <= LETTER('z') ? headers_by_letter[letter].first : 0,
+              count = letter <= LETTER('z') ? headers_by_letter[letter].count : 0;
+    for (int i = first; i < first + count; i++) {
+        if (length == sip_headers[i].length &&
             (memcmp(name, sip_headers[i].name, length) == 0 ||
              g_ascii_strncasecmp(name, sip_headers[i].name, length) == 0))
             return i;
@@ -221,10 +249,31 @@ find_header(const char *name, size_t length)
     return -1;
 }
 
-/* The value with line folds and runs of white space made one space. */
+/* Two spaces in a row, which become one. */
+static bool
+has_double_space(piece_t text)
+{
+    for (int at = 0; at + 1 < text.length; at++) {
+        const char *space = (const char *)memchr(text.text + at, ' ', (size_t)(text.length - at));
+        if (!space)
+            return false;
+        at = (int)(space - text.text);
+        if (at + 1 < text.length && space[1] == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* The value with line folds and runs of white space made one space. Nearly all are plain text as
+ * they stand. */
 static const char *
 header_value(wmem_allocator_t *pool, const char *bytes, size_t length)
 {
+    const piece_t plain = piece_trim((piece_t){ bytes, 0, (int)length });
+    if (length <= SIP_MAX_VALUE && ft_text_is_plain(plain.text, (size_t)plain.length) &&
+        !has_double_space(plain))
+        return ft_text_copy(pool, plain.text, (size_t)plain.length);
+
     const size_t looked_at = MIN(length, SIP_MAX_VALUE);
     char text[SIP_MAX_VALUE], *out = text;
 
@@ -268,14 +317,29 @@ whole_value(const sip_header_t *header)
     return header->value && !header->cut ? header->value : "";
 }
 
-/* The length of the line that these bytes begin with, its end (CR, LF or both) included. */
+/* Where a line ends among these bytes; their length where it goes on. */
+static int
+end_of_line(const char *bytes, int length)
+{
+    const char *cr = (const char *)memchr(bytes, '\r', (size_t)length);
+    const int before = cr ? (int)(cr - bytes) : length;
+    const char *lf = (const char *)memchr(bytes, '\n', (size_t)before);
+
+    return lf ? (int)(lf - bytes) : before;
+}
+
+/* The length of the line that these bytes begin with, its end (CR, LF or both) included. Looked for
+ * a piece at a time: else each line of a message without a CR would look for one up to its end. */
 static int
 line_length(piece_t bytes)
 {
-    int at = 0;
+    int at = 0, looked_at, end;
 
-    while (at < bytes.length && bytes.text[at] != '\r' && bytes.text[at] != '\n')
-        at++;
+    do {
+        looked_at = MIN(bytes.length - at, SIP_USUAL_LINE);
+        end = end_of_line(bytes.text + at, looked_at);
+        at += end;
+    } while (end == looked_at && at < bytes.length);
     if (at + 1 < bytes.length && bytes.text[at] == '\r' && bytes.text[at + 1] == '\n')
         at++;
     return MIN(at + 1, bytes.length);
@@ -305,6 +369,19 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
     }
 }
 
+static const char *
+method_name(wmem_allocator_t *pool, tvbuff_t *tvb, int length)
+{
+    static const char *const usual[] = { "INVITE", "ACK", "BYE", "CANCEL", "MESSAGE" };
+    const piece_t name = { (const char *)tvb_get_ptr(tvb, 0, length), 0, length };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(usual); i++) {
+        if (piece_is(name, usual[i]))
+            return usual[i];
+    }
+    return (const char *)tvb_get_string_enc(pool, tvb, 0, length, ENC_ASCII);
+}
+
 /* "INVITE sip:... SIP/2.0" or "SIP/2.0 200 OK". Returns where the headers begin, 0 if it's
  * neither. */
 static int
@@ -329,13 +406,13 @@ parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
     space = ws_find_uint8(tvb, 0, MIN(length, 32), ' ');
     if (space <= 0 || tvb_strneql(tvb, length - version_length, version, version_length) != 0)
         return 0;
-    sip->method = (const char *)tvb_get_string_enc(pool, tvb, 0, space, ENC_ASCII);
+    sip->method = method_name(pool, tvb, space);
     return next;
 }
 
 /* "32349 INVITE" */
 static void
-parse_cseq(wmem_allocator_t *pool, sip_message_t *sip)
+parse_cseq(sip_message_t *sip)
 {
     const char *value = whole_value(&sip->header[CSEQ]);
     uint64_t number;
@@ -347,7 +424,7 @@ parse_cseq(wmem_allocator_t *pool, sip_message_t *sip)
     if (sip->has_cseq)
         sip->cseq = (uint32_t)number;
     if (sip->status)
-        sip->method = wmem_strndup(pool, rest.text, (size_t)rest.length);
+        sip->method = rest.text; /* up to the value's end */
 }
 
 static bool
@@ -437,7 +514,7 @@ parse_sip(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
     if (offset == 0)
         return false;
     parse_headers(pool, tvb, offset, sip);
-    parse_cseq(pool, sip);
+    parse_cseq(sip);
     parse_body(tvb, sip);
     return true;
 }
@@ -703,7 +780,7 @@ parameter(wmem_allocator_t *pool, const char *value, const char *name, const cha
 {
     const char *found = strstr(value, name);
 
-    return found ? wmem_strndup(pool, found + strlen(name), strcspn(found + strlen(name), ends))
+    return found ? ft_text_copy(pool, found + strlen(name), strcspn(found + strlen(name), ends))
                  : "";
 }
 
@@ -714,13 +791,6 @@ tag_of(wmem_allocator_t *pool, const sip_header_t *party)
     const char *value = whole_value(party), *uri_end = strrchr(value, '>');
 
     return parameter(pool, uri_end ? uri_end : value, ";tag=", "; ");
-}
-
-/* ... "192.0.2.1:16402" */
-static const char *
-end_of(wmem_allocator_t *pool, const sip_header_t *party)
-{
-    return parameter(pool, whole_value(party), "<sip:user@", ">;");
 }
 
 static ft_sdp_presence
@@ -740,8 +810,8 @@ message_to_learn(packet_info *pinfo, const sip_message_t *sip)
                      .call_id = whole_value(&sip->header[CALL_ID]),
                      .from_tag = tag_of(pinfo->pool, &sip->header[FROM]),
                      .to_tag = tag_of(pinfo->pool, &sip->header[TO]),
-                     .from_end = end_of(pinfo->pool, &sip->header[FROM]),
-                     .to_end = end_of(pinfo->pool, &sip->header[TO]),
+                     .from = whole_value(&sip->header[FROM]),
+                     .to = whole_value(&sip->header[TO]),
                      .via_branch =
                          parameter(pinfo->pool, whole_value(&sip->header[VIA]), ";branch=", "; ,"),
                      .cseq = sip->cseq,

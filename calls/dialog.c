@@ -151,6 +151,13 @@ latest_dialog_at(const void *way)
     return way ? (sip_dialog *)wmem_map_lookup(latest_at, way) : NULL;
 }
 
+static void
+note_latest(const void *way, sip_dialog *dialog)
+{
+    if (way && latest_dialog_at(way) != dialog)
+        wmem_map_insert(latest_at, way, dialog);
+}
+
 static bool
 begins_dialog(const ft_sip *sip)
 {
@@ -226,9 +233,8 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
         wmem_map_insert(dialogs, call_id, dialog);
         ft_key_call_id(pinfo, call_as_of(dialog, ft_frame_id(pinfo)), call_id);
     }
-    if (way)
-        wmem_map_insert(latest_at, way, dialog);
-    wmem_map_insert(latest_at, call_as_of(dialog, ft_frame_id(pinfo)), dialog);
+    note_latest(way, dialog);
+    note_latest(call_as_of(dialog, ft_frame_id(pinfo)), dialog);
     return dialog;
 }
 
@@ -322,10 +328,15 @@ sip_sender(packet_info *pinfo)
 
 #define SIP_PORT 5060 /* where a URI has none */
 
-/* Of "192.0.2.1:16402", "192.0.2.1", "[2001:db8::1]:16402". */
+#define URI "<sip:user@"
+
+/* Of "... <sip:user@192.0.2.1:16402>;...", with or without the port, or [2001:db8::1]. */
 static ft_endpoint
-end_of_text(wmem_allocator_t *scope, const char *text)
+end_of_party(wmem_allocator_t *scope, const char *party)
 {
+    const char *uri = strstr(party, URI);
+    const char *text =
+        uri ? wmem_strndup(scope, uri + strlen(URI), strcspn(uri + strlen(URI), ">;")) : "";
     const bool is_bracketed = *text == '[';
     const char *host = text + is_bracketed;
     const size_t length = strcspn(host, is_bracketed ? "]" : ":");
@@ -347,7 +358,7 @@ read_named_end(packet_info *pinfo, ft_packet *packet, const ft_sip *sip)
     const bool from_device = ft_flow_is_uplink(packet->flow, pinfo);
     const bool is_request = sip->status == 0;
     const ft_endpoint far_end =
-        end_of_text(pinfo->pool, from_device == is_request ? sip->to_end : sip->from_end);
+        end_of_party(pinfo->pool, from_device == is_request ? sip->to : sip->from);
     if (!ft_is_private(&far_end.addr))
         packet->named = far_end;
 }
@@ -579,20 +590,25 @@ wait_for(const char *method)
     return FT_SIP_OTHER_ANSWERED;
 }
 
-/* FNV-1a, with the byte that ends the text, so that two texts in a row aren't one. */
+/* As FNV-1a, but eight bytes at once, with the byte that ends the text, so that two texts in a row
+ * aren't one. */
 static uint64_t
 hash_text(uint64_t hash, const char *text)
 {
-    do
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    while (*text++);
+    for (size_t left = strlen(text) + 1, taken; left > 0; text += taken, left -= taken) {
+        uint64_t word = 0;
+        taken = MIN(left, sizeof word);
+        memcpy(&word, text, taken);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
     return hash;
 }
 
 /* Of the transaction: what its answers repeat of the request. Not a hash that withstands its
  * sender: nobody gains by a wrong response time. */
 static uint64_t
-wait_id(const ft_sip *sip, ft_sip_wait wait)
+transaction_id(const ft_sip *sip)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
@@ -600,22 +616,22 @@ wait_id(const ft_sip *sip, ft_sip_wait wait)
     hash = hash_text(hash, sip->call_id);
     hash = hash_text(hash, sip->from_tag);
     hash = hash_text(hash, sip->via_branch);
-    return hash ^ (uint64_t)sip->cseq << 8 ^ wait;
+    return hash ^ (uint64_t)sip->cseq << 8;
 }
 
 static void
-begin_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
+begin_wait(packet_info *pinfo, uint64_t transaction, ft_sip_wait wait)
 {
-    const uint64_t id = wait_id(sip, wait);
+    const uint64_t id = transaction ^ wait;
     bool is_repeat;
 
     ft_exchange_request(pinfo, FT_EXCHANGE_SIP, (const uint8_t *)&id, sizeof id, false, &is_repeat);
 }
 
 static void
-end_wait(packet_info *pinfo, const ft_sip *sip, ft_sip_wait wait)
+end_wait(packet_info *pinfo, uint64_t transaction, ft_sip_wait wait)
 {
-    const uint64_t id = wait_id(sip, wait);
+    const uint64_t id = transaction ^ wait;
     bool is_repeat;
 
     const ft_exchange *exchange =
@@ -633,14 +649,15 @@ time_message(packet_info *pinfo, const ft_sip *sip)
 
     if (!sip->has_cseq || !*sip->call_id || !*sip->method || strcmp(sip->method, "ACK") == 0)
         return;
+    const uint64_t transaction = transaction_id(sip);
     if (sip->status == 0) {
-        begin_wait(pinfo, sip, wait);
+        begin_wait(pinfo, transaction, wait);
         if (wait == FT_SIP_ANSWERED)
-            begin_wait(pinfo, sip, FT_SIP_RINGS);
+            begin_wait(pinfo, transaction, FT_SIP_RINGS);
     } else if (sip->status >= FINAL_STATUS) {
-        end_wait(pinfo, sip, wait);
+        end_wait(pinfo, transaction, wait);
     } else if (sip->status == RINGING_STATUS && wait == FT_SIP_ANSWERED) {
-        end_wait(pinfo, sip, FT_SIP_RINGS);
+        end_wait(pinfo, transaction, FT_SIP_RINGS);
     }
 }
 

@@ -19,8 +19,8 @@ typedef struct {
     const char     *call_id;
     const char     *from_tag;   /* who sent the request, in its answers too; "" if unknown */
     const char     *to_tag;     /* who answers; "" if none, or unknown */
-    /* of the URIs, "192.0.2.1:16402": who sent the request, and whom to; "" if unknown */
-    const char     *from_end, *to_end;
+    /* "1021" <sip:user@192.0.2.1:16402> ...: who sent the request, and whom to; "" if unknown */
+    const char     *from, *to;
     const char     *via_branch; /* of the topmost Via; "" if unknown */
     uint32_t        cseq;
     bool            has_cseq;   /* else not captured whole */

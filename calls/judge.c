@@ -34,10 +34,11 @@ clues_of(ft_strength strength, uint32_t bits, double age)
 {
     uint32_t found = 0;
 
-    for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
+    for (unsigned i = 0; bits >> i; i++) {
         const ft_clue_row *row = &ft_clue_rows[i];
-        if (row->strength == strength && (row->life == FT_FOREVER || age <= row->life))
-            found |= bits & FT_CLUE_BIT(i);
+        if ((bits & FT_CLUE_BIT(i)) && row->strength == strength &&
+            (row->life == FT_FOREVER || age <= row->life))
+            found |= FT_CLUE_BIT(i);
     }
     return found;
 }
@@ -48,9 +49,10 @@ contradictions(ft_strength strength, uint32_t bits)
 {
     uint32_t found = 0;
 
-    for (unsigned i = 0; i < FT_CLUE_COUNT; i++) {
-        if (ft_clue_rows[i].strength == strength && ft_clue_rows[i].excludes)
-            found |= bits & FT_CLUE_BIT(i);
+    for (unsigned i = 0; bits >> i; i++) {
+        if ((bits & FT_CLUE_BIT(i)) && ft_clue_rows[i].strength == strength &&
+            ft_clue_rows[i].excludes)
+            found |= FT_CLUE_BIT(i);
     }
     return found;
 }

@@ -527,6 +527,27 @@ is_open_guess(const ft_packet *packet, const ft_call *call)
 
 /* ---- all of it ---- */
 
+/* Each message of a call says its Call-ID, each check its tie-breaker, and each answer goes with its
+ * request. Where whatever the packet brings is for good its way's own call's, the judge would say
+ * so without a look at any other: those can have no more than addresses in common with it. */
+static bool
+is_of_its_way(const ft_inquiry *q)
+{
+    const ft_packet *packet = q->packet;
+
+    if (!q->of_leg || (packet->clue_count == 0 && !packet->told_call) ||
+        (packet->told_call && packet->told_call != q->of_leg) ||
+        ft_call_strange(packet, q->of_leg) || is_open_guess(packet, q->of_leg))
+        return false;
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
+        if (ft_clue_rows[packet->clues[i].what].strength != FT_DECIDES || !owner ||
+            ft_call_as_of(owner->call, packet->frame) != q->of_leg)
+            return false;
+    }
+    return true;
+}
+
 static ft_call *
 judge_all(ft_inquiry *q)
 {
@@ -599,12 +620,17 @@ ft_call_resolve(packet_info *pinfo, bool starts)
                      .starts = starts,
                      .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
     drop_clues_of_nobody(&q);
-    find_ends(&q);
-    find_candidates(&q);
-    ft_call *call = judge_all(&q);
-    if (is_open_guess(packet, call))
-        ft_guess_connection(pinfo, call, packet->renews || !q.of_leg ? &q.ends.device : NULL,
-                            ft_equal_ends(&q, call));
+    ft_call *call = q.of_leg;
+    if (is_of_its_way(&q)) {
+        ft_call_put(pinfo, call, true);
+    } else {
+        find_ends(&q);
+        find_candidates(&q);
+        call = judge_all(&q);
+        if (is_open_guess(packet, call))
+            ft_guess_connection(pinfo, call, packet->renews || !q.of_leg ? &q.ends.device : NULL,
+                                ft_equal_ends(&q, call));
+    }
     if (call) {
         keep_clues(&q, call);
         keep_ends(&q, call);

@@ -190,10 +190,12 @@ static void
 settle_clues(const ft_judged *judged)
 {
     const ft_packet *packet = judged->packet;
-    const ft_heading heading = ft_flow_heading(packet->flow, judged->pinfo);
 
-    if (heading == FT_ASTRAY || packet->limit_hit ||
-        ft_call_of_leg(packet->leg, packet->frame) != packet->call)
+    if (packet->limit_hit || !is_of_media(&packet->clues[0]))
+        return;
+
+    const ft_heading heading = ft_flow_heading(packet->flow, judged->pinfo);
+    if (heading == FT_ASTRAY || ft_call_of_leg(packet->leg, packet->frame) != packet->call)
         return;
     for (unsigned i = 0; i < packet->clue_count; i++) {
         const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
@@ -226,6 +228,8 @@ ft_settled_call(packet_info *pinfo, const ft_packet *packet)
     if (packet->told_call || packet->renews)
         return NULL;
 
+    if (packet->clue_count && !is_of_media(&packet->clues[0]))
+        return NULL;
     ft_call *call = packet->clue_count ? call_of_settled_clues(pinfo, packet)
                                        : settled_call(pinfo, packet);
     if (!call || ft_call_is_over(pinfo, call) || ft_call_strange(packet, call))

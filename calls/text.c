@@ -27,25 +27,109 @@ next_character(const char *bytes, size_t length, size_t *taken)
     return is_one ? shown_as(character) : REPLACEMENT;
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Eight bytes at once: none with its highest bit, none that a subtraction of ' ' turns negative,
+ * none that one more makes such, as DEL's. */
+static bool
+are_eight_plain(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return ((word | (word - EACH_BYTE(' ')) | (word + EACH_BYTE(1))) & EACH_BYTE(0x80)) == 0;
+}
+
 /* How many bytes from here on are printable ASCII: nearly all of any text. */
 static size_t
 plain_run(const char *bytes, size_t length)
 {
     size_t run = 0;
 
+    while (run + sizeof(uint64_t) <= length && are_eight_plain(bytes + run))
+        run += sizeof(uint64_t);
     while (run < length && bytes[run] >= ' ' && bytes[run] <= '~')
         run++;
     return run;
 }
 
-static char *
-copy_of(wmem_allocator_t *scope, const char *bytes, size_t length)
+bool
+ft_text_is_plain(const char *bytes, size_t length)
+{
+    return plain_run(bytes, length) == length;
+}
+
+/* wmem_strndup() looks at each byte. */
+char *
+ft_text_copy(wmem_allocator_t *scope, const char *bytes, size_t length)
 {
     char *text = (char *)wmem_alloc(scope, length + 1);
 
     memcpy(text, bytes, length);
     text[length] = '\0';
     return text;
+}
+
+#define MOST_PRINTED 200
+
+typedef struct {
+    char   bytes[MOST_PRINTED];
+    size_t length;
+} printed_text;
+
+static bool
+add_text(printed_text *text, const char *bytes, size_t length)
+{
+    if (length > sizeof text->bytes - text->length)
+        return false;
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    return true;
+}
+
+static bool
+add_number(printed_text *text, unsigned number)
+{
+    char digits[16], *first = digits + sizeof digits;
+
+    do
+        *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    return add_text(text, first, (size_t)(digits + sizeof digits - first));
+}
+
+/* False where it is too long, or has other conversions. */
+static bool
+print_quickly(printed_text *text, const char *format, va_list arguments)
+{
+    for (;;) {
+        const size_t plain = strcspn(format, "%");
+        if (!add_text(text, format, plain))
+            return false;
+        if (!format[plain])
+            return true;
+        if (format[plain + 1] == 's') {
+            const char *argument = va_arg(arguments, const char *);
+            if (!argument || !add_text(text, argument, strlen(argument)))
+                return false;
+        } else if (format[plain + 1] != 'u' || !add_number(text, va_arg(arguments, unsigned))) {
+            return false;
+        }
+        format += plain + 2;
+    }
+}
+
+char *
+ft_text_print(wmem_allocator_t *scope, const char *format, va_list arguments)
+{
+    printed_text text = { .length = 0 };
+    va_list again;
+
+    va_copy(again, arguments);
+    const bool is_printed = print_quickly(&text, format, again);
+    va_end(again);
+    return is_printed ? ft_text_copy(scope, text.bytes, text.length)
+                      : wmem_strdup_vprintf(scope, format, arguments);
 }
 
 char *
@@ -56,7 +140,7 @@ ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t m
     size_t taken;
 
     if (plain_run(at, kept) == kept)
-        return copy_of(scope, at, kept);
+        return ft_text_copy(scope, at, kept);
 
     wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
     for (; length > 0; at += taken, length -= taken) {
