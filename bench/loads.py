@@ -178,7 +178,7 @@ def calls(count):
 
 
 def strays(count):
-    """The same, but each message with a Call-ID and a branch of its own: a damaged dialog, or four of them on one 5-tuple."""
+    """The same, but each message with a Call-ID and a branch of its own: four dialogs on one 5-tuple."""
     rng = random.Random(4)
     for i in range(count // 4):
         yield from sip_messages(i, lambda number: (f"{i}-{rng.getrandbits(64)}@h", number))

@@ -527,9 +527,9 @@ is_open_guess(const ft_packet *packet, const ft_call *call)
 
 /* ---- all of it ---- */
 
-/* Each message of a call says its Call-ID, each check its tie-breaker, and each answer goes with its
- * request. Where whatever the packet brings is for good its way's own call's, the judge would say
- * so without a look at any other: those can have no more than addresses in common with it. */
+/* Each message of a call says its Call-ID, each check its tie-breaker, and each answer goes with
+ * its request. Where whatever the packet brings is for good its way's own call's, the judge would
+ * say so without a look at any other: those can have no more than addresses in common with it. */
 static bool
 is_of_its_way(const ft_inquiry *q)
 {
