@@ -78,7 +78,7 @@ typedef struct {
 } printed_text;
 
 static bool
-add_text(printed_text *text, const char *bytes, size_t length)
+print_bytes(printed_text *text, const char *bytes, size_t length)
 {
     if (length > sizeof text->bytes - text->length)
         return false;
@@ -88,14 +88,14 @@ add_text(printed_text *text, const char *bytes, size_t length)
 }
 
 static bool
-add_number(printed_text *text, unsigned number)
+print_number(printed_text *text, unsigned number)
 {
     char digits[16], *first = digits + sizeof digits;
 
     do
         *--first = (char)('0' + number % 10);
     while (number /= 10);
-    return add_text(text, first, (size_t)(digits + sizeof digits - first));
+    return print_bytes(text, first, (size_t)(digits + sizeof digits - first));
 }
 
 /* False where it is too long, or has other conversions. */
@@ -104,15 +104,15 @@ print_quickly(printed_text *text, const char *format, va_list arguments)
 {
     for (;;) {
         const size_t plain = strcspn(format, "%");
-        if (!add_text(text, format, plain))
+        if (!print_bytes(text, format, plain))
             return false;
         if (!format[plain])
             return true;
         if (format[plain + 1] == 's') {
             const char *argument = va_arg(arguments, const char *);
-            if (!argument || !add_text(text, argument, strlen(argument)))
+            if (!argument || !print_bytes(text, argument, strlen(argument)))
                 return false;
-        } else if (format[plain + 1] != 'u' || !add_number(text, va_arg(arguments, unsigned))) {
+        } else if (format[plain + 1] != 'u' || !print_number(text, va_arg(arguments, unsigned))) {
             return false;
         }
         format += plain + 2;
