@@ -170,7 +170,7 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
     ft_flow *flow = lookup(pinfo);
 
     if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
-        return flow && flow->claimed_from <= ft_frame_id(pinfo) + 1 ? flow : NULL;
+        return flow && flow->direct.first_frame <= ft_frame_id(pinfo) ? flow : NULL;
     if (!ft_limit_allows(FT_LIMIT_FLOWS, flow_total)) /* the front door tells */
         return NULL;
 
