@@ -468,6 +468,20 @@ note_commnat_packet(packet_info *pinfo)
     }
 }
 
+/* What flow graph and ladder show. */
+static void
+name_commnat(packet_info *pinfo, const commnat_message *message)
+{
+    const bool answers = message->direction == COMMNAT_RESPONSE;
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (packet)
+        packet->label = message->operation == COMMNAT_TEST
+                            ? answers ? "NAT test answered" : "NAT test"
+                        : answers ? "NAT report answered"
+                                  : "NAT report";
+}
+
 /* A whole message of a known operation and direction. What a report's answer carries behind the
  * token is not known, and the device doesn't look at it. */
 static void
@@ -478,6 +492,7 @@ dissect_commnat_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
         message->operation == COMMNAT_REPORT && message->direction == COMMNAT_RESPONSE;
 
     find_commnat_device(pinfo, message);
+    name_commnat(pinfo, message);
     learn_commnat(pinfo, message);
     if (message->operation == COMMNAT_TEST)
         dissect_commnat_test(tvb, pinfo, tree, message);

@@ -151,6 +151,7 @@ dissect_http_check(tvbuff_t *tvb, uint64_t numbers, packet_info *pinfo, proto_tr
     const ft_endpoint client = asks ? ft_source(pinfo) : ft_destination(pinfo);
     ft_packet *packet = ft_packet_begin(pinfo);
     packet->path = FT_PATH_SERVER;
+    packet->label = asks ? "HTTP check" : "HTTP check answered";
     ft_copies_judge_rare(pinfo, packet, numbers ^ (uint64_t)asks << 63);
     learn_http_check(pinfo, &client, request);
     show_alone(tvb, 0, 0, pinfo, tree, packet);

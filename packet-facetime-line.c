@@ -13,6 +13,7 @@
 
 #include "calls/call.h"
 #include "calls/export.h"
+#include "calls/label.h"
 #include "calls/media.h"
 #include "calls/mark.h"
 #include "calls/network.h"
@@ -78,6 +79,8 @@ static int facetime_tap = -1;
     X(hf_seen_before, "Seen before in", "facetime.seen_before", \
       FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_DUP_ACK), 0x0, \
       "The same datagram, seen earlier at another capture point or by a mirror port") \
+    X(hf_label, "Label", "facetime.label", FT_STRING, BASE_NONE, NULL, 0x0, \
+      "What stands over this packet's arrow in a flow graph or a ladder") \
     X(hf_event, "Event", "facetime.event", FT_STRING, BASE_NONE, NULL, 0x0, \
       "Name of an event at this packet") \
     X(hf_event_frame, "Other frame", "facetime.event.frame", FT_FRAMENUM, BASE_NONE, NULL, 0x0, \
@@ -355,6 +358,8 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
 {
     proto_tree *tree = proto_item_add_subtree(line, ett_facetime);
 
+    if (tree && proto_field_is_referenced(tree, hf_label))
+        hide(proto_tree_add_string(tree, hf_label, tvb, 0, 0, ft_label(pinfo, packet, NULL)));
     if (ft_is_wanted(tree, proto_facetime))
         show_summary(tree, line, tvb, pinfo, packet);
     if (packet->limit_hit && ft_learning(pinfo))

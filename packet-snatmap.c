@@ -215,6 +215,8 @@ dissect_snatmap_message(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, uin
     link_snatmap(tvb, pinfo, tree, is_request);
     proto_item_append_text(tree, is_request ? ", request from %s" : ", response: mapped to %s",
                            text);
+    if (ft_packet_get(pinfo))
+        ft_packet_get(pinfo)->label = is_request ? "NAT test" : "NAT test answered";
     col_add_fstr(pinfo->cinfo, COL_INFO, is_request ? "Request from %s" : "Response: mapped to %s",
                  text);
 }

@@ -163,10 +163,7 @@ ft_telephony_tell(packet_info *pinfo, const ft_packet *packet)
     told->from_identity = (char *)ft_endpoint_str(pinfo->pool, &call->local);
     told->to_identity = (char *)ft_endpoint_str(pinfo->pool, &call->remote);
     told->call_comment = call_text(pinfo, call);
-    told->frame_label = (char *)ft_label_by_events(
-        pinfo, packet,
-        packet->label ? packet->label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime"),
-        false);
+    told->frame_label = (char *)ft_label_of_step(pinfo, packet);
     told->frame_comment = step_comment(pinfo, packet);
     tap_queue_packet(voip_tap, pinfo, told);
 }

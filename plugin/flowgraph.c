@@ -15,9 +15,7 @@
 #include "calls/call.h"
 #include "calls/label.h"
 #include "calls/media.h"
-#include "calls/quality.h"
 
-#include <epan/column-utils.h>
 #include <epan/tap.h>
 
 #ifdef WS_SEQUENCE_ANALYSIS
@@ -26,78 +24,6 @@
 #define FOLD_WINDOW  40  /* items of a call that one like them may stand among: a screen */
 #define FOLD_REACH   400 /* items of all calls that are looked through for it */
 #define REPEATED     " (repeated, to frame "
-
-/* ---- labels ---- */
-
-static const char *
-info_of(const packet_info *pinfo)
-{
-    const char *info = pinfo->cinfo ? col_get_text(pinfo->cinfo, COL_INFO) : NULL;
-
-    return info ? info : "";
-}
-
-/* "Request: INVITE sip:user@..." is INVITE, "Status: 200 OK (INVITE) | " is 200 OK (INVITE). */
-static char *
-sip_label(packet_info *pinfo)
-{
-    const char *info = info_of(pinfo), *request = ft_label_after(info, "Request: "),
-               *status = ft_label_after(info, "Status: ");
-
-    if (request)
-        return wmem_strndup(pinfo->pool, request, strcspn(request, " "));
-    return status ? g_strchomp(wmem_strndup(pinfo->pool, status, strcspn(status, "|")))
-                  : wmem_strdup(pinfo->pool, "SIP");
-}
-
-/* The message's own name; else Info up to the first thing that isn't one. */
-static const char *
-message_label(packet_info *pinfo, const ft_packet *packet)
-{
-    const char *info = info_of(pinfo);
-    const char *label =
-        packet->label ? packet->label : wmem_strndup(pinfo->pool, info, strcspn(info, ",:=|"));
-
-    return *label ? label : val_to_str_const(packet->kind, ft_kind_vals, "FaceTime");
-}
-
-static const char *
-last_media_label(packet_info *pinfo, const ft_stream *ended)
-{
-    static const char *const names[] = { "media", "audio", "video" };
-    const ft_medium medium = ended->quality ? ended->quality->medium : FT_MEDIUM_UNKNOWN;
-
-    return wmem_strdup_printf(pinfo->pool, "Last %s %s", names[medium],
-                              ended->outgoing ? "out" : "in");
-}
-
-static const char *
-media_label(packet_info *pinfo, const ft_packet *packet, const ft_stream *ended)
-{
-    if (ended)
-        return last_media_label(pinfo, ended);
-    switch (packet->kind) {
-    case FT_KIND_RTP:
-        return "Media";
-    case FT_KIND_RTCP:
-        return "RTCP";
-    case FT_KIND_QUIC:
-        return "QUIC";
-    case FT_KIND_QUICKRELAY:
-        return "Relay counter";
-    default:
-        return val_to_str_const(packet->kind, ft_kind_vals, "Media");
-    }
-}
-
-/* "Destination unreachable (Port unreachable)" is Port unreachable. */
-static const char *
-error_label(packet_info *pinfo)
-{
-    const char *info = info_of(pinfo), *reason = strchr(info, '(');
-
-    return reason ? wmem_strndup(pinfo->pool, reason + 1, strcspn(reason + 1, ")")) : info;
-}
 
 /* Letters, not bytes: a name may be a stranger's UTF-8. */
 static char *
@@ -109,20 +35,6 @@ cut(const char *text)
 }
 
 /* ---- which packets ---- */
-
-static bool
-is_icmp_error(const ft_packet *packet)
-{
-    return packet->error_to.addr.type != AT_NONE;
-}
-
-static bool
-is_media(const ft_packet *packet)
-{
-    return packet->kind == FT_KIND_RTP || packet->kind == FT_KIND_RTCP ||
-           packet->kind == FT_KIND_QUIC || packet->kind == FT_KIND_HBH ||
-           packet->kind == FT_KIND_QUICKRELAY || packet->kind == FT_KIND_DATA;
-}
 
 /* The stream whose last packet this is, which is known when all packets were seen; else NULL. In
  * one pass the last packet so far would be each one. */
@@ -143,7 +55,7 @@ ended_by(const ft_packet *packet, const ft_call *call)
 static bool
 is_arrow(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 {
-    return !is_media(packet) || ft_event_first(pinfo, packet) || ended_by(packet, call);
+    return !ft_label_is_media(packet) || ft_event_first(pinfo, packet) || ended_by(packet, call);
 }
 
 static char *
@@ -161,18 +73,6 @@ arrow_comment(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
         g_string_append_printf(text, "%s%s", event == ft_event_first(pinfo, packet) ? ": " : "; ",
                                event->text);
     return g_string_free(text, FALSE);
-}
-
-static const char *
-label_of(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
-{
-    const bool is_error = is_icmp_error(packet), of_media = is_media(packet) || is_error;
-    const char *label = is_error   ? error_label(pinfo)
-                        : of_media ? media_label(pinfo, packet, ended_by(packet, call))
-                        : packet->kind == FT_KIND_SIP ? sip_label(pinfo)
-                                                      : message_label(pinfo, packet);
-
-    return ft_label_by_events(pinfo, packet, label, of_media);
 }
 
 /* ---- items ---- */
@@ -277,7 +177,7 @@ may_repeat(packet_info *pinfo, const ft_packet *packet, const ft_call *call)
 static void
 item_ends(const packet_info *pinfo, const ft_packet *packet, ft_endpoint *from, ft_endpoint *to)
 {
-    if (is_icmp_error(packet)) {
+    if (ft_label_is_error(packet)) {
         *from = packet->error_from;
         *to = packet->error_to;
     } else {
@@ -304,7 +204,7 @@ flow_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const void 
     set_end(&item->src_addr, &item->port_src, &from);
     set_end(&item->dst_addr, &item->port_dst, &to);
     item->frame_number = pinfo->num;
-    item->frame_label = cut(label_of(pinfo, packet, call));
+    item->frame_label = cut(ft_label(pinfo, packet, ended_by(packet, call)));
     item->comment = arrow_comment(pinfo, packet, call);
     item->conv_num = (uint16_t)call->number;
     item->display = TRUE;

@@ -150,6 +150,48 @@ def test_errors_are_their_senders(tool):
     assert between("203.0.113.1", "192.168.1.10") == ("Network", "Device")
 
 
+def arrows(page):
+    """[(label, times, first frame, last frame)] of the ladders' pictures."""
+    told = [re.sub("<.*?>", "", text) for picture in re.findall('<svg class="wide".*?</svg>', page, re.S)
+            for text in re.findall('<text class="over".*?>(.*?)</text>', picture)]
+    found = [re.fullmatch(r"(.*?)(?: × (\d+))? +· -?\d+\.\d{3} s · (\d+)(?:–(\d+))?", text) for text in told]
+    assert all(found), told
+    return [(m[1], int(m[2] or 1), int(m[3]), int(m[4] or m[3])) for m in found]
+
+
+def test_ladder_is_a_screen_in_words(page_of):
+    """Frames as docs/report.md has them (1.1 to 1.57); media by what begins and moves; each message by its name."""
+    found = arrows(page_of("facetime-caller"))
+    assert len(found) <= 40
+    wanted = [("NAT report", 1, 39, 39), ("Allocate", 1, 60, 60), ("HTTP check", 1, 64, 64), ("HTTP check answered", 1, 68, 68),
+              ("Allocated", 1, 82, 82), ("Bind channel", 2, 121, 156), ("Check", 3, 122, 142), ("Channel bound", 1, 158, 158),
+              ("Check, nominated", 1, 164, 164), ("INVITE", 1, 169, 169), ("100 Trying", 1, 170, 170),
+              ("180 Ringing", 1, 171, 171), ("200 OK (INVITE)", 1, 172, 172), ("ACK", 1, 173, 173),
+              ("Check, nominated", 1, 283, 283), ("Media changes path", 1, 300, 300), ("Media changes path", 1, 301, 301),
+              ("BYE", 1, 5786, 5786), ("200 OK (BYE)", 1, 5790, 5790), ("Refresh", 1, 5791, 5791)]
+    assert [arrow for arrow in found if arrow in wanted] == wanted
+    begins = [label for label, *_ in found if label.startswith("First ")]
+    assert sorted(begins) == ["First audio in", "First audio out", "First video in", "First video out"]
+    modern = {label for label, *_ in arrows(page_of("modern-call"))}
+    assert {"Relay ready", "Connection data", "Check", "Check answered", "Direct path 0x0005", "Round-trip time"} <= modern
+    assert not any(re.search(r"[=|]|\d\.\d+\.\d", label) for label in modern | {label for label, *_ in found})
+
+
+def test_ladder_folds(tool):
+    """Checks on pairs in turn are an arrow each way; another way, or a word of media's, is an arrow of its own."""
+    module = importlib.import_module(tool.ladders.__module__)
+    ladder = module.Ladder(module.Ends({"streams": [], "remote": "198.51.100.20:1", "local": "192.0.2.1:1", "pairs": []}, []))
+    packets = [("1", "2", "Check")] * 3 + [("1", "1", "Check"), ("3", "1", "INVITE"), ("4", "1", "Media changes path"),
+                                           ("4", "1", "Media changes path"), ("1", "2", "Check, nominated"), ("1", "2", "Check")]
+    for number, (kind, path, label) in enumerate(packets, 1):
+        ladder.add({**dict.fromkeys(tool.FIELDS, ""), "frame.number": str(number), "frame.time_epoch": f"{number}.0", "ip.src": "192.0.2.1",
+                    "ip.dst": "198.51.100.20", "facetime.kind": kind, "facetime.path": path, "facetime.label": label})
+    assert [(a["label"], a["relayed"], a["count"], a["frame"], a["last"]) for a in ladder.arrows] == [
+        ("Check", False, 4, 1, 9), ("Check", True, 1, 4, 4), ("INVITE", True, 1, 5, 5), ("Media changes path", True, 1, 6, 6),
+        ("Media changes path", True, 1, 7, 7), ("Check, nominated", False, 1, 8, 8)]
+    assert all(step["kind"] != "RTP" for step in ladder.steps)
+
+
 def hostile_call(text):
     """A call's object with this text wherever a stranger's may stand."""
     return {"schema": 1, "call": 1, "generation": "legacy", "start": 0.0, "duration": 1.0, "first_frame": 1, "last_frame": 9,
@@ -178,7 +220,7 @@ def hostile_page(tool, tmp_path, text):
     capture.write_bytes(b"")
     row = dict.fromkeys(tool.FIELDS, "")
     row |= {"frame.number": "1", "frame.time_epoch": "1.0", "ip.src": "192.0.2.1", "facetime.kind": "3",
-            "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": text}
+            "facetime.path": "1", "facetime.call": "1", "facetime.label": text, "_ws.col.Info": text}
     signalling = tool.Signalling()
     signalling.take(row)
     about = {"plugin": "0", "wireshark": text, "first_time": None, "last_time": None,
@@ -204,7 +246,8 @@ def test_an_hour_is_small(tool, tmp_path):
     signalling, hour = tool.Signalling(), 3600
     for n in range(2 * tool.MAX_STEPS):
         signalling.take({**dict.fromkeys(tool.FIELDS, ""), "frame.number": str(n + 1), "frame.time_epoch": f"{n}.0", "ip.src": "192.0.2.1",
-                         "facetime.kind": "3", "facetime.path": "1", "facetime.call": "1", "_ws.col.Info": "word " * (n % 97)})
+                         "facetime.kind": "3", "facetime.path": "1", "facetime.call": "1", "facetime.label": f"{n}",
+                         "_ws.col.Info": "word " * (n % 97)})
     rows = [{"t": t, "packets": 90, "bytes": 90_000 + t, "copies": 0, "lost": t % 7, "frames": t % 31, "rtt": 100 + t % 50, "path": "relay"}
             for t in range(hour)]
     about = {"plugin": "0", "wireshark": "0", "first_time": None, "last_time": None}

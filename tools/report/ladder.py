@@ -5,8 +5,9 @@ import datetime
 import re
 
 MAX_PACKETS = 20000     # of a call's signalling that its ladder is made of, and of what has no call
-MAX_STEPS = 250         # arrows of a ladder, repeats folded
+MAX_STEPS = 250         # of a ladder, repeats folded; and arrows of its picture
 RECENT = 6              # steps back that a packet may repeat
+SCREEN = 40             # arrows back that one may stand for more
 MAX_NAMED = 8           # frames of a step that are named one by one
 BEFORE = 10             # s: what a device does before its call begins (NAT tests, push) is shown with the call
 TOGETHER = 1            # s between packets of push that are one step
@@ -14,7 +15,7 @@ QUIET = 10              # s without a connectivity check, up to the call's end, 
 
 KINDS = {"1": "STUN", "2": "TURN", "3": "SIP", "4": "RTP", "5": "RTCP", "6": "SNATMAP", "7": "CommNAT", "8": "QuickRelay",
          "9": "control", "10": "link", "11": "HBH", "12": "QUIC", "13": "baseband", "14": "data", "15": "GameKit"}
-STUN, TURN, SIP = "1", "2", "3"
+STUN, TURN, SIP, RTP = "1", "2", "3", "4"
 NAT_TESTS = {"6", "7"}
 RELAYS = {"1", "2", "8", "9", "10", "11", "12", "13"}           # what goes to a relay where its path is "server"
 RELAY, DIRECT, SERVER = "1", "2", "3"                           # facetime.path
@@ -23,10 +24,12 @@ ENCAPSULATIONS = {"1": "Ethernet", "7": "raw IP", "15": "NULL/loopback", "25": "
 CODINGS = {"1": "zlib", "2": "deflate", "3": "gzip"}            # facetime_sip.coding
 FIELDS = ("frame.number", "frame.time_epoch", "frame.encap_type", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
           "facetime.kind", "facetime.path", "facetime.call", "stun.type", "stun.att.type", "stun.time", "facetime_sip.coding",
-          "_ws.col.Info")
+          "facetime.label", "_ws.col.Info")
 PUSH = "tcp.port == 5223"
+PUSHED = "Push (TLS)"
 OPAQUE = "TLS with Apple's push service (TCP 5223), both ways: opaque"
-SIGNALLING = f"(facetime && !(facetime.kind == 4)) || {PUSH}"
+TOLD = '"first_media", "path_switch", "media_gap", "one_way_media", "handover", "mode_changed"'   # by packets of media
+SIGNALLING = f"(facetime && (!(facetime.kind == 4) || facetime.event in {{{TOLD}}})) || {PUSH}"
 
 # STUN
 BINDING, CREATE_PERMISSION = 0x0001, 0x0008
@@ -136,14 +139,40 @@ def attributes_of(row):
     return [ROLES.get(n, f"0x{n:04x}") for n in numbers(row["stun.att.type"]) if n in ROLES or n in APPLES]
 
 
+def label_of(row, kind):
+    """What stands over the packet's arrow: calls/label.c says it; of the last datagram in the frame."""
+    return PUSHED if kind == "push" else row["facetime.label"].split(";")[-1] or kind
+
+
 class Ladder:
-    """Signalling and ICE of a call; what repeats is one step."""
+    """Signalling and ICE of a call: steps tell all of a message, arrows its name; what repeats is one."""
 
     def __init__(self, ends):
-        self.ends, self.begin, self.rows, self.steps, self.more = ends, 0, [], [], 0
+        self.ends, self.begin, self.rows, self.steps, self.more, self.arrows, self.undrawn = ends, 0, [], [], 0, [], 0
 
     def add(self, row):
         source, target = self.ends.between(row)
+        self.add_arrow(row, source, target)
+        if not is_of(row, RTP):
+            self.add_step(row, source, target)
+
+    def add_arrow(self, row, source, target):
+        """By ends, way and name, as the flow graph folds (plugin/flowgraph.c); what media's events say stands alone."""
+        kind = kind_of(row)
+        relayed, label = RELAY in row["facetime.path"].split(";")[-1:] and not is_icmp(row), label_of(row, kind)
+        key = (label, *(sorted((source, target)) if kind == "push" else (source, target)), relayed)
+        frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
+        for arrow in () if is_of(row, RTP) else reversed(self.arrows[-(RECENT if is_of(row, SIP) else SCREEN):]):
+            if arrow["key"] == key:
+                arrow.update(count=arrow["count"] + 1, last=frame)
+                return
+        if len(self.arrows) >= MAX_STEPS:
+            self.undrawn += 1
+            return
+        self.arrows.append({"key": key, "from": source, "to": target, "relayed": relayed, "frame": frame, "last": frame, "time": time,
+                            "count": 1, "label": label, "text": OPAQUE if kind == "push" else row["_ws.col.Info"]})
+
+    def add_step(self, row, source, target):
         kind, path, info = kind_of(row), row["facetime.path"].split(";")[-1], row["_ws.col.Info"]
         attributes = attributes_of(row)
         frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
@@ -164,7 +193,7 @@ class Ladder:
                            "attributes": attributes, "after": float(row["stun.time"].split(";")[0] or 0)})
 
     def lanes(self):
-        used = {step[end] for step in self.steps for end in ("from", "to")}
+        used = {arrow[end] for arrow in self.arrows for end in ("from", "to")}
         return [lane for lane in LANES if lane in used]
 
 
@@ -203,6 +232,9 @@ def ladders(calls, streams, signalling):
         for row in ladder.rows:
             ladder.add(row)
         ladder.more += signalling.more_of(call)
+        ladder.undrawn += signalling.more_of(call)
+        for arrow in ladder.arrows:
+            arrow["seconds"] = arrow["time"] - begins[n]
         for step in ladder.steps:
             step["seconds"] = step["time"] - begins[n]
             step["every"] = (step["last_time"] - step["time"]) / (step["count"] - 1) if step["count"] > 1 else None
