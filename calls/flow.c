@@ -16,7 +16,7 @@ static dissector_handle_t udp_door, tcp_door;
 static wmem_map_t *flows;   /* 5-tuple, ends in either order -> ft_flow */
 static wmem_map_t *devices; /* ft_device_key -> device */
 static wmem_map_t *relays;  /* ft_endpoint -> relay_known */
-static unsigned flow_total, leg_total;
+static unsigned flow_total, media_flow_total, leg_total;
 
 /* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp.
  * The sum is the same both ways. */
@@ -42,7 +42,7 @@ flow_equal(const void *one, const void *other)
 static void
 reset(void)
 {
-    flow_total = leg_total = 0;
+    flow_total = media_flow_total = leg_total = 0;
 }
 
 void
@@ -171,11 +171,19 @@ ft_flow_claim(packet_info *pinfo, ft_shape shape, ft_generation generation, bool
 
     if (flow || !ft_learning(pinfo)) /* a later packet's claim isn't this one's */
         return flow && flow->direct.first_frame <= ft_frame_id(pinfo) ? flow : NULL;
-    if (!ft_limit_allows(FT_LIMIT_FLOWS, flow_total)) /* the front door tells */
+    const unsigned more = MIN(media_flow_total, FT_FLOWS_BY_MEDIA);
+    if (!ft_limit_allows(FT_LIMIT_FLOWS, flow_total - more)) /* the front door tells */
         return NULL;
 
     set_conversation_dissector(pinfo, from_here ? pinfo->num : pinfo->num + 1);
     return new_flow(pinfo, shape, generation, ft_frame_id(pinfo) + !from_here);
+}
+
+void
+ft_flow_carries_media(ft_flow *flow)
+{
+    media_flow_total += !flow->carries_media;
+    flow->carries_media = true;
 }
 
 static bool

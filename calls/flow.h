@@ -70,6 +70,7 @@ typedef struct ft_flow {
     /* whole datagrams came again long after: two captures in one file */
     bool          two_clocks;
     bool          gamekit_first;    /* there was no media before gamekit_frame */
+    bool          carries_media;
     bool          server_moved;     /* before server_from the other end was taken for it */
     /* answered releases, each of one of its allocations; which ones isn't known */
     uint8_t       loose_releases;
@@ -122,6 +123,9 @@ uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 
 /* Whether that end of the flow has sent anything. */
 bool ft_flow_heard(const ft_flow *flow, const ft_endpoint *end);
+
+/* Makes room for other 5-tuples (calls/limits.h). First pass. */
+void ft_flow_carries_media(ft_flow *flow);
 
 /* Marks the end of the flow that this packet goes to (or comes from) as the relay: what was taken
  * for it before may be corrected once. First pass. */

@@ -8,8 +8,10 @@
 #ifndef FT_LIMITS_H
 #define FT_LIMITS_H
 
-/* claimed 5-tuples in a file; later ones are decoded without memory */
+/* claimed 5-tuples in a file; later ones are decoded without memory. So many more of them as
+ * carry media, up to the second number: real calls have room that a flood hasn't. */
 #define FT_MAX_FLOWS            32768
+#define FT_FLOWS_BY_MEDIA       16384
 #define FT_MAX_CALLS            12288   /* calls in a file; later ones get no number */
 /* BYEs of one dialog, times the 5-tuples they are seen on; later ones aren't followed */
 #define FT_MAX_BYES_PER_DIALOG  8
@@ -54,7 +56,7 @@
 #define FT_MAX_NAT_TESTS        16384
 /* packets with a relay counter; reports that echo later ones get no link */
 #define FT_MAX_RELAY_COUNTERS   1048576
-#define FT_MAX_RELAY_LINKS      16384   /* announced relay links; later ones stay a number */
+#define FT_MAX_RELAY_LINKS      32768   /* announced relay links; later ones stay a number */
 /* changes of how a stream's relay headers are read; later ones aren't remembered */
 #define FT_MAX_RELAY_READINGS   16384
 /* distinct control messages; repeats of later ones aren't recognised */

@@ -193,8 +193,11 @@ way_of(ft_stream *stream, ft_leg *leg)
 
     while (way < stream->way_count && stream->ways[way] != leg)
         way++;
-    if (way == stream->way_count && way < FT_MAX_WAYS_PER_STREAM)
+    if (way == stream->way_count && way < FT_MAX_WAYS_PER_STREAM) {
         stream->ways[stream->way_count++] = leg;
+        if (leg)
+            ft_flow_carries_media(leg->flow);
+    }
     return (uint8_t)MIN(way, FT_MAX_WAYS_PER_STREAM - 1);
 }
 

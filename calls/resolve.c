@@ -110,12 +110,13 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
     return privacy(end) > privacy(other);
 }
 
-/* A relay's QUIC, before its own header shows there: what comes from the relay's port. */
+/* A relay's QUIC, before its own header shows there: what runs between one of its ports and
+ * another one's. It is no peer: other devices have it, too. */
 static bool
-is_from_quic_relay(const packet_info *pinfo, const ft_packet *packet)
+is_quic_relay(const ft_packet *packet, uint32_t port, uint32_t other_port)
 {
     return packet->kind == FT_KIND_QUIC && packet->path == FT_PATH_SERVER &&
-           ft_is_server_port(pinfo->srcport) && !ft_is_server_port(pinfo->destport);
+           ft_is_server_port(port) && !ft_is_server_port(other_port);
 }
 
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
@@ -124,9 +125,10 @@ static ft_packet_ends
 ends_of(const packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
-    const bool from_server =
-                   ft_flow_is_server(packet->flow, &source) || is_from_quic_relay(pinfo, packet),
-               to_server = ft_flow_is_server(packet->flow, &destination);
+    const bool from_server = ft_flow_is_server(packet->flow, &source) ||
+                             is_quic_relay(packet, pinfo->srcport, pinfo->destport),
+               to_server = ft_flow_is_server(packet->flow, &destination) ||
+                           is_quic_relay(packet, pinfo->destport, pinfo->srcport);
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
         return (ft_packet_ends){ destination, source, from_server };

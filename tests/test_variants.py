@@ -390,11 +390,13 @@ def _(s, both):
 def _(s):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
     b = Modern(s, "B", s.near(3, 16393), s.far(2, 16393), s.relay(0, 3482))
-    a.connect(0), a.both(0.5, 50)
-    for p in b.connect(0.7):    # so does the second interface of one device in a real call: the keys tell, later
-        p.may("call_started")
-    b.both(1.1, 50)[0].tell("call_started")
+    c = Modern(s, "C", s.near(4, 16393), s.far(3, 16393), s.relay(0, 3482))
+    a.connect(0)
+    b.connect(0.2)[0].tell("call_started")  # that two have a relay in common ties nothing
+    a.both(0.5, 50), b.both(1.1, 50)
+    c.connect(1.2)[0].tell("call_started")
     b.check(2.2)                # of the only call that this device has
+    c.both(2.3, 50), c.check(3.2)
 
 
 @scene("modern, again through the same relay, whose end wasn't seen (gap, initial seen)", (3, True), (8, True))
