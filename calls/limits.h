@@ -8,10 +8,9 @@
 #ifndef FT_LIMITS_H
 #define FT_LIMITS_H
 
-/* claimed 5-tuples in a file; later ones are decoded without memory. So many more of them as
- * carry media, up to the second number: real calls have room that a flood hasn't. */
+/* claimed 5-tuples in a file, and one more for each that carries media (calls/flow.c); later
+ * ones are decoded without memory */
 #define FT_MAX_FLOWS            32768
-#define FT_FLOWS_BY_MEDIA       16384
 #define FT_MAX_CALLS            12288   /* calls in a file; later ones get no number */
 /* BYEs of one dialog, times the 5-tuples they are seen on; later ones aren't followed */
 #define FT_MAX_BYES_PER_DIALOG  8

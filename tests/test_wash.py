@@ -65,6 +65,8 @@ def test_decodes_as_before(tshark, own_fields, capture):
                 continue
             if damaged and field.startswith(("facetime_sip.", "facetime_sdp.", "facetime.event")):
                 continue                            # as much of a broken text as there is room for
+            if field == "facetime.label" and re.sub(r"\b(in|out)\b", "", was) == re.sub(r"\b(in|out)\b", "", is_now):
+                continue                            # where nothing but addresses says which end is the device
             if field not in replaced or how_many(was) != how_many(is_now):
                 differences.append(f"{number} {field}: {was} {is_now}")
     assert number > 0
