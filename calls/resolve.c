@@ -111,12 +111,21 @@ is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint
 }
 
 /* A relay's QUIC, before its own header shows there: what runs between one of its ports and
- * another one's. It is no peer: other devices have it, too. */
+ * another one's. */
 static bool
 is_quic_relay(const ft_packet *packet, uint32_t port, uint32_t other_port)
 {
     return packet->kind == FT_KIND_QUIC && packet->path == FT_PATH_SERVER &&
            ft_is_server_port(port) && !ft_is_server_port(other_port);
+}
+
+/* A capture without addresses of the link is made on the device as a rule (rvi, 2023): another
+ * address that connects to the call's relay is the device's second interface. Elsewhere a relay
+ * is many devices'. */
+static bool
+shows_one_device(const packet_info *pinfo)
+{
+    return pinfo->dl_src.type == AT_NONE;
 }
 
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
@@ -128,7 +137,8 @@ ends_of(const packet_info *pinfo, const ft_packet *packet)
     const bool from_server = ft_flow_is_server(packet->flow, &source) ||
                              is_quic_relay(packet, pinfo->srcport, pinfo->destport),
                to_server = ft_flow_is_server(packet->flow, &destination) ||
-                           is_quic_relay(packet, pinfo->destport, pinfo->srcport);
+                           (is_quic_relay(packet, pinfo->destport, pinfo->srcport) &&
+                            !shows_one_device(pinfo));
 
     if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
         return (ft_packet_ends){ destination, source, from_server };
