@@ -15,7 +15,6 @@
 #include "calls/event.h"
 #include "calls/model.h"
 #include "calls/limits.h"
-#include "calls/text.h"
 
 static const struct {
     const char  *name;
@@ -100,7 +99,7 @@ event_text(ft_call *call, ft_event_id id, const char *format, va_list arguments)
         return rows[id].text;
     if (call)
         call->told |= bit;
-    return ft_text_print(wmem_file_scope(), format, arguments);
+    return wmem_strdup_vprintf(wmem_file_scope(), format, arguments);
 }
 
 static ft_event *

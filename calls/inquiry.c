@@ -10,7 +10,6 @@
 #include "calls/inquiry.h"
 
 #include "calls/guess.h"
-
 #include "calls/mark.h"
 
 /* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since

@@ -70,68 +70,6 @@ ft_text_copy(wmem_allocator_t *scope, const char *bytes, size_t length)
     return text;
 }
 
-#define MOST_PRINTED 200
-
-typedef struct {
-    char   bytes[MOST_PRINTED];
-    size_t length;
-} printed_text;
-
-static bool
-print_bytes(printed_text *text, const char *bytes, size_t length)
-{
-    if (length > sizeof text->bytes - text->length)
-        return false;
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length += length;
-    return true;
-}
-
-static bool
-print_number(printed_text *text, unsigned number)
-{
-    char digits[16], *first = digits + sizeof digits;
-
-    do
-        *--first = (char)('0' + number % 10);
-    while (number /= 10);
-    return print_bytes(text, first, (size_t)(digits + sizeof digits - first));
-}
-
-/* False where it is too long, or has other conversions. */
-static bool
-print_quickly(printed_text *text, const char *format, va_list arguments)
-{
-    for (;;) {
-        const size_t plain = strcspn(format, "%");
-        if (!print_bytes(text, format, plain))
-            return false;
-        if (!format[plain])
-            return true;
-        if (format[plain + 1] == 's') {
-            const char *argument = va_arg(arguments, const char *);
-            if (!argument || !print_bytes(text, argument, strlen(argument)))
-                return false;
-        } else if (format[plain + 1] != 'u' || !print_number(text, va_arg(arguments, unsigned))) {
-            return false;
-        }
-        format += plain + 2;
-    }
-}
-
-char *
-ft_text_print(wmem_allocator_t *scope, const char *format, va_list arguments)
-{
-    printed_text text = { .length = 0 };
-    va_list again;
-
-    va_copy(again, arguments);
-    const bool is_printed = print_quickly(&text, format, again);
-    va_end(again);
-    return is_printed ? ft_text_copy(scope, text.bytes, text.length)
-                      : wmem_strdup_vprintf(scope, format, arguments);
-}
-
 char *
 ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t most)
 {

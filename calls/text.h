@@ -18,11 +18,6 @@ char *ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, si
 /* length bytes as they stand. Lives in scope. */
 char *ft_text_copy(wmem_allocator_t *scope, const char *bytes, size_t length);
 
-/* As printf() has it, for a tenth of the time where nothing but %s and %u stands in the format and
- * it isn't long. Lives in scope. */
-char *ft_text_print(wmem_allocator_t *scope, const char *format, va_list arguments)
-    G_GNUC_PRINTF(2, 0);
-
 /* Whether all of them are printable ASCII, and so are kept as they stand. */
 bool ft_text_is_plain(const char *bytes, size_t length);
 

@@ -2,6 +2,7 @@
 """Each bound of calls/limits.h: in docs/limits.md, told at the packets that go beyond, all else shown."""
 
 import functools
+import itertools
 import json
 import re
 
@@ -71,6 +72,18 @@ def test_beyond_a_bound(name, tshark):
     assert len(once) == len(twice) == count
     assert [n for n, line in enumerate(once, 1) if not line.startswith("\t")] == numbers
     assert not [pair for pair in zip(once, twice) if pair[0] != pair[1]][:1]
+
+
+@pytest.mark.parametrize("sends", (False, True))
+def test_media_makes_room_for_flows(sends, tshark):
+    """For one more 5-tuple each: what a flood of tests alone can't have, many calls can."""
+    clients = [floods.at(floods.CLIENT, i) for i in range(5)]
+    calls = [floods.allocate(client) for client in clients]
+    calls += [floods.udp(client, floods.RELAY, floods.media(1, n)) for client in clients if sends for n in (1, 2)]
+    most = floods.LIMITS["FLOWS"] - len(clients) + (len(clients) if sends else 0)
+    flood = [frame for frame, _ in itertools.islice(floods.flows(0), most + 3)]
+    capture = support.make_capture(calls + flood)
+    assert tshark.frames(capture, "facetime.limit") == [len(calls) + most + n for n in (1, 2, 3)]
 
 
 def test_packets_that_are_not_tied_to_their_call(tshark):

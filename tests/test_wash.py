@@ -52,10 +52,15 @@ def how_many(values):
     return len(values.split("\x1e")) if values else 0
 
 
+def without_direction(label):
+    return re.sub(r"\b(in|out)\b", "", label)
+
+
 @pytest.mark.parametrize("capture", captures)
 def test_decodes_as_before(tshark, own_fields, capture):
     fields = sorted(own_fields) + ["frame.len", "frame.time_epoch"]
     damaged = "damaged" in capture.name or "bomb" in capture.name
+    generated = capture.name.startswith("ixia")
     before, after = (tshark.columns(file, *fields) for file in (capture, washed(capture)))
     number, differences, replaced = 0, [], {field for field in fields if REPLACED.search(field)}
     for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
@@ -65,8 +70,8 @@ def test_decodes_as_before(tshark, own_fields, capture):
                 continue
             if damaged and field.startswith(("facetime_sip.", "facetime_sdp.", "facetime.event")):
                 continue                            # as much of a broken text as there is room for
-            if field == "facetime.label" and re.sub(r"\b(in|out)\b", "", was) == re.sub(r"\b(in|out)\b", "", is_now):
-                continue                            # where nothing but addresses says which end is the device
+            if generated and field == "facetime.label" and without_direction(was) == without_direction(is_now):
+                continue                            # 6,000 pairs of one packet: nothing but addresses says which end is the device
             if field not in replaced or how_many(was) != how_many(is_now):
                 differences.append(f"{number} {field}: {was} {is_now}")
     assert number > 0
