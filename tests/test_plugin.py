@@ -147,3 +147,25 @@ def test_a_filter_alone_finds_what_is_shown(tshark, filter):
     shown = [int(number) for number in re.findall(r"^Frame (\d+):", tshark.text(capture, "-V", filter=filter), re.M)]
     assert shown
     assert tshark.frames(capture, filter) == shown
+
+
+def sample(beginning):
+    """The lines of README.md's block that begins so."""
+    return ("\n```\n" + (support.ROOT / "README.md").read_text()).split("\n```\n" + beginning)[1].split("\n```")[0].splitlines()
+
+
+def test_the_timeline_in_the_readme(tshark):
+    """Whole, its long lines cut."""
+    shown = tshark.text(support.TEST_CAPTURES / "facetime-caller.pcapng", "-q", "-z", "facetime,timeline").strip().splitlines()
+    lines = sample("Call 1, legacy:")
+    told = [line for line in shown if line][1:]
+    assert len(lines) == len(told)
+    for line, full in zip(["Call 1, legacy:" + lines[0], *lines[1:]], told):
+        assert full.startswith(line[:-3]) if line.endswith("...") else full == line
+
+
+def test_the_opened_packet_in_the_readme(tshark):
+    """Its lines, in their order."""
+    shown = iter(tshark.text(support.TEST_CAPTURES / "facetime-caller.pcapng", "-V", filter="frame.number == 122").splitlines())
+    for line in sample("FaceTime: stun, relay, call 1")[1:]:
+        assert line == "..." or line in shown, line
