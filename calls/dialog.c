@@ -10,7 +10,8 @@
  *
  *    BYE                     at once
  *    486, 603, other errors  at once; taken back where another INVITE of the dialog follows, or a
- *                            200 of another end
+ *                            200 of another end. While other ends ring, at the capture's end,
+ *                            where none of them was heard for 3 minutes
  *    401, 407, 3xx, 491      at the capture's end, where no INVITE followed for 32 s
  *    CANCEL                  at the capture's end, where no 200 crossed it
  *
@@ -32,6 +33,7 @@
 #define RINGING_STATUS  180
 #define FINAL_STATUS    200 /* and above */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
+#define RINGING_S       180 /* an end rings no longer (RFC 3261 timer C) */
 
 /* Where and when something was said that only later packets can settle. */
 typedef struct {
@@ -61,9 +63,10 @@ typedef struct sip_dialog {
     ft_call *call;              /* as of first_frame: later merges are looked up */
     uint32_t first_frame;
     bool     has_call_id;
-    unsigned last_status;       /* of the answer that asks for the INVITE again */
+    /* of the answer that asks for the INVITE again, or of one end that refuses; 0: CANCEL */
+    unsigned last_status;
     ft_transactions transactions;
-    moment   last_word;         /* that answer, or the CANCEL */
+    moment   last_word;         /* that message */
     sip_bye *byes;              /* in order of their first frames */
     struct sip_dialog *next;    /* made before this one */
 } sip_dialog;
@@ -397,20 +400,23 @@ learn_offer(packet_info *pinfo, const sip_dialog *dialog, ft_call *call,
     }
 }
 
-/* A call that ended when an INVITE was refused goes on: another INVITE of its dialog follows, or
- * another of the ends that the INVITE reached answers it. */
+/* A call goes on that ended when an INVITE was refused, or seemed to by a CANCEL or one end's
+ * refusal: another INVITE of its dialog follows, or another of the ends that the INVITE reached
+ * answers it. */
 static void
 reopen(ft_call *call)
 {
-    if (call->outcome == FT_OUTCOME_NONE || call->outcome == FT_OUTCOME_HUNG_UP ||
-        call->state != FT_CALL_ENDED)
+    if (!call->closed || call->outcome == FT_OUTCOME_HUNG_UP)
+        return;
+    call->closed = false;
+    ft_call_changes++;
+    if (call->state != FT_CALL_ENDED)
         return;
     call->state = FT_CALL_RINGING;
     call->outcome = FT_OUTCOME_NONE;
     call->end_frame = 0;
     call->end_reason = NULL;
-    call->closed = false;
-    ft_call_changes++;
+    ft_event_take_back(call, FT_EVENT_CALL_ENDED);
 }
 
 static void
@@ -474,6 +480,40 @@ remember_last_word(packet_info *pinfo, sip_dialog *dialog, unsigned status)
     dialog->last_status = status;
 }
 
+/* Until a 200 that crossed it, or comes from another end, opens it again. */
+static void
+close_unanswered(ft_call *call)
+{
+    if (!call->answer_frame && !call->was_answered)
+        ft_call_close(call);
+}
+
+static ft_call_outcome
+outcome_of(ft_sip_verdict verdict)
+{
+    switch (verdict) {
+    case FT_SIP_SAYS_DECLINED:
+        return FT_OUTCOME_DECLINED;
+    case FT_SIP_SAYS_BUSY:
+        return FT_OUTCOME_BUSY;
+    case FT_SIP_SAYS_CANCELLED:
+        return FT_OUTCOME_CANCELLED;
+    case FT_SIP_SAYS_FAILED:
+        return FT_OUTCOME_FAILED;
+    default:
+        return FT_OUTCOME_HUNG_UP;
+    }
+}
+
+/* A CANCEL tells more than the answer that it brings. */
+static const char *
+end_text(wmem_allocator_t *scope, const sip_dialog *dialog, ft_sip_verdict verdict, unsigned status)
+{
+    if (verdict == FT_SIP_SAYS_CANCELLED && dialog->last_word.frame && !dialog->last_status)
+        return "CANCEL";
+    return refusal_text(scope, status);
+}
+
 static void
 act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
     ft_sip_verdict verdict)
@@ -495,22 +535,16 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
         remember_last_word(pinfo, dialog, sip->status);
         break;
     case FT_SIP_SAYS_CANCELLING:
+    case FT_SIP_SAYS_BRANCH_REFUSED:
         remember_last_word(pinfo, dialog, sip->status);
-        if (!call->answer_frame && !call->was_answered)
-            ft_call_close(call); /* until a 200 that crossed it opens it again */
+        close_unanswered(call);
         break;
     case FT_SIP_SAYS_DECLINED:
-        end_call(pinfo, call, FT_OUTCOME_DECLINED, refusal_text(pinfo->pool, sip->status));
-        break;
     case FT_SIP_SAYS_BUSY:
-        end_call(pinfo, call, FT_OUTCOME_BUSY, refusal_text(pinfo->pool, sip->status));
-        break;
     case FT_SIP_SAYS_CANCELLED:
-        end_call(pinfo, call, FT_OUTCOME_CANCELLED,
-                 dialog->last_word.frame ? "CANCEL" : refusal_text(pinfo->pool, sip->status));
-        break;
     case FT_SIP_SAYS_FAILED:
-        end_call(pinfo, call, FT_OUTCOME_FAILED, refusal_text(pinfo->pool, sip->status));
+        end_call(pinfo, call, outcome_of(verdict),
+                 end_text(pinfo->pool, dialog, verdict, sip->status));
         break;
     case FT_SIP_SAYS_ENDED:
         end_call(pinfo, call, FT_OUTCOME_HUNG_UP, bye_text(pinfo->pool, sip));
@@ -538,8 +572,18 @@ judge_byes(const sip_dialog *dialog)
     }
 }
 
-/* A CANCEL that nothing crossed has ended the call; and so has an answer that asked for the
- * INVITE again, in vain. */
+/* How long the capture must go on after the last word, so that it was the last. */
+static int
+last_word_holds_after(const sip_dialog *dialog)
+{
+    if (!dialog->last_status)
+        return 0;
+    return ft_invite_meaning(dialog->last_status) == FT_INVITE_TO_BE_REPEATED ? INVITE_REPEAT_S
+                                                                              : RINGING_S;
+}
+
+/* A CANCEL that nothing crossed has ended the call; so has an answer that asked for the INVITE
+ * again, in vain, and one end's refusal, where the others only rang. */
 static void
 judge_last_word(const sip_dialog *dialog)
 {
@@ -549,15 +593,13 @@ judge_last_word(const sip_dialog *dialog)
     if (verdict == FT_SIP_SAYS_NOTHING || !dialog->last_word.frame ||
         call->state == FT_CALL_ENDED || call->was_answered)
         return;
-    if (verdict == FT_SIP_SAYS_FAILED && !goes_on_for(&dialog->last_word.time, INVITE_REPEAT_S))
+    if (!goes_on_for(&dialog->last_word.time, last_word_holds_after(dialog)))
         return;
     call->state = FT_CALL_ENDED;
-    call->outcome = verdict == FT_SIP_SAYS_FAILED ? FT_OUTCOME_FAILED : FT_OUTCOME_CANCELLED;
+    call->outcome = outcome_of(verdict);
     call->end_frame = dialog->last_word.frame->id;
     call->end_time = call->over_time = dialog->last_word.time;
-    call->end_reason = verdict == FT_SIP_SAYS_FAILED
-                           ? refusal_text(wmem_file_scope(), dialog->last_status)
-                           : "CANCEL";
+    call->end_reason = end_text(wmem_file_scope(), dialog, verdict, dialog->last_status);
     ft_event_add_at(dialog->last_word.frame, &call->end_time, call, dialog->last_word.path,
                     FT_EVENT_CALL_ENDED, 0, "Call %u ends: %s", call->number, call->end_reason);
 }

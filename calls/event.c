@@ -41,7 +41,7 @@ ft_event_often(ft_event_id id)
 static const ft_event *
 of_part(const ft_event *event, unsigned part)
 {
-    while (event && event->part != part)
+    while (event && (event->part != part || event->taken_back))
         event = event->next;
     return event;
 }
@@ -162,4 +162,35 @@ ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call *call, ft_
     if (event)
         event->hindsight = true;
     return event;
+}
+
+void
+ft_event_drop(ft_call *call, const ft_event *event)
+{
+    const unsigned count = wmem_array_get_count(call->events);
+    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), MAX(count, 1));
+
+    call->told &= ~(UINT64_C(1) << event->id);
+    for (unsigned i = 0; i < count; i++) {
+        ft_event **told = (ft_event **)wmem_array_index(call->events, i);
+        if (*told == event)
+            continue;
+        wmem_array_append(kept, told, 1);
+        if ((*told)->id == event->id)
+            call->told |= UINT64_C(1) << event->id;
+    }
+    wmem_destroy_array(call->events); /* a hostile call has thousands */
+    call->events = kept;
+}
+
+void
+ft_event_take_back(ft_call *call, ft_event_id id)
+{
+    for (unsigned i = wmem_array_get_count(call->events); i-- > 0;) {
+        ft_event *event = *(ft_event **)wmem_array_index(call->events, i);
+        if (event->id != id)
+            continue;
+        event->taken_back = true;
+        ft_event_drop(call, event);
+    }
 }

@@ -90,6 +90,7 @@ typedef struct ft_event {
     bool             is_rough;      /* the length, where frame times come in batches */
     /* known only from later frames: shown from the second pass on */
     bool             hindsight;
+    bool             taken_back;    /* later frames showed that it wasn't so: told no more */
     nstime_t         time;          /* of ft_now() */
     nstime_t         length;        /* of the silence that media_gap and handover tell of */
     struct ft_call  *call;          /* may be NULL */
@@ -111,6 +112,11 @@ ft_event *ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame,
 ft_event *ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call *call, ft_path path,
                           ft_event_id id, uint32_t other_frame, const char *format, ...)
     G_GNUC_PRINTF(7, 8);
+
+/* The event leaves the call's story; by taking it back, its frame too, from the second pass on.
+ * What the call has no more of may be told again. First pass only. */
+void ft_event_drop(struct ft_call *call, const ft_event *event);
+void ft_event_take_back(struct ft_call *call, ft_event_id id);
 
 /* The first event of this packet, and the one after an event, in the order of recording; NULL if
  * there is none. */

@@ -22,20 +22,7 @@
 static void
 move_event(ft_call *to, ft_call *from, ft_event *event)
 {
-    const unsigned count = wmem_array_get_count(from->events);
-    wmem_array_t *kept = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_event *), MAX(count, 1));
-
-    from->told &= ~(UINT64_C(1) << event->id);
-    for (unsigned i = 0; i < count; i++) {
-        ft_event **told = (ft_event **)wmem_array_index(from->events, i);
-        if (*told == event)
-            continue;
-        wmem_array_append(kept, told, 1);
-        if ((*told)->id == event->id)
-            from->told |= UINT64_C(1) << event->id;
-    }
-    wmem_destroy_array(from->events); /* a hostile call has thousands */
-    from->events = kept;
+    ft_event_drop(from, event);
     event->call = to;
     to->told |= UINT64_C(1) << event->id;
     wmem_array_append_one(to->events, event);

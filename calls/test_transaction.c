@@ -38,6 +38,7 @@ enum { NOBODY, ALICE, BOB, CAROL, DAVE };   /* tags */
 #define CANCELLED  FT_SIP_SAYS_CANCELLED
 #define FAILED     FT_SIP_SAYS_FAILED
 #define BRANCH     FT_SIP_SAYS_BRANCH_ENDED
+#define REFUSED    FT_SIP_SAYS_BRANCH_REFUSED
 #define ENDED      FT_SIP_SAYS_ENDED
 /* clang-format on */
 
@@ -264,6 +265,57 @@ test_forks(void **state)
          { BYE, 0, 3, ALICE, BOB, ENDED });
 }
 
+#define INVITED_AND_BOTH_RING                                                                     \
+    { INVITE, 0, 1, ALICE, NOBODY, INVITED }, { INVITE, 180, 1, ALICE, BOB, RINGING },           \
+    {                                                                                            \
+        INVITE, 180, 1, ALICE, CAROL, NOTHING                                                    \
+    }
+
+/* Final answers of other ends may still come (RFC 3261 16.7): who refuses ends its own branch, and
+ * the last one the call. */
+static void
+test_one_end_refuses(void **state)
+{
+    (void)state;
+    for (unsigned status = 400; status < 700; status++) {
+        const ft_sip_verdict whole = verdict_of[meant(status)];
+        if (meant(status) == FT_INVITE_TO_BE_REPEATED)
+            continue;
+        PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, status, 1, ALICE, BOB, REFUSED },
+             { INVITE, 200, 1, ALICE, CAROL, ANSWERED }, { INVITE, status, 1, ALICE, BOB, NOTHING },
+             { BYE, 0, 2, ALICE, CAROL, ENDED });
+        PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, 603, 1, ALICE, CAROL, REFUSED },
+             { INVITE, status, 1, ALICE, BOB, whole }, { INVITE, 603, 1, ALICE, CAROL, NOTHING });
+        /* nothing more is heard of the one that rings */
+        PLAY(whole, INVITED_AND_BOTH_RING, { INVITE, status, 1, ALICE, BOB, REFUSED });
+        /* who refuses at once never rang */
+        PLAY(whole, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+             { INVITE, 180, 1, ALICE, BOB, RINGING }, { INVITE, status, 1, ALICE, CAROL, REFUSED });
+        /* whose refusal it is wasn't captured */
+        PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, status, 1, ALICE, NOBODY, whole });
+        /* nobody is known to ring: taken back by a 200 */
+        PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+             { INVITE, 180, 1, ALICE, BOB, RINGING }, { INVITE, status, 1, ALICE, BOB, whole },
+             { INVITE, 200, 1, ALICE, CAROL, ANSWERED }, { BYE, 0, 2, ALICE, CAROL, ENDED });
+    }
+    /* a CANCEL is of all ends */
+    PLAY(NOTHING, INVITED_AND_BOTH_RING, { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING },
+         { INVITE, 487, 1, ALICE, BOB, CANCELLED }, { INVITE, 487, 1, ALICE, CAROL, NOTHING });
+    PLAY(CANCELLED, INVITED_AND_BOTH_RING, { INVITE, 603, 1, ALICE, BOB, REFUSED },
+         { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING });
+    PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, 603, 1, ALICE, BOB, REFUSED },
+         { CANCEL, 0, 1, ALICE, NOBODY, CANCELLING }, { INVITE, 487, 1, ALICE, CAROL, CANCELLED });
+    /* so is the caller's BYE of the last one that rings */
+    PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, 603, 1, ALICE, BOB, REFUSED },
+         { BYE, 0, 2, ALICE, CAROL, ENDED });
+    /* who rang for the INVITE before doesn't ring any more */
+    PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, 302, 1, ALICE, BOB, REPEAT },
+         { INVITE, 0, 2, ALICE, NOBODY, AGAIN }, { INVITE, 180, 2, ALICE, DAVE, NOTHING },
+         { INVITE, 603, 2, ALICE, DAVE, DECLINED });
+    PLAY(NOTHING, INVITED_AND_BOTH_RING, { INVITE, 0, 2, ALICE, NOBODY, AGAIN },
+         { INVITE, 486, 1, ALICE, BOB, NOTHING }, { INVITE, 603, 2, ALICE, DAVE, DECLINED });
+}
+
 /* A BYE of the caller's before the answer (RFC 3261 15) ends the branch that rang; a 200 that
  * crosses it makes no call. */
 static void
@@ -408,6 +460,7 @@ main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_crosses_answer),
         cmocka_unit_test(test_forks),
+        cmocka_unit_test(test_one_end_refuses),
         cmocka_unit_test(test_early_bye),
         cmocka_unit_test(test_glare),
         cmocka_unit_test(test_what_was_not_captured),

@@ -4,7 +4,7 @@
  *    INVITE   begins, or changes, or asks again  CANCEL  ends what has no answer yet
  *    1xx      one end rings                      2xx     answered: that branch is the call
  *    3xx-6xx  refused, unless a branch lives     BYE     ends its branch; the last one ends the
- *                                                        call
+ *             or rings on                                call
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -108,6 +108,14 @@ add_invite(ft_transactions *dialog, const ft_sip_message *message)
     return invite;
 }
 
+/* What rang for an INVITE is done with where the next one follows. */
+static void
+stop_ringing(ft_transactions *dialog)
+{
+    for (unsigned i = 0; i < dialog->branch_count; i++)
+        dialog->branches[i].refused |= !dialog->branches[i].answered;
+}
+
 static ft_sip_verdict
 judge_invite(ft_transactions *dialog, const ft_sip_message *message)
 {
@@ -127,6 +135,7 @@ judge_invite(ft_transactions *dialog, const ft_sip_message *message)
     invite->sdp = message->sdp;
     if (invite->is_change)
         return FT_SIP_SAYS_REINVITE;
+    stop_ringing(dialog);
     return is_first ? FT_SIP_SAYS_INVITE : FT_SIP_SAYS_INVITE_AGAIN;
 }
 
@@ -173,8 +182,8 @@ branch_of(ft_transactions *dialog, const ft_sip_message *message)
     return branch;
 }
 
-/* Once one end has answered, those that only rang don't count (RFC 3261 13.2.2.4). *only: one of
- * those that live. */
+/* Those that refused don't count; nor, once one end has answered, those that only rang (RFC 3261
+ * 13.2.2.4). *only: one of those that live. */
 static unsigned
 living_branches(ft_transactions *dialog, ft_sip_branch **only)
 {
@@ -185,7 +194,7 @@ living_branches(ft_transactions *dialog, ft_sip_branch **only)
         any_answered |= dialog->branches[i].answered;
     for (unsigned i = 0; i < dialog->branch_count; i++) {
         ft_sip_branch *branch = &dialog->branches[i];
-        if (branch->over || (any_answered && !branch->answered))
+        if (branch->over || (!branch->answered && (any_answered || branch->refused)))
             continue;
         count++;
         *only = branch;
@@ -283,11 +292,44 @@ is_doubtful(const ft_transactions *dialog, const ft_invite *invite)
            invite->state == FT_INVITE_FAILED;
 }
 
+static bool
+any_rings(const ft_transactions *dialog)
+{
+    for (unsigned i = 0; i < dialog->branch_count; i++) {
+        if (!dialog->branches[i].refused && !dialog->branches[i].over)
+            return true;
+    }
+    return false;
+}
+
+/* Each end that an INVITE reached answers for itself (RFC 3261 16.7): while others ring, a refusal
+ * is of its own branch. Not after a CANCEL, when nobody rings on, nor where the INVITE is to be
+ * repeated. NULL: it is of the whole INVITE. */
+static ft_sip_branch *
+refusing_branch(ft_transactions *dialog, const ft_sip_message *message, const ft_invite *invite,
+                ft_invite_state state)
+{
+    if (state == FT_INVITE_TO_BE_REPEATED || invite->cancelled || dialog->answered ||
+        dialog->over || is_superseded(dialog, invite) || !any_rings(dialog))
+        return NULL;
+    return branch_of(dialog, message);
+}
+
 static ft_sip_verdict
-judge_refused(ft_transactions *dialog, ft_invite *invite, ft_invite_state state)
+judge_refused(ft_transactions *dialog, const ft_sip_message *message, ft_invite *invite,
+              ft_invite_state state)
 {
     if (invite->state != FT_INVITE_PENDING)
         return FT_SIP_SAYS_NOTHING;
+
+    ft_sip_branch *branch = refusing_branch(dialog, message, invite, state);
+    const bool is_new = branch && !branch->refused;
+    if (branch)
+        branch->refused = true;
+    if (branch && any_rings(dialog)) {
+        invite->refusal = is_new ? state : invite->refusal;
+        return is_new ? FT_SIP_SAYS_BRANCH_REFUSED : FT_SIP_SAYS_NOTHING;
+    }
     invite->state = state;
     if (dialog->answered || dialog->over || is_superseded(dialog, invite) ||
         is_doubtful(dialog, invite))
@@ -320,7 +362,7 @@ judge_invite_answer(ft_transactions *dialog, const ft_sip_message *message)
         return judge_change(invite, state);
     if (state == FT_INVITE_ANSWERED)
         return judge_answered(dialog, message, invite);
-    return judge_refused(dialog, invite, state);
+    return judge_refused(dialog, message, invite, state);
 }
 
 /* ---- for all messages ---- */
@@ -367,8 +409,8 @@ ft_sip_last_word(const ft_transactions *dialog)
 
     if (!latest || latest->is_change || dialog->answered || dialog->over)
         return FT_SIP_SAYS_NOTHING;
-    if (latest->state == FT_INVITE_PENDING && latest->cancelled)
-        return FT_SIP_SAYS_CANCELLED;
+    if (latest->state == FT_INVITE_PENDING)
+        return latest->cancelled ? FT_SIP_SAYS_CANCELLED : ends[latest->refusal];
     return latest->state == FT_INVITE_TO_BE_REPEATED ? FT_SIP_SAYS_FAILED : FT_SIP_SAYS_NOTHING;
 }
 

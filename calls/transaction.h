@@ -63,6 +63,7 @@ typedef enum {
     FT_SIP_SAYS_NOT_CHANGED,    /* a re-INVITE is refused: all stays as it is */
     FT_SIP_SAYS_REPEAT,         /* the INVITE is to be repeated */
     FT_SIP_SAYS_CANCELLING,     /* a CANCEL: what the INVITE's own answer says decides */
+    FT_SIP_SAYS_BRANCH_REFUSED, /* one end refuses, another one rings on */
     FT_SIP_SAYS_DECLINED,       /* these four end the call */
     FT_SIP_SAYS_BUSY,
     FT_SIP_SAYS_CANCELLED,
@@ -80,6 +81,7 @@ typedef struct {
     bool            cancelled : 1; /* a CANCEL was seen */
     unsigned        sdp : 2;    /* ft_sdp_presence of the INVITE, where it was seen */
     unsigned        state : 4;  /* ft_invite_state */
+    unsigned        refusal : 4; /* the same, of the latest end that refused while others rang on */
 } ft_invite;
 
 /* Private to transaction.c: who talks to whom, in no order. */
@@ -87,6 +89,7 @@ typedef struct {
     uint32_t tags[2];
     bool     answered;
     bool     over;
+    bool     refused;
 } ft_sip_branch;
 
 /* What is remembered of a dialog. All zero at first. */
@@ -106,7 +109,8 @@ typedef struct {
 ft_sip_verdict ft_sip_judge(ft_transactions *dialog, const ft_sip_message *message);
 
 /* Once no more messages come: CANCELLED where a CANCEL was the last word, FAILED where an INVITE
- * was to be repeated and wasn't, else NOTHING. */
+ * was to be repeated and wasn't, what the latest one said where ends refused and the last one that
+ * rang was never heard again, else NOTHING. */
 ft_sip_verdict ft_sip_last_word(const ft_transactions *dialog);
 
 /* An answer without method: INVITE where its Via says so, and it isn't the CANCEL's. */

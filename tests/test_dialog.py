@@ -348,15 +348,55 @@ def test_both_change_the_call_at_once(tshark, make_capture):
                                      7: ["invite"], 9: ["call_ended"]}
 
 
+def two_ends():
+    """The dialogs of one INVITE with two ends that it reached."""
+    one, other = dialog(), dialog()
+    other.call_id, other.tags, other.branches = one.call_id, {**other.tags, CALLER: one.tags[CALLER]}, one.branches
+    return one, other
+
+
 def test_two_ends_answer(tshark, make_capture):
     """An INVITE that reached two phones: a BYE ends what it is between, the last one the call."""
-    talk = dialog()
-    other = dialog()
-    other.call_id, other.tags, other.branches = talk.call_id, {**other.tags, CALLER: talk.tags[CALLER]}, talk.branches
+    talk, other = two_ends()
     packets = exchange(talk, ASKED, RANG, TAKEN) + exchange(other, RANG, TAKEN, begin=1)
     packets += exchange(other, (CALLER, "BYE", 2), (CALLEE, "BYE", 2, 200), begin=2) + exchange(talk, DONE, THANKS, begin=3)
     capture = make_capture(packets)
     assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 3: ["call_answered"], 8: ["call_ended"]}
+
+
+@pytest.mark.parametrize("status", [480, 486, 603])
+def test_one_of_two_ends_refuses_and_the_other_answers(tshark, make_capture, status):
+    """RFC 3261 16.7: while one end rings, another's refusal ends nothing."""
+    one, other = two_ends()
+    capture = make_capture(exchange(one, ASKED, RANG) + exchange(other, RANG, begin=1) + exchange(
+        one, (CALLEE, "INVITE", 1, status), begin=2) + exchange(other, TAKEN, DONE, THANKS, begin=3))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["ringing"], 5: ["call_answered"], 6: ["call_ended"]}
+    call = the_call(tshark, capture)
+    assert (call["state"], call["end"], call["end_frame"]) == ("answered", "BYE", 6)
+
+
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_an_end_that_was_taken_back(tshark, make_capture, two_pass):
+    """Nobody was seen ringing when one end declined, so that seemed to be all; then another one answers."""
+    one, other = two_ends()
+    capture = make_capture(exchange(one, ASKED, (CALLEE, "INVITE", 1, 603)) + exchange(other, TAKEN, DONE, THANKS, begin=2))
+    ends = [int(row["frame.number"][0]) for row in tshark.rows(
+        capture, "frame.number", filter='facetime.event == "call_ended"', two_pass=two_pass)]
+    assert ends == [4] if two_pass else [2, 4]
+    call = the_call(tshark, capture)
+    assert (call["state"], call["end"], call["end_frame"]) == ("answered", "BYE", 4)
+    assert [event["frame"] for event in call["events"] if event["event"] == "call_ended"] == [4]
+
+
+@pytest.mark.parametrize("seconds", [30, 200])
+def test_one_of_two_ends_refuses_and_the_other_is_not_heard_again(tshark, make_capture, seconds):
+    """An end rings no longer than 3 minutes (RFC 3261 16.6, timer C)."""
+    one, other = two_ends()
+    capture = make_capture(goes_on(exchange(one, ASKED, RANG) + exchange(other, RANG, begin=1) + exchange(
+        one, (CALLEE, "INVITE", 1, 603), begin=2), seconds))
+    call = the_call(tshark, capture)
+    assert (call["state"], call.get("end"), call.get("end_frame")) == (
+        ("not answered", "INVITE answered 603", 4) if seconds == 200 else ("ringing", None, None))
 
 
 def test_a_bye_before_the_answer(tshark, make_capture):

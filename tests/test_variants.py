@@ -1163,6 +1163,67 @@ def _(s, late):
     s.listed = {"A": {"state": "answered", "end": "BYE"}}
 
 
+def forked(a, status, rings=True):
+    """An INVITE reaches two; one refuses it, the other one is who talks from then on."""
+    refuses, other = a.dialog.tags["callee"], "99887766"
+    a.invite(0).tell("invite")
+    if rings:
+        a.answer(0.1, 180).tell("ringing")
+        a.dialog.tags["callee"] = other
+        a.answer(0.2, 180)
+    a.dialog.tags["callee"] = refuses
+    a.answer(2, status)
+    a.dialog.tags["callee"] = other
+
+
+@scene("one branch of a fork refuses, the other one answers (status, relayed, another calls meanwhile)", (603, False, False),
+       (486, True, False), (480, False, True), six=True)
+def _(s, status, relayed, another):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0) if relayed else None)
+    if relayed:
+        a.relay_up(-1)
+    a.check(-0.5, way="direct"), a.check(-0.45, DOWN, way="direct")
+    forked(a, status)
+    if another:
+        b = Talk(s, "B", s.near(), s.far(2), who=DOWN)
+        b.invite(2.5).tell("invite")
+        b.answer(2.6, 486).tell("call_ended")
+    a.check(3, way="direct"), a.check(3.2, DOWN, way="direct")
+    a.answer(4).tell("call_answered")
+    a.both(4.2, 40), a.hang_up(6)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
+@scene("nobody rang, one branch of a fork refuses, the other one answers (status)", (603,), (480,))
+def _(s, status):
+    a = Talk(s, "A", s.near(), s.far(1))
+    forked(a, status, rings=False)
+    a.answer(4).tell("call_answered")
+    a.both(4.2, 40), a.hang_up(6)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
+@scene("both branches of a fork refuse, and then again (status of each)", (603, 486), (480, 603))
+def _(s, first, second):
+    a = Talk(s, "A", s.near(), s.far(1))
+    forked(a, first)
+    a.answer(4, second).tell("call_ended")
+    b = Talk(s, "B", s.near(), s.far(1))
+    b.check(6), b.check(6.1, DOWN), b.taken(6.5), b.both(7), b.hang_up(8)
+    s.listed = {"A": {"state": "not answered", "end": f"INVITE answered {second}"}, "B": {"state": "answered"}}
+
+
+@scene("one branch of a fork refuses, the other one isn't heard again, and then once more (status)", (603,), (480,))
+def _(s, status):
+    a = Talk(s, "A", s.near(), s.far(1))
+    forked(a, status)
+    next(p for p in s.packets if p.time == 2).tell("call_ended")
+    b = Talk(s, "B", s.near(), s.far(1))
+    b.check(9), b.check(9.1, DOWN), b.taken(9.5), b.both(10), b.hang_up(12)
+    s.put(190, s.far(9, 53), (s.near()[0], 5353), b"\x12\x34\x81\x80" + bytes(20), None)    # the capture goes on
+    s.listed = {"A": {"state": "not answered", "end": f"INVITE answered {status}"}, "B": {"state": "answered"}}
+
+
 @scene("a CANCEL after the 200, answered 481: the call goes on")
 def _(s):
     a = Talk(s, "A", s.near(), s.far(1))
