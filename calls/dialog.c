@@ -10,8 +10,9 @@
  *
  *    BYE                     at once
  *    486, 603, other errors  at once; taken back where another INVITE of the dialog follows, or a
- *                            200 of another end. While other ends ring, at the capture's end,
- *                            where none of them was heard for 3 minutes
+ *                            200 of another end. While other ends ring, at the capture's end:
+ *                            6xx, which is of the person (RFC 3261 21.6), where no 200 followed;
+ *                            else where none of them was heard for 3 minutes
  *    401, 407, 3xx, 491      at the capture's end, where no INVITE followed for 32 s
  *    CANCEL                  at the capture's end, where no 200 crossed it
  *
@@ -576,7 +577,7 @@ judge_byes(const sip_dialog *dialog)
 static int
 last_word_holds_after(const sip_dialog *dialog)
 {
-    if (!dialog->last_status)
+    if (!dialog->last_status || dialog->last_status >= FT_SIP_GLOBAL)
         return 0;
     return ft_invite_meaning(dialog->last_status) == FT_INVITE_TO_BE_REPEATED ? INVITE_REPEAT_S
                                                                               : RINGING_S;

@@ -163,21 +163,30 @@ is_between(const ft_sip_branch *branch, uint32_t one, uint32_t other)
            (branch->tags[0] == other && branch->tags[1] == one);
 }
 
+static ft_sip_branch *
+known_branch(ft_transactions *dialog, const ft_sip_message *message)
+{
+    for (unsigned i = 0; i < dialog->branch_count; i++) {
+        if (is_between(&dialog->branches[i], message->from_tag, message->to_tag))
+            return &dialog->branches[i];
+    }
+    return NULL;
+}
+
 /* Made where it isn't known. NULL without both tags, and over the bound. */
 static ft_sip_branch *
 branch_of(ft_transactions *dialog, const ft_sip_message *message)
 {
     if (!message->from_tag || !message->to_tag)
         return NULL;
-    for (unsigned i = 0; i < dialog->branch_count; i++) {
-        if (is_between(&dialog->branches[i], message->from_tag, message->to_tag))
-            return &dialog->branches[i];
-    }
+    ft_sip_branch *branch = known_branch(dialog, message);
+    if (branch)
+        return branch;
     if (dialog->branch_count >= FT_MAX_BRANCHES_PER_DIALOG) {
         dialog->full = true;
         return NULL;
     }
-    ft_sip_branch *branch = &dialog->branches[dialog->branch_count++];
+    branch = &dialog->branches[dialog->branch_count++];
     *branch = (ft_sip_branch){ .tags = { message->from_tag, message->to_tag } };
     return branch;
 }
@@ -304,13 +313,15 @@ any_rings(const ft_transactions *dialog)
 
 /* Each end that an INVITE reached answers for itself (RFC 3261 16.7): while others ring, a refusal
  * is of its own branch. Not after a CANCEL, when nobody rings on, nor where the INVITE is to be
- * repeated. NULL: it is of the whole INVITE. */
+ * repeated, nor where one that never rang speaks for the person, not for itself (6xx, RFC 3261
+ * 21.6). NULL: it is of the whole INVITE. */
 static ft_sip_branch *
 refusing_branch(ft_transactions *dialog, const ft_sip_message *message, const ft_invite *invite,
                 ft_invite_state state)
 {
     if (state == FT_INVITE_TO_BE_REPEATED || invite->cancelled || dialog->answered ||
-        dialog->over || is_superseded(dialog, invite) || !any_rings(dialog))
+        dialog->over || is_superseded(dialog, invite) || !any_rings(dialog) ||
+        (message->status >= FT_SIP_GLOBAL && !known_branch(dialog, message)))
         return NULL;
     return branch_of(dialog, message);
 }

@@ -16,6 +16,8 @@
 
 #include "calls/limits.h"
 
+#define FT_SIP_GLOBAL 600 /* and above: the person refuses, not one end (RFC 3261 21.6) */
+
 typedef enum { FT_SIP_OTHER, FT_SIP_INVITE, FT_SIP_ACK, FT_SIP_CANCEL, FT_SIP_BYE } ft_sip_method;
 
 /* Whether a message has SDP. Unknown where the capture ends within its header. */

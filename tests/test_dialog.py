@@ -388,15 +388,23 @@ def test_an_end_that_was_taken_back(tshark, make_capture, two_pass):
     assert [event["frame"] for event in call["events"] if event["event"] == "call_ended"] == [4]
 
 
-@pytest.mark.parametrize("seconds", [30, 200])
-def test_one_of_two_ends_refuses_and_the_other_is_not_heard_again(tshark, make_capture, seconds):
-    """An end rings no longer than 3 minutes (RFC 3261 16.6, timer C)."""
+@pytest.mark.parametrize("status, seconds, ended", [(486, 30, False), (486, 200, True), (603, 1, True)])
+def test_one_of_two_ends_refuses_and_the_other_is_not_heard_again(tshark, make_capture, status, seconds, ended):
+    """An end rings no longer than 3 minutes (RFC 3261 16.6, timer C), nor after the person declined (21.6)."""
     one, other = two_ends()
     capture = make_capture(goes_on(exchange(one, ASKED, RANG) + exchange(other, RANG, begin=1) + exchange(
-        one, (CALLEE, "INVITE", 1, 603), begin=2), seconds))
+        one, (CALLEE, "INVITE", 1, status), begin=2), seconds))
     call = the_call(tshark, capture)
     assert (call["state"], call.get("end"), call.get("end_frame")) == (
-        ("not answered", "INVITE answered 603", 4) if seconds == 200 else ("ringing", None, None))
+        ("not answered", f"INVITE answered {status}", 4) if ended else ("ringing", None, None))
+
+
+def test_an_end_that_never_rang_declines_for_all(tshark, make_capture):
+    """6xx is of the person, 4xx of one end (RFC 3261 21.6)."""
+    for status, ended in ((486, False), (603, True)):
+        one, other = two_ends()
+        capture = make_capture(exchange(one, ASKED, RANG) + exchange(other, (CALLEE, "INVITE", 1, status), begin=1))
+        assert told(tshark, capture).get(3) == (["call_ended"] if ended else None)
 
 
 def test_a_bye_before_the_answer(tshark, make_capture):
