@@ -660,16 +660,25 @@ moves_nothing(const ft_sender *sender, const ft_packet *packet, packet_news news
            (news == IS_COPY && is_relayed(sender->leg) == is_relayed(packet->leg));
 }
 
+/* Who comes back elsewhere after a silence has moved. Not by a copy where there were copies before,
+ * nor where it comes back to the one of two ways that had the packets first. */
+static bool
+comes_back(const ft_sender *sender, const ft_packet *packet, packet_news news)
+{
+    return sender->is_beside ||
+           (sender->has_copies && (packet->leg == sender->leg || news == IS_COPY));
+}
+
 /* Where the sender pauses as a whole, or the capture's clock steps, none of its ways is left:
- * they are as they were at its latest packet. Not after a silence: who comes back elsewhere has
- * moved. */
+ * they are as they were at its latest packet. */
 static void
-pass_over_pause(ft_sender *sender, const nstime_t *now)
+pass_over_pause(ft_sender *sender, const ft_packet *packet, packet_news news, const nstime_t *now)
 {
     const double milliseconds = ft_milliseconds(now, &sender->last_time);
     const nstime_t pause = ft_passed(&sender->last_time, now);
 
-    if (milliseconds <= WAY_IN_USE_MS || milliseconds > ft_media_gap_ms)
+    if (milliseconds <= WAY_IN_USE_MS ||
+        (milliseconds > ft_media_gap_ms && !comes_back(sender, packet, news)))
         return;
     nstime_add(&sender->leg_time, &pause);
     nstime_add(&sender->other_time, &pause);
@@ -694,7 +703,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     ft_sender *sender = stream->by;
     const nstime_t now = ft_steady(pinfo);
 
-    pass_over_pause(sender, &now);
+    pass_over_pause(sender, packet, news, &now);
     if (packet->leg == sender->leg) {
         ft_steady_keep(&sender->leg_time, &now);
         return;
@@ -707,11 +716,13 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         ft_steady_keep(&sender->other_time, &now);
+        sender->has_copies = news == IS_COPY;
         return;
     }
     if (!(in_use && sender->is_beside))
         tell_switch(pinfo, sender, packet, stream, seen);
     sender->is_beside = news == IS_COPY;
+    sender->has_copies = false;
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
     sender->leg = packet->leg;

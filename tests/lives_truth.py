@@ -297,7 +297,8 @@ class Truth:
             elif p.channel and p.up:
                 asked, done = state[there].get(p.call, (None, None))
                 if done is not None and asked is not None:
-                    alone = all(c == p.call or c in state[there] for c in crowd[there])
+                    # of two releases nothing says which one was this call's, until both are answered
+                    alone = all(c == p.call or state[there].get(c, (None, None))[1] is not None for c in crowd[there])
                     (self.must if alone and crowd[there] else self.may)["released_channel_used"].add(i)
                 elif asked is not None and p.time - asked > RELEASE_TIMEOUT:
                     self.may["released_channel_used"].add(i)
@@ -349,7 +350,7 @@ class Truth:
         return i in self.counts and i not in self.optional
 
     def _switches(self, indexes):
-        now, since, old, copied, first, met = None, None, None, set(), set(), False
+        now, since, old, copied, first, met, stray = None, None, None, set(), set(), False, False
         newest = {}
         for i in indexes:
             p = self.packets[i]
@@ -369,8 +370,11 @@ class Truth:
             elif way != now and (older or way == old) and p.time - since < (LATE if older else CROSSING):
                 self.may["path_switch"].add(i)
             elif way != now:
-                unsure = not known or way in copied or way[0] == now[0] and None in (way[1], now[1])
+                # a copy whose first one was lost looks like a switch there, and so does what goes on as back again
+                unsure = not known or way in copied or way[0] == now[0] and None in (way[1], now[1]) \
+                    or stray and way == old
                 (self.may if unsure else self.must)["path_switch"].add(i)
+                stray = way in copied
                 now, since, old, copied, first = way, p.time, now, set(), {p.ssrc}
             elif p.ssrc not in first and first:     # the switch of its own SSRC
                 self.may["path_switch"].add(i)
@@ -396,8 +400,13 @@ class Truth:
                     self.may["call_restarted"].update(frames)
                 # its first BYE ended it
                 if start - when > 4 and start - ends[before] < RESTART and a.person is b.person and type(a) is type(b) \
-                        and not self._talked(a, firsts, ends[before], start):
+                        and not self._talked(a, firsts, ends[before], start) and self._names_far_end(b, frames):
                     self.wanted["call_restarted"].append(frames)
+
+    def _names_far_end(self, call, frames):
+        """Of a call that a relay carries, the allocation and the checks don't say who is at the other end."""
+        return any(p.kind == "sip" or p.turn == "bind" or call.person.ip in (p.src[0], p.dst[0])
+                   for p in (self.packets[i] for i in frames))
 
     def _talked(self, like, firsts, since, until):
         """Whether the same two talked in a call that began in between: what had broken off before is done with."""

@@ -385,7 +385,8 @@ def test_an_end_that_was_taken_back(tshark, make_capture, two_pass):
     assert ends == [4] if two_pass else [2, 4]
     call = the_call(tshark, capture)
     assert (call["state"], call["end"], call["end_frame"]) == ("answered", "BYE", 4)
-    assert [event["frame"] for event in call["events"] if event["event"] == "call_ended"] == [4]
+    story = json.loads(tshark.text(capture, "-q", "-z", "facetime,timeline,json"))[0]["events"]
+    assert [event["frame"] for event in story if event["event"] == "call_ended"] == [4]
 
 
 @pytest.mark.parametrize("status, seconds, ended", [(486, 30, False), (486, 200, True), (603, 1, True)])

@@ -1008,6 +1008,35 @@ def _(s, step):
     a.hang_up(6)
 
 
+@scene("media goes both ways at once, copies late, and the clock steps, or all of it is silent (seconds)", (3,), (12,), six=True)
+def _(s, step):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.check(0.3, way="direct"), a.check(0.31, DOWN, way="direct")
+    for up in (UP, DOWN):
+        a.speak(0.6 + 0.005 * up, up, 20)
+        for i in range(200):
+            first, = a.speak(1 + 0.02 * i + 0.005 * up, up, 1, way="direct")
+            copy = a.put(first.time + 0.045, up, stun.channel_data(a.channel, first.payload), way="server")
+            first.tell(*["path_switch"][i:])
+            for p in (first, copy):
+                p.may("media_on_both_paths", "media_gap")
+    s.clock(0.6, step)
+    a.hang_up(6)
+
+
+@scene("moved, soon a silence, and back on the way before (who)", (UP,), (DOWN,))
+def _(s, who):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(-1), a.taken(0), a.check(0.3, way="direct"), a.check(0.31, DOWN, way="direct")
+    a.speak(0.6, who, 20)
+    a.speak(1.1, who, 20, way="direct")[0].tell("path_switch")
+    back = a.speak(5, who, 40)
+    back[0].tell("path_switch", "media_gap")
+    for p in back:
+        p.may("one_way_media")
+    a.hang_up(6)
+
+
 @scene("only one direction (whose)", (UP,), (DOWN,))
 def _(s, who):
     a = Talk(s, "A", s.near(), s.far(1))
