@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/checks.h"
+#include "calls/guess.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
 
@@ -261,6 +262,31 @@ hand_in_clues(packet_info *pinfo, const ft_stun *stun)
         ft_clue_bytes(pinfo, FT_CLUE_LINK_ID, stun->link_id, sizeof stun->link_id);
 }
 
+static bool
+is_known_candidate(const packet_info *pinfo, const uint8_t *id)
+{
+    uint64_t value;
+
+    memcpy(&value, id, sizeof value);
+    return ft_clue_owner(pinfo, FT_CLUE_CANDIDATE, value) != NULL;
+}
+
+/* In a channel whose allocation may yet turn out to be another call's, only the device's own check
+ * tells whose it is. What the other side says there before goes with it, and so do the answers:
+ * nothing of it is the call's own so far. */
+static bool
+is_guess(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun)
+{
+    const ft_allocation *allocation = packet->leg ? packet->leg->allocation : NULL;
+
+    if (!allocation || !allocation->guesses || !ft_learning(pinfo) || !stun->has_binary_username ||
+        (stun->message_class == STUN_REQUEST && ft_flow_is_uplink(packet->flow, pinfo)))
+        return false;
+    return !is_known_candidate(pinfo, stun->username) &&
+           !is_known_candidate(pinfo, stun->username + 10) &&
+           !ft_clue_owner(pinfo, FT_CLUE_TIE_BREAKER, stun->tie_breaker);
+}
+
 static void
 tell_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun, ft_exchange *exchange,
            bool is_retransmission)
@@ -285,10 +311,14 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
                bool is_retransmission)
 {
     const ft_endpoint source = ft_source(pinfo);
+    const bool guessed = is_guess(pinfo, packet, stun);
 
-    hand_in_clues(pinfo, stun);
+    if (!guessed)
+        hand_in_clues(pinfo, stun);
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
-    if (exchange)
+    if (guessed)
+        ft_guess_keep(pinfo, packet->leg->allocation);
+    else if (exchange)
         exchange->call = call;
     if (packet->path == FT_PATH_DIRECT)
         ft_device_learn(pinfo, &source);
@@ -305,10 +335,15 @@ ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
 {
     const ft_endpoint source = ft_source(pinfo);
 
+    const bool guessed = is_guess(pinfo, packet, stun);
+
     if (exchange)
         ft_clue_call(pinfo, exchange->call);
-    hand_in_clues(pinfo, stun);
+    if (!guessed)
+        hand_in_clues(pinfo, stun);
     ft_call *call = ft_call_resolve(pinfo, false);
+    if (guessed)
+        ft_guess_keep(pinfo, packet->leg->allocation);
     if (exchange && exchange->event && exchange->response_frame == packet->frame)
         exchange->event->other_frame = packet->frame;
     if (packet->path != FT_PATH_DIRECT || !packet->leg)

@@ -81,6 +81,18 @@ ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *
         from->seen &= ~(unsigned)FT_SEEN_SETUP;
 }
 
+#define MOST_GUESSES 16 /* packets of an allocation; further repeats stay where they are */
+
+void
+ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
+{
+    if (!allocation || !allocation->guesses ||
+        wmem_array_get_count(allocation->guesses) >= MOST_GUESSES)
+        return;
+    const ft_guess guess = { ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+    wmem_array_append_one(allocation->guesses, guess);
+}
+
 /* ---- connections to a modern relay ---- */
 
 /* A second call, or the next one, opens its connection where a call talks already: nothing but

@@ -17,6 +17,7 @@
 #include "calls/stun.h"
 #include "calls/checks.h"
 #include "calls/evidence.h"
+#include "calls/guess.h"
 #include "calls/limits.h"
 #include "calls/relay.h"
 #include "calls/resolve.h"
@@ -200,8 +201,6 @@ token_value(const uint8_t *token)
  * report of 2015), and so may a second call of this device, just then; or the second call checks
  * once the first one has allocated: only what comes in the channel tells. What is kept for it is
  * the other call's if it comes to that. */
-#define MOST_GUESSES 16 /* packets of an allocation; further repeats stay where they are */
-
 static void
 begin_guess(ft_allocation *allocation, const ft_call *call, bool is_token_known)
 {
@@ -209,16 +208,6 @@ begin_guess(ft_allocation *allocation, const ft_call *call, bool is_token_known)
         return;
     allocation->guesses = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_guess), 2);
     allocation->set_up_before = call->seen != 0;
-}
-
-static void
-keep_guess(packet_info *pinfo, const ft_allocation *allocation)
-{
-    if (!allocation || !allocation->guesses ||
-        wmem_array_get_count(allocation->guesses) >= MOST_GUESSES)
-        return;
-    const ft_guess guess = { ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
-    wmem_array_append_one(allocation->guesses, guess);
 }
 
 /* The token tells more than the relayed address, which is a clue only where there is none. What
@@ -243,7 +232,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
     if (allocation) {
         begin_guess(allocation, call, is_token_known);
-        keep_guess(pinfo, allocation);
+        ft_guess_keep(pinfo, allocation);
         allocation->call = call;
     }
     if (exchange) {
@@ -417,7 +406,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     else
         ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
-    keep_guess(pinfo, allocation);
+    ft_guess_keep(pinfo, allocation);
     if (exchange) {
         exchange->call = call;
         exchange->allocation = allocation;
@@ -569,7 +558,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_flow_set_server(pinfo, packet->flow, &server);
     ft_clue_call(pinfo, call_of_answer(pinfo, packet, stun, exchange));
     ft_call_resolve(pinfo, false);
-    keep_guess(pinfo, exchange ? exchange->allocation : NULL);
+    ft_guess_keep(pinfo, exchange ? exchange->allocation : NULL);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_SUCCESS && exchange &&

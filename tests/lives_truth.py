@@ -15,6 +15,9 @@ is; the rest is left out, since a wrong demand is worse than none:
 As long as nothing on a 5-tuple has proven it FaceTime's, a frame may also be nobody's; so may the first few after that
 where the 5-tuple began with packets that prove nothing.
 
+An allocation in whose channel nothing was captured says nothing of its call: where another call of the device follows it
+at once, and has none, it may be that one's, and doesn't count.
+
 What ties the parts of a call together must be in the capture, too: of a call whose parts nothing joins, the largest counts.
 """
 
@@ -23,6 +26,8 @@ import collections
 ALIVE = 120         # seconds for which an address or a leg speaks for a call
 SLACK = 6
 SAME_SENDER = 30    # for which an SSRC does
+ALONE = 10          # for which an allocation is the only thing that is known of a call
+SET_UP = {"allocate", "allocated", "bind", "bound"}
 DECIDES = {"tie", "call-id", "token", "relayed", "mki", "participant"}
 
 MEDIA_GAP = 2.0
@@ -243,6 +248,22 @@ class Truth:
             if joined.find(("leg", call, self.packets[i].leg)) != main[call]:
                 del self.counts[i]
                 self.optional.discard(i)
+        self._bare_allocations()
+
+    def _bare_allocations(self):
+        frames = collections.defaultdict(list)
+        for i, call in self.counts.items():
+            if self.packets[i].kind != "icmp":
+                frames[call].append(self.packets[i])
+        bare = {call for call, mine in frames.items() if all(p.turn in SET_UP for p in mine)}
+        holds = {p.call for p in self.packets if p.turn in SET_UP}
+        for call in bare:
+            since, device = frames[call][-1].time, self.calls[call].device
+            if any(0 <= mine[0].time - since < ALONE and self.calls[other].device is device and other not in holds
+                   for other, mine in frames.items()):
+                for i in [i for i, c in self.counts.items() if c == call]:
+                    del self.counts[i]
+                    self.optional.discard(i)
 
     # --- events ---
 

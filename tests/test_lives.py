@@ -5,7 +5,9 @@ import pytest
 
 import lives
 
-SEEDS = range(1, 26)
+# and some that were wrong once: 1323 and 2052 (the other side's check is the first in a channel that may be another
+# call's), 2349 (the clock steps while copies come late)
+SEEDS = [*range(1, 26), 1323, 2052, 2349]
 
 
 @pytest.fixture(scope="module")

@@ -1357,6 +1357,25 @@ def _(s, checks):
     s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
 
 
+@scene("two calls are set up at once, the other side's check is the first in the channel (which allocates, its answer)",
+       ("second", "before"), ("second", "after"), ("second", None), ("first", "before"), ("first", None), six=True)
+def _(s, which, answer):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2))
+    begin = 0.3 if which == "second" else 0
+    out = a.allocate(begin) + a.bind(begin + 0.1)
+    out += a.check(begin + 0.2, DOWN, way="relay", answered={"before": 0.02, "after": 0.75, None: None}[answer])
+    out += a.check(0.95, way="relay", answered=0.06)
+    for n, at in enumerate((0.15, 0.55)):
+        out += b.check(at, answered=0.03 if n else None)
+    out[-1].may("hole_punched")
+    out += b.check(0.6, DOWN)
+    for p in out:       # told where it is known
+        p.may("call_started")
+    a.check(1, DOWN, way="relay"), a.taken(1.2), b.taken(1.3)
+    a.both(2, 20), b.both(2.01, 20), a.hang_up(3), a.release(3.2), b.both(3, 30), b.hang_up(4)
+    s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
+
+
 @scene("checks are answered, and the same call allocates (the relay is used)", (True,), (False,))
 def _(s, used):
     """As on one network in the report of 2015."""
