@@ -426,6 +426,8 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
     proto_item *item = proto_tree_add_item(tree, proto_facetime_rtp, tvb, 0, -1, ENC_NA);
     proto_tree *subtree = proto_item_add_subtree(item, ett_facetime_rtp);
 
+    if (!ft_is_wanted(subtree, proto_facetime_rtp))
+        return item;
     show_codec(subtree, tvb, codec);
     if (rtp->extension)
         show_extension(subtree, tvb, rtp);

@@ -437,7 +437,7 @@ dissect_with_record(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tre
 {
     proto_item *line = tree ? proto_tree_add_item(tree, proto_facetime, tvb, 0, -1, ENC_NA) : NULL;
 
-    if (tree)
+    if (tree && PTREE_DATA(tree)->visible) /* not one of a filter's */
         ft_frame_show_packet(pinfo, packet);
     if (pinfo->flags.in_error_pkt) {
         const address sender = icmp_sender(tvb, pinfo);

@@ -479,9 +479,11 @@ show_channel_data(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, uint32_t 
         root ? proto_tree_add_item(root, proto_stun, tvb, 0, STUN_CHANNEL_HEADER, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_gkstun_stun);
 
-    proto_item_append_text(item, ", TURN ChannelData Message");
-    stock_add_uint(tree, STOCK(CHANNEL), tvb, 0, 2, tvb_get_ntohs(tvb, 0));
-    item = stock_add_uint(tree, STOCK(LENGTH), tvb, 2, 2, tvb_get_ntohs(tvb, 2));
+    if (ft_is_wanted(tree, proto_stun)) {
+        proto_item_append_text(item, ", TURN ChannelData Message");
+        stock_add_uint(tree, STOCK(CHANNEL), tvb, 0, 2, tvb_get_ntohs(tvb, 0));
+        item = stock_add_uint(tree, STOCK(LENGTH), tvb, 2, 2, tvb_get_ntohs(tvb, 2));
+    }
     if (end > reported)
         expert_add_info_format(pinfo, item, &ei_gkstun_truncated,
                                "Payload of %u bytes, of which %u are there",

@@ -22,6 +22,10 @@ static wmem_map_t *devices; /* ft_device_key -> device */
 static wmem_map_t *relays;  /* ft_endpoint -> relay_known */
 static unsigned flow_total, media_flow_total, leg_total;
 
+/* The latest flow for each sum of two ports: most packets are of one that was just asked for. */
+#define LATEST 64
+static ft_flow *latest[LATEST];
+
 /* A flow's key is the flow itself: its ends, in whatever order the packet has them, and is_tcp.
  * The sum is the same both ways. */
 static unsigned
@@ -47,6 +51,7 @@ static void
 reset(void)
 {
     flow_total = media_flow_total = leg_total = 0;
+    memset(latest, 0, sizeof latest);
 }
 
 void
@@ -94,17 +99,33 @@ in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
     return open || !ft_network_is_quoted(pinfo) ? open : first;
 }
 
+/* The first of those that have the packet's 5-tuple. */
+static ft_flow *
+first_of(const packet_info *pinfo)
+{
+    const bool is_tcp = pinfo->ptype == PT_TCP;
+    ft_flow **newest = &latest[(pinfo->srcport + pinfo->destport) % LATEST];
+
+    if (*newest && (*newest)->is_tcp == is_tcp && ft_flow_heading(*newest, pinfo) != FT_ASTRAY)
+        return *newest;
+
+    ft_flow key; /* of it, no more is read */
+    key.a = ft_source(pinfo);
+    key.b = ft_destination(pinfo);
+    key.is_tcp = is_tcp;
+    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
+    if (first)
+        *newest = first;
+    return first;
+}
+
 static ft_flow *
 lookup(const packet_info *pinfo)
 {
     if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
         return NULL;
 
-    ft_flow key; /* of it, no more is read */
-    key.a = ft_source(pinfo);
-    key.b = ft_destination(pinfo);
-    key.is_tcp = pinfo->ptype == PT_TCP;
-    ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
+    ft_flow *first = first_of(pinfo);
 
     return first ? in_network(first, pinfo, ft_learning(pinfo)) : NULL;
 }

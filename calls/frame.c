@@ -29,9 +29,18 @@ static nstime_t since;      /* what frame times have passed since, both ends: it
 static nstime_t newest;
 static int proto_frame;
 
+/* The record that was made last: on the first pass the frame in hand has this one or none, which
+ * is asked several times a packet. */
+static struct {
+    uint32_t  number; /* of its frame, and where that lies in the file */
+    int64_t   offset;
+    ft_frame *frame;
+} made;
+
 static void
 reset(void)
 {
+    made.number = 0;
     drops = wmem_array_new(wmem_file_scope(), sizeof(drop));
     dropped = last_number = 0;
     last_offset = -1;
@@ -221,6 +230,8 @@ ft_show_frame(proto_tree *tree, int hf, tvbuff_t *tvb, int offset, int length, u
 ft_frame *
 ft_frame_get(packet_info *pinfo)
 {
+    if (!pinfo->fd->visited)
+        return pinfo->num == made.number && pinfo->fd->file_off == made.offset ? made.frame : NULL;
     return (ft_frame *)p_get_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY);
 }
 
@@ -269,5 +280,8 @@ ft_frame_make(packet_info *pinfo)
     frame = wmem_new0(wmem_file_scope(), ft_frame);
     frame->id = ft_frame_find_id(pinfo);
     p_add_proto_data(wmem_file_scope(), pinfo, proto_frame, RECORD_KEY, frame);
+    made.number = pinfo->num;
+    made.offset = pinfo->fd->file_off;
+    made.frame = frame;
     return frame;
 }

@@ -170,6 +170,13 @@ exchange_stock(packet_info *pinfo, void *data)
     return before;
 }
 
+/* The frame's first packet of media, nearly always its only one. */
+static inline bool
+is_first(const ft_packet *packet)
+{
+    return packet->part == 0 && packet->ssrc_count <= 1;
+}
+
 /* What is to be put back after stock has had this packet; NULL for the first one of a datagram.
  * Both are kept out of line: their variables are none of the guard's around stock. */
 static G_GNUC_NO_INLINE void *
@@ -211,7 +218,8 @@ stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, pro
     copy_address_shallow(&pinfo->net_src, &source_name.address);
     copy_address_shallow(&pinfo->net_dst, &destination_name.address);
     pinfo->flags.in_error_pkt = !tapped;
-    void *first = handle == stock_rtp_handle ? set_first_aside(pinfo, tvb) : NULL;
+    void *first =
+        handle == stock_rtp_handle && !is_first(packet) ? set_first_aside(pinfo, tvb) : NULL;
     TRY {
         call_dissector_only(handle, tvb, pinfo, tree, NULL);
     }
