@@ -131,6 +131,27 @@ def test_deterministic(page_of, report, monkeypatch, tmp_path):
     assert page_of("facetime-caller") == report(support.TEST_CAPTURES / "facetime-caller.pcapng").stdout
 
 
+def test_templates_are_compiled_once(page_of, report, monkeypatch, tmp_path):
+    """The user's cache has their byte code; a page needs none, and where there is none to be had it is the same."""
+    (tmp_path / "file").touch()
+    found = []
+    for cache in (tmp_path / "new", tmp_path / "new", tmp_path / "file", "/proc/none"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        assert page_of("facetime-caller") == report(support.TEST_CAPTURES / "facetime-caller.pcapng").stdout
+        found.append({(path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*.cache")})
+    assert found[0] and all(some == found[0] for some in found)
+
+
+def test_the_readers_columns_dont_matter(page_of, tmp_path, program):
+    """Neither which of them are hidden nor that there is no Info among them."""
+    script = tmp_path / "tshark"
+    script.write_text(f'#!/bin/sh\nexec {program} -o gui.column.hidden:%i -o \'gui.column.format:"No.","%m"\' "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    made = subprocess.run([TOOL, support.TEST_CAPTURES / "facetime-caller.pcapng", "-o", "-"], capture_output=True, text=True, check=True,
+                          env={**os.environ, "TSHARK": str(script)})
+    assert made.stdout == page_of("facetime-caller")
+
+
 def test_one_call(report):
     capture = support.TEST_CAPTURES / "facetime-dropmidcall.pcapng"
     page = Page(report(capture, "--call", "2").stdout)
@@ -142,7 +163,7 @@ def test_errors_are_their_senders(tool):
     call = {"streams": [], "remote": "198.51.100.20:16402", "local": "192.168.1.10:16402", "pairs": []}
     ends = importlib.import_module(tool.ladders.__module__).Ends(call, [{"paths": [{"server": "17.155.5.251:16385"}]}])
     def between(source, target):
-        return ends.between({"ip.src": f"{source};{target}", "ip.dst": f"{target};{source}", "ipv6.src": "", "ipv6.dst": "",
+        return ends.between({"ip.src": source, "ip.dst": target, "ipv6.src": "", "ipv6.dst": "",
                              "frame.protocols": "raw:ip:icmp:ip:udp:data", "facetime.kind": "", "facetime.path": ""})
     assert between("192.168.1.10", "17.155.5.251") == ("Device", "Relay")
     assert between("192.168.1.10", "198.51.100.20") == ("Device", "Peer")

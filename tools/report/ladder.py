@@ -22,9 +22,11 @@ RELAY, DIRECT, SERVER = "1", "2", "3"                           # facetime.path
 LANES = ("Device", "NAT tests", "Relay", "Peer", "Network", "Apple's servers")
 ENCAPSULATIONS = {"1": "Ethernet", "7": "raw IP", "15": "NULL/loopback", "25": "Linux cooked capture"}
 CODINGS = {"1": "zlib", "2": "deflate", "3": "gzip"}            # facetime_sip.coding
-FIELDS = ("frame.number", "frame.time_epoch", "frame.encap_type", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
-          "facetime.kind", "facetime.path", "facetime.call", "stun.type", "stun.att.type", "stun.time", "facetime_sip.coding",
-          "facetime.label", "_ws.col.Info")
+ALL, FIRST, LAST = 0, 1, -1         # of a field's values in a packet
+FIELDS = {"frame.number": FIRST, "frame.time_epoch": FIRST, "frame.encap_type": FIRST, "frame.protocols": FIRST,
+          "ip.src": FIRST, "ip.dst": FIRST, "ipv6.src": FIRST, "ipv6.dst": FIRST,      # who quotes another's packet speaks for itself
+          "facetime.kind": LAST, "facetime.path": LAST, "facetime.call": ALL, "stun.type": ALL, "stun.att.type": ALL,
+          "stun.time": FIRST, "facetime_sip.coding": FIRST, "facetime.label": LAST, "_ws.col.Info": FIRST}
 PUSH = "tcp.port == 5223"
 PUSHED = "Push (TLS)"
 OPAQUE = "TLS with Apple's push service (TCP 5223), both ways: opaque"
@@ -44,8 +46,7 @@ def host(address):
 
 
 def host_of(row, side):
-    """The outermost: who quotes another's packet in an error speaks for itself."""
-    return (row[f"ip.{side}"] or row[f"ipv6.{side}"]).split(";")[0]
+    return row[f"ip.{side}"] or row[f"ipv6.{side}"]
 
 
 def protocols(row):
@@ -54,7 +55,7 @@ def protocols(row):
 
 def numbers(text):
     """Of a field's values."""
-    return [int(value, 0) for value in text.split(";") if value]
+    return [int(value, 0) for value in text.split(",") if value]
 
 
 class Signalling:
@@ -65,7 +66,7 @@ class Signalling:
 
     def take(self, row):
         self.link_types.add(ENCAPSULATIONS.get(row["frame.encap_type"], row["frame.encap_type"]))
-        calls = {int(n) for n in row["facetime.call"].split(";") if n.isdigit()}
+        calls = {int(n) for n in row["facetime.call"].split(",") if n.isdigit()}
         for call in calls:
             rows = self.of_call.setdefault(call, [])
             if len(rows) < MAX_PACKETS:
@@ -100,7 +101,7 @@ class Ends:
     def between(self, row):
         """(from, to): lanes of a packet."""
         hosts = [host_of(row, side) for side in ("src", "dst")]
-        kind, path = row["facetime.kind"].split(";")[-1], row["facetime.path"].split(";")[-1]
+        kind, path = row["facetime.kind"], row["facetime.path"]
         ends = [self.lane(address) for address in hosts]
         if is_icmp(row):
             return self.of_error(*hosts)
@@ -128,7 +129,7 @@ def is_icmp(row):
 
 
 def kind_of(row):
-    kind = row["facetime.kind"].split(";")[-1]
+    kind = row["facetime.kind"]
     names = protocols(row)
     return (KINDS.get(kind, kind) if kind else "ICMP" if is_icmp(row) else "HTTP" if "http" in names else
             "push" if "tcp" in names else "")
@@ -141,7 +142,7 @@ def attributes_of(row):
 
 def label_of(row, kind):
     """What stands over the packet's arrow: calls/label.c says it; of the last datagram in the frame."""
-    return PUSHED if kind == "push" else row["facetime.label"].split(";")[-1] or kind
+    return PUSHED if kind == "push" else row["facetime.label"] or kind
 
 
 class Ladder:
@@ -159,7 +160,7 @@ class Ladder:
     def add_arrow(self, row, source, target):
         """By ends, way and name, as the flow graph folds (plugin/flowgraph.c); what media's events say stands alone."""
         kind = kind_of(row)
-        relayed, label = RELAY in row["facetime.path"].split(";")[-1:] and not is_icmp(row), label_of(row, kind)
+        relayed, label = RELAY == row["facetime.path"] and not is_icmp(row), label_of(row, kind)
         key = (label, *(sorted((source, target)) if kind == "push" else (source, target)), relayed)
         frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
         for arrow in () if is_of(row, RTP) else reversed(self.arrows[-(RECENT if is_of(row, SIP) else SCREEN):]):
@@ -173,7 +174,7 @@ class Ladder:
                             "count": 1, "label": label, "text": OPAQUE if kind == "push" else row["_ws.col.Info"]})
 
     def add_step(self, row, source, target):
-        kind, path, info = kind_of(row), row["facetime.path"].split(";")[-1], row["_ws.col.Info"]
+        kind, path, info = kind_of(row), row["facetime.path"], row["_ws.col.Info"]
         attributes = attributes_of(row)
         frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
         if kind == "push":      # both ways are one step
@@ -190,7 +191,7 @@ class Ladder:
             return
         self.steps.append({"key": key, "from": source, "to": target, "relayed": path == RELAY and not is_icmp(row), "frame": frame,
                            "last": frame, "named": [frame], "time": time, "last_time": time, "count": 1, "kind": kind, "text": info,
-                           "attributes": attributes, "after": float(row["stun.time"].split(";")[0] or 0)})
+                           "attributes": attributes, "after": float(row["stun.time"] or 0)})
 
     def lanes(self):
         used = {arrow[end] for arrow in self.arrows for end in ("from", "to")}
@@ -247,7 +248,7 @@ HIDES = {"capture_cut", "begins_in_call", "one_direction"}      # findings: what
 
 
 def is_of(row, *kinds):
-    return row["facetime.kind"].split(";")[-1] in kinds
+    return row["facetime.kind"] in kinds
 
 
 def missing_of_relay(rows):
@@ -263,7 +264,7 @@ def missing_of_relay(rows):
 
 def missing_of_ways(rows):
     stun = [row for row in rows if is_of(row, STUN, TURN)]
-    if stun and not any(is_of(row, STUN) and row["facetime.path"].split(";")[-1] == SERVER for row in stun):
+    if stun and not any(is_of(row, STUN) and row["facetime.path"] == SERVER for row in stun):
         yield "no STUN server is asked for an address"
     if stun and not any("tcp" in protocols(row) for row in stun):
         yield "neither STUN nor TURN over TCP"
@@ -313,5 +314,5 @@ def missing(call, ladder):
 
 def codings(ladder):
     """{frame: how its SDP is packed}"""
-    return {int(row["frame.number"]): CODINGS.get(row["facetime_sip.coding"].split(";")[0], "") for row in ladder.rows
+    return {int(row["frame.number"]): CODINGS.get(row["facetime_sip.coding"], "") for row in ladder.rows
             if row["facetime_sip.coding"]}

@@ -3,8 +3,10 @@ texts from the wire made harmless."""
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import base64
+import contextlib
 import functools
 import hashlib
+import os
 import pathlib
 import unicodedata
 
@@ -30,13 +32,30 @@ def hash_of(script):
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
 
 
+def compiled():
+    """Where jinja2 keeps the templates' byte code: they are compiled once. None where the user has no folder for it."""
+    import jinja2
+
+    class Cache(jinja2.FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket):
+            with contextlib.suppress(OSError):      # a full disk
+                super().dump_bytecode(bucket)
+
+    try:
+        folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "facetime")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Cache(str(folder)) if folder.stat().st_uid == os.geteuid() else None     # code of another's isn't run
+    except (OSError, RuntimeError):
+        return None
+
+
 @functools.lru_cache(maxsize=None)
 def prepare(template):
     """The template, ready to be filled in: worth doing while tshark is at work. ImportError without jinja2."""
     import jinja2
     environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(FOLDER), trim_blocks=True,
-                                     lstrip_blocks=True, finalize=lambda v: v if not isinstance(v, str)
-                                     or hasattr(v, "__html__") else harmless(v))
+                                     lstrip_blocks=True, bytecode_cache=compiled(),
+                                     finalize=lambda value: harmless(value) if type(value) is str else value)
     environment.filters["number"] = number
     environment.globals["raw"] = lambda text: jinja2.utils.markupsafe.Markup(text)
     return environment.get_template(template)
