@@ -29,7 +29,8 @@ void ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *d
 /* Whether such a connection, taken for this call's, waits for its key. First pass. */
 bool ft_guess_waits(const packet_info *pinfo, const ft_call *call);
 
-/* The packet in hand has a key, and is of this call: so is its connection. First pass. */
+/* The packet in hand has a key, or a new sender's media, and is of this call: so is its
+ * connection. First pass. */
 void ft_guess_key(packet_info *pinfo, ft_call *call);
 
 /* Once, when the front door is registered. */

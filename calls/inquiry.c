@@ -331,6 +331,33 @@ may_be_others(const ft_inquiry *q, const ft_call *call)
     return false;
 }
 
+/* Since 2026 most media says no more of its key than how often it has rolled (facts of 2026, in
+ * docs/protocol.md). A call that sets its connection up anew goes on with its senders. */
+static bool
+is_new_sender(const ft_inquiry *q)
+{
+    const ft_packet *packet = q->packet;
+
+    if (packet->kind != FT_KIND_RTP || packet->generation != FT_MODERN || !packet->leg->renewed ||
+        packet->told_call || !ft_has_clue(packet, FT_CLUE_SSRC))
+        return false;
+    for (unsigned i = 0; i < packet->clue_count; i++) {
+        if (packet->clues[i].what == FT_CLUE_KEY || ft_owner_of(&packet->clues[i]))
+            return false;
+    }
+    return true;
+}
+
+/* On any way. */
+static double
+media_age(const ft_inquiry *q, const ft_call *call)
+{
+    const double age = call->media_leg ? ft_seconds(&call->media_leg->media_time, &q->now) : 0;
+
+    return nstime_is_zero(&call->direct_time) ? age
+                                              : MIN(age, ft_seconds(&call->direct_time, &q->now));
+}
+
 ft_judgement
 ft_try_call(const ft_inquiry *q, const ft_call *call)
 {
@@ -340,7 +367,9 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
                        .may_be_others = q->of_leg == call && may_be_others(q, call),
                        .renews = q->packet->renews,
                        .talked = call->media_leg != NULL,
-                       .batched = q->packet->renews && comes_in_batches(q),
+                       .new_sender = is_new_sender(q),
+                       .media_age = media_age(q, call),
+                       .batched = q->packet->leg->renewed && comes_in_batches(q),
                        .elsewhere = is_elsewhere(q, call),
                        .names_another = names_another(q, call),
                        .over = ft_call_is_over(q->pinfo, call) &&

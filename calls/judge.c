@@ -5,6 +5,7 @@
  *    equal clue that is strong?                                           SAME
  *    a strong clue contradicts (a new reservation)?                       OTHER
  *    its way is set up anew, and the other side is silent?                UNKNOWN
+ *    ... was set up anew, and a new sender speaks after a pause?          UNKNOWN
  *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
@@ -66,10 +67,19 @@ outranks(uint32_t one, uint32_t other)
     return one && (!other || lowest_of_one < lowest_of_other);
 }
 
+/* As short as the capture's clock can tell one. */
+static double
+pause(const ft_trial *trial)
+{
+    return trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
+}
+
 static ft_judgement
 by_leg(const ft_trial *trial)
 {
     if (trial->renews && trial->far_age > FT_ALIVE_S)
+        return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
+    if (trial->new_sender && trial->talked && trial->media_age > pause(trial))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->may_be_others)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
@@ -83,11 +93,10 @@ by_address(const ft_trial *trial)
 {
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
-    const double pause = trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
 
     if (trial->names_another || (trial->starts && trial->elsewhere))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->renews && trial->talked && trial->far_age > pause)
+    if (trial->renews && trial->talked && trial->far_age > pause(trial))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (equal && trial->only &&
         (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))

@@ -62,7 +62,8 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
 #define FT_ALIVE_S 10
 
 /* A new way to a relay whose call's media stopped so long ago is the next call's, until something
- * tells that it is the same one's; FT_ALIVE_S where the capture got its packets in batches, a
+ * tells that it is the same one's, and so is its own way that is set up anew, once a new sender
+ * speaks there; FT_ALIVE_S where the capture got its packets in batches, a
  * second or two at once: what lies between two of those is no pause. */
 #define FT_PAUSE_S 1
 
@@ -82,12 +83,15 @@ typedef struct {
     bool elsewhere;     /* it goes to another far end than the one that the call has */
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
+    /* the first media on a way that was set up anew, of an SSRC that nobody has, without a key */
+    bool new_sender;
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
     bool only;          /* no other running call has the addresses that are equal */
     double age;         /* seconds since the call's last packet, never negative */
     double far_age;     /* seconds since the other side was last heard; no less than age */
+    double media_age;   /* seconds since the call's last media */
 } ft_trial;
 
 typedef enum { FT_UNKNOWN, FT_SAME, FT_OTHER } ft_verdict;

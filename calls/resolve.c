@@ -282,6 +282,8 @@ keep_clues(const ft_inquiry *q, ft_call *call)
             q->packet->leg->renewed = false;
             q->packet->leg->media_time = q->now;
         }
+        if (clue->what == FT_CLUE_SSRC && !is_new) /* it goes on, on whatever connection */
+            q->packet->leg->renewed = false;
         if (clue->what == FT_CLUE_SSRC)
             q->packet->ssrc_of_another = is_new && was_anybodys;
         if (!is_new || was_anybodys)
@@ -537,6 +539,14 @@ is_open_guess(const ft_packet *packet, const ft_call *call)
     return call && call->keys && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
 }
 
+/* Its media begins another call than the one that its connection was taken for. */
+static bool
+is_first_of_connection(const ft_inquiry *q, const ft_call *call)
+{
+    return q->packet->kind == FT_KIND_RTP && q->packet->leg->renewed && q->of_leg &&
+           q->of_leg != call;
+}
+
 /* ---- all of it ---- */
 
 /* Each message of a call says its Call-ID, each check its tie-breaker, and each answer goes with
@@ -649,7 +659,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     }
     packet->call = call;
     judge_guess(&q, call);
-    if (call && ft_has_clue(packet, FT_CLUE_KEY))
+    if (call && (ft_has_clue(packet, FT_CLUE_KEY) || is_first_of_connection(&q, call)))
         ft_guess_key(pinfo, call);
     if (call)
         ft_settle(&(ft_judged){ pinfo, packet, &q.ends }, clues_before,

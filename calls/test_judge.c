@@ -105,6 +105,16 @@ test_the_way(void **unused)
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN,
            FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
+    /* a connection that was set up anew, and media of a sender that nobody knows there */
+    expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 0.9 },
+           FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 1.1 },
+           FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 9,
+                       .batched = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .new_sender = true, .media_age = 60 }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 5,
+                       .equal = BIT(PARTICIPANT) }, FT_SAME, FT_STRONG);
     /* checks of two calls to one private address */
     expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }

@@ -1779,6 +1779,52 @@ class Chained(Modern):
                             participant=sender.participant, priority=1, count=True)
 
 
+class Short(Modern):
+    """Of 2026: media says two bytes of its key, a control message whose it is."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, multiway=True, **more)
+        for sender in self.senders.values():
+            sender.mki = modern.new_named_mki(sender.participant)
+
+    def speak(self, t, up, n=5, way="relay", step=0.02, **_):
+        out = []
+        for i in range(n):
+            s = self.senders[up]
+            s.step()
+            wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), modern.group_trailer(s.mki))
+            out.append(self.put(t + i * step, up, self.relayed_media(wire, up, s, True), way))
+        return out
+
+
+@scene("of 2026, again through the same relay, media before any control message (gap, control message)",
+       (3, True), (8, True), (3, False), (8, False), six=True)
+def _(s, gap, control):
+    for n, call in enumerate("AB"):
+        a = Short(s, call, s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+        begin = n * (gap + 2)
+        for p in a.connect(begin) + a.both(begin + 0.5, 75)[:76]:
+            p.may("call_started")       # told where it is known
+        if control or n == 0:
+            a.control(begin + 0.9, UP), a.control(begin + 0.95, DOWN)
+
+
+@scene("of 2026, the connection to the relay is set up anew in mid-call (after, who is heard first)", (1.5, "known"), (4, "known"),
+       (4, "new"), (0.3, "new"))
+def _(s, after, first):
+    a = Short(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.both(0.5, 75), a.control(0.9, UP), a.control(0.95, DOWN)
+    out = a.connect(2 + after - 0.2)
+    if first == "new":      # somebody joins just then
+        known, a.senders[DOWN] = a.senders[DOWN], Sender(s.rng)
+        a.senders[DOWN].mki = modern.new_named_mki(a.senders[DOWN].participant)
+        out += a.speak(2 + after - 0.05, DOWN, 5)
+        a.senders[DOWN] = known
+    for p in out + a.both(2 + after, 50):
+        p.may("media_gap", "call_started")
+    a.control(2.5 + after, UP)
+
+
 @scene("the clock of a call of 2026 is off (how, in which part, seconds, packets)", *CLOCKS)
 def _(s, _, *fault):
     a = Chained(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), multiway=True)
