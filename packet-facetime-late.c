@@ -256,23 +256,31 @@ has_relay_port(const packet_info *pinfo)
     return is_quic_relay_port(pinfo->srcport) || is_quic_relay_port(pinfo->destport);
 }
 
-/* What can't be FaceTime's by its first bytes and ports. length: of the whole datagram. */
-static bool
-may_be_ours(const uint8_t *bytes, unsigned captured, unsigned length, const packet_info *pinfo)
+/* What can't be FaceTime's by its first bytes and ports. header: of UDP; captured: behind it. */
+static inline bool
+may_be_ours(const uint8_t *header, unsigned captured, const packet_info *pinfo)
 {
+    const uint8_t *bytes = header + UDP_HEADER;
+
     if (captured < 4)
+        return false;
+    if (bytes[0] >= 0x80)
+        return bytes[0] >= 0xc0
+                   ? has_relay_port(pinfo) || (bytes[2] == 0xbe && bytes[3] == 0xef)
+                   : captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
+    if (bytes[0] >= 0x40 &&
+        ((bytes[0] <= 'Z' && g_ascii_isupper(bytes[1])) || has_relay_port(pinfo)))
+        return true;
+
+    const unsigned length = udp_length(header) - UDP_HEADER;
+    if (bytes[0] < 0x40 && length == 16)
+        return bytes[0] == 0 && bytes[1] <= 2;
+    if (bytes[2] > header[4]) /* ends beyond the datagram */
         return false;
 
     const unsigned second_word = bytes[2] << 8 | bytes[3];
-    if (bytes[0] < 0x40)
-        return length == 16 ? bytes[0] == 0 && bytes[1] <= 2
-                            : captured >= 20 && second_word + 20 == length;
-    if (bytes[0] < 0x80)
-        return second_word + 4 - length + 3 <= 3 ||
-               (bytes[0] <= 'Z' && g_ascii_isupper(bytes[1])) || has_relay_port(pinfo);
-    if (bytes[0] < 0xc0)
-        return captured >= 12 && (bytes[1] < 192 || bytes[1] > 223);
-    return has_relay_port(pinfo) || second_word == 0xbeef;
+    return bytes[0] < 0x40 ? captured >= 20 && second_word + 20 == length
+                           : second_word + 4 - length + 3 <= 3;
 }
 
 /* Frame, Ethernet, its type, IP, UDP, a tunnel, IP, ICMP, IP: fewer are no error in a tunnel. */
@@ -301,13 +309,12 @@ dissect_udp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     if (is_tunneled_error(pinfo))
         return dissect_short_quote(frame, pinfo, tree);
 
+    const uint8_t *header = place.bytes + place.offset;
     const unsigned start = place.offset + UDP_HEADER;
-    const unsigned length =
-        (place.bytes[place.offset + 4] << 8 | place.bytes[place.offset + 5]) - UDP_HEADER;
-    if (place.captured <= start ||
-        !may_be_ours(place.bytes + start, place.captured - start, length, pinfo))
+    if (place.captured <= start || !may_be_ours(header, place.captured - start, pinfo))
         return 0;
 
+    const unsigned length = udp_length(header) - UDP_HEADER;
     tvbuff_t *tvb =
         transport_payload(&place, start, MIN(start + length, tvb_reported_length(place.tvb)));
     if (!tvb)
@@ -448,35 +455,10 @@ dissect_tcp_late(tvbuff_t *frame, packet_info *pinfo, proto_tree *tree)
     if (start >= place.captured)
         return 0;
     const bool is_turn =
-        turn_may_begin(place.bytes + start, place.captured - start) || ft_segments_wait(pinfo);
+        turn_may_begin(place.bytes + start, place.captured - start) || ft_segments_wait();
     if (!is_turn && !has_http_port(pinfo))
         return 0;
     return dissect_segment_late(&place, start, is_turn, pinfo, tree);
-}
-
-/* TLS and most others, by a look at where the last frame had its header. */
-static inline bool
-is_refused_segment(tvbuff_t *frame, const packet_info *pinfo)
-{
-    const transport usual = transport_usual(frame);
-
-    if (has_http_port(pinfo) || !is_transport_at(&usual, pinfo, PT_TCP))
-        return false;
-
-    const unsigned start = start_of_segment(&usual);
-    return start < usual.captured && turn_is_refused(usual.bytes + start, usual.captured - start) &&
-           !ft_segments_wait(pinfo);
-}
-
-/* What of a frame needs no look: by far the most, so it costs least. */
-static inline bool
-is_refused(tvbuff_t *frame, const packet_info *pinfo)
-{
-    if (facetime_was_asked(pinfo))
-        return true;
-    if (pinfo->ptype == PT_UDP)
-        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT;
-    return pinfo->ptype == PT_TCP ? is_refused_segment(frame, pinfo) : pinfo->ptype != PT_NONE;
 }
 
 static G_GNUC_NO_INLINE int
@@ -484,7 +466,6 @@ dissect_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     int used;
 
-    facetime_asked.frame = 0;
     if (pinfo->ptype == PT_NONE)
         used = dissect_short_quote(tvb, pinfo, tree);
     else
@@ -494,15 +475,60 @@ dissect_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
     return used;
 }
 
+/* TLS and most others, by a look at where the last frame had its header. */
+static FT_INLINE bool
+is_refused_segment(tvbuff_t *frame, const packet_info *pinfo)
+{
+    const uint8_t *header = transport_usual(frame, pinfo, TCP_HEADER);
+
+    if (!header || header[12] < 5 << 4 || has_http_port(pinfo))
+        return false;
+
+    const unsigned length = (header[12] & 0xf0) >> 2;
+    return transport_usual_offset + length + TURN_LOOK <= pinfo->fd->cap_len &&
+           turn_is_refused(header + length) && !ft_segments_wait();
+}
+
+/* The same of UDP that a stock dissector took, and that no error quotes. */
+#define UDP_LOOK 20
+static FT_INLINE bool
+is_refused_datagram(tvbuff_t *frame, const packet_info *pinfo)
+{
+    const uint8_t *header = transport_usual(frame, pinfo, UDP_HEADER + UDP_LOOK);
+
+    return header && transport_usual_offset < ICMP_ERROR - UDP_HEADER &&
+           !may_be_ours(header, UDP_LOOK, pinfo) && !is_tunneled_error(pinfo);
+}
+
+/* What needs no more than a look: by far the most, so it costs least. */
+static FT_INLINE bool
+is_refused(tvbuff_t *frame, const packet_info *pinfo)
+{
+    if (facetime_forget_question(pinfo))
+        return true;
+    if (pinfo->ptype == PT_UDP)
+        return pinfo->srcport < LOWEST_PORT || pinfo->destport < LOWEST_PORT ||
+               is_refused_datagram(frame, pinfo);
+    return pinfo->ptype == PT_TCP ? is_refused_segment(frame, pinfo) : pinfo->ptype != PT_NONE;
+}
+
+/* On a later pass, or where something was noted of the frame. */
+static G_GNUC_NO_INLINE int
+dissect_any(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
+{
+    if (!is_refused(tvb, pinfo))
+        return dissect_late(tvb, pinfo, tree);
+    ft_frame_end(pinfo);
+    return 0;
+}
+
 /* Called once a frame, after all others. */
 static int
 dissect_facetime_late(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    if (!is_refused(tvb, pinfo))
-        return dissect_late(tvb, pinfo, tree);
-    facetime_asked.frame = 0;
-    ft_frame_end(pinfo);
-    return 0;
+    if (!ft_frame_note_next(pinfo))
+        return dissect_any(tvb, pinfo, tree);
+    return is_refused(tvb, pinfo) ? 0 : dissect_late(tvb, pinfo, tree);
 }
 
 void

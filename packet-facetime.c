@@ -166,8 +166,8 @@ facetime_shape_of_newcomer(const datagram *seen, const packet_info *pinfo)
 static inline bool
 is_rtp_of_others(const datagram *seen, const packet_info *pinfo)
 {
-    return !rtp_may_prove(seen->bytes, seen->captured) && ft_call_total() == 0 &&
-           ft_device_of(pinfo) < FT_DEVICE_IN_CALL;
+    return seen->captured >= 4 && rtp_is_unmarked(seen->bytes, seen->captured) &&
+           ft_call_total() == 0 && ft_device_of(pinfo) < FT_DEVICE_IN_CALL;
 }
 
 bool
@@ -485,10 +485,16 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 
 facetime_question facetime_asked;
 
+static void
+reset(void)
+{
+    facetime_asked.frame = 0;
+}
+
 static inline void
 note_asked(const packet_info *pinfo)
 {
-    facetime_asked = (facetime_question){ pinfo->num, pinfo->srcport, pinfo->destport };
+    facetime_asked = (facetime_question){ pinfo->srcport, pinfo->destport, pinfo->num };
 }
 
 static int
@@ -499,54 +505,37 @@ admit(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const newcomer *found
                             found->generation, FT_PATH_DIRECT, false);
 }
 
-static inline bool
-proves_itself(tvbuff_t *tvb, packet_info *pinfo, newcomer *found)
-{
-    note_asked(pinfo);
-    if (pinfo->flags.in_error_pkt)
-        return false;
-
-    const datagram seen = datagram_of(tvb);
-    const ft_shape shape = facetime_shape_of_newcomer(&seen, pinfo);
-    if (shape == FT_SHAPE_NONE || (shape == FT_SHAPE_RTP && is_rtp_of_others(&seen, pinfo)))
-        return false;
-    *found = (newcomer){ shape, FT_GENERATION_UNKNOWN };
-    return facetime_is_ours(shape, tvb, pinfo, &found->generation);
-}
-
-/* By port: this door is no layer of the packet until it opens. */
-static int
-dissect_facetime_by_port(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
-{
-    newcomer found;
-
-    if (facetime_was_asked(pinfo)) /* both ports are in the table */
-        return 0;
-    return proves_itself(tvb, pinfo, &found)
-               ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found)
-               : 0;
-}
-
 static int
 dissect_newcomer(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
     return admit(tvb, pinfo, tree, (const newcomer *)data);
 }
 
-static G_GNUC_NO_INLINE bool
+/* The heuristic isn't under FaceTime, so it asks itself whether the user left that on. */
+static G_GNUC_NO_INLINE int
 admit_if_proven(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
-    newcomer found;
+    note_asked(pinfo);
+    if (pinfo->flags.in_error_pkt)
+        return 0;
 
-    return proves_itself(tvb, pinfo, &found) &&
-           call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found) != 0;
+    const datagram seen = datagram_of(tvb);
+    if (is_rtp_of_others(&seen, pinfo))
+        return 0;
+
+    newcomer found = { facetime_shape_of_newcomer(&seen, pinfo), FT_GENERATION_UNKNOWN };
+    return found.shape != FT_SHAPE_NONE && proto_is_protocol_enabled(udp_switch->protocol) &&
+                   facetime_is_ours(found.shape, tvb, pinfo, &found.generation)
+               ? call_dissector_only(newcomer_handle, tvb, pinfo, tree, &found)
+               : 0;
 }
 
-/* Whether the user left FaceTime and its heuristic on. */
-static inline bool
-is_udp_door_open(void)
+/* By port: this door is no layer of the packet until it opens. Asked twice where both ports are
+ * in the table. */
+static int
+dissect_facetime_by_port(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return udp_switch->enabled && proto_is_protocol_enabled(udp_switch->protocol);
+    return facetime_was_asked(pinfo) ? 0 : admit_if_proven(tvb, pinfo, tree);
 }
 
 /* Stands in UDP's list under no protocol: Wireshark notes a layer for each other heuristic, and
@@ -555,7 +544,8 @@ is_udp_door_open(void)
 static ws_bool
 dissect_facetime_heur_udp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return !facetime_was_asked(pinfo) && is_udp_door_open() && admit_if_proven(tvb, pinfo, tree);
+    return !facetime_was_asked(pinfo) && udp_switch->enabled &&
+           admit_if_proven(tvb, pinfo, tree) != 0;
 }
 
 /* What stands in Enabled Protocols: nobody asks the list that it is in. */
@@ -728,6 +718,7 @@ proto_register_facetime(void)
 
     register_heur_dissector_list("facetime", proto_facetime);
 
+    register_init_routine(reset);
     ft_frame_init(proto_facetime);
     ft_packet_init();
     ft_grow_init();

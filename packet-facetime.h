@@ -39,16 +39,27 @@ void facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_in
 /* The datagram that the front door was asked about in this frame: it isn't asked again. Forgotten
  * with the frame. */
 typedef struct {
-    uint32_t frame, source_port, destination_port;
+    uint32_t source_port, destination_port, frame;
 } facetime_question;
 
-extern facetime_question facetime_asked;
+extern G_GNUC_INTERNAL facetime_question facetime_asked;
 
 static inline bool
 facetime_was_asked(const packet_info *pinfo)
 {
     return facetime_asked.frame == pinfo->num && facetime_asked.source_port == pinfo->srcport &&
            facetime_asked.destination_port == pinfo->destport;
+}
+
+/* At the end of each frame. */
+static inline bool
+facetime_forget_question(const packet_info *pinfo)
+{
+    const bool was_asked = facetime_was_asked(pinfo);
+
+    if (facetime_asked.frame == pinfo->num)
+        facetime_asked.frame = 0;
+    return was_asked;
 }
 
 /* ---- packet-facetime-line.c ---- */

@@ -14,6 +14,13 @@
     (WIRESHARK_VERSION_MAJOR > (major) || \
      (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
 
+/* For what each packet of any file comes through: called twice, it would stay a function. */
+#ifdef __GNUC__ /* clang, too */
+#define FT_INLINE inline __attribute__((always_inline))
+#else
+#define FT_INLINE inline
+#endif
+
 /* Heuristic dissectors return it and boolean preferences point at it: gboolean is four bytes in
  * 4.0, where a plain bool preference would be written past its end. */
 #if WS_AT_LEAST(4, 4)

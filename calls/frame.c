@@ -19,14 +19,13 @@ typedef struct {
 
 static wmem_array_t *drops; /* of drop, in order of numbers; empty without a read filter */
 static uint32_t dropped;    /* packets so far */
-static uint32_t last_number;
-static int64_t last_offset; /* in the file: what tells two packets with one number apart */
 static nstime_t start;      /* of the capture */
-static nstime_t span[2];    /* earliest and latest frame */
+static nstime_t first_time; /* the earliest frame's; the latest one's: ft_frame_last.end */
 static bool has_span;
 static nstime_t steady_end; /* steady time of FaceTime's newest packet */
-static nstime_t since;      /* what frame times have passed since, both ends: it, the latest */
-static nstime_t newest;
+static nstime_t since;      /* that packet's time */
+static nstime_t end_since;  /* the file's latest time then */
+static nstime_t newest;     /* the latest time since, where that isn't the file's */
 static int proto_frame;
 
 /* The record that was made last: on the first pass the frame in hand has this one or none, which
@@ -37,20 +36,22 @@ static struct {
     ft_frame *frame;
 } made;
 
+ft_frame_noted ft_frame_last;
+
 static void
 reset(void)
 {
     made.number = 0;
     drops = wmem_array_new(wmem_file_scope(), sizeof(drop));
-    dropped = last_number = 0;
-    last_offset = -1;
+    dropped = 0;
+    ft_frame_last = (ft_frame_noted){ .offset = -1 };
     nstime_set_zero(&start);
-    nstime_set_zero(&span[0]);
-    nstime_set_zero(&span[1]);
+    nstime_set_zero(&first_time);
     has_span = false;
     nstime_set_zero(&steady_end);
     nstime_set_zero(&since);
     nstime_set_zero(&newest);
+    nstime_set_zero(&end_since);
 }
 
 void
@@ -96,10 +97,10 @@ note_time(const packet_info *pinfo)
 
     if (!ft_has_time(pinfo))
         return;
-    if (!has_span || ft_is_later(&span[0], &now))
-        span[0] = now;
-    if (!has_span || ft_is_later(&now, &span[1]))
-        span[1] = now;
+    if (!has_span || ft_is_later(&first_time, &now))
+        first_time = now;
+    if (!has_span || ft_is_later(&now, &ft_frame_last.end))
+        ft_frame_last.end = now;
     if (ft_is_later(&now, &newest))
         newest = now;
     has_span = true;
@@ -108,33 +109,30 @@ note_time(const packet_info *pinfo)
 void
 ft_frame_span(nstime_t *first, nstime_t *last)
 {
-    *first = span[0];
-    *last = span[1];
+    *first = first_time;
+    *last = ft_frame_last.end;
 }
 
 void
 ft_frame_keep_steady(const packet_info *pinfo, const nstime_t *steady)
 {
     steady_end = *steady;
-    if (ft_has_time(pinfo))
-        since = newest = ft_now(pinfo);
+    if (!ft_has_time(pinfo))
+        return;
+    since = newest = ft_now(pinfo);
+    end_since = ft_frame_last.end;
 }
 
 nstime_t
 ft_frame_steady_end(void)
 {
-    const nstime_t passed = ft_passed(&since, &newest);
+    const nstime_t *latest =
+        ft_is_later(&ft_frame_last.end, &end_since) ? &ft_frame_last.end : &newest;
+    const nstime_t passed = ft_passed(&since, latest);
     nstime_t end;
 
     nstime_sum(&end, &steady_end, &passed);
     return end;
-}
-
-static inline void
-keep_number(const packet_info *pinfo)
-{
-    last_number = pinfo->num;
-    last_offset = pinfo->fd->file_off;
 }
 
 /* A packet with the number of the last one, at another place in the file, shows that the last
@@ -142,32 +140,26 @@ keep_number(const packet_info *pinfo)
 static G_GNUC_NO_INLINE void
 note_any(const packet_info *pinfo)
 {
-    if (pinfo->num == last_number && pinfo->fd->file_off == last_offset)
+    const uint32_t last = ft_frame_last.next ? ft_frame_last.next - 1 : ft_frame_last.number;
+    const nstime_t *end = &ft_frame_last.end;
+
+    if (pinfo->num == last && pinfo->fd->file_off == ft_frame_last.offset)
         return;
-    if (pinfo->num == last_number)
+    if (pinfo->num == last)
         note_drop(pinfo->num);
-    if (last_number == 0)
+    if (last == 0)
         note_start(pinfo);
     note_time(pinfo);
-    keep_number(pinfo);
+    ft_frame_last.number = pinfo->num;
+    ft_frame_last.next = end->secs > 0 && end->nsecs >= 0 ? pinfo->num + 1 : 0;
+    ft_frame_last.offset = pinfo->fd->file_off;
 }
 
-/* Nearly every frame is the next one, and later than all before it: then what is noted is little,
- * and costs others' packets little. (No earlier time is newer than the latest.) */
 static inline void
 note_frame(const packet_info *pinfo)
 {
-    const nstime_t now = ft_now(pinfo);
-
-    if (pinfo->fd->visited)
-        return;
-    if (pinfo->num == last_number + 1 && has_span && ft_has_time(pinfo) &&
-        ft_is_later(&now, &span[1])) {
-        span[1] = newest = now;
-        keep_number(pinfo);
-    } else {
+    if (!pinfo->fd->visited && !ft_frame_note_next(pinfo))
         note_any(pinfo);
-    }
 }
 
 /* The last entry whose key (number, or id) is at most this; NULL before the first. */

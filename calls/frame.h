@@ -72,9 +72,47 @@ const struct ft_packet *ft_frame_shown_packet(packet_info *pinfo);
  * ICMP error holds several. */
 unsigned ft_frame_next_part(const packet_info *pinfo);
 
+/* The frame that was noted last, for the next one to be compared with. */
+typedef struct {
+    nstime_t end;    /* the file's latest time so far; zero where nothing had one */
+    uint32_t next;   /* number of the next frame; 0 where that must have a closer look */
+    uint32_t number; /* of the one noted, where next is 0 */
+    int64_t  offset; /* in the file: what tells two packets with one number apart */
+} ft_frame_noted;
+
+extern G_GNUC_INTERNAL ft_frame_noted ft_frame_last;
+
+/* Notes a frame that comes next, and is later than all before it, as nearly all are: then it is
+ * little, and costs others' packets little. No such frame was visited before, and none of its
+ * datagrams is counted yet. `end` is after 1970 then, so ft_passed() would carry nothing, and a
+ * frame without a time isn't later: its record has zero there, or the time of one before it. */
+static inline bool
+ft_frame_note_next(const packet_info *pinfo)
+{
+    const frame_data *frame = pinfo->fd;
+
+    if (pinfo->num != ft_frame_last.next)
+        return false;
+
+    const time_t secs = frame->abs_ts.secs - frame->shift_offset.secs;
+    const int nsecs = frame->abs_ts.nsecs - frame->shift_offset.nsecs;
+    if (secs == ft_frame_last.end.secs) {
+        if (nsecs <= ft_frame_last.end.nsecs)
+            return false;
+    } else {
+        if (secs < ft_frame_last.end.secs || nsecs < 0)
+            return false;
+        ft_frame_last.end.secs = secs;
+    }
+    ft_frame_last.end.nsecs = nsecs;
+    ft_frame_last.next = pinfo->num + 1;
+    ft_frame_last.offset = frame->file_off;
+    return true;
+}
+
 /* The frame in hand is done with, on whatever pass: its datagrams are counted anew when it is
- * dissected again. Must be told of each frame, on the first pass, so that dropped ones are known.
- * Cheap. */
+ * dissected again. Must be told of each frame that isn't noted as above, on the first pass, so
+ * that dropped ones are known. */
 void ft_frame_end(const packet_info *pinfo);
 
 /* Once, when the front door is registered; proto: whose per-frame data it is. */

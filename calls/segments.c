@@ -22,7 +22,8 @@ typedef struct {
 } waiting_piece;
 
 static waiting_piece waiting[WAITING_SLOTS];
-static unsigned waiting_total;
+
+unsigned ft_segments_total;
 
 /* known: bytes of the frame's own segment that are in it. */
 typedef struct {
@@ -37,7 +38,7 @@ forget_all(void)
 {
     for (unsigned i = 0; i < WAITING_SLOTS; i++)
         waiting[i].length = 0;
-    waiting_total = 0;
+    ft_segments_total = 0;
 }
 
 void
@@ -65,14 +66,8 @@ slot_of(uint32_t direction)
 static void
 forget(waiting_piece *piece)
 {
-    waiting_total -= piece->length > 0;
+    ft_segments_total -= piece->length > 0;
     piece->length = 0;
-}
-
-bool
-ft_segments_wait(const packet_info *pinfo)
-{
-    return pinfo->fd->visited ? wmem_map_size(proven) > 0 : waiting_total > 0;
 }
 
 /* Of the segment, what came before is left out. */
@@ -108,7 +103,7 @@ join_waiting(packet_info *pinfo, waiting_piece *piece, uint32_t sequence, ft_byt
 ft_bytes
 ft_segments_joined(packet_info *pinfo, uint32_t sequence, ft_bytes segment)
 {
-    if (!ft_segments_wait(pinfo))
+    if (!ft_segments_wait())
         return segment;
     if (pinfo->fd->visited) {
         const proven_piece *piece = (const proven_piece *)wmem_map_lookup(
@@ -136,7 +131,7 @@ ft_segments_keep(const packet_info *pinfo, uint32_t next_sequence, ft_bytes piec
     kept->next = next_sequence;
     kept->length = piece.length;
     memcpy(kept->bytes, piece.bytes, piece.length);
-    waiting_total++;
+    ft_segments_total++;
 }
 
 void
@@ -150,4 +145,5 @@ ft_segments_prove(const packet_info *pinfo, ft_bytes joined, unsigned segment_le
     kept->length = joined.before;
     kept->known = joined.before + segment_length - joined.length;
     wmem_map_insert(proven, GUINT_TO_POINTER(ft_frame_id(pinfo)), kept);
+    ft_segments_total++;
 }

@@ -33,8 +33,14 @@ void ft_segments_keep(const packet_info *pinfo, uint32_t next_sequence, ft_bytes
 /* First pass: this frame's bytes, which aren't the segment's alone, proved the flow. */
 void ft_segments_prove(const packet_info *pinfo, ft_bytes joined, unsigned segment_length);
 
+extern G_GNUC_INTERNAL unsigned ft_segments_total; /* pieces that wait, or proved a flow */
+
 /* Whether a segment that begins with anything may have to do with the above. Cheap. */
-bool ft_segments_wait(const packet_info *pinfo);
+static inline bool
+ft_segments_wait(void)
+{
+    return ft_segments_total > 0;
+}
 
 void ft_segments_init(void);
 

@@ -23,13 +23,19 @@ typedef struct {
     unsigned captured, offset;
 } transport;
 
-extern unsigned transport_usual_offset;
+extern G_GNUC_INTERNAL unsigned transport_usual_offset;
 
 /* Anywhere in place->tvb; where it was found is usual from then on. */
 bool transport_search_in(transport *place, const packet_info *pinfo);
 
 /* In what was put together of fragments, or decrypted. */
 bool transport_look_elsewhere(transport *place, const packet_info *pinfo, const tvbuff_t *frame);
+
+static inline unsigned
+udp_length(const uint8_t *header)
+{
+    return header[4] << 8 | header[5];
+}
 
 static inline uint32_t
 big_endian_32(const uint8_t *bytes)
@@ -46,22 +52,30 @@ is_transport_at(const transport *place, const packet_info *pinfo, port_type type
     if (place->offset + (type == PT_TCP ? TCP_HEADER : UDP_HEADER) > place->captured ||
         big_endian_32(header) != (pinfo->srcport << 16 | pinfo->destport))
         return false;
-    return type == PT_TCP ? header[12] >= 5 << 4 : (header[4] << 8 | header[5]) >= UDP_HEADER;
+    return type == PT_TCP ? header[12] >= 5 << 4 : udp_length(header) >= UDP_HEADER;
 }
 
-/* Where the last one was, if it is one. */
-static inline transport
-transport_usual(tvbuff_t *tvb)
+/* In the frame, the header where the last one was, if the packet's ports are there and `least`
+ * bytes, 4 or more; else NULL. */
+static inline const uint8_t *
+transport_usual(tvbuff_t *frame, const packet_info *pinfo, int least)
 {
-    const unsigned captured = tvb_captured_length(tvb);
+    const int offset = (int)transport_usual_offset;
 
-    return (transport){ tvb, tvb_get_ptr(tvb, 0, (int)captured), captured, transport_usual_offset };
+    if ((int)pinfo->fd->cap_len - offset < least)
+        return NULL;
+
+    const uint8_t *header = tvb_get_ptr(frame, offset, (int)pinfo->fd->cap_len - offset);
+    return big_endian_32(header) == (pinfo->srcport << 16 | pinfo->destport) ? header : NULL;
 }
 
 static inline bool
 look_in(transport *place, const packet_info *pinfo, tvbuff_t *tvb)
 {
-    *place = transport_usual(tvb);
+    const unsigned captured = tvb_captured_length(tvb);
+
+    *place =
+        (transport){ tvb, tvb_get_ptr(tvb, 0, (int)captured), captured, transport_usual_offset };
     return is_transport_at(place, pinfo, pinfo->ptype) || transport_search_in(place, pinfo);
 }
 

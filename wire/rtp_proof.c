@@ -30,12 +30,6 @@
 #define BARE_LONG_US        2000000
 #define BARE_LONG_TOLERANCE 10  /* where each packet's time says little: a receiver's, batches */
 
-static bool
-is_bare_payload_type(uint8_t payload_type)
-{
-    return payload_type == 104 || payload_type == 119;
-}
-
 /* The packet's timestamp, sequence number and SSRC go on from where the run is, some packets of
  * which may be lost. */
 static bool
@@ -238,18 +232,10 @@ proves_cut(tvbuff_t *tvb, packet_info *pinfo)
                               CUT_PACKETS);
 }
 
-/* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
- * of version 2 only, which RFC 8285's BEDE would be by its first bits. */
-static inline bool
-ends_as_trailer(uint8_t last)
-{
-    return last == 0 || last == 0x20;
-}
-
 static bool
 may_have_trailer(const uint8_t *bytes, unsigned captured)
 {
-    return ends_as_trailer(bytes[captured - 1]) ||
+    return rtp_ends_as_trailer(bytes[captured - 1]) ||
            ((bytes[0] & 0x1f) == 0x10 && captured > RTP_FIXED_HEADER + 4 &&
             bytes[RTP_FIXED_HEADER] >> 6 == 2 && bytes[RTP_FIXED_HEADER] != 0xbe);
 }
@@ -272,13 +258,6 @@ has_own_mark(tvbuff_t *tvb, packet_info *pinfo, const uint8_t *bytes, ft_generat
         return false;
     *generation = FT_LEGACY;
     return true;
-}
-
-bool
-rtp_may_prove(const uint8_t *bytes, unsigned captured)
-{
-    return (bytes[0] & 0x10) || ends_as_trailer(bytes[captured - 1]) ||
-           is_bare_payload_type(bytes[1] & 0x7f);
 }
 
 bool
@@ -312,7 +291,7 @@ prove_media(tvbuff_t *tvb, packet_info *pinfo, unsigned needed, ft_generation *g
         return false;
     if (has_own_mark(tvb, pinfo, bytes, generation) || rtp_continues_call(tvb, pinfo, generation))
         return true;
-    if (!needed || !is_bare_payload_type(payload_type) ||
+    if (!needed || !rtp_is_bare_type(payload_type) ||
         !agrees_with_earlier(pinfo, tvb, needed))
         return false;
     *generation = FT_LEGACY;

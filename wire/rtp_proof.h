@@ -24,9 +24,28 @@ typedef struct {
 /* False where there is no RTP header. */
 bool rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
 
-/* By payload type, first byte and last one (captured > 1): whether there may be a mark that proves
- * it, or enough packets without one. Else nothing but a call, or a device, that is known does. */
-bool rtp_may_prove(const uint8_t *bytes, unsigned captured);
+static inline bool
+rtp_is_bare_type(uint8_t payload_type)
+{
+    return payload_type == 104 || payload_type == 119;
+}
+
+/* The last byte of the long trailers and of a group's. Tags may end in any: behind an extension
+ * of version 2 only, which RFC 8285's BEDE would be by its first bits. */
+static inline bool
+rtp_ends_as_trailer(uint8_t last)
+{
+    return last == 0 || last == 0x20;
+}
+
+/* RTP (no RTCP) without a mark that may prove it, and of no payload type of which enough packets
+ * do: nothing but a call, or a device, that is known does. captured: 2 at least. */
+static inline bool
+rtp_is_unmarked(const uint8_t *bytes, unsigned captured)
+{
+    return (bytes[0] & 0xd0) == 0x80 && (bytes[1] & 0xe0) != 192 &&
+           !rtp_is_bare_type(bytes[1] & 0x7f) && !rtp_ends_as_trailer(bytes[captured - 1]);
+}
 
 /* On any path; in a relay's channel. */
 bool rtp_proves(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation);

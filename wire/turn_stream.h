@@ -19,11 +19,11 @@ unsigned turn_length(const uint8_t *bytes);
 bool turn_may_begin(const uint8_t *bytes, unsigned captured);
 
 /* What is no beginning by its first bytes alone: TLS, for one. */
+#define TURN_LOOK 8
 static inline bool
-turn_is_refused(const uint8_t *bytes, unsigned captured)
+turn_is_refused(const uint8_t *bytes)
 {
-    return captured >= 8 &&
-           (bytes[0] >= 0x80 || (bytes[0] < 0x40 && (bytes[4] != 0x21 || bytes[5] != 0x12)));
+    return bytes[0] >= 0x80 || (bytes[0] < 0x40 && (bytes[4] != 0x21 || bytes[5] != 0x12));
 }
 
 /* In a flow that is claimed, for tcp_dissect_pdus(): the length of the message at this offset,
