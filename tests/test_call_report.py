@@ -260,6 +260,24 @@ def test_hostile_texts(tool, tmp_path, text):
     made.encode("utf-8")
 
 
+def test_a_capture_of_many_calls(tool, tmp_path):
+    """The page stays one that a browser can open, has the greatest calls, and says of the others that they are left out; what all of
+    them can't tell is said once."""
+    capture = tmp_path / "many.pcap"
+    capture.write_bytes(b"")
+    cut = {"code": "capture_cut", "severity": "note", "text": "Packets are cut", "frames": [1]}
+    count = tool.MAX_CALLS + 50
+    calls = [{**hostile_call("x"), "call": n, "packets": 1 + n % count, "findings": [cut]} for n in range(1, count + 1)]
+    about = {"plugin": "0", "wireshark": "0", "first_time": None, "last_time": None}
+    made = tool.page(str(capture), about, calls, [], tool.Signalling())
+    page = Page(made)
+    shown = [a["id"] for tag, a in page.elements if tag == "section" and a.get("id", "").startswith("call-")]
+    assert shown == [f"call-{n}" for n in range(50, count)]
+    whole = re.sub(r"\s+", " ", "".join(page.texts))
+    assert "50 more calls, those of fewest packets," in whole
+    assert f"and {tool.MAX_CALLS - 20} more: Packets are cut." in whole
+
+
 def test_an_hour_is_small(tool, tmp_path):
     """Four streams of a row a second, and as much signalling as a ladder takes."""
     capture = tmp_path / "hour.pcap"
