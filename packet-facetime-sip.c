@@ -36,6 +36,7 @@
 #include <epan/expert.h>
 #include <epan/packet.h>
 #include <epan/prefs.h>
+#include <epan/proto_data.h>
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -141,35 +142,68 @@ static const value_string coding_vals[] = {
 
 /* clang-format on */
 
-/* The proof that a SIP message is FaceTime's: its user agent, its key exchange, or the name that
- * SDP's o= has. Other messages of the same dialog are known by their flow. */
+/* By its user agent, its key exchange, or the name that SDP's o= has. */
+static bool
+is_facetimes(tvbuff_t *tvb, const sip_message_t *sip)
+{
+    static const char origin[] = "\no=GKVoiceChatService ";
+    const char *agent = sip->header[SIP_USER_AGENT].value;
+    sdp_inflate_result_t inflated;
+
+    if (sip->header[SIP_SKE_SEQ].value || sip->body_kind == BODY_SKE ||
+        (agent && strstr(agent, "Viceroy ")))
+        return true;
+    if (sip->body_kind != BODY_SDP)
+        return false;
+    if (!sip->compressed) {
+        const int length = MIN(sip->body_length, PROOF_LENGTH);
+
+        return g_strstr_len((const char *)tvb_get_ptr(tvb, sip->body_offset, length), length,
+                            origin) != NULL;
+    }
+    sdp_inflate(tvb_get_ptr(tvb, sip->body_offset, sip->body_length), (size_t)sip->body_length,
+                PROOF_LENGTH, &inflated);
+    const bool found =
+        inflated.text && g_strstr_len(inflated.text, (gssize)inflated.length, origin) != NULL;
+    sdp_inflate_free(&inflated);
+    return found;
+}
+
+/* A message that was taken apart for its proof isn't taken apart again. */
+#define PROVEN_KEY 0
+
+typedef struct {
+    const tvbuff_t *tvb;
+    sip_message_t   sip;
+} proven_message;
+
+/* The proof that a SIP message is FaceTime's. Other messages of the same dialog are known by
+ * their flow. */
 static bool
 prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    static const char origin[] = "\no=GKVoiceChatService ";
-    sip_message_t sip;
-    sdp_inflate_result_t inflated;
-    bool proved;
+    proven_message proven = { .tvb = tvb };
 
-    if (!parse_sip(pinfo->pool, tvb, &sip))
+    if (!parse_sip(pinfo->pool, tvb, &proven.sip))
         return false;
     *generation = FT_LEGACY;
-    if (sip.header[SIP_SKE_SEQ].value || sip.body_kind == BODY_SKE ||
-        (sip.header[SIP_USER_AGENT].value && strstr(sip.header[SIP_USER_AGENT].value, "Viceroy ")))
-        return true;
-    if (sip.body_kind != BODY_SDP)
+    if (!is_facetimes(tvb, &proven.sip))
         return false;
-    if (!sip.compressed) {
-        const int length = MIN(sip.body_length, PROOF_LENGTH);
+    p_add_proto_data(pinfo->pool, pinfo, proto_facetime_sip, PROVEN_KEY,
+                     wmem_memdup(pinfo->pool, &proven, sizeof proven));
+    return true;
+}
 
-        return g_strstr_len((const char *)tvb_get_ptr(tvb, sip.body_offset, length), length,
-                            origin) != NULL;
-    }
-    sdp_inflate(tvb_get_ptr(tvb, sip.body_offset, sip.body_length), (size_t)sip.body_length,
-                PROOF_LENGTH, &inflated);
-    proved = inflated.text && g_strstr_len(inflated.text, (gssize)inflated.length, origin) != NULL;
-    sdp_inflate_free(&inflated);
-    return proved;
+static bool
+read_message(tvbuff_t *tvb, packet_info *pinfo, sip_message_t *sip)
+{
+    const proven_message *proven = (const proven_message *)p_get_proto_data(
+        pinfo->pool, pinfo, proto_facetime_sip, PROVEN_KEY);
+
+    if (!proven || proven->tvb != tvb)
+        return parse_sip(pinfo->pool, tvb, sip);
+    *sip = proven->sip;
+    return true;
 }
 
 /* ---- SIP bodies ---- */
@@ -519,7 +553,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     proto_item *item;
     proto_tree *sip_tree;
 
-    if (!parse_sip(pinfo->pool, tvb, &sip))
+    if (!read_message(tvb, pinfo, &sip))
         return 0;
     ft_call_dissector(sip_handle, message_for_stock(tvb, &sip), pinfo, tree);
     const ft_sip learnt = message_to_learn(pinfo, &sip);

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/network.h"
+#include "calls/packet.h"
 
 #define PLAIN_LAYERS    5       /* frame, eth, ethertype, ip, udp: fewer have no tunnel */
 #define MAX_HEADERS     400     /* in front of the inner packet */
@@ -178,8 +179,16 @@ ft_network_of(const packet_info *pinfo)
     if (wmem_list_count(pinfo->layers) <= PLAIN_LAYERS)
         return pinfo->vlan_id;
 
+    ft_packet *packet = ft_packet_get(pinfo);
+    if (packet && packet->has_network)
+        return packet->network;
     const uint32_t number = tunnel_of(pinfo);
-    return number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
+    const uint32_t network = number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
+    if (packet) {
+        packet->has_network = true;
+        packet->network = network;
+    }
+    return network;
 }
 
 bool

@@ -50,6 +50,9 @@ typedef struct {
 typedef struct ft_packet {
     uint32_t        frame;              /* id (calls/frame.h) */
     unsigned        part;               /* how many datagrams of the frame came before this one */
+    /* ft_network_of(), once somebody asked */
+    bool            has_network;
+    uint32_t        network;
     /* of the innermost content: the last dissector to set it wins */
     ft_kind         kind;
     ft_generation   generation;
