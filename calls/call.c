@@ -606,6 +606,33 @@ ft_call_end(packet_info *pinfo, ft_call *call, const char *reason)
     ft_silence_ends(pinfo, call);
 }
 
+void
+ft_call_reopen(ft_call *call, ft_call_state state)
+{
+    ft_call_changes++;
+    call->closed = false;
+    if (call->state != FT_CALL_ENDED)
+        return;
+    call->state = state;
+    call->outcome = FT_OUTCOME_NONE;
+    call->end_frame = 0;
+    call->end_reason = NULL;
+    ft_event_take_back(call, FT_EVENT_CALL_ENDED);
+}
+
+/* A modern call ends where the device closes the socket that its media ran through; but it may
+ * have been taken to another device or network, which sends on. */
+void
+ft_call_goes_on(packet_info *pinfo, ft_call *call)
+{
+    const nstime_t now = ft_steady(pinfo);
+    const bool by_socket = call->state == FT_CALL_ENDED && call->outcome == FT_OUTCOME_NONE;
+    const int sent_before = ft_clock_is_batched_at(&call->local.addr) ? FT_ALIVE_S : FT_PAUSE_S;
+
+    if (by_socket && !call->other_end_closed && ft_seconds(&call->over_time, &now) > sent_before)
+        ft_call_reopen(call, call->answer_frame ? FT_CALL_ANSWERED : FT_CALL_SETUP);
+}
+
 /* Whether the packet in hand runs between these two, either way. */
 static bool
 runs_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint *other)

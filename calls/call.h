@@ -44,6 +44,13 @@ void ft_call_close(ft_call *call);
 /* The end (first pass). reason is copied. */
 void ft_call_end(packet_info *pinfo, ft_call *call, const char *reason);
 
+/* It wasn't the end: what it told is taken back, and the call is in this state again. First
+ * pass. */
+void ft_call_reopen(ft_call *call, ft_call_state state);
+
+/* The packet in hand is media that the call's device sends: it has not hung up. First pass. */
+void ft_call_goes_on(packet_info *pinfo, ft_call *call);
+
 /* The call's far end, if nothing better named it before. First pass. */
 void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
 

@@ -409,15 +409,7 @@ reopen(ft_call *call)
 {
     if (!call->closed || call->outcome == FT_OUTCOME_HUNG_UP)
         return;
-    call->closed = false;
-    ft_call_changes++;
-    if (call->state != FT_CALL_ENDED)
-        return;
-    call->state = FT_CALL_RINGING;
-    call->outcome = FT_OUTCOME_NONE;
-    call->end_frame = 0;
-    call->end_reason = NULL;
-    ft_event_take_back(call, FT_EVENT_CALL_ENDED);
+    ft_call_reopen(call, FT_CALL_RINGING);
 }
 
 static void

@@ -876,6 +876,8 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (is_sampled(rtp, stream))
         keep_sample(rtp, packet->call);
     find_sighting(pinfo, packet->call, rtp);
+    if (packet->call->end_frame && seen.outgoing && !packet->seen_before)
+        ft_call_goes_on(pinfo, packet->call);
     tell_first_media(pinfo, packet->call, rtp, &seen);
     const packet_news news = count_packet(pinfo, stream, packet, rtp);
     ft_sender *sender = sender_of(pinfo, packet, stream, rtp, &seen);

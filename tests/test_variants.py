@@ -1779,6 +1779,21 @@ class Chained(Modern):
                             participant=sender.participant, priority=1, count=True)
 
 
+@scene("modern: taken from the phone to another device of the same person (the phone's socket closes, s until it goes on)",
+       (True, 0.2), (True, 3), (False, 0.2), (False, 3), six=True)
+def _(s, closes, gap):
+    phone, other = (Modern(s, "A", s.near(n, 16393), s.far(1, 16393), s.relay(n, 3482)) for n in (2, 3))
+    other.senders[DOWN] = phone.senders[DOWN]
+    phone.connect(0), phone.control(0.3, UP), phone.control(0.35, DOWN), phone.both(0.5, 100)
+    out = other.connect(2.2)        # whose it is, its first key tells
+    if closes:
+        phone.close(2.6, phone.speak(2.52, DOWN, 3)[-1])
+    out += other.both(2.6 + gap, 150) + [other.control(2.7 + gap, up) for up in (UP, DOWN)]
+    for p in s.packets:
+        p.may(*["call_started"] * (p in out), "path_switch", "handover", "media_gap", "one_way_media")
+    s.listed = {"A": {"state": "media", "end": None}}
+
+
 class Short(Modern):
     """Of 2026: media says two bytes of its key, a control message whose it is."""
 
