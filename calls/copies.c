@@ -23,6 +23,7 @@
 
 #include "calls/call.h"
 #include "calls/limits.h"
+#include "calls/media.h"
 #include "calls/resolve.h"
 #include <epan/ipproto.h>
 #include <math.h>
@@ -551,8 +552,11 @@ tie_twins(packet_info *pinfo, ft_flow *flow, const datagram *now, const datagram
     flow->twin = before->flow;
     before->flow->twin_of_it = flow;
     ft_call_changes++;
-    ft_call_tie(pinfo, before->flow, is_sent ? &before->source : &before->destination, flow,
-                is_sent ? &now->source : &now->destination);
+    ft_call *call =
+        ft_call_tie(pinfo, before->flow, is_sent ? &before->source : &before->destination, flow,
+                    is_sent ? &now->source : &now->destination);
+    if (call)
+        ft_media_same_way(call, before->frame);
 }
 
 static void

@@ -183,14 +183,26 @@ ft_event_drop(ft_call *call, const ft_event *event)
     call->events = kept;
 }
 
-void
-ft_event_take_back(ft_call *call, ft_event_id id)
+static void
+take_back(ft_call *call, ft_event_id id, uint32_t frame)
 {
     for (unsigned i = wmem_array_get_count(call->events); i-- > 0;) {
         ft_event *event = *(ft_event **)wmem_array_index(call->events, i);
-        if (event->id != id)
+        if (event->id != id || (frame && event->frame != frame))
             continue;
         event->taken_back = true;
         ft_event_drop(call, event);
     }
+}
+
+void
+ft_event_take_back(ft_call *call, ft_event_id id)
+{
+    take_back(call, id, 0);
+}
+
+void
+ft_event_take_back_at(ft_call *call, ft_event_id id, uint32_t frame)
+{
+    take_back(call, id, frame);
 }

@@ -117,6 +117,8 @@ ft_event *ft_event_add_at(ft_frame *frame, const nstime_t *when, struct ft_call 
  * What the call has no more of may be told again. First pass only. */
 void ft_event_drop(struct ft_call *call, const ft_event *event);
 void ft_event_take_back(struct ft_call *call, ft_event_id id);
+/* Only what stands on this frame. */
+void ft_event_take_back_at(struct ft_call *call, ft_event_id id, uint32_t frame);
 
 /* The first event of this packet, and the one after an event, in the order of recording; NULL if
  * there is none. */

@@ -684,6 +684,36 @@ pass_over_pause(ft_sender *sender, const ft_packet *packet, packet_news news, co
     nstime_add(&sender->other_time, &pause);
 }
 
+/* The two are one way, on both sides of a NAT: what `flow` copies is learnt from in its twin. */
+static bool
+is_other_side(const ft_leg *leg, const ft_leg *learnt)
+{
+    return leg && learnt && leg->flow && leg->flow->twin && leg->flow->twin == learnt->flow &&
+           leg->channel == learnt->channel;
+}
+
+static void
+follow_leg(ft_sender *sender, const ft_packet *packet, const ft_observation *seen,
+           const nstime_t *now)
+{
+    sender->leg = packet->leg;
+    sender->leg_time = *now;
+    keep_endpoint(&sender->device, &seen->device);
+    keep_endpoint(&sender->source, &seen->sender);
+}
+
+void
+ft_media_same_way(ft_call *call, uint32_t frame)
+{
+    for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
+        const ft_sender *sender = *(ft_sender **)wmem_array_index(call->senders, i);
+        if (sender->last_frame < frame || !is_other_side(sender->other_leg, sender->leg))
+            continue;
+        ft_event_take_back_at(call, FT_EVENT_PATH_SWITCH, frame);
+        ft_event_take_back_at(call, FT_EVENT_HANDOVER, frame);
+    }
+}
+
 /* Two ways at once are no switch; one that goes silent for WAY_IN_USE_MS is left:
  *
  *    relay    m m m m m m m . m . m m m m m m
@@ -708,6 +738,10 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
         ft_steady_keep(&sender->leg_time, &now);
         return;
     }
+    if (is_other_side(sender->leg, packet->leg)) {
+        follow_leg(sender, packet, seen, &now);
+        return;
+    }
     if (moves_nothing(sender, packet, news))
         return;
 
@@ -725,10 +759,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     sender->has_copies = false;
     sender->other_leg = sender->leg;
     sender->other_time = sender->leg_time;
-    sender->leg = packet->leg;
-    sender->leg_time = now;
-    keep_endpoint(&sender->device, &seen->device);
-    keep_endpoint(&sender->source, &seen->sender);
+    follow_leg(sender, packet, seen, &now);
 }
 
 /* ---- what a call's first media tells ---- */

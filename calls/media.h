@@ -34,6 +34,10 @@ bool ft_media_heard(packet_info *pinfo, ft_observation *seen);
 /* True where the call's device sends the packet, which has a call. */
 bool ft_media_is_outgoing(packet_info *pinfo, const ft_packet *packet);
 
+/* The flow of this frame and the one that a sender used before it turn out to be two sides of a
+ * NAT: media didn't move there. First pass only. */
+void ft_media_same_way(struct ft_call *call, uint32_t frame);
+
 /* An FEC parity packet, which repeats a source packet's sequence number: only tells the record
  * its stream. */
 void ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp);

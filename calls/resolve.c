@@ -338,7 +338,7 @@ only_call_of(const packet_info *pinfo, const ft_flow *flow)
 }
 
 /* What each of the two flows began is one call, and the device has both addresses there. */
-void
+ft_call *
 ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
             const ft_flow *other, const ft_endpoint *other_device)
 {
@@ -346,7 +346,7 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
     const ft_endpoint host = ft_without_port(other_device);
 
     if (!call)
-        return;
+        return NULL;
     if (other_call && other_call != call)
         call = merge(pinfo, call, other_call);
     ft_set_call_of_end(pinfo, FT_CLUE_DEVICE, other_device, call);
@@ -356,6 +356,7 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
         addresses_equal(&call->local.addr, &device->addr) &&
         !addresses_equal(&device->addr, &other_device->addr))
         call->beyond_nat = ft_endpoint_keep(other_device);
+    return call;
 }
 
 /* The latest call that this device had, for call_restarted. */

@@ -33,8 +33,8 @@ ft_call *ft_call_resolve(packet_info *pinfo, bool starts);
 ft_call *ft_call_quick(packet_info *pinfo);
 
 /* The datagrams of one flow come again in the other, at another place: as copies.c has found for
- * the first time. device: the device's end of each. First pass. */
-void ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
-                 const ft_flow *other, const ft_endpoint *other_device);
+ * the first time. device: the device's end of each. The call, or NULL. First pass. */
+ft_call *ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
+                     const ft_flow *other, const ft_endpoint *other_device);
 
 #endif

@@ -15,6 +15,7 @@ import pytest
 
 import support
 from simulate import Call, Plan
+from wire import packets, rtp
 
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 DEVICE, OUTSIDE = ipaddress.ip_address("192.168.1.10"), ipaddress.ip_address("203.0.113.7")
@@ -371,6 +372,35 @@ def test_odd_places(place, mode, tshark):
     assert [(s["ssrc"], s["packets"], s["copies"], s["lost"]) for s in call["streams"]] == \
         [(s["ssrc"], s["packets"], 0, 0) for s in alone["streams"]]
     assert events == before if "mirror" in place else not FALSE & set(events)
+
+
+def beyond_mapping_nat(frame):
+    """Its NAT maps the device's port, too."""
+    copy, at = beyond_nat(frame), 34 if ends(frame)[0] == DEVICE else 36
+    return copy and copy[:at] + struct.pack("!H", struct.unpack_from("!H", copy, at)[0] + 1000) + copy[at + 2:]
+
+
+def bare_media():
+    """Direct audio of both, without signalling: 52 bytes each, 20 ms apart."""
+    rng, peer, device = random.Random(5), ("71.230.89.52", 16402), (str(DEVICE), 16402)
+    frames = []
+    for n in range(300):
+        for ssrc, (source, destination), late in ((0x1111, (device, peer), 0), (0x3333, (peer, device), .01)):
+            payload = rtp.rtp(104, n, 480 * n, ssrc, rng.randbytes(40))
+            ip = packets.ipv4(source[0], destination[0], packets.PROTO_UDP, packets.udp(source, destination, payload))
+            frames.append((1700000000 + n * .02 + late, packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", ip)))
+    return frames
+
+
+@pytest.mark.parametrize("delay", [.0004, .001, .003])
+def test_no_switch_between_sides_that_are_known_one_after_the_other(delay, tshark):
+    """From the middle of direct media: its ports prove the inner side, and later the outer side is known by the call."""
+    capture = written(both_sides(bare_media(), beyond_mapping_nat, delay))
+    call, = json.loads(tshark.text(capture, "-2", "-q", "-z", "facetime,calls,json"))
+    assert call["capture_points"] == 2
+    told_last = {name for names in tshark.names(capture, "facetime.event", filter="facetime.event", two_pass=True)
+                 for name in names["facetime.event"].split(",")}
+    assert not told_last & (FALSE | {"path_switch"})
 
 
 @functools.cache
