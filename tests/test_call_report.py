@@ -2,12 +2,14 @@
 """tools/call-report: a page of each session, hostile texts, nothing from elsewhere, the same bytes each time."""
 
 import functools
+import html
 import html.parser
 import importlib.machinery
 import importlib.util
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ import report_page
 import support
 from browser import Browser
 from test_report import ROWS
+from wire import stun
 
 TOOL = support.ROOT / "tools" / "call-report"
 SESSIONS = ("facetime-caller", "facetime-callee", "facetime-dropmidcall", "facetime-samenet", "facetime-samenet-nop2p")
@@ -247,6 +250,25 @@ def hostile_page(tool, tmp_path, text):
     about = {"plugin": "0", "wireshark": text, "first_time": None, "last_time": None,
              "limits": [{"bound": text, "most": 1, "frame": 1, "text": text}]}
     return tool.page(str(capture), about, [hostile_call(text)], [hostile_stream(text)], signalling)
+
+
+FORGED = "x\n99\t1700000000.5\t1\teth:ip:udp:stun\t6.6.6.6\t6.6.6.6\n[{\"plugin\": \"666\"}]\r</section></packet>\n"
+
+
+def test_a_text_makes_no_row_of_its_own(report, make_capture):
+    """A user's name in a check that has lines in it: Info says them as they came, in its own row."""
+    rng, end, far = random.Random(5), ("192.168.1.5", 16402), ("192.0.2.7", 16402)
+    wires = [stun.message(stun.BINDING, stun.REQUEST, stun.legacy_txid(stun.BINDING, rng), attributes, legacy_username=named)
+             for attributes, named in (([stun.username(1, 2), stun.protocol(1)], True),
+                                       ([stun.Attribute(stun.USERNAME, b"honest")], False),
+                                       ([stun.Attribute(stun.USERNAME, FORGED.encode())], False))]
+    page = report(make_capture([support.Datagram(*end, *far, wire) for wire in wires]))
+    assert page.returncode == 0, page.stderr
+    rows = [html.unescape(info) for info in re.findall("<bdi>(Binding Request user: .*?)</bdi>", page.stdout, re.DOTALL)][1:]
+    assert rows == ["Binding Request user: honest", "Binding Request user: " + FORGED.replace("\n", "\\n").replace(
+        "\r", "\\r").replace("\t", "\\t")]
+    assert "99" not in re.findall(r'data-frames="(\d+)"', page.stdout)
+    assert "666" not in html.unescape(page.stdout).replace(rows[1], "")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
