@@ -11,6 +11,7 @@
 
 #include "calls/guess.h"
 #include "calls/mark.h"
+#include "calls/witness.h"
 
 /* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
  * no capture shows either case: less would cut a call in two where keys change in a pause (in
@@ -358,6 +359,14 @@ media_age(const ft_inquiry *q, const ft_call *call)
                                               : MIN(age, ft_seconds(&call->direct_time, &q->now));
 }
 
+/* A BYE that wasn't answered may not have arrived: the other side goes on checking. */
+static bool
+has_missed_bye(const ft_inquiry *q, const ft_call *call)
+{
+    return ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER) && call->outcome == FT_OUTCOME_HUNG_UP &&
+           !call->bye_answer_frame && ft_witness_ended_by(call, &q->pinfo->net_dst);
+}
+
 ft_judgement
 ft_try_call(const ft_inquiry *q, const ft_call *call)
 {
@@ -374,6 +383,7 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
                        .names_another = names_another(q, call),
                        .over = ft_call_is_over(q->pinfo, call) &&
                              !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call)),
+                       .missed_bye = has_missed_bye(q, call),
                        .age = ft_seconds(&call->last_time, &q->now),
                        .far_age = ft_seconds(&call->heard_time, &q->now) };
 

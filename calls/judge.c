@@ -9,10 +9,11 @@
  *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
+ *    ... or is a check to who hung up, whose BYE has no answer?           SAME
  *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
  *    its SIP names another far end?                                       UNKNOWN
  *    addresses alone, one running call only, the other side alive?        SAME
- *    ... is over, and the packet begins nothing?                          SAME
+ *    ... is over, and the packet is of its tail, as above?                SAME
  *    else                                                                 UNKNOWN
  *
  * and of an SSRC on a strange way, before all that:
@@ -74,6 +75,12 @@ pause(const ft_trial *trial)
     return trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
 }
 
+static bool
+is_tail(const ft_trial *trial)
+{
+    return !trial->starts || trial->missed_bye;
+}
+
 static ft_judgement
 by_leg(const ft_trial *trial)
 {
@@ -83,7 +90,7 @@ by_leg(const ft_trial *trial)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->may_be_others)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (!trial->over || (!trial->starts && trial->age <= FT_QUIET_END_S))
+    if (!trial->over || (is_tail(trial) && trial->age <= FT_QUIET_END_S))
         return (ft_judgement){ FT_SAME, FT_LEG };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }
@@ -99,7 +106,7 @@ by_address(const ft_trial *trial)
     if (trial->renews && trial->talked && trial->far_age > pause(trial))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (equal && trial->only &&
-        (trial->over ? !trial->starts && trial->age <= FT_TAIL_S : trial->far_age <= alive))
+        (trial->over ? is_tail(trial) && trial->age <= FT_TAIL_S : trial->far_age <= alive))
         return (ft_judgement){ FT_SAME, FT_WEAK };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }

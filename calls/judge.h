@@ -88,6 +88,7 @@ typedef struct {
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
+    bool missed_bye;    /* a check to who hung up, whose BYE has no answer */
     bool only;          /* no other running call has the addresses that are equal */
     double age;         /* seconds since the call's last packet, never negative */
     double far_age;     /* seconds since the other side was last heard; no less than age */

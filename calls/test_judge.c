@@ -105,6 +105,12 @@ test_the_way(void **unused)
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .age = 2 }, FT_UNKNOWN,
            FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
+                       .age = 9 }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
+                       .age = 9, .different = BIT(TIE_BREAKER) }, FT_OTHER, FT_DECIDES);
+    expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
+                       .age = 121 }, FT_UNKNOWN, FT_NOTHING);
     /* a connection that was set up anew, and media of a sender that nobody knows there */
     expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 0.9 },
            FT_SAME, FT_LEG);

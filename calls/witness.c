@@ -104,6 +104,14 @@ ft_witness_note(packet_info *pinfo, const ft_packet *packet)
 }
 
 bool
+ft_witness_ended_by(const ft_call *call, const address *end)
+{
+    const struct ft_witness *witness = call->witness;
+
+    return witness && witness->seen.end_known && addresses_equal(&witness->end_from, end);
+}
+
+bool
 ft_witness_hears_both(const ft_call *call)
 {
     return call->witness && call->witness->seen.both_directions;

@@ -24,6 +24,9 @@ void ft_witness_note(packet_info *pinfo, const ft_packet *packet);
  * each packet may ask. */
 bool ft_witness_hears_both(const struct ft_call *call);
 
+/* Whether this address sent the packet that ended the call. */
+bool ft_witness_ended_by(const struct ft_call *call, const address *end);
+
 /* What was seen of the call, and of those that were found to be parts of it. */
 ft_witnessed ft_witness_of(const struct ft_call *call);
 

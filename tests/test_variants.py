@@ -1253,6 +1253,18 @@ def _(s, status):
     s.listed = {"A": {"state": "not answered", "end": f"INVITE answered {status}"}, "B": {"state": "answered"}}
 
 
+@scene("from its middle, no answer to the BYE: the other side goes on checking (who hung up, relayed, it checks)",
+       (UP, False, "direct"), (DOWN, False, "direct"), (UP, True, "relay"), (DOWN, True, "relay"), (UP, True, "direct"), six=True)
+def _(s, who, relayed, way):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0) if relayed else None)
+    byes = a.bye(2, who, answered=None, copies=4)
+    byes[0].tell("call_ended")
+    byes[-1].may("bye_unanswered")
+    for i in range(20):
+        a.check(5 + i, not who, way, answered=None)
+    s.listed = {"A": {"end": "BYE"}}
+
+
 @scene("a CANCEL after the 200, answered 481: the call goes on")
 def _(s):
     a = Talk(s, "A", s.near(), s.far(1))
