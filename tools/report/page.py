@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import unicodedata
+import zlib
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 MAX_TEXT = 500          # characters of a text from the wire
@@ -44,7 +45,10 @@ def compiled():
     try:
         folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "facetime")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Cache(str(folder)) if folder.stat().st_uid == os.geteuid() else None     # code of another's isn't run
+        if folder.stat().st_uid != os.geteuid():    # code of another's isn't run
+            return None
+        # jinja2 asks after the template's text alone, and its options stand here
+        return Cache(str(folder), f"%s-{zlib.crc32(pathlib.Path(__file__).read_bytes()):08x}.cache")
     except (OSError, RuntimeError):
         return None
 
