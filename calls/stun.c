@@ -134,10 +134,10 @@ just_ended(const ft_call *call, const nstime_t *now)
     return call->state == FT_CALL_ENDED && ft_seconds(&call->last_time, now) <= FT_TAIL_S;
 }
 
-/* A call that goes on, or just ended, talks in a channel whose Allocate came before the capture:
- * there is one allocation more than is known. */
-static bool
-has_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
+/* The call of a channel whose Allocate came before the capture, while it goes on or has just
+ * ended: there is one allocation more than is known. */
+static const ft_call *
+call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
 {
     const nstime_t now = ft_steady(pinfo);
 
@@ -147,9 +147,33 @@ has_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
             continue;
         const ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
         if (call && (!ft_call_is_over(pinfo, call) || just_ended(call, &now)))
-            return true;
+            return call;
     }
-    return false;
+    return NULL;
+}
+
+/* The capture met the call on its way: what it had allocated, nobody knows. */
+static bool
+is_met_halfway(const packet_info *pinfo, const ft_call *call)
+{
+    return call && call->generation == FT_LEGACY && !call->invite_frame && !call->reservations &&
+           !ft_call_is_over(pinfo, call);
+}
+
+/* As many as are known to be, each of another call; those of one call aren't told apart. */
+static unsigned
+count_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
+{
+    const ft_call *talks = call_of_unseen_allocation(pinfo, flow);
+    const ft_endpoint *client = ft_flow_client(flow);
+    const ft_end_calls *known = client ? ft_calls_of_end(pinfo, FT_CLUE_DEVICE, client) : NULL;
+    unsigned count = talks != NULL;
+
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++) {
+        const ft_call *call = ft_call_as_of(known->calls[i], ft_frame_id(pinfo));
+        count += call != talks && is_met_halfway(pinfo, call);
+    }
+    return count;
 }
 
 /* A Refresh names none. It releases what the call that just ended had, else the only one there
@@ -184,7 +208,7 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         if (!other || nstime_cmp(&call->last_time, &other->last_time) < 0)
             quietest = allocation;
     }
-    *certain = ended || (alive <= 1 && !(alive && has_unseen_allocation(pinfo, flow)));
+    *certain = ended || alive + count_unseen_allocations(pinfo, flow) <= 1;
     return ended ? ended : quietest ? quietest : left;
 }
 
@@ -458,11 +482,11 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
     const ft_endpoint server = ft_destination(pinfo);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
     bool certain = true;
+    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_allocation *allocation = exchange && exchange->allocation ? exchange->allocation
                                 : releases ? allocation_to_release(pinfo, packet->flow, &certain)
                                            : newest_allocation(packet->flow, false);
 
-    ft_flow_set_server(pinfo, packet->flow, &server);
     ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange) {

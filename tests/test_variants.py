@@ -1265,6 +1265,20 @@ def _(s, who, relayed, way):
     s.listed = {"A": {"end": "BYE"}}
 
 
+@scene("from its middle: one of two calls talks directly and releases what it had, the other one in a channel goes on", six=True)
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    b = Talk(s, "B", s.near(), s.far(2), s.relay(0), who=DOWN)
+    for p in a.both(0, 60, way="direct"):       # some come before any proof
+        p.dontcare = True
+        p.may("call_started")
+    b.answer(1.3, sdp=False).tell("call_answered")
+    for p in a.release(1.35):                   # nothing tells whose
+        p.dontcare = True
+    a.both(1.5, 30, way="direct"), b.both(1.5, 60), b.hang_up(2.8), a.both(3, 20, way="direct"), a.hang_up(4, way="direct")
+    s.listed = {"A": {"end": "BYE"}, "B": {"state": "answered", "end": "BYE"}}
+
+
 @scene("a CANCEL after the 200, answered 481: the call goes on")
 def _(s):
     a = Talk(s, "A", s.near(), s.far(1))
