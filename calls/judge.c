@@ -9,7 +9,7 @@
  *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
- *    ... or is a check to who hung up, whose BYE has no answer?           SAME
+ *    ... or is a check to who hung up, whose BYE has no answer, 5 s on?   SAME
  *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
  *    its SIP names another far end?                                       UNKNOWN
  *    addresses alone, one running call only, the other side alive?        SAME
@@ -78,7 +78,7 @@ pause(const ft_trial *trial)
 static bool
 is_tail(const ft_trial *trial)
 {
-    return !trial->starts || trial->missed_bye;
+    return !trial->starts || (trial->missed_bye && trial->age <= FT_TAIL_S);
 }
 
 static ft_judgement

@@ -106,11 +106,11 @@ test_the_way(void **unused)
            FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .age = 121 }, FT_UNKNOWN, FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
-                       .age = 9 }, FT_SAME, FT_LEG);
+                       .age = 4 }, FT_SAME, FT_LEG);
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
-                       .age = 9, .different = BIT(TIE_BREAKER) }, FT_OTHER, FT_DECIDES);
+                       .age = 4, .different = BIT(TIE_BREAKER) }, FT_OTHER, FT_DECIDES);
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
-                       .age = 121 }, FT_UNKNOWN, FT_NOTHING);
+                       .age = 6 }, FT_UNKNOWN, FT_NOTHING);
     /* a connection that was set up anew, and media of a sender that nobody knows there */
     expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 0.9 },
            FT_SAME, FT_LEG);
