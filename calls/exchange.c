@@ -15,9 +15,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/exchange.h"
+#include "calls/hash.h"
 #include "calls/limits.h"
 
 #define MAX_ID 32
+G_STATIC_ASSERT(MAX_ID <= FT_HASH_MOST);
 
 typedef struct {
     /* the leg or flow: pointers are one to one with them; NULL for CommNAT and SIP */
@@ -35,7 +37,7 @@ key_hash(const void *key)
 {
     const exchange_key *k = (const exchange_key *)key;
 
-    return wmem_strong_hash(k->id, k->id_length) ^ g_direct_hash(k->scope) ^ k->kind;
+    return ft_hash_value(k->id, k->id_length) ^ g_direct_hash(k->scope) ^ k->kind;
 }
 
 static gboolean

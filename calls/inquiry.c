@@ -35,11 +35,11 @@ ft_equal_ends(const ft_inquiry *q, const ft_call *call)
 {
     uint32_t equal = 0;
 
-    if (is_among(q, q->of_device.device, call) || is_among(q, q->of_other.device, call))
+    if (is_among(q, q->of_device->device, call) || is_among(q, q->of_other->device, call))
         equal |= FT_CLUE_BIT(FT_CLUE_DEVICE);
-    if (is_among(q, q->of_device.peer, call) || is_among(q, q->of_other.peer, call))
+    if (is_among(q, q->of_device->peer, call) || is_among(q, q->of_other->peer, call))
         equal |= FT_CLUE_BIT(FT_CLUE_PEER);
-    if (is_among(q, q->of_device.offer, call) || is_among(q, q->of_other.offer, call))
+    if (is_among(q, q->of_device->offer, call) || is_among(q, q->of_other->offer, call))
         equal |= FT_CLUE_BIT(FT_CLUE_OFFER);
     if (call->generation == FT_MODERN && is_among(q, q->of_host, call))
         equal |= FT_CLUE_BIT(FT_CLUE_HOST);
@@ -288,7 +288,7 @@ is_elsewhere(const ft_inquiry *q, const ft_call *call)
     if (is_late_candidate(q, call))
         return false;
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr) &&
-           !is_among(q, q->of_other.peer, call); /* it was checked before */
+           !is_among(q, q->of_other->peer, call); /* it was checked before */
 }
 
 /* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were
@@ -367,27 +367,31 @@ has_missed_bye(const ft_inquiry *q, const ft_call *call)
            !call->bye_answer_frame && ft_witness_ended_by(call, &q->pinfo->net_dst);
 }
 
+/* Most calls that are tried differ by a clue, so how they stand is looked at last. */
 ft_judgement
 ft_try_call(const ft_inquiry *q, const ft_call *call)
 {
     ft_trial trial = { .equal = ft_equal_ends(q, call),
-                       .on_leg = q->of_leg == call,
-                       .starts = q->starts,
-                       .may_be_others = q->of_leg == call && may_be_others(q, call),
-                       .renews = q->packet->renews,
-                       .talked = call->media_leg != NULL,
-                       .new_sender = is_new_sender(q),
-                       .media_age = media_age(q, call),
-                       .batched = q->packet->leg->renewed && comes_in_batches(q),
-                       .elsewhere = is_elsewhere(q, call),
-                       .names_another = names_another(q, call),
-                       .over = ft_call_is_over(q->pinfo, call) &&
-                             !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call)),
-                       .missed_bye = has_missed_bye(q, call),
-                       .age = ft_seconds(&call->last_time, &q->now),
-                       .far_age = ft_seconds(&call->heard_time, &q->now) };
+                       .age = ft_seconds(&call->last_time, &q->now) };
+    ft_judgement told;
 
     compare_clues(q, call, &trial);
+    if (ft_judge_clues(&trial, &told))
+        return told;
+    trial.on_leg = q->of_leg == call;
+    trial.starts = q->starts;
+    trial.may_be_others = trial.on_leg && may_be_others(q, call);
+    trial.renews = q->packet->renews;
+    trial.talked = call->media_leg != NULL;
+    trial.new_sender = is_new_sender(q);
+    trial.media_age = media_age(q, call);
+    trial.batched = q->packet->leg->renewed && comes_in_batches(q);
+    trial.elsewhere = is_elsewhere(q, call);
+    trial.names_another = names_another(q, call);
+    trial.over = ft_call_is_over(q->pinfo, call) &&
+                 !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call));
+    trial.missed_bye = has_missed_bye(q, call);
+    trial.far_age = ft_seconds(&call->heard_time, &q->now);
     trial.only = trial.equal && is_only(q, call);
     return ft_judge(&trial);
 }

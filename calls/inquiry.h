@@ -18,7 +18,7 @@ typedef struct {
     packet_info       *pinfo;
     ft_packet         *packet;
     ft_packet_ends     ends;
-    ft_calls_known     of_device, of_other; /* a server's are nobody's */
+    const ft_calls_known *of_device, *of_other; /* a server's are nobody's */
     const ft_end_calls *of_host;
     nstime_t           now;
     bool               starts;

@@ -111,19 +111,28 @@ by_address(const ft_trial *trial)
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }
 
-ft_judgement
-ft_judge(const ft_trial *trial)
+bool
+ft_judge_clues(const ft_trial *trial, ft_judgement *told)
 {
     static const ft_strength tellers[] = { FT_DECIDES, FT_STRONG };
 
     for (unsigned i = 0; i < sizeof tellers / sizeof *tellers; i++) {
         const uint32_t equal = clues_of(tellers[i], trial->equal, trial->age);
         const uint32_t against = contradictions(tellers[i], trial->different);
-        if (outranks(equal, against))
-            return (ft_judgement){ FT_SAME, tellers[i] };
-        if (against)
-            return (ft_judgement){ FT_OTHER, tellers[i] };
+        *told = (ft_judgement){ outranks(equal, against) ? FT_SAME : FT_OTHER, tellers[i] };
+        if (told->verdict == FT_SAME || against)
+            return true;
     }
+    return false;
+}
+
+ft_judgement
+ft_judge(const ft_trial *trial)
+{
+    ft_judgement told;
+
+    if (ft_judge_clues(trial, &told))
+        return told;
     return trial->on_leg ? by_leg(trial) : by_address(trial);
 }
 

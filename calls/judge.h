@@ -104,6 +104,10 @@ typedef struct {
 
 ft_judgement ft_judge(const ft_trial *trial);
 
+/* The same where clues alone tell: of the trial no more than equal, different and age is read. False
+ * where they don't. */
+bool ft_judge_clues(const ft_trial *trial, ft_judgement *told);
+
 /* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses
  * at once is a traffic generator's, and nobody's. Both numbers are chosen, above what a call does
  * (relay, direct path, and each anew where an address changes) and far below the generator's. */

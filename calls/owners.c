@@ -3,12 +3,13 @@
  *
  *    what (Call-ID, key, SSRC ...) + its bytes    ->  one call: the first one's for good where the
  *                                                    judge's table says "decides", else the newest
- *    what it was + address, port + its network    ->  the latest calls there, newest first
+ *    address, port + its network    ->  by what it was to them, the latest calls, newest first
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/owners.h"
 
+#include "calls/hash.h"
 #include "calls/limits.h"
 #include "calls/mark.h"
 
@@ -23,42 +24,18 @@ typedef struct {
 typedef struct {
     ft_endpoint end;
     uint32_t network;
-    ft_clue what;
 } end_key;
 
 static wmem_map_t *values; /* value_key -> ft_value_owner */
-static wmem_map_t *ends;   /* end_key -> ft_end_calls */
-
-/* Values come from outside, and a clue is asked for a dozen times a packet: sums of products with
- * secret numbers (NH, as of UMAC, RFC 4418) keep a sender from choosing values that meet, for a
- * tenth of what wmem's strong hash takes. */
-static uint32_t secret[FT_CLUE_LENGTH / sizeof(uint32_t)];
-
-static void
-choose_secret(void)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(secret); i++)
-        secret[i] = g_random_int();
-}
-
-static unsigned
-hash_of(const uint8_t *bytes)
-{
-    uint32_t words[G_N_ELEMENTS(secret)];
-    uint64_t sum = 0;
-
-    memcpy(words, bytes, sizeof words);
-    for (unsigned i = 0; i < G_N_ELEMENTS(words); i += 2)
-        sum += (uint64_t)(words[i] + secret[i]) * (words[i + 1] + secret[i + 1]);
-    return (unsigned)(sum ^ sum >> 32);
-}
+static wmem_map_t *ends;   /* end_key -> ft_calls_known */
+static unsigned end_total; /* ft_end_calls of all ends */
 
 static unsigned
 value_hash(const void *key)
 {
     const value_key *value = (const value_key *)key;
 
-    return hash_of(value->bytes) ^ value->what;
+    return ft_hash_value(value->bytes, sizeof value->bytes) ^ value->what;
 }
 
 static gboolean
@@ -74,7 +51,7 @@ end_hash(const void *key)
 {
     const end_key *end = (const end_key *)key;
 
-    return ft_endpoint_hash(&end->end) ^ end->network << 8 ^ end->what;
+    return ft_endpoint_hash(&end->end) ^ end->network << 8;
 }
 
 static gboolean
@@ -82,13 +59,20 @@ end_equal(const void *one, const void *other)
 {
     const end_key *x = (const end_key *)one, *y = (const end_key *)other;
 
-    return x->what == y->what && x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
+    return x->network == y->network && ft_endpoint_equal(&x->end, &y->end);
+}
+
+static void
+reset(void)
+{
+    end_total = 0;
 }
 
 void
 ft_owners_init(void)
 {
-    choose_secret();
+    register_init_routine(reset);
+    ft_hash_init();
     values = ft_new_map(value_hash, value_equal);
     ends = ft_new_map(end_hash, end_equal);
 }
@@ -187,60 +171,87 @@ network_of(const packet_info *pinfo, const ft_endpoint *end)
     return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
 }
 
+const ft_calls_known *
+ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
+{
+    static const ft_calls_known nothing;
+    const end_key key = { *end, network_of(pinfo, end) };
+    const ft_calls_known *known = (const ft_calls_known *)wmem_map_lookup(ends, &key);
+
+    return known ? known : &nothing;
+}
+
+static ft_end_calls *const *
+list_of(const ft_calls_known *known, ft_clue what)
+{
+    switch (what) {
+    case FT_CLUE_DEVICE:
+        return &known->device;
+    case FT_CLUE_PEER:
+        return &known->peer;
+    case FT_CLUE_OFFER:
+        return &known->offer;
+    default:
+        return &known->host;
+    }
+}
+
 const ft_end_calls *
 ft_calls_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { *end, network_of(pinfo, end), what };
-
-    return (const ft_end_calls *)wmem_map_lookup(ends, &key);
-}
-
-ft_calls_known
-ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end)
-{
-    end_key key = { *end, network_of(pinfo, end), FT_CLUE_DEVICE };
-    ft_calls_known known;
-
-    known.device = (const ft_end_calls *)wmem_map_lookup(ends, &key);
-    key.what = FT_CLUE_PEER;
-    known.peer = (const ft_end_calls *)wmem_map_lookup(ends, &key);
-    key.what = FT_CLUE_OFFER;
-    known.offer = (const ft_end_calls *)wmem_map_lookup(ends, &key);
-    return known;
+    return *list_of(ft_calls_known_of(pinfo, end), what);
 }
 
 /* NULL where there is no room: packets at that end are found by their clues and ways alone. */
 static ft_end_calls *
-make_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
+find_or_make_list(packet_info *pinfo, ft_clue what, const ft_endpoint *end)
 {
-    const end_key key = { ft_endpoint_keep(end), network_of(pinfo, end), what };
+    end_key key = { *end, network_of(pinfo, end) };
+    ft_calls_known *known = (ft_calls_known *)wmem_map_lookup(ends, &key);
 
-    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, wmem_map_size(ends) / 2)) /* a call has two */
+    if (known && *list_of(known, what))
+        return *list_of(known, what);
+    if (!ft_has_room(pinfo, FT_LIMIT_DEVICES, end_total / 2)) /* a call has two */
         return NULL;
-    ft_end_calls *made = wmem_new0(wmem_file_scope(), ft_end_calls);
-    wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), made);
-    return made;
+    end_total++;
+    if (!known) {
+        key.end = ft_endpoint_keep(end);
+        known = wmem_new0(wmem_file_scope(), ft_calls_known);
+        wmem_map_insert(ends, wmem_memdup(wmem_file_scope(), &key, sizeof key), known);
+    }
+    ft_end_calls **list = (ft_end_calls **)list_of(known, what);
+    *list = wmem_new0(wmem_file_scope(), ft_end_calls);
+    return *list;
 }
 
 /* The call becomes the end's latest. An end has few at a time: several calls on one port, and
  * the last one's tail beside the next. One that is pushed out is still found by clues and ways.
  * What flows have settled on may be wrong from here on, so the change counts. */
 void
-ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
+ft_set_call_of_known(packet_info *pinfo, const ft_calls_known *known, ft_clue what,
+                     const ft_endpoint *end, ft_call *call)
 {
-    ft_end_calls *known = (ft_end_calls *)ft_calls_of_end(pinfo, what, end);
+    ft_end_calls *list = known ? *list_of(known, what) : NULL;
     unsigned at = 0;
 
-    if (end->addr.type == AT_NONE || (known && known->calls[0] == call))
+    if (end->addr.type == AT_NONE)
         return;
-    if (!known && (known = make_end(pinfo, what, end)) == NULL)
+    if (!list) /* it may have come to be known since */
+        list = find_or_make_list(pinfo, what, end);
+    if (!list || list->calls[0] == call)
         return;
     ft_call_changes++;
-    while (at < FT_CALLS_OF_END - 1 && known->calls[at] && known->calls[at] != call)
+    while (at < FT_CALLS_OF_END - 1 && list->calls[at] && list->calls[at] != call)
         at++;
     for (; at > 0; at--)
-        known->calls[at] = known->calls[at - 1];
-    known->calls[0] = call;
+        list->calls[at] = list->calls[at - 1];
+    list->calls[0] = call;
+}
+
+void
+ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call)
+{
+    ft_set_call_of_known(pinfo, NULL, what, end, call);
 }
 
 void
@@ -264,9 +275,16 @@ ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint 
 void
 ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end)
 {
+    ft_clue_expect_known(pinfo, call, NULL, what, end);
+}
+
+void
+ft_clue_expect_known(packet_info *pinfo, ft_call *call, const ft_calls_known *known, ft_clue what,
+                     const ft_endpoint *end)
+{
     if (!ft_learning(pinfo) || !call || ft_is_private(&end->addr))
         return;
-    ft_set_call_of_end(pinfo, what, end, call);
+    ft_set_call_of_known(pinfo, known, what, end, call);
     call->was_met |= what == FT_CLUE_PEER;
 }
 

@@ -35,18 +35,23 @@ void ft_clue_own(packet_info *pinfo, ft_call *call, ft_clue what, uint64_t value
 /* The call that has this value, as of the packet in hand; or NULL. First pass. */
 const ft_call *ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t value);
 
-/* The calls of an end of the packet in hand, by what it was to them (FT_CLUE_DEVICE, FT_CLUE_PEER,
- * FT_CLUE_OFFER, FT_CLUE_HOST); or NULL. */
+/* The calls of an end, by what it was to them; NULL: nothing. */
+typedef struct {
+    ft_end_calls *device, *peer, *offer, *host;
+} ft_calls_known;
+
+/* Of an end of the packet in hand. Never NULL. */
+const ft_calls_known *ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end);
+
+/* The same of one alone: FT_CLUE_DEVICE, FT_CLUE_PEER, FT_CLUE_OFFER or FT_CLUE_HOST. */
 const ft_end_calls *ft_calls_of_end(const packet_info *pinfo, ft_clue what,
                                     const ft_endpoint *end);
 
-/* The same of what any call's packet asks for, looked up together. */
-typedef struct {
-    const ft_end_calls *device, *peer, *offer;
-} ft_calls_known;
-ft_calls_known ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end);
-
 void ft_set_call_of_end(packet_info *pinfo, ft_clue what, const ft_endpoint *end, ft_call *call);
+
+/* The same, where what is known of the end was looked up before; known may be NULL. */
+void ft_set_call_of_known(packet_info *pinfo, const ft_calls_known *known, ft_clue what,
+                          const ft_endpoint *end, ft_call *call);
 
 /* It was none of the call's. */
 void ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endpoint *end,
@@ -56,6 +61,10 @@ void ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endp
  * (FT_CLUE_PEER), or one that its signalling offers (FT_CLUE_OFFER). A private address names
  * nobody, so it is left out. */
 void ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end);
+
+/* As ft_set_call_of_known(). */
+void ft_clue_expect_known(packet_info *pinfo, ft_call *call, const ft_calls_known *known,
+                          ft_clue what, const ft_endpoint *end);
 
 /* A host, as FT_CLUE_HOST has it: the address, whatever the port. */
 ft_endpoint ft_without_port(const ft_endpoint *device);

@@ -97,10 +97,9 @@ privacy(const ft_endpoint *end)
  * the one with a private address, which a far end has only on the same network; else the sender.
  * A port tells nothing here: either end's NAT may have mapped its own. */
 static bool
-is_device_at(const packet_info *pinfo, const ft_endpoint *end, const ft_endpoint *other)
+is_device_at(const ft_end_calls *here, const ft_endpoint *end, const ft_end_calls *there,
+             const ft_endpoint *other)
 {
-    const ft_end_calls *here = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, end),
-                       *there = ft_calls_of_end(pinfo, FT_CLUE_DEVICE, other);
     const bool local = was_local(here, end);
 
     if ((here != NULL) != (there != NULL))
@@ -130,19 +129,33 @@ shows_one_device(const packet_info *pinfo)
 
 /* The relay's end is known by what was said there, so the other one is the device's, whoever
  * sends first: a capture may begin with the relay's packet, or have the first two swapped. */
-static ft_packet_ends
-ends_of(const packet_info *pinfo, const ft_packet *packet)
+static void
+find_ends(ft_inquiry *q)
 {
+    static const ft_calls_known nobodys;
+    const packet_info *pinfo = q->pinfo;
+    const ft_packet *packet = q->packet;
     const ft_endpoint source = ft_source(pinfo), destination = ft_destination(pinfo);
     const bool from_server = ft_flow_is_server(packet->flow, &source) ||
                              is_quic_relay(packet, pinfo->srcport, pinfo->destport),
                to_server = ft_flow_is_server(packet->flow, &destination) ||
                            (is_quic_relay(packet, pinfo->destport, pinfo->srcport) &&
                             !shows_one_device(pinfo));
+    const ft_calls_known *of_source = from_server ? &nobodys : ft_calls_known_of(pinfo, &source),
+                         *of_destination = to_server && !from_server
+                                               ? &nobodys
+                                               : ft_calls_known_of(pinfo, &destination);
 
-    if (from_server || (!to_server && is_device_at(pinfo, &destination, &source)))
-        return (ft_packet_ends){ destination, source, from_server };
-    return (ft_packet_ends){ source, destination, to_server };
+    if (from_server || (!to_server && is_device_at(of_destination->device, &destination,
+                                                   of_source->device, &source))) {
+        q->ends = (ft_packet_ends){ destination, source, from_server };
+        q->of_device = of_destination;
+        q->of_other = of_source;
+    } else {
+        q->ends = (ft_packet_ends){ source, destination, to_server };
+        q->of_device = of_source;
+        q->of_other = of_destination;
+    }
 }
 
 /* ---- the calls that may be meant ---- */
@@ -171,32 +184,24 @@ add_calls(ft_inquiry *q, const ft_end_calls *known)
  * has a socket for each interface and connection (16393, 16394 and 16396 in the captures of
  * 2023), so its device is asked for on any port; a legacy one has a single port for all. */
 static void
-find_ends(ft_inquiry *q)
+find_candidates(ft_inquiry *q)
 {
     const ft_endpoint host = ft_without_port(&q->ends.device);
 
-    q->of_device = ft_calls_known_of(q->pinfo, &q->ends.device);
-    if (!q->ends.other_is_server)
-        q->of_other = ft_calls_known_of(q->pinfo, &q->ends.other);
     if (q->packet->generation == FT_MODERN)
         q->of_host = ft_calls_of_end(q->pinfo, FT_CLUE_HOST, &host);
-}
-
-static void
-find_candidates(ft_inquiry *q)
-{
     add_candidate(q, q->packet->told_call);
     add_candidate(q, q->of_leg);
     for (unsigned i = 0; i < q->packet->clue_count; i++) {
         const ft_value_owner *owner = ft_owner_of(&q->packet->clues[i]);
         add_candidate(q, owner ? owner->call : NULL);
     }
-    add_calls(q, q->of_device.device);
-    add_calls(q, q->of_other.device);
-    add_calls(q, q->of_other.peer);
-    add_calls(q, q->of_other.offer);
-    add_calls(q, q->of_device.peer);
-    add_calls(q, q->of_device.offer);
+    add_calls(q, q->of_device->device);
+    add_calls(q, q->of_other->device);
+    add_calls(q, q->of_other->peer);
+    add_calls(q, q->of_other->offer);
+    add_calls(q, q->of_device->peer);
+    add_calls(q, q->of_device->offer);
     add_calls(q, q->of_host);
 }
 
@@ -268,6 +273,28 @@ keep_tie_breaker(const ft_inquiry *q, ft_call *call, const ft_packet_clue *clue)
     ft_key_tie_breakers(q->pinfo, call);
 }
 
+/* A key is said by media, or beside it: the way is in use. An SSRC goes on on whatever connection. */
+static void
+note_media(const ft_inquiry *q, ft_clue what, bool is_new, bool was_anybodys)
+{
+    if (what == FT_CLUE_KEY) {
+        q->packet->leg->renewed = false;
+        q->packet->leg->media_time = q->now;
+    } else if (what == FT_CLUE_SSRC) {
+        q->packet->ssrc_of_another = is_new && was_anybodys;
+        if (!is_new)
+            q->packet->leg->renewed = false;
+    }
+}
+
+/* Of a packet whose clues are all the call's already. */
+static void
+note_media_of_clues(const ft_inquiry *q)
+{
+    for (unsigned i = 0; i < q->packet->clue_count; i++)
+        note_media(q, (ft_clue)q->packet->clues[i].what, false, true);
+}
+
 /* What the packet brought is the call's own from now on. */
 static void
 keep_clues(const ft_inquiry *q, ft_call *call)
@@ -278,14 +305,7 @@ keep_clues(const ft_inquiry *q, ft_call *call)
         const bool is_new = !owner || ft_call_as_of(owner->call, q->packet->frame) != call;
         const bool was_anybodys = owner != NULL;
         ft_own(q->pinfo, clue, call);
-        if (clue->what == FT_CLUE_KEY) { /* media, or what is said beside it: the way is in use */
-            q->packet->leg->renewed = false;
-            q->packet->leg->media_time = q->now;
-        }
-        if (clue->what == FT_CLUE_SSRC && !is_new) /* it goes on, on whatever connection */
-            q->packet->leg->renewed = false;
-        if (clue->what == FT_CLUE_SSRC)
-            q->packet->ssrc_of_another = is_new && was_anybodys;
+        note_media(q, (ft_clue)clue->what, is_new, was_anybodys);
         if (!is_new || was_anybodys)
             continue;
         if (clue->what == FT_CLUE_TIE_BREAKER)
@@ -310,14 +330,14 @@ keep_ends(const ft_inquiry *q, ft_call *call)
 {
     const ft_endpoint host = ft_without_port(&q->ends.device), source = ft_source(q->pinfo);
 
-    ft_set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device, call);
+    ft_set_call_of_known(q->pinfo, q->of_device, FT_CLUE_DEVICE, &q->ends.device, call);
     ft_set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
-    if (!q->ends.other_is_server && q->packet->clue_count &&
-        ft_endpoint_equal(&source, &q->ends.other))
-        ft_set_call_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.other, call);
-    if (!q->ends.other_is_server)
-        ft_clue_expect(q->pinfo, call, FT_CLUE_PEER, &q->ends.other);
+    if (q->ends.other_is_server)
+        return;
+    if (q->packet->clue_count && ft_endpoint_equal(&source, &q->ends.other))
+        ft_set_call_of_known(q->pinfo, q->of_other, FT_CLUE_DEVICE, &q->ends.other, call);
+    ft_clue_expect_known(q->pinfo, call, q->of_other, FT_CLUE_PEER, &q->ends.other);
 }
 
 /* The call of all ways of a flow, as of now; NULL where there are several, or none. */
@@ -363,7 +383,7 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
 static ft_call *
 latest_of_device(const ft_inquiry *q)
 {
-    const ft_end_calls *known = ft_calls_of_end(q->pinfo, FT_CLUE_DEVICE, &q->ends.device);
+    const ft_end_calls *known = q->of_device->device;
 
     return known ? (ft_call *)ft_call_as_of(known->calls[0], q->packet->frame) : NULL;
 }
@@ -551,24 +571,25 @@ is_first_of_connection(const ft_inquiry *q, const ft_call *call)
 /* ---- all of it ---- */
 
 /* Each message of a call says its Call-ID, each check its tie-breaker, and each answer goes with
- * its request. Where whatever the packet brings is for good its way's own call's, the judge would
- * say so without a look at any other: those can have no more than addresses in common with it. */
+ * its request. Where that decides for the call that the way was of, and whatever else the packet
+ * brings is the same call's, the judge would say so without a look at any other: those can have no
+ * more than addresses in common with it. */
 static bool
 is_of_its_way(const ft_inquiry *q)
 {
     const ft_packet *packet = q->packet;
+    bool decides = packet->told_call != NULL;
 
-    if (!q->of_leg || (packet->clue_count == 0 && !packet->told_call) ||
-        (packet->told_call && packet->told_call != q->of_leg) ||
+    if (!q->of_leg || (packet->told_call && packet->told_call != q->of_leg) ||
         ft_call_strange(packet, q->of_leg) || is_open_guess(packet, q->of_leg))
         return false;
     for (unsigned i = 0; i < packet->clue_count; i++) {
         const ft_value_owner *owner = ft_owner_of(&packet->clues[i]);
-        if (ft_clue_rows[packet->clues[i].what].strength != FT_DECIDES || !owner ||
-            ft_call_as_of(owner->call, packet->frame) != q->of_leg)
+        if (!owner || ft_call_as_of(owner->call, packet->frame) != q->of_leg)
             return false;
+        decides |= ft_clue_rows[packet->clues[i].what].strength == FT_DECIDES;
     }
-    return true;
+    return decides;
 }
 
 static ft_call *
@@ -638,26 +659,26 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         of_leg = packet->leg->allocation->call;
     ft_inquiry q = { .pinfo = pinfo,
                      .packet = packet,
-                     .ends = ends_of(pinfo, packet),
                      .now = ft_steady(pinfo),
                      .starts = starts,
                      .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    find_ends(&q);
     drop_clues_of_nobody(&q);
     ft_call *call = q.of_leg;
     if (is_of_its_way(&q)) {
         ft_call_put(pinfo, call, true);
+        note_media_of_clues(&q);
     } else {
-        find_ends(&q);
         find_candidates(&q);
         call = judge_all(&q);
         if (is_open_guess(packet, call))
             ft_guess_connection(pinfo, call, packet->renews || !q.of_leg ? &q.ends.device : NULL,
                                 ft_equal_ends(&q, call));
+        if (call)
+            keep_clues(&q, call);
     }
-    if (call) {
-        keep_clues(&q, call);
+    if (call)
         keep_ends(&q, call);
-    }
     packet->call = call;
     judge_guess(&q, call);
     if (call && (ft_has_clue(packet, FT_CLUE_KEY) || is_first_of_connection(&q, call)))
