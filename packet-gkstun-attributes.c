@@ -263,24 +263,28 @@ show_xor_address(const attribute_view *view)
 }
 
 static char *
-put_hex(char *to, uint32_t value)
+put_hex(char *to, const uint8_t *bytes)
 {
-    for (int shift = 28; shift >= 0; shift -= 4)
-        *to++ = "0123456789ABCDEF"[value >> shift & 15];
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (unsigned i = 0; i < sizeof(uint32_t); i++) {
+        *to++ = digits[bytes[i] >> 4];
+        *to++ = digits[bytes[i] & 15];
+    }
     return to;
 }
 
 /* High word, low word, tag. */
 static char *
-put_candidate_id(char *to, tvbuff_t *tvb, uint32_t offset)
+put_candidate_id(char *to, const uint8_t *bytes)
 {
     enum { TAG_STRLEN = 6 };
 
-    to = put_hex(to, tvb_get_ntohl(tvb, offset));
+    to = put_hex(to, bytes);
     *to++ = '.';
-    to = put_hex(to, tvb_get_ntohl(tvb, offset + 4));
+    to = put_hex(to, bytes + 4);
     *to++ = '.';
-    uint32_to_str_buf(tvb_get_ntohs(tvb, offset + 8), to, TAG_STRLEN);
+    uint32_to_str_buf((uint32_t)bytes[8] << 8 | bytes[9], to, TAG_STRLEN);
     return to + strlen(to);
 }
 
@@ -289,10 +293,10 @@ static const char *
 candidate_ids(const stun_message *message, uint32_t offset)
 {
     char *text = (char *)wmem_alloc(message->pinfo->pool, 2 * sizeof "FFFFFFFF.FFFFFFFF.65535-");
-    char *end = put_candidate_id(text, message->tvb, offset);
+    char *end = put_candidate_id(text, message->bytes + offset);
 
     *end++ = '-';
-    put_candidate_id(end, message->tvb, offset + STUN_USERNAME / 2);
+    put_candidate_id(end, message->bytes + offset + STUN_USERNAME / 2);
     return text;
 }
 

@@ -358,7 +358,9 @@ ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
     /* An answer that goes elsewhere may be the device's own, from another of its addresses. */
     if (call && ft_call_is_local(call, &pinfo->dst) && !ft_endpoint_equal(&source, &call->local))
         ft_call_remote(call, &source, FT_REMOTE_CHECKED);
-    ft_event_add(pinfo, FT_EVENT_DIRECT_READY, exchange ? exchange->request_frame : 0,
-                 "First direct check that is answered, %s", way_text(pinfo->pool, packet, pinfo));
+    if (ft_event_is_due(pinfo, FT_EVENT_DIRECT_READY))
+        ft_event_add(pinfo, FT_EVENT_DIRECT_READY, exchange ? exchange->request_frame : 0,
+                     "First direct check that is answered, %s",
+                     way_text(pinfo->pool, packet, pinfo));
     learn_open_pair(pinfo, packet, stun, exchange);
 }

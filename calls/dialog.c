@@ -21,6 +21,7 @@
 #include "calls/dialog.h"
 #include "calls/call.h"
 #include "calls/exchange.h"
+#include "calls/hash.h"
 #include "calls/key.h"
 #include "calls/limits.h"
 #include "calls/resolve.h"
@@ -84,10 +85,16 @@ reset(void)
     dialog_total = 0;
 }
 
+static unsigned
+call_id_hash(const void *call_id)
+{
+    return (unsigned)ft_hash_text(FT_HASH_BEGIN, (const char *)call_id);
+}
+
 void
 ft_dialog_init(void)
 {
-    dialogs = ft_new_map(g_str_hash, g_str_equal);
+    dialogs = ft_new_map(call_id_hash, g_str_equal);
     latest_at = ft_new_map(g_direct_hash, g_direct_equal);
     register_init_routine(reset);
     register_postseq_cleanup_routine(ft_dialog_hindsight);
@@ -123,7 +130,7 @@ call_as_of(const sip_dialog *dialog, uint32_t frame)
 static uint32_t
 text_hash(const char *text)
 {
-    return *text ? MAX(g_str_hash(text), 1) : 0;
+    return *text ? MAX((uint32_t)ft_hash_text(FT_HASH_BEGIN, text), 1) : 0;
 }
 
 /* The dialog's call, with the packet and its flow in it; NULL over a bound. This alone decides
@@ -462,8 +469,7 @@ refusal_text(wmem_allocator_t *scope, unsigned status)
 static const char *
 bye_text(wmem_allocator_t *scope, const ft_sip *sip)
 {
-    return wmem_strdup_printf(scope, "BYE%s%s", sip->reason ? ", " : "",
-                              sip->reason ? sip->reason : "");
+    return sip->reason ? wmem_strdup_printf(scope, "BYE, %s", sip->reason) : "BYE";
 }
 
 static void
@@ -625,33 +631,15 @@ wait_for(const char *method)
     return FT_SIP_OTHER_ANSWERED;
 }
 
-/* As FNV-1a, but eight bytes at once, with the byte that ends the text, so that two texts in a row
- * aren't one. */
-static uint64_t
-hash_text(uint64_t hash, const char *text)
-{
-    for (size_t left = strlen(text) + 1, taken; left > 0; text += taken, left -= taken) {
-        uint64_t word = 0;
-        taken = MIN(left, sizeof word);
-        memcpy(&word, text, taken);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
 /* Of the transaction: what its answers repeat of the request. Not a hash that withstands its
  * sender: nobody gains by a wrong response time. */
 static uint64_t
-transaction_id(const ft_sip *sip)
+transaction_id(const ft_sip *sip, const ft_sip_message *message)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint64_t hash = ft_hash_text(ft_hash_text(FT_HASH_BEGIN, sip->method), sip->call_id);
 
-    hash = hash_text(hash, sip->method);
-    hash = hash_text(hash, sip->call_id);
-    hash = hash_text(hash, sip->from_tag);
-    hash = hash_text(hash, sip->via_branch);
-    return hash ^ (uint64_t)sip->cseq << 8;
+    return ft_hash_word(hash, (uint64_t)message->from_tag << 32 | message->via) ^
+           (uint64_t)sip->cseq << 8;
 }
 
 static void
@@ -678,13 +666,13 @@ end_wait(packet_info *pinfo, uint64_t transaction, ft_sip_wait wait)
 
 /* An INVITE waits for ringing, and for its answer. */
 static void
-time_message(packet_info *pinfo, const ft_sip *sip)
+time_message(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
 {
     const ft_sip_wait wait = wait_for(sip->method);
 
     if (!sip->has_cseq || !*sip->call_id || !*sip->method || strcmp(sip->method, "ACK") == 0)
         return;
-    const uint64_t transaction = transaction_id(sip);
+    const uint64_t transaction = transaction_id(sip, message);
     if (sip->status == 0) {
         begin_wait(pinfo, transaction, wait);
         if (wait == FT_SIP_ANSWERED)
@@ -770,7 +758,7 @@ ft_sip_learn(packet_info *pinfo, const ft_sip *sip)
     if (!packet || pinfo->flags.in_error_pkt)
         return;
     ft_setup_sip(pinfo, sip->method, sip->status);
-    time_message(pinfo, sip);
+    time_message(pinfo, sip, &message);
     if (!ft_learning(pinfo)) {
         const sip_dialog *known = (const sip_dialog *)wmem_map_lookup(dialogs, sip->call_id);
         if (known && known->first_frame <= ft_frame_id(pinfo))

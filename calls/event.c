@@ -15,6 +15,7 @@
 #include "calls/event.h"
 #include "calls/model.h"
 #include "calls/limits.h"
+#include "calls/text.h"
 
 static const struct {
     const char  *name;
@@ -60,24 +61,28 @@ ft_event_next(const ft_event *event)
     return of_part(event->next, event->part);
 }
 
-/* False where its row says that it was told often enough. Where there is no way or call to
- * remember it, it is told. */
-static bool
-is_due(const ft_packet *packet, ft_event_id id)
+/* Where an event that is told once has its bit; NULL for the others, and where there is no way or
+ * call to remember it: there it is told. */
+static uint64_t *
+told_by(const ft_packet *packet, ft_event_id id)
 {
-    const uint64_t bit = UINT64_C(1) << id;
-    uint64_t *told = NULL;
-
     if (rows[id].often == FT_ONCE_A_LEG)
-        told = packet->leg ? &packet->leg->told : NULL;
-    else if (rows[id].often == FT_ONCE_A_CALL)
-        told = packet->call ? &packet->call->told : NULL;
-    if (!told)
-        return true;
+        return packet->leg ? &packet->leg->told : NULL;
+    if (rows[id].often == FT_ONCE_A_CALL)
+        return packet->call ? &packet->call->told : NULL;
+    return NULL;
+}
 
-    const bool due = (*told & bit) == 0;
-    *told |= bit;
-    return due;
+/* A datagram that was seen before tells nothing: the first copy has told it. */
+bool
+ft_event_is_due(const packet_info *pinfo, ft_event_id id)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || pinfo->fd->visited || packet->seen_before)
+        return false;
+    const uint64_t *told = told_by(packet, id);
+    return !told || (*told & UINT64_C(1) << id) == 0;
 }
 
 /* A flood of one counted event leaves room for whatever else a call has to tell: the bound is of
@@ -99,7 +104,7 @@ event_text(ft_call *call, ft_event_id id, const char *format, va_list arguments)
         return rows[id].text;
     if (call)
         call->told |= bit;
-    return wmem_strdup_vprintf(wmem_file_scope(), format, arguments);
+    return ft_text_format(wmem_file_scope(), format, arguments);
 }
 
 static ft_event *
@@ -127,7 +132,6 @@ record(ft_frame *frame, const nstime_t *when, ft_call *call, ft_path path, ft_ev
     return event;
 }
 
-/* A datagram that was seen before tells nothing: the first copy has told it. */
 ft_event *
 ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const char *format, ...)
 {
@@ -135,8 +139,11 @@ ft_event_add(packet_info *pinfo, ft_event_id id, uint32_t other_frame, const cha
     const nstime_t now = ft_now(pinfo);
     va_list arguments;
 
-    if (!packet || pinfo->fd->visited || packet->seen_before || !is_due(packet, id))
+    if (!ft_event_is_due(pinfo, id))
         return NULL;
+    uint64_t *told = told_by(packet, id);
+    if (told)
+        *told |= UINT64_C(1) << id;
     va_start(arguments, format);
     ft_event *event = record(ft_frame_make(pinfo), &now, packet->call, packet->path, id,
                              other_frame, format, arguments);

@@ -102,6 +102,9 @@ typedef struct ft_event {
 const char *ft_event_name(ft_event_id id);
 ft_frequency ft_event_often(ft_event_id id);
 
+/* Whether it would be recorded, but for a budget: for who makes its text at some cost. */
+bool ft_event_is_due(const packet_info *pinfo, ft_event_id id);
+
 /* Records an event at the packet in hand and in its call's story. First pass only (a no-op
  * else). other_frame 0: none. Returns NULL when nothing was recorded: not learning, no packet
  * record, told already (as often as its row says), or over the call's budget. */

@@ -6,6 +6,9 @@
  */
 #include "calls/text.h"
 
+#include <epan/to_str.h>
+#include <wsutil/bits_ctz.h>
+
 #define REPLACEMENT 0xfffd
 
 static gunichar
@@ -29,34 +32,32 @@ next_character(const char *bytes, size_t length, size_t *taken)
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* Eight bytes at once: none with its highest bit, none that a subtraction of ' ' turns negative,
- * none that one more makes such, as DEL's. */
-static bool
-are_eight_plain(const char *bytes)
+/* Eight bytes at once, the first one lowest: the highest bit of what has it set itself, of what a
+ * subtraction of ' ' turns negative, and of DEL, which one more makes such. Carries go up, so that
+ * the lowest of these bits is always right. */
+static uint64_t
+unplain(const char *bytes)
 {
     uint64_t word;
 
     memcpy(&word, bytes, sizeof word);
-    return ((word | (word - EACH_BYTE(' ')) | (word + EACH_BYTE(1))) & EACH_BYTE(0x80)) == 0;
+    word = GUINT64_FROM_LE(word);
+    return (word | (word - EACH_BYTE(' ')) | (word + EACH_BYTE(1))) & EACH_BYTE(0x80);
 }
 
-/* How many bytes from here on are printable ASCII: nearly all of any text. */
-static size_t
-plain_run(const char *bytes, size_t length)
+size_t
+ft_text_plain_length(const char *bytes, size_t length)
 {
     size_t run = 0;
 
-    while (run + sizeof(uint64_t) <= length && are_eight_plain(bytes + run))
-        run += sizeof(uint64_t);
+    for (; run + sizeof(uint64_t) <= length; run += sizeof(uint64_t)) {
+        const uint64_t found = unplain(bytes + run);
+        if (found)
+            return run + (size_t)ws_ctz(found) / 8;
+    }
     while (run < length && bytes[run] >= ' ' && bytes[run] <= '~')
         run++;
     return run;
-}
-
-bool
-ft_text_is_plain(const char *bytes, size_t length)
-{
-    return plain_run(bytes, length) == length;
 }
 
 /* wmem_strndup() looks at each byte. */
@@ -77,12 +78,12 @@ ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t m
     const size_t kept = MIN(length, most);
     size_t taken;
 
-    if (plain_run(at, kept) == kept)
+    if (ft_text_plain_length(at, kept) == kept)
         return ft_text_copy(scope, at, kept);
 
     wmem_strbuf_t *text = wmem_strbuf_new(scope, "");
     for (; length > 0; at += taken, length -= taken) {
-        taken = plain_run(at, MIN(length, most - wmem_strbuf_get_len(text)));
+        taken = ft_text_plain_length(at, MIN(length, most - wmem_strbuf_get_len(text)));
         if (taken) {
             wmem_strbuf_append_len(text, at, taken);
             continue;
@@ -93,6 +94,57 @@ ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, size_t m
         wmem_strbuf_append_unichar(text, character);
     }
     return wmem_strbuf_finalize(text);
+}
+
+#define FORMAT_USUAL 256
+
+/* Room for one more piece and the NUL; false where it doesn't fit. */
+static bool
+put(char **end, const char *limit, const char *piece, size_t length)
+{
+    if (length >= (size_t)(limit - *end))
+        return false;
+    memcpy(*end, piece, length);
+    *end += length;
+    return true;
+}
+
+/* False where the format has something else, or the text is long. */
+static bool
+format_plainly(char text[FORMAT_USUAL], const char *format, va_list arguments)
+{
+    char *end = text, number[sizeof "4294967295"];
+    const char *const limit = text + FORMAT_USUAL;
+
+    for (const char *next; (next = strchr(format, '%')) != NULL; format = next + 2) {
+        const char *piece = NULL;
+        if (next[1] == 's') {
+            piece = va_arg(arguments, const char *);
+        } else if (next[1] == 'u') {
+            uint32_to_str_buf(va_arg(arguments, unsigned), number, sizeof number);
+            piece = number;
+        }
+        if (!piece || !put(&end, limit, format, (size_t)(next - format)) ||
+            !put(&end, limit, piece, strlen(piece)))
+            return false;
+    }
+    if (!put(&end, limit, format, strlen(format)))
+        return false;
+    *end = '\0';
+    return true;
+}
+
+char *
+ft_text_format(wmem_allocator_t *scope, const char *format, va_list arguments)
+{
+    char text[FORMAT_USUAL];
+    va_list again;
+
+    va_copy(again, arguments);
+    const bool is_done = format_plainly(text, format, again);
+    va_end(again);
+    return is_done ? ft_text_copy(scope, text, strlen(text))
+                   : wmem_strdup_vprintf(scope, format, arguments);
 }
 
 address

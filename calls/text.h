@@ -18,8 +18,14 @@ char *ft_text_keep(wmem_allocator_t *scope, const void *bytes, size_t length, si
 /* length bytes as they stand. Lives in scope. */
 char *ft_text_copy(wmem_allocator_t *scope, const char *bytes, size_t length);
 
-/* Whether all of them are printable ASCII, and so are kept as they stand. */
-bool ft_text_is_plain(const char *bytes, size_t length);
+/* As vsnprintf(), which takes a thousand instructions for what nearly all formats have: %s and
+ * %u. */
+char *ft_text_format(wmem_allocator_t *scope, const char *format, va_list arguments)
+    G_GNUC_PRINTF(2, 0);
+
+/* How many bytes from the first one on are printable ASCII, and so are kept as they stand: nearly all
+ * of any text. */
+size_t ft_text_plain_length(const char *bytes, size_t length);
 
 /* The IPv4 or IPv6 address that these bytes are, alone; else AT_NONE. Lives in scope. */
 address ft_text_address(wmem_allocator_t *scope, const char *text, size_t length);

@@ -109,16 +109,30 @@ has_double_space(piece_t text)
     return false;
 }
 
-/* The value with line folds and runs of white space made one space. Nearly all are plain text as
- * they stand. */
-static const char *
-header_value(wmem_allocator_t *pool, const char *bytes, size_t length)
-{
-    const piece_t plain = piece_trim((piece_t){ bytes, 0, (int)length });
-    if (length <= SIP_MAX_VALUE && ft_text_is_plain(plain.text, (size_t)plain.length) &&
-        !has_double_space(plain))
-        return ft_text_copy(pool, plain.text, (size_t)plain.length);
+/* A header's line, or lines where it is folded, with its end. */
+typedef struct {
+    piece_t text;
+    int plain_length; /* of the printable ASCII that it begins with: nearly all, but for its end */
+} header_line;
 
+/* What of the header is read, and where its values are written one after another: they have room
+ * there, since each takes less than its line. */
+typedef struct {
+    wmem_allocator_t *pool;
+    char *room;
+    int end; /* of what was captured; INT_MAX where that is all */
+} header_reader;
+
+static bool
+is_line_end(char letter)
+{
+    return letter == '\r' || letter == '\n';
+}
+
+/* The value with line folds and runs of white space made one space. */
+static const char *
+unfolded_value(wmem_allocator_t *pool, const char *bytes, size_t length)
+{
     const size_t looked_at = MIN(length, SIP_MAX_VALUE);
     char text[SIP_MAX_VALUE], *out = text;
 
@@ -133,26 +147,49 @@ header_value(wmem_allocator_t *pool, const char *bytes, size_t length)
     return ft_text_keep(pool, text, (size_t)(out - text), SIP_MAX_VALUE);
 }
 
-/* line: with its end, or ends where it is folded. */
-static void
-take_header(wmem_allocator_t *pool, tvbuff_t *tvb, piece_t line, sip_message_t *sip)
+/* Nearly all are plain text as they stand. at: where the value begins in the line. */
+static const char *
+header_value(header_reader *reader, const header_line *line, int at)
 {
-    const char *colon = (const char *)memchr(line.text, ':', (size_t)line.length);
+    const char *bytes = line->text.text + at, *end = line->text.text + line->plain_length;
+    const bool is_plain = line->plain_length == line->text.length ||
+                          (line->plain_length + 2 >= line->text.length && is_line_end(*end));
+
+    while (bytes < end && *bytes == ' ')
+        bytes++;
+    while (end > bytes && end[-1] == ' ')
+        end--;
+
+    const piece_t plain = { bytes, 0, (int)(end - bytes) };
+    if (!is_plain || line->text.length - at > SIP_MAX_VALUE || has_double_space(plain))
+        return unfolded_value(reader->pool, line->text.text + at, (size_t)(line->text.length - at));
+
+    char *value = reader->room;
+    memcpy(value, bytes, (size_t)plain.length);
+    value[plain.length] = '\0';
+    reader->room += plain.length + 1;
+    return value;
+}
+
+static void
+take_header(header_reader *reader, const header_line *line, sip_message_t *sip)
+{
+    const piece_t text = line->text;
+    const char *colon = (const char *)memchr(text.text, ':', (size_t)text.length);
     const char *name_end = colon;
 
     if (!colon)
         return;
-    while (name_end > line.text && g_ascii_isspace(name_end[-1]))
+    while (name_end > text.text && g_ascii_isspace(name_end[-1]))
         name_end--;
-    const int which = find_header(line.text, (size_t)(name_end - line.text));
+    const int which = find_header(text.text, (size_t)(name_end - text.text));
     if (which < 0 || sip->header[which].value)
         return;
 
-    const char *value = colon + 1, *end = line.text + line.length;
-    sip->header[which].value = header_value(pool, value, (size_t)(end - value));
-    sip->header[which].offset = line.offset;
-    sip->header[which].length = line.length;
-    sip->header[which].cut = sip_is_cut(tvb) && !tvb_offset_exists(tvb, line.offset + line.length);
+    sip->header[which].value = header_value(reader, line, (int)(colon - text.text) + 1);
+    sip->header[which].offset = text.offset;
+    sip->header[which].length = text.length;
+    sip->header[which].cut = text.offset + text.length >= reader->end;
 }
 
 /* Half a Call-ID is another one, and half a number another number. */
@@ -173,18 +210,16 @@ end_of_line(const char *bytes, int length)
     return lf ? (int)(lf - bytes) : before;
 }
 
-/* The length of the line that these bytes begin with, its end (CR, LF or both) included. Looked for
- * a piece at a time: else each line of a message without a CR would look for one up to its end. */
+/* The length of the line that these bytes begin with, its end (CR, LF or both) included; `plain` of
+ * its first bytes can't end it. Looked for a piece at a time: else each line of a message without a
+ * CR would look for one up to its end. */
 static int
-line_length(piece_t bytes)
+line_length(piece_t bytes, int plain)
 {
-    int at = 0, looked_at, end;
+    int at = plain;
 
-    do {
-        looked_at = MIN(bytes.length - at, SIP_USUAL_LINE);
-        end = end_of_line(bytes.text + at, looked_at);
-        at += end;
-    } while (end == looked_at && at < bytes.length);
+    while (at < bytes.length && !is_line_end(bytes.text[at]))
+        at += end_of_line(bytes.text + at, MIN(bytes.length - at, SIP_USUAL_LINE));
     if (at + 1 < bytes.length && bytes.text[at] == '\r' && bytes.text[at + 1] == '\n')
         at++;
     return MIN(at + 1, bytes.length);
@@ -197,19 +232,21 @@ parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *
     const int captured = tvb_captured_length_remaining(tvb, offset);
     piece_t rest = { captured > 0 ? (const char *)tvb_get_ptr(tvb, offset, captured) : "", offset,
                      MAX(captured, 0) };
+    header_reader reader = { pool, (char *)wmem_alloc(pool, (size_t)rest.length + 1),
+                             sip_is_cut(tvb) ? rest.offset + rest.length : INT_MAX };
 
     sip->body_offset = -1;
     while (rest.length > 0) {
-        const bool is_last = *rest.text == '\r' || *rest.text == '\n';
-        int length = line_length(rest);
+        const int plain = (int)ft_text_plain_length(rest.text, (size_t)rest.length);
+        int length = line_length(rest, plain);
 
-        if (is_last) {
+        if (is_line_end(*rest.text)) {
             sip->body_offset = rest.offset + length;
             return;
         }
         while (length < rest.length && (rest.text[length] == ' ' || rest.text[length] == '\t'))
-            length += line_length(piece_skip(rest, length)); /* a folded line */
-        take_header(pool, tvb, piece_head(rest, length), sip);
+            length += line_length(piece_skip(rest, length), 0); /* a folded line */
+        take_header(&reader, &(header_line){ piece_head(rest, length), plain }, sip);
         rest = piece_skip(rest, length);
     }
 }

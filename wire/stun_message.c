@@ -12,6 +12,7 @@
  */
 #include "wire/stun_message.h"
 #include "calls/evidence.h"
+#include "calls/text.h"
 
 #include <wsutil/ws_roundup.h>
 
@@ -70,9 +71,9 @@ stun_next_attribute(const stun_message *message, uint32_t *offset, stun_attribut
     if (message->end < *offset + ATTRIBUTE_HEADER)
         return false;
 
-    const uint32_t head = tvb_get_ntohl(message->tvb, *offset);
-    attribute->type = head >> 16;
-    attribute->length = head & 0xffff;
+    const uint8_t *head = message->bytes + *offset;
+    attribute->type = (uint16_t)(head[0] << 8 | head[1]);
+    attribute->length = (uint16_t)(head[2] << 8 | head[3]);
     attribute->offset = *offset + ATTRIBUTE_HEADER;
     attribute->available = MIN(attribute->length, message->end - attribute->offset);
     attribute->padding = MIN(WS_ROUNDUP_4(attribute->length), message->end - attribute->offset) -
@@ -142,6 +143,7 @@ stun_parse_message(stun_message *message, tvbuff_t *tvb, packet_info *pinfo)
     message->pinfo = pinfo;
     learn_header(message);
     message->end = MIN(message->claimed_end, captured);
+    message->bytes = tvb_get_ptr(tvb, 0, (int)captured);
     message->is_cut = captured < reported;
     message->is_exact = message->claimed_end == reported &&
                         (!message->has_cookie || message->claimed_end % 4 == 0);
@@ -172,11 +174,8 @@ stun_is_binary_username(tvbuff_t *tvb, const stun_attribute *attribute)
     if (attribute->row != &attribute_rows[ATT_USERNAME] || attribute->length != STUN_USERNAME ||
         attribute->available != STUN_USERNAME)
         return false;
-    for (unsigned i = 0; i < STUN_USERNAME; i++) {
-        if (!g_ascii_isprint(tvb_get_uint8(tvb, attribute->offset + i)))
-            return true;
-    }
-    return false;
+    return ft_text_plain_length((const char *)tvb_get_ptr(tvb, attribute->offset, STUN_USERNAME),
+                                STUN_USERNAME) < STUN_USERNAME;
 }
 
 static void

@@ -152,6 +152,7 @@ extern const attribute_row attribute_rows[ATT_COUNT];
 struct stun_message {
     tvbuff_t     *tvb;
     packet_info  *pinfo;
+    const uint8_t *bytes;           /* all that were captured */
     uint32_t      claimed_end;      /* where the header says that the message ends */
     uint32_t      end;              /* where its attributes end that are there */
     bool          has_cookie;
