@@ -1,6 +1,6 @@
 /* calls/hash.h
- * Hashes of what comes off the wire, a word at a time: each is asked for several times a packet, and
- * libraries' take a byte at a time.
+ * Hashes of what comes off the wire, a word at a time: each is asked for several times a packet,
+ * and libraries' take a byte at a time.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

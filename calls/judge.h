@@ -104,8 +104,8 @@ typedef struct {
 
 ft_judgement ft_judge(const ft_trial *trial);
 
-/* The same where clues alone tell: of the trial no more than equal, different and age is read. False
- * where they don't. */
+/* The same where clues alone tell: of the trial no more than equal, different and age is read.
+ * False where they don't. */
 bool ft_judge_clues(const ft_trial *trial, ft_judgement *told);
 
 /* A phone has a path or two at once, and so has its peer: one SSRC at a dozen pairs of addresses

@@ -273,7 +273,8 @@ keep_tie_breaker(const ft_inquiry *q, ft_call *call, const ft_packet_clue *clue)
     ft_key_tie_breakers(q->pinfo, call);
 }
 
-/* A key is said by media, or beside it: the way is in use. An SSRC goes on on whatever connection. */
+/* A key is said by media, or beside it: the way is in use. An SSRC goes on, on whatever
+ * connection. */
 static void
 note_media(const ft_inquiry *q, ft_clue what, bool is_new, bool was_anybodys)
 {

@@ -23,8 +23,8 @@ char *ft_text_copy(wmem_allocator_t *scope, const char *bytes, size_t length);
 char *ft_text_format(wmem_allocator_t *scope, const char *format, va_list arguments)
     G_GNUC_PRINTF(2, 0);
 
-/* How many bytes from the first one on are printable ASCII, and so are kept as they stand: nearly all
- * of any text. */
+/* How many bytes from the first one on are printable ASCII, and so are kept as they stand: nearly
+ * all of any text. */
 size_t ft_text_plain_length(const char *bytes, size_t length);
 
 /* The IPv4 or IPv6 address that these bytes are, alone; else AT_NONE. Lives in scope. */
