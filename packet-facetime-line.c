@@ -268,6 +268,8 @@ static wmem_map_t *limit_frames; /* number of the block -> its bits */
 bool
 facetime_limit_was_met(const packet_info *pinfo)
 {
+    if (wmem_map_size(limit_frames) == 0)
+        return false;
     const uint8_t *bits = (const uint8_t *)wmem_map_lookup(
         limit_frames, GUINT_TO_POINTER(ft_frame_id(pinfo) / FRAMES_PER_BLOCK));
     const unsigned frame = ft_frame_id(pinfo) % FRAMES_PER_BLOCK;

@@ -246,8 +246,11 @@ dissect_shape(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tre
     }
     if (shape == FT_SHAPE_QUIC && shown)
         return;
-    if (ft_call_dissector(shapes[shape].handle, tvb, pinfo, tree) == 0 &&
-        ft_call_dissector(shapes[shape].stock, tvb, pinfo, tree) == 0) {
+    /* RTP has a guard of its own around stock's part, and nearly all packets are RTP */
+    const int used = shape == FT_SHAPE_RTP
+                         ? call_dissector_only(shapes[shape].handle, tvb, pinfo, tree, NULL)
+                         : ft_call_dissector(shapes[shape].handle, tvb, pinfo, tree);
+    if (used == 0 && ft_call_dissector(shapes[shape].stock, tvb, pinfo, tree) == 0) {
         packet->kind = FT_KIND_DATA;
         call_data_dissector(tvb, pinfo, tree);
     }
@@ -600,8 +603,8 @@ rename_relay(packet_info *pinfo, const ft_packet *packet)
 
 /* The payload of ChannelData or a DATA attribute. Here a record is in hand already: the outer
  * message's. */
-static int
-dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+int
+facetime_dissect_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree)
 {
     ft_packet *packet = ft_packet_get(pinfo);
     const ft_shape shape = shape_of(tvb, packet ? packet->generation : FT_GENERATION_UNKNOWN);
@@ -621,12 +624,18 @@ dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     return (int)tvb_captured_length(tvb);
 }
 
+static int
+dissect_facetime_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    return facetime_dissect_inner(tvb, pinfo, tree);
+}
+
 /* What stock STUN finds in a channel or a DATA attribute while the front door has the message in
  * hand. */
 static ws_bool
 dissect_facetime_heur_stun(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
-    return ft_packet_get(pinfo) && dissect_facetime_inner(tvb, pinfo, tree, NULL) != 0;
+    return ft_packet_get(pinfo) && facetime_dissect_inner(tvb, pinfo, tree) != 0;
 }
 
 static int

@@ -1,6 +1,7 @@
 /* packet-facetime.h
- * For packet-facetime.c (the front door), packet-facetime-late.c (the back door) and
- * packet-facetime-line.c (the line that either puts on a packet) alone.
+ * For packet-facetime.c (the front door), packet-facetime-late.c (the back door),
+ * packet-facetime-line.c (the line that either puts on a packet) and who has a payload for the
+ * front door.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +30,10 @@ bool facetime_is_ours(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, ft_gene
  * is only learnt from. */
 int facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                      ft_flow *flow, ft_generation generation, ft_path path, bool shown);
+
+/* The payload of ChannelData or a DATA attribute, which is no layer of the packet by itself; 0
+ * where it is of no shape. */
+int facetime_dissect_inner(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree);
 
 /* A datagram that an ICMP error of this sender quotes (quote: where its IP header stands in the
  * frame; content: its payload, or NULL): it was sent once already, so nothing is learnt from its

@@ -27,6 +27,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "packet-facetime.h"
 #include "packet-gkstun.h"
 #include "calls/evidence.h"
 #include "calls/label.h"
@@ -88,7 +89,6 @@ static ws_bool gkstun_stock_display;
 
 static dissector_handle_t stun_udp_handle;
 static dissector_handle_t classicstun_handle;
-static dissector_handle_t inner_handle;
 static dissector_handle_t link_handle;
 
 /* clang-format off */
@@ -358,7 +358,9 @@ dissect_carried(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, proto_tree
     const bool is_link = is_data_attribute && stun_is_link_message(tvb);
 
     packet->kind = is_link ? FT_KIND_LINK : FT_KIND_DATA;
-    if (call_dissector_only(is_link ? link_handle : inner_handle, tvb, pinfo, root, NULL) == 0)
+    const int used = is_link ? call_dissector_only(link_handle, tvb, pinfo, root, NULL)
+                             : facetime_dissect_inner(tvb, pinfo, root);
+    if (used == 0)
         call_data_dissector(tvb, pinfo, root);
 }
 
@@ -569,7 +571,6 @@ proto_reg_handoff_gkstun(void)
     stock_find_fields();
     stun_udp_handle = find_dissector_add_dependency("stun-udp", proto_gkstun);
     classicstun_handle = find_dissector_add_dependency("classicstun", proto_gkstun);
-    inner_handle = find_dissector_add_dependency("facetime_inner", proto_gkstun);
     link_handle = find_dissector_add_dependency("facetime_link", proto_gkstun);
     ft_evidence_register(FT_SHAPE_STUN, stun_proves);
     ft_evidence_register(FT_SHAPE_CHANNELDATA, proves_channel_data);

@@ -58,7 +58,7 @@ typedef struct {
     ft_heading heading; /* in its flow */
     unsigned captured;
     uint32_t order; /* among those of its flow's heading */
-    /* last: of one without an IP id, whose bytes alone tell it, a hash of all */
+    /* last: of one without an IP id, whose bytes alone tell it, a hash of all that isn't compared */
     uint8_t bytes[COMPARED], last[LAST];
 } datagram;
 
@@ -154,7 +154,7 @@ is_media_bytes(const uint8_t *bytes)
 }
 
 static uint64_t
-hash_of_all(const uint8_t *bytes, unsigned length)
+hash_of_rest(const uint8_t *bytes, unsigned length)
 {
     uint64_t hash = length, word;
 
@@ -169,21 +169,24 @@ hash_of_all(const uint8_t *bytes, unsigned length)
 }
 
 static void
-read_rest(tvbuff_t *tvb, datagram *now)
+read_bytes(datagram *now, const uint8_t *bytes)
 {
-    if (now->ip_id) {
-        tvb_memcpy(tvb, now->last, now->captured - LAST, LAST);
-        return;
+    const unsigned compared = MIN(now->captured, COMPARED), rest = now->captured - compared;
+
+    memcpy(now->bytes, bytes, compared);
+    memset(now->bytes + compared, 0, COMPARED - compared);
+    memset(now->last, 0, LAST);
+    if (!now->ip_id) {
+        const uint64_t hash = rest ? hash_of_rest(bytes + compared, rest) : 0;
+        memcpy(now->last, &hash, LAST);
+    } else if (now->captured >= LAST) {
+        memcpy(now->last, bytes + now->captured - LAST, LAST);
     }
-    const uint64_t hash = hash_of_all(tvb_get_ptr(tvb, 0, (int)now->captured), now->captured);
-    memcpy(now->last, &hash, sizeof now->last);
 }
 
 static void
 read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
 {
-    const unsigned compared = MIN(tvb_captured_length(tvb), COMPARED);
-
     now->frame = ft_frame_id(pinfo);
     now->length = tvb_reported_length(tvb);
     now->flow = flow;
@@ -193,11 +196,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->time = ft_now(pinfo);
     read_ip(tvb, pinfo, now);
     now->captured = tvb_captured_length(tvb);
-    memset(now->bytes, 0, sizeof now->bytes);
-    tvb_memcpy(tvb, now->bytes, 0, compared);
-    memset(now->last, 0, sizeof now->last);
-    if (now->captured >= LAST)
-        read_rest(tvb, now);
+    read_bytes(now, tvb_get_ptr(tvb, 0, (int)now->captured));
     now->hash = bytes_hash(now->bytes, now->length);
     now->is_media = is_media_bytes(now->bytes);
 }

@@ -22,7 +22,8 @@ static wmem_map_t *devices; /* ft_device_key -> device */
 static wmem_map_t *relays;  /* ft_endpoint -> relay_known */
 static unsigned flow_total, media_flow_total, leg_total;
 
-/* The latest flow for each sum of two ports: most packets are of one that was just asked for. */
+/* The latest flow for each sum of two ports, the first of those that have its 5-tuple: most packets
+ * are of one that was just asked for. */
 #define LATEST 64
 static ft_flow *latest[LATEST];
 
@@ -66,6 +67,26 @@ ft_flow_init(dissector_handle_t over_udp, dissector_handle_t over_tcp)
     relays = ft_new_map(ft_endpoint_hash, ft_endpoint_match);
 }
 
+static bool
+is_source(const packet_info *pinfo, const ft_endpoint *end)
+{
+    return end->port == pinfo->srcport && ft_address_equal(&end->addr, &pinfo->src);
+}
+
+static bool
+is_destination(const packet_info *pinfo, const ft_endpoint *end)
+{
+    return end->port == pinfo->destport && ft_address_equal(&end->addr, &pinfo->dst);
+}
+
+ft_heading
+ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
+{
+    if (is_source(pinfo, &flow->a) && is_destination(pinfo, &flow->b))
+        return FT_FORTH;
+    return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
+}
+
 /* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
  * that very network, or who sent last, as an answer comes after its question. */
 static bool
@@ -99,35 +120,28 @@ in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
     return open || !ft_network_is_quoted(pinfo) ? open : first;
 }
 
-/* The first of those that have the packet's 5-tuple. */
 static ft_flow *
-first_of(const packet_info *pinfo)
+lookup(const packet_info *pinfo)
 {
     const bool is_tcp = pinfo->ptype == PT_TCP;
     ft_flow **newest = &latest[(pinfo->srcport + pinfo->destport) % LATEST];
+    const ft_heading heading =
+        *newest && (*newest)->is_tcp == is_tcp ? ft_flow_heading(*newest, pinfo) : FT_ASTRAY;
 
-    if (*newest && (*newest)->is_tcp == is_tcp && ft_flow_heading(*newest, pinfo) != FT_ASTRAY)
+    if (heading != FT_ASTRAY && (*newest)->network[heading] == ft_network_of(pinfo))
         return *newest;
+    if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
+        return NULL;
 
     ft_flow key; /* of it, no more is read */
     key.a = ft_source(pinfo);
     key.b = ft_destination(pinfo);
     key.is_tcp = is_tcp;
     ft_flow *first = (ft_flow *)wmem_map_lookup(flows, &key);
-    if (first)
-        *newest = first;
-    return first;
-}
-
-static ft_flow *
-lookup(const packet_info *pinfo)
-{
-    if (wmem_map_size(flows) == 0) /* nearly all files are none of ours */
+    if (!first)
         return NULL;
-
-    ft_flow *first = first_of(pinfo);
-
-    return first ? in_network(first, pinfo, ft_learning(pinfo)) : NULL;
+    *newest = first;
+    return in_network(first, pinfo, ft_learning(pinfo));
 }
 
 /* A flow that was claimed from the next frame on is none yet for the packet that claimed it,
@@ -209,26 +223,6 @@ ft_flow_carries_media(ft_flow *flow)
 {
     media_flow_total += !flow->carries_media;
     flow->carries_media = true;
-}
-
-static bool
-is_source(const packet_info *pinfo, const ft_endpoint *end)
-{
-    return end->port == pinfo->srcport && addresses_equal(&end->addr, &pinfo->src);
-}
-
-static bool
-is_destination(const packet_info *pinfo, const ft_endpoint *end)
-{
-    return end->port == pinfo->destport && addresses_equal(&end->addr, &pinfo->dst);
-}
-
-ft_heading
-ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
-{
-    if (is_source(pinfo, &flow->a) && is_destination(pinfo, &flow->b))
-        return FT_FORTH;
-    return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
 }
 
 bool

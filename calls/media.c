@@ -150,19 +150,17 @@ set_first_packet(ft_stream *stream, const ft_rtp *rtp)
 }
 
 static ft_stream *
-stream_of(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, const ft_observation *seen)
+new_stream(packet_info *pinfo, const ft_packet *packet, const ft_rtp *rtp,
+           const ft_observation *seen)
 {
     wmem_array_t *streams = packet->call->streams;
-    ft_stream *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
 
-    if (stream)
-        return stream;
     if (!ft_has_room(pinfo, FT_LIMIT_STREAMS, stream_total) ||
         !ft_has_room(pinfo, FT_LIMIT_STREAMS_PER_CALL, wmem_array_get_count(streams)))
         return NULL;
     stream_total++;
 
-    stream = wmem_new0(wmem_file_scope(), ft_stream);
+    ft_stream *stream = wmem_new0(wmem_file_scope(), ft_stream);
     stream->ssrc = rtp->ssrc;
     stream->outgoing = seen->outgoing;
     set_first_packet(stream, rtp);
@@ -435,10 +433,11 @@ is_repeat(const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp)
     return stream->is_repeated && (int32_t)(rtp->timestamp - stream->timestamp) < 0;
 }
 
-/* True for media as the call's other end sees it. */
+/* True for media as the call's other end sees it; else *stream is its stream here, if there is one
+ * yet. */
 static bool
 watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
-                const ft_observation *seen)
+                const ft_observation *seen, ft_stream **stream)
 {
     ft_stream *view = ft_call_stream(packet->call, rtp->ssrc, !seen->outgoing);
 
@@ -448,10 +447,10 @@ watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
     }
     if (view && view->by && addresses_equal(&view->by->device.addr, &packet->call->other_end.addr))
         begin_anew(pinfo, packet->call, view, rtp, seen);
-    ft_stream *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
-    if (!is_repeat(packet, stream, rtp))
+    *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
+    if (!is_repeat(packet, *stream, rtp))
         return false;
-    note_other_end(pinfo, packet, stream, rtp);
+    note_other_end(pinfo, packet, *stream, rtp);
     return true;
 }
 
@@ -555,16 +554,16 @@ watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender,
 /* The first packet of one side that shows the other side silent: where it is told, if the
  * silence lasts to the capture's end. */
 static void
-watch_other_side(packet_info *pinfo, ft_call *call, bool other)
+watch_other_side(packet_info *pinfo, ft_call *call, const ft_sender *other)
 {
-    const ft_sender *silent = call->end_frame ? NULL : ft_silent_side(pinfo, call, other);
-    ft_silence *silence = &call->silence[other];
+    ft_silence *silence = &call->silence[other->outgoing];
 
-    if (!silent || silence->since_frame == silent->last_frame)
+    if (call->end_frame || !ft_is_silent(pinfo, other) ||
+        silence->since_frame == other->last_frame)
         return;
     silence->frame = ft_frame_make(pinfo);
     silence->time = ft_now(pinfo);
-    silence->since_frame = silent->last_frame;
+    silence->since_frame = other->last_frame;
 }
 
 /* A side that is silent to the capture's end has no packet at which that could be told: the other
@@ -786,8 +785,7 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
     const nstime_t now = ft_steady(pinfo);
 
     if (call->one_way_told[sender->outgoing] ||
-        ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS ||
-        ft_newest_sender(call, !sender->outgoing) || !ft_witness_hears_both(call))
+        ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS || !ft_witness_hears_both(call))
         return;
     call->one_way_told[sender->outgoing] = true;
     ft_event_add(
@@ -796,6 +794,18 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
         ft_seconds_text(pinfo->pool, ft_seconds(&sender->first_time, &now),
                         ft_clock_is_batched_at(&sender->device.addr)),
         sender->outgoing ? "peer" : "device");
+}
+
+static void
+watch_both_sides(packet_info *pinfo, const ft_packet *packet, ft_sender *sender,
+                 const ft_observation *seen)
+{
+    watch_return(pinfo, packet, sender, seen);
+    const ft_sender *other = ft_newest_sender(packet->call, !sender->outgoing);
+    if (other)
+        watch_other_side(pinfo, packet->call, other);
+    else
+        watch_one_way(pinfo, packet->call, sender);
 }
 
 /* Of a stream, so that the other end's capture is known by its first packets. */
@@ -897,9 +907,11 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     if (!wmem_array_get_count(packet->call->streams))
         meet_client(packet);
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    if (watch_other_end(pinfo, packet, rtp, &seen))
+    ft_stream *stream;
+    if (watch_other_end(pinfo, packet, rtp, &seen, &stream))
         return;
-    ft_stream *stream = stream_of(pinfo, packet, rtp, &seen);
+    if (!stream)
+        stream = new_stream(pinfo, packet, rtp, &seen);
     packet->stream = stream;
     if (!stream)
         return;
@@ -914,9 +926,7 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
     ft_sender *sender = sender_of(pinfo, packet, stream, rtp, &seen);
     if (sender) {
         watch_switch(pinfo, packet, stream, &seen, news);
-        watch_return(pinfo, packet, sender, &seen);
-        watch_one_way(pinfo, packet->call, sender);
-        watch_other_side(pinfo, packet->call, !sender->outgoing);
+        watch_both_sides(pinfo, packet, sender, &seen);
     }
 }
 
@@ -933,8 +943,9 @@ ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    if (!watch_other_end(pinfo, packet, rtp, &seen))
-        packet->stream = stream_of(pinfo, packet, rtp, &seen);
+    ft_stream *stream;
+    if (!watch_other_end(pinfo, packet, rtp, &seen, &stream))
+        packet->stream = stream ? stream : new_stream(pinfo, packet, rtp, &seen);
 }
 
 /* No SSRC is seen: a direction has one sender, known by where its packets come from. */
@@ -963,8 +974,6 @@ ft_media_heard(packet_info *pinfo, ft_observation *seen)
     const ft_stream stream = { .outgoing = seen->outgoing, .sender = seen->sender, .by = sender };
     meet_remote(pinfo, packet, seen);
     watch_switch(pinfo, packet, &stream, seen, IS_NEWER);
-    watch_return(pinfo, packet, sender, seen);
-    watch_one_way(pinfo, packet->call, sender);
-    watch_other_side(pinfo, packet->call, !sender->outgoing);
+    watch_both_sides(pinfo, packet, sender, seen);
     return true;
 }

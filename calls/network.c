@@ -22,18 +22,6 @@
  * is none. */
 typedef uint32_t (*number_reader)(const uint8_t *bytes, unsigned ip, unsigned length);
 
-static unsigned
-be16(const uint8_t *bytes)
-{
-    return (unsigned)bytes[0] << 8 | bytes[1];
-}
-
-static uint32_t
-be32(const uint8_t *bytes)
-{
-    return (uint32_t)be16(bytes) << 16 | be16(bytes + 2);
-}
-
 /* The header has 8 bytes, 12 with a sequence number, and more with extensions, in words of 4
  * bytes. */
 static uint32_t
@@ -41,8 +29,8 @@ gtp_number(const uint8_t *bytes, unsigned ip, unsigned length)
 {
     for (unsigned size = 8; size <= 24 && size <= ip; size += 4) {
         const uint8_t *header = bytes + ip - size;
-        if (header[0] >> 4 == 3 && header[1] == 0xff && be16(header + 2) == size - 8 + length)
-            return be32(header + 4) | 1;
+        if (header[0] >> 4 == 3 && header[1] == 0xff && ft_be16(header + 2) == size - 8 + length)
+            return ft_be32(header + 4) | 1;
     }
     return 0;
 }
@@ -55,8 +43,8 @@ vxlan_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 
     for (unsigned tag = 0; tag <= 4 && size + tag <= ip; tag += 4) {
         const uint8_t *header = bytes + ip - size - tag;
-        if (header[0] == 0x08 && be32(header) == 0x08000000 && header[7] == 0)
-            return be32(header + 4) >> 8 | 0x1000000;
+        if (header[0] == 0x08 && ft_be32(header) == 0x08000000 && header[7] == 0)
+            return ft_be32(header + 4) >> 8 | 0x1000000;
     }
     return 0;
 }
@@ -64,14 +52,14 @@ vxlan_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 static uint32_t
 gre_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 {
-    return ip >= 8 && (be16(bytes + ip - 8) & 0xefff) == 0x2000 ? be32(bytes + ip - 4) | 1 : 0;
+    return ip >= 8 && (ft_be16(bytes + ip - 8) & 0xefff) == 0x2000 ? ft_be32(bytes + ip - 4) | 1 : 0;
 }
 
 static uint32_t
 pppoe_number(const uint8_t *bytes, unsigned ip, unsigned length)
 {
-    return ip >= 8 && be16(bytes + ip - 8) == 0x1100 && be16(bytes + ip - 4) == length + 2
-               ? be16(bytes + ip - 6) | 0x10000
+    return ip >= 8 && ft_be16(bytes + ip - 8) == 0x1100 && ft_be16(bytes + ip - 4) == length + 2
+               ? ft_be16(bytes + ip - 6) | 0x10000
                : 0;
 }
 
@@ -79,7 +67,7 @@ pppoe_number(const uint8_t *bytes, unsigned ip, unsigned length)
 static uint32_t
 mpls_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 {
-    return ip >= 4 && bytes[ip - 2] & 1 ? be32(bytes + ip - 4) >> 12 | 0x100000 : 0;
+    return ip >= 4 && bytes[ip - 2] & 1 ? ft_be32(bytes + ip - 4) >> 12 | 0x100000 : 0;
 }
 
 typedef struct {
@@ -100,12 +88,14 @@ static tunnel tunnels[] = {
 /* By a protocol's id, 1 + its row; each packet's layers are looked up in it. */
 static uint8_t *rows;
 static int row_count;
+static int proto_facetime = -1;
 
 void
 ft_network_init(void)
 {
     int last = -1;
 
+    proto_facetime = proto_get_id_by_filter_name("facetime");
     for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
         tunnels[i].id = proto_get_id_by_filter_name(tunnels[i].protocol);
         last = MAX(last, tunnels[i].id);
@@ -132,7 +122,7 @@ find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsig
         if (header[0] >> 4 != (is_v6 ? 6 : 4) || memcmp(header + at, pinfo->src.data, size) != 0 ||
             memcmp(header + at + size, pinfo->dst.data, size) != 0)
             continue;
-        *length = is_v6 ? 40 + be16(header + 4) : be16(header + 2);
+        *length = is_v6 ? 40 + ft_be16(header + 4) : ft_be16(header + 2);
         return true;
     }
     return false;
@@ -172,11 +162,22 @@ tunnel_of(const packet_info *pinfo)
     return 0;
 }
 
-/* Nearly all packets have no tunnel, and their few layers tell that. */
+/* Nearly all packets have no tunnel, and their few layers tell that: FaceTime's own may be one
+ * more. */
+static bool
+is_plain(wmem_list_t *layers)
+{
+    const unsigned count = wmem_list_count(layers);
+
+    return count <= PLAIN_LAYERS ||
+           (count == PLAIN_LAYERS + 1 &&
+            GPOINTER_TO_INT(wmem_list_frame_data(wmem_list_tail(layers))) == proto_facetime);
+}
+
 uint32_t
 ft_network_of(const packet_info *pinfo)
 {
-    if (wmem_list_count(pinfo->layers) <= PLAIN_LAYERS)
+    if (is_plain(pinfo->layers))
         return pinfo->vlan_id;
 
     ft_packet *packet = ft_packet_get(pinfo);

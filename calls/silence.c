@@ -24,20 +24,27 @@ ft_newest_sender(const ft_call *call, bool outgoing)
 
     for (unsigned i = 0; i < wmem_array_get_count(call->senders); i++) {
         if (senders[i]->outgoing == outgoing &&
-            (!newest || nstime_cmp(&senders[i]->last_time, &newest->last_time) > 0))
+            (!newest || ft_is_later(&senders[i]->last_time, &newest->last_time)))
             newest = senders[i];
     }
     return newest;
 }
 
-/* The side of the call that has been silent for too long, else NULL. */
-const ft_sender *
-ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing)
+bool
+ft_is_silent(const packet_info *pinfo, const ft_sender *sender)
 {
-    const ft_sender *newest = ft_newest_sender(call, outgoing);
     const nstime_t now = ft_steady(pinfo);
 
-    return newest && ft_milliseconds(&now, &newest->last_time) > ft_media_gap_ms ? newest : NULL;
+    return ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms;
+}
+
+/* The side of the call that has been silent for too long, else NULL. */
+static const ft_sender *
+silent_side(const packet_info *pinfo, const ft_call *call, bool outgoing)
+{
+    const ft_sender *newest = ft_newest_sender(call, outgoing);
+
+    return newest && ft_is_silent(pinfo, newest) ? newest : NULL;
 }
 
 /* Frame times that come in batches have no tenths to tell. */
@@ -51,7 +58,7 @@ silent_for(wmem_allocator_t *scope, const ft_sender *silent, const nstime_t *now
 const char *
 ft_silence_text(packet_info *pinfo, const ft_call *call)
 {
-    const ft_sender *peer = ft_silent_side(pinfo, call, false);
+    const ft_sender *peer = silent_side(pinfo, call, false);
     const nstime_t now = ft_steady(pinfo);
 
     if (!peer || call->other_end_closed)
@@ -87,8 +94,8 @@ ft_silence_tell(packet_info *pinfo, const ft_sender *sender, const char *what)
 void
 ft_silence_ends(packet_info *pinfo, const ft_call *call)
 {
-    const ft_sender *peer = ft_silent_side(pinfo, call, false),
-                    *own = ft_silent_side(pinfo, call, true);
+    const ft_sender *peer = silent_side(pinfo, call, false),
+                    *own = silent_side(pinfo, call, true);
 
     if (call->other_end_closed)
         return;

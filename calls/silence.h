@@ -11,8 +11,8 @@
 /* Of the senders in a direction the one that was heard last; NULL where none was. */
 const ft_sender *ft_newest_sender(const ft_call *call, bool outgoing);
 
-/* The side of the call that has been silent for too long at the packet in hand, else NULL. */
-const ft_sender *ft_silent_side(packet_info *pinfo, const ft_call *call, bool outgoing);
+/* Whether it has been silent for too long at the packet in hand. */
+bool ft_is_silent(const packet_info *pinfo, const ft_sender *sender);
 
 /* ", 18.0 s after the peer's last media (frame 6216)" where the far end has been silent for
  * long, else "". Lives in pinfo->pool. */

@@ -62,6 +62,19 @@ typedef struct {
     uint16_t port;
 } ft_endpoint;
 
+/* Numbers in network byte order, of bytes that are there. */
+static inline uint16_t
+ft_be16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+static inline uint32_t
+ft_be32(const uint8_t *bytes)
+{
+    return (uint32_t)ft_be16(bytes) << 16 | ft_be16(bytes + 2);
+}
+
 /* False of the few frames that no file format gave a time; ft_now() is zero there. */
 static inline bool
 ft_has_time(const packet_info *pinfo)
@@ -118,7 +131,7 @@ ft_seconds(const nstime_t *from, const nstime_t *to)
 {
     const nstime_t passed = ft_passed(from, to);
 
-    return MAX(nstime_to_sec(&passed), 0.0);
+    return MAX((double)passed.secs + (double)passed.nsecs / FT_NS_PER_S, 0.0);
 }
 
 /* Of a time, or of a span. */
@@ -137,21 +150,40 @@ ft_microseconds(const packet_info *pinfo)
     return ft_in_microseconds(&now);
 }
 
+static inline bool
+ft_is_no_time(const nstime_t *time)
+{
+    return time->secs == 0 && time->nsecs == 0;
+}
+
 /* Milliseconds, likewise; 0 also where either is no time. Note the order: from the later one
  * back. */
 static inline double
 ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
 {
-    if (nstime_is_zero(later) || nstime_is_zero(earlier))
+    if (ft_is_no_time(later) || ft_is_no_time(earlier))
         return 0;
     const nstime_t passed = ft_passed(earlier, later);
-    return MAX(nstime_to_msec(&passed), 0.0);
+    return MAX((double)passed.secs * 1000 + (double)passed.nsecs / 1000000, 0.0);
+}
+
+/* Without a call of the library for IPv4: each packet asks a dozen times. */
+static inline bool
+ft_address_equal(const address *a, const address *b)
+{
+    uint32_t one, other;
+
+    if (a->type != AT_IPv4 || b->type != AT_IPv4)
+        return addresses_equal(a, b);
+    memcpy(&one, a->data, sizeof one);
+    memcpy(&other, b->data, sizeof other);
+    return one == other;
 }
 
 static inline bool
 ft_endpoint_equal(const ft_endpoint *a, const ft_endpoint *b)
 {
-    return a->port == b->port && addresses_equal(&a->addr, &b->addr);
+    return a->port == b->port && ft_address_equal(&a->addr, &b->addr);
 }
 
 /* A map that lasts as long as a capture file, and is there before the first one. */

@@ -63,6 +63,41 @@ name_end(end_name *name, const address *host, const address *other, uint16_t cha
     set_address(&name->address, AT_STRINGZ, (int)(end - name->text), name->text);
 }
 
+/* Both ends' names of a packet. Those of the latest ways between IPv4 addresses are kept: they are
+ * what their key says, in any file. */
+typedef struct {
+    uint32_t source, destination;
+    uint16_t channel;
+    bool     readable, is_made;
+    end_name of_source, of_destination;
+} way_names;
+
+#define LATEST_WAYS 8
+
+static const way_names *
+names_of(const packet_info *pinfo, uint16_t channel, bool readable)
+{
+    static way_names latest[LATEST_WAYS], other;
+    const address *source = &pinfo->net_src, *destination = &pinfo->net_dst;
+    const bool is_kept = source->type == AT_IPv4 && destination->type == AT_IPv4;
+    way_names key = { .channel = channel, .readable = readable, .is_made = true };
+
+    if (is_kept) {
+        memcpy(&key.source, source->data, sizeof key.source);
+        memcpy(&key.destination, destination->data, sizeof key.destination);
+    }
+    const uint32_t slot = (key.source + 3 * key.destination + channel + readable) % LATEST_WAYS;
+    way_names *names = is_kept ? &latest[slot] : &other;
+    if (is_kept && names->is_made && names->source == key.source &&
+        names->destination == key.destination && names->channel == channel &&
+        names->readable == readable)
+        return names;
+    *names = key;
+    name_end(&names->of_source, source, destination, channel, readable);
+    name_end(&names->of_destination, destination, source, channel, readable);
+    return names;
+}
+
 static uint16_t
 channel_of(const ft_packet *packet)
 {
@@ -210,13 +245,10 @@ stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, pro
            const ft_packet *packet, bool tapped)
 {
     const address source = pinfo->net_src, destination = pinfo->net_dst;
-    end_name source_name, destination_name;
+    const way_names *names = names_of(pinfo, channel_of(packet), handle == stock_rtcp_handle);
 
-    name_end(&source_name, &source, &destination, channel_of(packet), handle == stock_rtcp_handle);
-    name_end(&destination_name, &destination, &source, channel_of(packet),
-             handle == stock_rtcp_handle);
-    copy_address_shallow(&pinfo->net_src, &source_name.address);
-    copy_address_shallow(&pinfo->net_dst, &destination_name.address);
+    copy_address_shallow(&pinfo->net_src, &names->of_source.address);
+    copy_address_shallow(&pinfo->net_dst, &names->of_destination.address);
     pinfo->flags.in_error_pkt = !tapped;
     void *first =
         handle == stock_rtp_handle && !is_first(packet) ? set_first_aside(pinfo, tvb) : NULL;

@@ -153,13 +153,13 @@ take_trailer(rtp_packet *rtp, ft_trailer trailer)
 ft_rtp
 rtp_read_fixed(tvbuff_t *tvb)
 {
-    const uint8_t second = tvb_get_uint8(tvb, 1);
+    const uint8_t *header = tvb_get_ptr(tvb, 0, RTP_FIXED_HEADER);
 
-    return (ft_rtp){ .marker = second & 0x80,
-                     .payload_type = second & 0x7f,
-                     .sequence = tvb_get_ntohs(tvb, 2),
-                     .timestamp = tvb_get_ntohl(tvb, 4),
-                     .ssrc = tvb_get_ntohl(tvb, 8) };
+    return (ft_rtp){ .marker = header[1] & 0x80,
+                     .payload_type = header[1] & 0x7f,
+                     .sequence = ft_be16(header + 2),
+                     .timestamp = ft_be32(header + 4),
+                     .ssrc = ft_be32(header + 8) };
 }
 
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
