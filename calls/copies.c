@@ -58,7 +58,7 @@ typedef struct {
     ft_heading heading; /* in its flow */
     unsigned captured;
     uint32_t order; /* among those of its flow's heading */
-    /* last: of one without an IP id, whose bytes alone tell it, a hash of all that isn't compared */
+    /* last: of one without an IP id, whose bytes alone tell it, a hash of the others */
     uint8_t bytes[COMPARED], last[LAST];
 } datagram;
 

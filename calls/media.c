@@ -558,8 +558,7 @@ watch_other_side(packet_info *pinfo, ft_call *call, const ft_sender *other)
 {
     ft_silence *silence = &call->silence[other->outgoing];
 
-    if (call->end_frame || !ft_is_silent(pinfo, other) ||
-        silence->since_frame == other->last_frame)
+    if (call->end_frame || !ft_is_silent(pinfo, other) || silence->since_frame == other->last_frame)
         return;
     silence->frame = ft_frame_make(pinfo);
     silence->time = ft_now(pinfo);

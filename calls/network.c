@@ -52,7 +52,8 @@ vxlan_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 static uint32_t
 gre_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
 {
-    return ip >= 8 && (ft_be16(bytes + ip - 8) & 0xefff) == 0x2000 ? ft_be32(bytes + ip - 4) | 1 : 0;
+    return ip >= 8 && (ft_be16(bytes + ip - 8) & 0xefff) == 0x2000 ? ft_be32(bytes + ip - 4) | 1
+                                                                   : 0;
 }
 
 static uint32_t
@@ -165,7 +166,7 @@ tunnel_of(const packet_info *pinfo)
 /* Nearly all packets have no tunnel, and their few layers tell that: FaceTime's own may be one
  * more. */
 static bool
-is_plain(wmem_list_t *layers)
+has_plain_layers(wmem_list_t *layers)
 {
     const unsigned count = wmem_list_count(layers);
 
@@ -177,7 +178,7 @@ is_plain(wmem_list_t *layers)
 uint32_t
 ft_network_of(const packet_info *pinfo)
 {
-    if (is_plain(pinfo->layers))
+    if (has_plain_layers(pinfo->layers))
         return pinfo->vlan_id;
 
     ft_packet *packet = ft_packet_get(pinfo);
