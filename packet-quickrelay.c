@@ -327,7 +327,8 @@ show_flags(proto_tree *tree, tvbuff_t *tvb, int offset)
 static proto_tree *
 show_relay_header(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, const relay_header *header)
 {
-    proto_item *item = proto_tree_add_item(root, proto_quickrelay, tvb, 0, header->end, ENC_NA);
+    proto_item *item =
+        root ? proto_tree_add_item(root, proto_quickrelay, tvb, 0, header->end, ENC_NA) : NULL;
     proto_tree *tree = proto_item_add_subtree(item, ett_quickrelay);
 
     if (tree) {

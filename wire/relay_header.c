@@ -30,17 +30,17 @@ static bool
 has_field(const relay_header *header, relay_field_id id)
 {
     const relay_field *row = &relay_fields[id];
+
+    if ((header->flags & row->flags_set) != row->flags_set || (header->flags & row->flags_clear))
+        return false;
     const bool has_transition =
         (header->reading & READ_TRANSITION) && (header->flags & FLAG_TRANSITION);
-
     if ((id == FIELD_TRANSITION || id == FIELD_TRANSITION_COUNT) && !has_transition)
         return false;
     if (id == FIELD_PRIORITY && (has_transition || ((header->reading & READ_PRIORITY_OF_STREAM) &&
                                                     !(header->flags & FLAG_STREAM))))
         return false;
-    return (header->flags & row->flags_set) == row->flags_set &&
-           !(header->flags & row->flags_clear) &&
-           (header->attributes & row->attr_set) == row->attr_set &&
+    return (header->attributes & row->attr_set) == row->attr_set &&
            !(header->attributes & row->attr_clear);
 }
 
@@ -59,12 +59,12 @@ transition_size(tvbuff_t *tvb, const relay_header *header)
 bool
 relay_parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
 {
+    if (!has_field(header, id))
+        return true;
+
     const relay_field *row = &relay_fields[id];
     const int left = tvb_captured_length_remaining(tvb, header->end);
     int size = row->size;
-
-    if (!has_field(header, id))
-        return true;
     if (row->is_list)
         size = left > 0 ? 1 + tvb_get_uint8(tvb, header->end) * row->size : 1;
     if (id == FIELD_TRANSITION)
