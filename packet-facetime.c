@@ -46,6 +46,7 @@
 #include "calls/limits.h"
 #include "calls/media.h"
 #include "calls/nat_test.h"
+#include "calls/network.h"
 #include "calls/packet.h"
 #include "calls/preparation.h"
 #include "calls/quic.h"
@@ -466,6 +467,7 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 
     ft_packet *packet = ft_packet_begin(pinfo);
 
+    (void)ft_network_of(pinfo); /* before more layers are to be looked at */
     packet->flow = flow;
     packet->datagram = tvb;
     if (!flow)

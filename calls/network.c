@@ -178,13 +178,11 @@ has_plain_layers(wmem_list_t *layers)
 uint32_t
 ft_network_of(const packet_info *pinfo)
 {
-    if (has_plain_layers(pinfo->layers))
-        return pinfo->vlan_id;
-
     ft_packet *packet = ft_packet_get(pinfo);
+
     if (packet && packet->has_network)
         return packet->network;
-    const uint32_t number = tunnel_of(pinfo);
+    const uint32_t number = has_plain_layers(pinfo->layers) ? 0 : tunnel_of(pinfo);
     const uint32_t network = number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
     if (packet) {
         packet->has_network = true;
