@@ -564,7 +564,8 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     item = proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA);
     sip_tree = proto_item_add_subtree(item, ett_facetime_sip);
     add_header_experts(pinfo, item, tvb, &sip);
-    add_viceroy(tvb, sip_tree, &sip.header[SIP_USER_AGENT]);
+    if (ft_is_wanted(sip_tree, proto_facetime_sip))
+        add_viceroy(tvb, sip_tree, &sip.header[SIP_USER_AGENT]);
     add_ske_sequence(tvb, pinfo, sip_tree, &sip.header[SIP_SKE_SEQ]);
     add_reason(tvb, sip_tree, &sip.header[SIP_REASON]);
     dissect_sip_body(tvb, pinfo, tree, sip_tree, item, &sip, &learnt);

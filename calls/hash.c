@@ -19,11 +19,19 @@ ft_hash_init(void)
 uint64_t
 ft_hash_text(uint64_t hash, const char *text)
 {
-    for (size_t left = strlen(text) + 1, taken; left > 0; text += taken, left -= taken) {
-        uint64_t word = 0;
-        taken = MIN(left, sizeof word);
-        memcpy(&word, text, taken);
+    const size_t length = strlen(text);
+    uint64_t word = 0;
+
+    hash ^= length;
+    if (length < sizeof word) {
+        for (size_t i = 0; i < length; i++)
+            word = word << 8 | (uint8_t)text[i];
+        return ft_hash_word(hash, word);
+    }
+    for (size_t at = 0; at + sizeof word <= length; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
         hash = ft_hash_word(hash, word);
     }
-    return hash;
+    memcpy(&word, text + length - sizeof word, sizeof word); /* the rest, with some once more */
+    return ft_hash_word(hash, word);
 }

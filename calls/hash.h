@@ -29,7 +29,7 @@ ft_hash_value(const void *bytes, size_t length)
     return (unsigned)(sum ^ sum >> 32);
 }
 
-/* Of texts in a row, each with the byte that ends it, so that two of them aren't one; begun with
+/* Of texts in a row, each with its length, so that two of them aren't one; begun with
  * FT_HASH_BEGIN. As FNV-1a, but eight bytes at once. A sender can choose texts that meet. */
 #define FT_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 uint64_t ft_hash_text(uint64_t hash, const char *text);

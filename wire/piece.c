@@ -7,19 +7,6 @@
 #include <glib.h>
 #include <string.h>
 
-piece_t
-piece_skip(piece_t piece, int count)
-{
-    return (piece_t){ piece.text + count, piece.offset + count, piece.length - count };
-}
-
-piece_t
-piece_head(piece_t piece, int length)
-{
-    piece.length = length;
-    return piece;
-}
-
 bool
 piece_starts(piece_t piece, const char *prefix)
 {

@@ -18,8 +18,18 @@ typedef struct {
 } piece_t;
 
 /* Without its first bytes, which it must have; and the first ones alone. */
-piece_t piece_skip(piece_t piece, int count);
-piece_t piece_head(piece_t piece, int length);
+static inline piece_t
+piece_skip(piece_t piece, int count)
+{
+    return (piece_t){ piece.text + count, piece.offset + count, piece.length - count };
+}
+
+static inline piece_t
+piece_head(piece_t piece, int length)
+{
+    piece.length = length;
+    return piece;
+}
 
 /* Case matters. */
 bool piece_starts(piece_t piece, const char *prefix);

@@ -213,7 +213,7 @@ end_of_line(const char *bytes, int length)
 /* The length of the line that these bytes begin with, its end (CR, LF or both) included; `plain` of
  * its first bytes can't end it. Looked for a piece at a time: else each line of a message without a
  * CR would look for one up to its end. */
-static int
+static inline int
 line_length(piece_t bytes, int plain)
 {
     int at = plain;
