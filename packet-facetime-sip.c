@@ -42,6 +42,7 @@
 #include "calls/dialog.h"
 #include "calls/event.h"
 #include "calls/evidence.h"
+#include "calls/record.h"
 #include "calls/text.h"
 #include "packet-facetime-sdp.h"
 #include "packet-rows.h"
@@ -215,12 +216,16 @@ typedef struct {
 } body_t;
 
 static void
-add_coding(tvbuff_t *tvb, const sip_message_t *sip, proto_tree *tree, sdp_inflate_coding_t coding)
+add_coding(tvbuff_t *tvb, packet_info *pinfo, const sip_message_t *sip, proto_tree *tree,
+           sdp_inflate_coding_t coding)
 {
     proto_item *item = proto_tree_add_uint(tree, hf_facetime_sip_coding, tvb, sip->body_offset,
                                            sip->body_length, coding);
+    ft_said *said = ft_said_get(pinfo);
 
     proto_item_set_generated(item);
+    if (said)
+        said->coding = val_to_str_const(coding, coding_vals, "?");
 }
 
 /* Says why inflating ended where it shouldn't. */
@@ -296,11 +301,11 @@ inflate_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_item *it
     sdp_inflate(data, (size_t)sip->body_length, cap, &result);
     if (is_plain_text(&result, data, sip)) {
         sdp_inflate_free(&result);
-        add_coding(tvb, sip, tree, SDP_INFLATE_NONE);
+        add_coding(tvb, pinfo, sip, tree, SDP_INFLATE_NONE);
         expert_add_info(pinfo, item, &ei_facetime_sip_not_compressed);
         return plain_body(tvb, sip);
     }
-    add_coding(tvb, sip, tree, result.coding);
+    add_coding(tvb, pinfo, sip, tree, result.coding);
     length_item = proto_tree_add_uint(tree, hf_facetime_sip_inflated_length, tvb, sip->body_offset,
                                       sip->body_length, (uint32_t)result.length);
     proto_item_set_generated(length_item);
@@ -519,7 +524,7 @@ dissect_sip_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, proto_tree
     if (sip->compressed) {
         body = inflate_body(tvb, pinfo, sip_tree, item, sip);
     } else {
-        add_coding(tvb, sip, sip_tree, SDP_INFLATE_NONE);
+        add_coding(tvb, pinfo, sip, sip_tree, SDP_INFLATE_NONE);
         body = plain_body(tvb, sip);
     }
     if (!body.tvb)

@@ -32,6 +32,7 @@
 #include "calls/evidence.h"
 #include "calls/label.h"
 #include "calls/limits.h"
+#include "calls/record.h"
 #include "calls/relay.h"
 #include "calls/reveal.h"
 #include "packet-rows.h"
@@ -199,6 +200,28 @@ note_answer(const stun_message *message, const ft_exchange *exchange)
         ft_exchange_answered(message->pinfo, FT_EXCHANGE_STUN, message->facts.method, exchange);
     else if (round_trip(message, exchange, &rtt))
         ft_exchange_took(message->pinfo, FT_EXCHANGE_STUN, STUN_BINDING, &rtt);
+}
+
+/* For the report of signalling: what stands in its fields, without them. */
+static void
+note_said(const stun_message *message, const ft_exchange *exchange)
+{
+    ft_said *said = ft_said_get(message->pinfo);
+    uint32_t offset = STUN_HEADER;
+    stun_attribute attribute;
+
+    if (!said)
+        return;
+    uint32_t number = tvb_get_ntohs(message->tvb, 0);
+    wmem_array_append_one(said->types, number);
+    while (stun_next_attribute(message, &offset, &attribute)) {
+        number = attribute.type;
+        wmem_array_append_one(said->attributes, number);
+    }
+    if (exchange && message->facts.message_class != STUN_REQUEST && !said->is_answer) {
+        said->is_answer = true;
+        said->took = ft_passed_since(&exchange->request_time, message->pinfo);
+    }
 }
 
 /* ---- showing: the message ---- */
@@ -459,6 +482,7 @@ dissect_gkstun_message(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, pro
     ft_stun_learn(pinfo, &message.facts, exchange, is_repeat);
     ft_reveal_stun(pinfo, &message.facts, exchange);
     note_answer(&message, exchange);
+    note_said(&message, exchange);
 
     if (exchange && ft_learning(pinfo) && message.facts.message_class == STUN_REQUEST)
         ((ft_exchange *)exchange)->shown_by_us = !is_for_stock(&message, exchange);

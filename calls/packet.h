@@ -80,6 +80,7 @@ typedef struct ft_packet {
     uint8_t         payload_types[FT_PACKET_SSRCS];
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
+    struct ft_said *said;               /* calls/record.h; NULL where nobody wants it */
     uint16_t        setup;              /* a bit for each ft_setup_step that the packet reaches */
     ft_answer       answer;
     const char     *label;              /* the message's name (calls/label.h), or NULL */

@@ -11,7 +11,7 @@
 
 #include <epan/tap.h>
 
-bool ft_records_wanted, ft_lean_on;
+bool ft_records_wanted, ft_said_wanted, ft_lean_on;
 
 ft_record *
 ft_record_new(packet_info *pinfo)
@@ -57,6 +57,23 @@ ft_record_chained(packet_info *pinfo, unsigned index, uint32_t bytes)
     packet->last_record->index = index;
     packet->last_record->kind = packet->kind;
     packet->last_record->bytes = bytes;
+}
+
+/* ---- signalling ---- */
+
+ft_said *
+ft_said_get(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!ft_said_wanted || !packet)
+        return NULL;
+    if (!packet->said) {
+        packet->said = wmem_new0(pinfo->pool, ft_said);
+        packet->said->types = wmem_array_new(pinfo->pool, sizeof(uint32_t));
+        packet->said->attributes = wmem_array_new(pinfo->pool, sizeof(uint32_t));
+    }
+    return packet->said;
 }
 
 /* ---- reading lean ---- */

@@ -1,7 +1,7 @@
 /* calls/record.h
  * What -z facetime,packets tells of the contents of a datagram: an RTP packet, a packet of the
- * modern relay. Only made while somebody wants it. Also whether stock's part of media may be
- * left out.
+ * modern relay; and what -z facetime,signalling tells of a message. Only made while somebody wants
+ * it. Also whether stock's part of media may be left out.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -36,6 +36,23 @@ void ft_record_media(packet_info *pinfo, const ft_rtp *rtp, const ft_codec *code
 
 /* The latest of the datagram in hand is one of several. */
 void ft_record_chained(packet_info *pinfo, unsigned index, uint32_t bytes);
+
+/* ---- signalling ---- */
+
+/* What the messages of a datagram say that -z facetime,signalling tells: STUN's in order, one may
+ * carry another; SIP's body. Lives as long as the packet's dissection. */
+typedef struct ft_said {
+    wmem_array_t *types, *attributes;   /* numbers: of uint32_t */
+    bool          is_answer;            /* the first of them that is one */
+    nstime_t      took;                 /* since its request */
+    const char   *coding;               /* of a body in SIP; or NULL */
+} ft_said;
+
+/* Set by the report that prints it. */
+extern bool ft_said_wanted;
+
+/* Of the datagram in hand; NULL where nobody wants it. */
+ft_said *ft_said_get(packet_info *pinfo);
 
 /* ---- reading lean: without stock RTP and RTCP ---- */
 

@@ -15,7 +15,6 @@
 #include "plugin/report.h"
 
 #include "calls/key.h"
-#include "calls/preparation.h"
 #include "calls/record.h"
 
 #include <epan/stat_groups.h>
@@ -260,23 +259,6 @@ tell_events(packets_report *report, packet_info *pinfo, const ft_packet *packet)
 }
 
 /* ---- a line ---- */
-
-/* The call as known at this packet, as its fields show it. What prepared a call (a NAT test, the
- * HTTP check) is of it only from where that became known. */
-static const ft_call *
-call_shown(packet_info *pinfo, const ft_packet *packet)
-{
-    uint32_t known_from;
-    const ft_call *call = packet->call;
-
-    if (!call) {
-        call = ft_call_prepared_by(pinfo, &known_from);
-        if (call && known_from > packet->frame)
-            call = NULL;
-    }
-    call = ft_call_as_of(call, packet->frame);
-    return ft_call_none(call, packet->frame) ? NULL : call;
-}
 
 static void
 tell_name(packets_report *report, unsigned column, const value_string *names, uint32_t value)

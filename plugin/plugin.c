@@ -67,6 +67,7 @@ plugin_register(void)
     static tap_plugin reports = { register_tap_listener_facetime_reports };
     static tap_plugin streams = { register_tap_listener_facetime_streams };
     static tap_plugin packets = { register_tap_listener_facetime_packets };
+    static tap_plugin signalling = { register_tap_listener_facetime_signalling };
     static tap_plugin setup = { register_tap_listener_facetime_setup };
     static tap_plugin about = { register_tap_listener_facetime_about };
 
@@ -74,6 +75,7 @@ plugin_register(void)
     tap_register_plugin(&reports);
     tap_register_plugin(&streams);
     tap_register_plugin(&packets);
+    tap_register_plugin(&signalling);
     tap_register_plugin(&setup);
     tap_register_plugin(&about);
 }

@@ -15,6 +15,9 @@ void register_tap_listener_facetime_streams(void);
 /* -z facetime,packets */
 void register_tap_listener_facetime_packets(void);
 
+/* -z facetime,signalling */
+void register_tap_listener_facetime_signalling(void);
+
 /* -z facetime,pairs */
 void register_tap_listener_facetime_setup(void);
 

@@ -6,6 +6,7 @@
 #include "plugin/report.h"
 #include "calls/key.h"
 #include "calls/media.h"
+#include "calls/preparation.h"
 #include "calls/record.h"
 
 /* ---- texts ---- */
@@ -68,6 +69,21 @@ const char *
 printable_lines(wmem_allocator_t *scope, const char *text)
 {
     return cleaned(scope, text, true);
+}
+
+const ft_call *
+call_shown(packet_info *pinfo, const ft_packet *packet)
+{
+    uint32_t known_from;
+    const ft_call *call = packet->call;
+
+    if (!call) {
+        call = ft_call_prepared_by(pinfo, &known_from);
+        if (call && known_from > packet->frame)
+            call = NULL;
+    }
+    call = ft_call_as_of(call, packet->frame);
+    return ft_call_none(call, packet->frame) ? NULL : call;
 }
 
 /* As the stream's last packet shows it. */

@@ -37,6 +37,10 @@ void print_limits(void);
  * where there is none. */
 void json_limits(json_dumper *json, uint32_t last_frame);
 
+/* The call as known at this packet, as its fields show it, or NULL. What prepared a call (a NAT
+ * test, the HTTP check) is of it only from where that became known. */
+const ft_call *call_shown(packet_info *pinfo, const ft_packet *packet);
+
 bool has_payload_type(const ft_stream *stream, unsigned payload_type);
 
 /* Names of the codecs that a stream uses, each once. The names live in scope, the array is the

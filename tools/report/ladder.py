@@ -13,25 +13,16 @@ BEFORE = 10             # s: what a device does before its call begins (NAT test
 TOGETHER = 1            # s between packets of push that are one step
 QUIET = 10              # s without a connectivity check, up to the call's end, that are worth a word
 
-KINDS = {"1": "STUN", "2": "TURN", "3": "SIP", "4": "RTP", "5": "RTCP", "6": "SNATMAP", "7": "CommNAT", "8": "QuickRelay",
-         "9": "control", "10": "link", "11": "HBH", "12": "QUIC", "13": "baseband", "14": "data", "15": "GameKit"}
-STUN, TURN, SIP, RTP = "1", "2", "3", "4"
-NAT_TESTS = {"6", "7"}
-RELAYS = {"1", "2", "8", "9", "10", "11", "12", "13"}           # what goes to a relay where its path is "server"
-RELAY, DIRECT, SERVER = "1", "2", "3"                           # facetime.path
+# Rows are the objects of -z facetime,signalling,json (docs/signalling.schema.json)
+KINDS = {"stun": "STUN", "turn": "TURN", "sip": "SIP", "rtp": "RTP", "rtcp": "RTCP", "snatmap": "SNATMAP", "commnat": "CommNAT",
+         "quickrelay": "QuickRelay", "hbh": "HBH", "quic": "QUIC", "gamekit": "GameKit"}      # the others stand as they are
+NAT_TESTS = {"snatmap", "commnat"}
+RELAYS = {"stun", "turn", "quickrelay", "control", "link", "hbh", "quic", "baseband"}     # to a relay where the path is "server"
 LANES = ("Device", "NAT tests", "Relay", "Peer", "Network", "Apple's servers")
-ENCAPSULATIONS = {"1": "Ethernet", "7": "raw IP", "15": "NULL/loopback", "25": "Linux cooked capture"}
-CODINGS = {"1": "zlib", "2": "deflate", "3": "gzip"}            # facetime_sip.coding
-ALL, FIRST, LAST = 0, 1, -1         # of a field's values in a packet
-FIELDS = {"frame.number": FIRST, "frame.time_epoch": FIRST, "frame.encap_type": FIRST, "frame.protocols": FIRST,
-          "ip.src": FIRST, "ip.dst": FIRST, "ipv6.src": FIRST, "ipv6.dst": FIRST,      # who quotes another's packet speaks for itself
-          "facetime.kind": LAST, "facetime.path": LAST, "facetime.call": ALL, "stun.type": ALL, "stun.att.type": ALL,
-          "stun.time": FIRST, "facetime_sip.coding": FIRST, "facetime.label": LAST, "_ws.col.Info": FIRST}
-PUSH = "tcp.port == 5223"
+ENCAPSULATIONS = {1: "Ethernet", 7: "raw IP", 15: "NULL/loopback", 25: "Linux cooked capture"}
+CODINGS = {"raw": "deflate", "none": ""}
 PUSHED = "Push (TLS)"
 OPAQUE = "TLS with Apple's push service (TCP 5223), both ways: opaque"
-TOLD = '"first_media", "path_switch", "media_gap", "one_way_media", "handover", "mode_changed"'   # by packets of media
-SIGNALLING = f"(facetime && (!(facetime.kind == 4) || facetime.event in {{{TOLD}}})) || {PUSH}"
 
 # STUN
 BINDING, CREATE_PERMISSION = 0x0001, 0x0008
@@ -45,17 +36,16 @@ def host(address):
     return (address or "").rsplit(":", 1)[0].strip("[]")
 
 
-def host_of(row, side):
-    return row[f"ip.{side}"] or row[f"ipv6.{side}"]
+def frame_of(row):
+    return row["frame"]
+
+
+def time_of(row):
+    return row.get("epoch", 0)
 
 
 def protocols(row):
-    return row["frame.protocols"].split(":")
-
-
-def numbers(text):
-    """Of a field's values."""
-    return [int(value, 0) for value in text.split(",") if value]
+    return row["protocols"].split(":")
 
 
 class Signalling:
@@ -65,8 +55,8 @@ class Signalling:
         self.of_call, self.more, self.loose, self.link_types = {}, {}, [], set()
 
     def take(self, row):
-        self.link_types.add(ENCAPSULATIONS.get(row["frame.encap_type"], row["frame.encap_type"]))
-        calls = {int(n) for n in row["facetime.call"].split(",") if n.isdigit()}
+        self.link_types.add(row["link_type"])
+        calls = row.get("calls", ())
         for call in calls:
             rows = self.of_call.setdefault(call, [])
             if len(rows) < MAX_PACKETS:
@@ -76,10 +66,13 @@ class Signalling:
         if not calls and len(self.loose) < MAX_PACKETS:
             self.loose.append(row)
 
+    def names_of_links(self):
+        return sorted(str(ENCAPSULATIONS.get(number, number)) for number in self.link_types)
+
     def rows_of(self, call):
         """Those of calls that turned out to be this one, too."""
         rows = [row for n in (call["call"], *call.get("merged", ())) for row in self.of_call.get(n, ())]
-        return sorted({row["frame.number"]: row for row in rows}.values(), key=lambda row: int(row["frame.number"]))
+        return sorted({row["frame"]: row for row in rows}.values(), key=frame_of)
 
     def more_of(self, call):
         return sum(self.more.get(n, 0) for n in (call["call"], *call.get("merged", ())))
@@ -100,12 +93,12 @@ class Ends:
 
     def between(self, row):
         """(from, to): lanes of a packet."""
-        hosts = [host_of(row, side) for side in ("src", "dst")]
-        kind, path = row["facetime.kind"], row["facetime.path"]
+        hosts = [row.get(side, "") for side in ("source", "destination")]
+        kind, path = row.get("kind"), row.get("path")
         ends = [self.lane(address) for address in hosts]
         if is_icmp(row):
             return self.of_error(*hosts)
-        if path in (RELAY, DIRECT):
+        if path in ("relay", "direct"):
             source = ends[0] or ("Device" if ends[1] == "Peer" else "Peer")     # both may check one router's address
             return source, "Peer" if source == "Device" else "Device"
         far = ("NAT tests" if kind in NAT_TESTS else "Relay" if kind in RELAYS or hosts[bool(ends[0])] in self.relays else
@@ -129,20 +122,19 @@ def is_icmp(row):
 
 
 def kind_of(row):
-    kind = row["facetime.kind"]
-    names = protocols(row)
+    kind, names = row.get("kind"), protocols(row)
     return (KINDS.get(kind, kind) if kind else "ICMP" if is_icmp(row) else "HTTP" if "http" in names else
             "push" if "tcp" in names else "")
 
 
 def attributes_of(row):
     """What tells a check from another: its role, and Apple's attributes by number."""
-    return [ROLES.get(n, f"0x{n:04x}") for n in numbers(row["stun.att.type"]) if n in ROLES or n in APPLES]
+    return [ROLES.get(n, f"0x{n:04x}") for n in row.get("stun_attributes", ()) if n in ROLES or n in APPLES]
 
 
 def label_of(row, kind):
     """What stands over the packet's arrow: calls/label.c says it; of the last datagram in the frame."""
-    return PUSHED if kind == "push" else row["facetime.label"] or kind
+    return PUSHED if kind == "push" else row.get("label") or kind
 
 
 class Ladder:
@@ -154,16 +146,16 @@ class Ladder:
     def add(self, row):
         source, target = self.ends.between(row)
         self.add_arrow(row, source, target)
-        if not is_of(row, RTP):
+        if not is_of(row, "rtp"):
             self.add_step(row, source, target)
 
     def add_arrow(self, row, source, target):
         """By ends, way and name, as the flow graph folds (plugin/flowgraph.c); what media's events say stands alone."""
         kind = kind_of(row)
-        relayed, label = RELAY == row["facetime.path"] and not is_icmp(row), label_of(row, kind)
+        relayed, label = row.get("path") == "relay" and not is_icmp(row), label_of(row, kind)
         key = (label, *(sorted((source, target)) if kind == "push" else (source, target)), relayed)
-        frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
-        for arrow in () if is_of(row, RTP) else reversed(self.arrows[-(RECENT if is_of(row, SIP) else SCREEN):]):
+        frame, time = row["frame"], time_of(row)
+        for arrow in () if is_of(row, "rtp") else reversed(self.arrows[-(RECENT if is_of(row, "sip") else SCREEN):]):
             if arrow["key"] == key:
                 arrow.update(count=arrow["count"] + 1, last=frame)
                 return
@@ -171,12 +163,12 @@ class Ladder:
             self.undrawn += 1
             return
         self.arrows.append({"key": key, "from": source, "to": target, "relayed": relayed, "frame": frame, "last": frame, "time": time,
-                            "count": 1, "label": label, "text": OPAQUE if kind == "push" else row["_ws.col.Info"]})
+                            "count": 1, "label": label, "text": OPAQUE if kind == "push" else row.get("info", "")})
 
     def add_step(self, row, source, target):
-        kind, path, info = kind_of(row), row["facetime.path"], row["_ws.col.Info"]
+        kind, path, info = kind_of(row), row.get("path"), row.get("info", "")
         attributes = attributes_of(row)
-        frame, time = int(row["frame.number"]), float(row["frame.time_epoch"])
+        frame, time = row["frame"], time_of(row)
         if kind == "push":      # both ways are one step
             key, info, near = (kind, ({source, target} - {"Apple's servers"}).pop()), OPAQUE, time - TOGETHER
         else:
@@ -189,9 +181,9 @@ class Ladder:
         if len(self.steps) >= MAX_STEPS:
             self.more += 1
             return
-        self.steps.append({"key": key, "from": source, "to": target, "relayed": path == RELAY and not is_icmp(row), "frame": frame,
+        self.steps.append({"key": key, "from": source, "to": target, "relayed": path == "relay" and not is_icmp(row), "frame": frame,
                            "last": frame, "named": [frame], "time": time, "last_time": time, "count": 1, "kind": kind, "text": info,
-                           "attributes": attributes, "after": float(row["stun.time"] or 0)})
+                           "attributes": attributes, "after": row.get("answered_after", 0)})
 
     def lanes(self):
         used = {arrow[end] for arrow in self.arrows for end in ("from", "to")}
@@ -202,14 +194,14 @@ def begin_of(call, rows):
     """The call's first packet, in the packets' time."""
     if call["start_time"]:
         return datetime.datetime.fromisoformat(call["start_time"].replace("Z", "+00:00")).timestamp()
-    return float(rows[0]["frame.time_epoch"]) if rows else 0
+    return time_of(rows[0]) if rows else 0
 
 
 def with_loose(signalling, spans, own):
     """{call: packets of no call that its device had to do with}: while the call was, or shortly before."""
     out = {call: [] for call in spans}
     for row in signalling.loose:
-        time, hosts = float(row["frame.time_epoch"]), {host_of(row, "src"), host_of(row, "dst")}
+        time, hosts = time_of(row), {row.get("source"), row.get("destination")}
         of_device = [call for call in spans if hosts & own[call]]
         during = [call for call in of_device if spans[call][0] <= time <= spans[call][1]]
         soon = [call for call in of_device if 0 < spans[call][0] - time <= BEFORE]
@@ -229,7 +221,7 @@ def ladders(calls, streams, signalling):
     for call in calls:
         n = call["call"]
         ladder = out[n] = Ladder(ends[n])
-        ladder.begin, ladder.rows = begins[n], sorted(rows[n] + loose[n], key=lambda row: int(row["frame.number"]))
+        ladder.begin, ladder.rows = begins[n], sorted(rows[n] + loose[n], key=frame_of)
         for row in ladder.rows:
             ladder.add(row)
         ladder.more += signalling.more_of(call)
@@ -248,23 +240,23 @@ HIDES = {"capture_cut", "begins_in_call", "one_direction"}      # findings: what
 
 
 def is_of(row, *kinds):
-    return row["facetime.kind"] in kinds
+    return row.get("kind") in kinds
 
 
 def missing_of_relay(rows):
-    turn = [row for row in rows if is_of(row, TURN)]
-    said = {n for row in turn for n in numbers(row["stun.att.type"])}
+    turn = [row for row in rows if is_of(row, "turn")]
+    said = {n for row in turn for n in row.get("stun_attributes", ())}
     if turn and USERNAME not in said:
         yield "no message to or from the relay has a USERNAME"
     if turn and not {REALM, NONCE} & said:
         yield "the relay challenges nobody with realm and nonce, so that an allocation takes one round trip"
-    if turn and not any(n & ~0x0110 == CREATE_PERMISSION for row in turn for n in numbers(row["stun.type"])):
+    if turn and not any(n & ~0x0110 == CREATE_PERMISSION for row in turn for n in row.get("stun_types", ())):
         yield "no TURN permission is created (CreatePermission)"
 
 
 def missing_of_ways(rows):
-    stun = [row for row in rows if is_of(row, STUN, TURN)]
-    if stun and not any(is_of(row, STUN) and row["facetime.path"] == SERVER for row in stun):
+    stun = [row for row in rows if is_of(row, "stun", "turn")]
+    if stun and not any(is_of(row, "stun") and row.get("path") == "server" for row in stun):
         yield "no STUN server is asked for an address"
     if stun and not any("tcp" in protocols(row) for row in stun):
         yield "neither STUN nor TURN over TCP"
@@ -273,14 +265,14 @@ def missing_of_ways(rows):
 
 
 def missing_of_sip(call, ladder):
-    checks = [row for row in ladder.rows if BINDING in numbers(row["stun.type"])]
-    rest = ladder.begin + call["duration"] - float(checks[-1]["frame.time_epoch"]) if checks else 0
+    checks = [row for row in ladder.rows if BINDING in row.get("stun_types", ())]
+    rest = ladder.begin + call["duration"] - time_of(checks[-1]) if checks else 0
     if rest >= QUIET:
-        yield f"no connectivity check after frame {checks[-1]['frame.number']}, in the {rest:.1f} s to the call's end"
-    sip = [row for row in ladder.rows if is_of(row, SIP)]
+        yield f"no connectivity check after frame {checks[-1]['frame']}, in the {rest:.1f} s to the call's end"
+    sip = [row for row in ladder.rows if is_of(row, "sip")]
     for before, after in zip(sip, sip[1:]):
-        if "ACK" in before["_ws.col.Info"][:20] and "BYE" in after["_ws.col.Info"][:20]:
-            yield f"no SIP between the ACK in frame {before['frame.number']} and the BYE in frame {after['frame.number']}"
+        if "ACK" in before.get("info", "")[:20] and "BYE" in after.get("info", "")[:20]:
+            yield f"no SIP between the ACK in frame {before['frame']} and the BYE in frame {after['frame']}"
 
 
 def payload_types(text):
@@ -314,5 +306,4 @@ def missing(call, ladder):
 
 def codings(ladder):
     """{frame: how its SDP is packed}"""
-    return {int(row["frame.number"]): CODINGS.get(row["facetime_sip.coding"], "") for row in ladder.rows
-            if row["facetime_sip.coding"]}
+    return {row["frame"]: CODINGS.get(row["coding"], row["coding"]) for row in ladder.rows if "coding" in row}
