@@ -3,8 +3,8 @@
  *                                                     the file is read
  *
  * All of FaceTime's but media; of media what begins, changes or stops; and the segments of Apple's
- * push service (TCP 5223), which is opaque. A row with tabs, or an object (docs/signalling.schema.json
- * has which members). It tells what the packets' fields tell, without making the tree of fields;
+ * push service (TCP 5223), which is opaque. A row with tabs, or an object (its members:
+ * docs/signalling.schema.json). It tells what the packets' fields tell, without making the tree of fields;
  * the columns are made, as Info says most. Nothing is kept but the frame in hand.
  *
  *    datagram, segment  -> what is told of the frame in hand
@@ -235,7 +235,7 @@ keep_frame(frame_in_hand *frame, const packet_info *pinfo)
 
 /* What media begins, changes, or that it stops. Hindsight is of the second pass. */
 static bool
-is_told(packet_info *pinfo, const ft_packet *packet)
+is_worth_a_line(packet_info *pinfo, const ft_packet *packet)
 {
     for (const ft_event *event = ft_event_first(pinfo, packet); event;
          event = ft_event_next(event)) {
@@ -300,7 +300,7 @@ signalling_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_, const
     frame->is_facetime = true;
     if (packet->kind == FT_KIND_RTP) {
         frame->has_media = true;
-        if (!is_told(pinfo, packet))
+        if (!is_worth_a_line(pinfo, packet))
             return TAP_PACKET_DONT_REDRAW;
         frame->is_told = true;
     }
