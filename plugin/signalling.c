@@ -4,8 +4,8 @@
  *
  * All of FaceTime's but media; of media what begins, changes or stops; and the segments of Apple's
  * push service (TCP 5223), which is opaque. A row with tabs, or an object (its members:
- * docs/signalling.schema.json). It tells what the packets' fields tell, without making the tree of fields;
- * the columns are made, as Info says most. Nothing is kept but the frame in hand.
+ * docs/signalling.schema.json). It tells what the packets' fields tell, without making the tree of
+ * fields; the columns are made, as Info says most. Nothing is kept but the frame in hand.
  *
  *    datagram, segment  -> what is told of the frame in hand
  *    the next frame's   -> the one in hand is printed
