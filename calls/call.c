@@ -86,16 +86,18 @@ ft_call_of_leg(const ft_leg *leg, uint32_t frame)
 }
 
 /* A call of the packet's own comes before its way's: the answer to a request of the last call
- * comes on a way that is the next one's by now. */
+ * comes on a way that is the next one's by now. A copy is where the first one is. */
 ft_call *
 ft_call_of_packet(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_frame *frame = packet ? ft_frame_get(pinfo) : NULL;
-    ft_call *call = frame ? frame->call : NULL;
+    const bool is_copy = frame && frame->is_copy && frame->seen_before;
+    const ft_frame *first = frame && frame->first ? frame->first : frame;
+    ft_call *call = first ? first->call : NULL;
 
     if (!call && packet && packet->leg)
-        call = ft_call_of_leg(packet->leg, packet->frame);
+        call = ft_call_of_leg(packet->leg, is_copy ? frame->seen_before : packet->frame);
     return packet ? (ft_call *)ft_call_as_of(call, packet->frame) : NULL;
 }
 
@@ -643,12 +645,16 @@ runs_between(const packet_info *pinfo, const ft_endpoint *one, const ft_endpoint
            (ft_endpoint_equal(&source, other) && ft_endpoint_equal(&destination, one));
 }
 
+/* Who media is sent to, or who an offer names, may be a home's address; SIP's URIs name a public
+ * one alone. */
 static bool
 has_same_ends(const packet_info *pinfo, const ft_call *call, const ft_call *last)
 {
+    const bool is_far_end_known =
+        call->remote_rank >= FT_REMOTE_BOUND || call->remote_rank == FT_REMOTE_NAMED;
+
     return runs_between(pinfo, &last->local, &last->remote) ||
-           (call->remote_rank >= FT_REMOTE_BOUND &&
-            addresses_equal(&last->remote.addr, &call->remote.addr));
+           (is_far_end_known && addresses_equal(&last->remote.addr, &call->remote.addr));
 }
 
 /* The call that this one repeats, of the device's latest ones; or NULL. The same two may have

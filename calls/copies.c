@@ -508,6 +508,7 @@ note_copy(packet_info *pinfo, ft_packet *packet, uint32_t first)
 
     frame->seen_before = first;
     frame->flow = packet->flow;
+    frame->first = ft_frame_lately(first);
     frame->is_copy = packet->seen_before;
 }
 

@@ -27,6 +27,7 @@ typedef struct ft_allocation {
     struct ft_call *call;
     bool            has_token;
     uint8_t         token[8];
+    uint64_t        ticket;         /* of the relay's answer, for the bind; 0 if none was seen */
     bool            answered;       /* the relay granted it */
     bool            released;       /* or retired by a later one */
     bool            set_up_before;  /* the call had shown more than checks before this guess */

@@ -36,12 +36,18 @@ static struct {
     ft_frame *frame;
 } made;
 
+/* The latest records: a copy comes within 50 ms of the first one, which may be some hundred
+ * frames. */
+#define LATELY 1024
+static const ft_frame *lately[LATELY]; /* by id */
+
 ft_frame_noted ft_frame_last;
 
 static void
 reset(void)
 {
     made.number = 0;
+    memset(lately, 0, sizeof lately);
     drops = wmem_array_new(wmem_file_scope(), sizeof(drop));
     dropped = 0;
     ft_frame_last = (ft_frame_noted){ .offset = -1 };
@@ -275,5 +281,14 @@ ft_frame_make(packet_info *pinfo)
     made.number = pinfo->num;
     made.offset = pinfo->fd->file_off;
     made.frame = frame;
+    lately[frame->id % LATELY] = frame;
     return frame;
+}
+
+const ft_frame *
+ft_frame_lately(uint32_t id)
+{
+    const ft_frame *frame = lately[id % LATELY];
+
+    return id && frame && frame->id == id ? frame : NULL;
 }

@@ -189,6 +189,8 @@ ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
 {
     const ft_frame *frame = ft_frame_get(pinfo);
 
+    if (frame && frame->first)
+        frame = frame->first;
     *known_from = frame ? frame->prepared_from : 0;
     return frame ? frame->prepared : NULL;
 }

@@ -57,6 +57,20 @@ granted_allocation(const ft_flow *flow)
     return newest_allocation(flow, true);
 }
 
+/* An Allocate's answer brings the ticket that its bind shows (derived; docs/protocol.md), 20 bytes
+ * of which no two are alike. */
+static ft_allocation *
+allocation_of_ticket(const ft_flow *flow, uint64_t ticket)
+{
+    for (unsigned i = ticket && flow->allocations ? wmem_array_get_count(flow->allocations) : 0;
+         i-- > 0;) {
+        ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (!allocation->released && allocation->ticket == ticket)
+            return allocation;
+    }
+    return NULL;
+}
+
 static bool
 is_same_allocation(const ft_allocation *allocation, const ft_stun *stun)
 {
@@ -152,12 +166,24 @@ call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
     return NULL;
 }
 
+/* One without a token is none of the call's reservations. */
+static bool
+has_allocation(const ft_flow *flow, const ft_call *call, uint32_t frame)
+{
+    for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++) {
+        const ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (ft_call_as_of(allocation->call, frame) == call)
+            return true;
+    }
+    return false;
+}
+
 /* The capture met the call on its way: what it had allocated, nobody knows. */
 static bool
-is_met_halfway(const packet_info *pinfo, const ft_call *call)
+is_met_halfway(const packet_info *pinfo, const ft_flow *flow, const ft_call *call)
 {
     return call && call->generation == FT_LEGACY && !call->invite_frame && !call->reservations &&
-           !ft_call_is_over(pinfo, call);
+           !ft_call_is_over(pinfo, call) && !has_allocation(flow, call, ft_frame_id(pinfo));
 }
 
 /* As many as are known to be, each of another call; those of one call aren't told apart. */
@@ -171,7 +197,7 @@ count_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
 
     for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++) {
         const ft_call *call = ft_call_as_of(known->calls[i], ft_frame_id(pinfo));
-        count += call != talks && is_met_halfway(pinfo, call);
+        count += call != talks && is_met_halfway(pinfo, flow, call);
     }
     return count;
 }
@@ -295,13 +321,16 @@ is_kept(const ft_leg *leg, const ft_endpoint *peer, const ft_allocation *allocat
            (leg->state == FT_CHANNEL_ASKED || leg->state == FT_CHANNEL_BOUND);
 }
 
-/* Which allocation a bind is of isn't said: that of the channel to this peer, else the newest. */
+/* Which allocation a bind is of, its ticket says, where the answer that brought it was captured;
+ * else it is that of the channel to this peer, or the newest. */
 static ft_allocation *
 allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 {
     const ft_leg *leg = newest_leg(flow, stun->channel);
-    ft_allocation *newest = granted_allocation(flow);
+    ft_allocation *newest = granted_allocation(flow), *own = allocation_of_ticket(flow, stun->ticket);
 
+    if (own)
+        return own;
     if (leg && leg->allocation && !leg->allocation->released &&
         ft_endpoint_equal(&leg->peer, &stun->peer) && newest &&
         ft_call_as_of(newest->call, UINT32_MAX) !=
@@ -586,8 +615,10 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_SUCCESS && exchange &&
-        exchange->allocation)
+        exchange->allocation) {
         exchange->allocation->answered = true;
+        exchange->allocation->ticket = stun->ticket;
+    }
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange) {

@@ -36,6 +36,7 @@ typedef struct {
     bool        controlling, controlled;
     uint64_t    tie_breaker;            /* of either */
     uint8_t     token[8];               /* RESERVATION-TOKEN */
+    uint64_t    ticket;                 /* the first of the bytes in MESSAGE-INTEGRITY's place */
     /* distinct call ids in a candidate list; further ones are left out */
     uint32_t    candidate_calls[4];
     unsigned    candidate_call_count;

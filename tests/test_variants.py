@@ -4,6 +4,7 @@ silences. Each scene has the right value of each of its packets (variants.py); a
 other, so that they cost two starts of tshark. FACETIME_ALL reads each alone as well."""
 
 import collections
+import copy
 import json
 import os
 import struct
@@ -1735,6 +1736,56 @@ def _(s, who, after):
     c.taken(after + 0.3), c.both(after + 1, 10), c.hang_up(after + 2)
 
 
+@scene("two calls allocate at once on one 5-tuple, then bind: the tickets tell (whose bind is first, an answer lost)", ("A", False),
+       ("B", False), ("B", True), six=True)
+def _(s, first, lost):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    calls = [a, b] if first == "A" else [b, a]
+    for n, c in enumerate((a, b)):
+        c.ticket = s.rng.randbytes(20)
+        out = c.allocate(0.02 * n)
+        if lost and c is calls[1]:      # its ticket isn't known; the other one's is
+            for p in s.packets[s.packets.index(out[-1]):]:
+                s.packets.remove(p)
+            out += c.allocate(0.5)[1:]
+    for n, c in enumerate(calls):
+        c.bind((0.6 if lost else 0.1) + 0.05 * n)
+    for n, c in enumerate((a, b)):
+        c.check(0.8 + 0.01 * n, way="relay", answered=0.06), c.check(0.85 + 0.01 * n, DOWN, way="relay")
+        c.taken(1 + n), c.both(1.6 + n, 10), c.hang_up(3 + n)
+    s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
+
+
+@scene("an allocation without a token, its call met before any INVITE: released, and used afterwards")
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    b.relay_up(-60), b.taken(-59), b.both(-58, 10), b.hang_up(-57), b.release(-56.9)
+    txid = stun.legacy_txid(stun.ALLOCATE, s.rng)
+    a.put(0, UP, stun.turn(stun.ALLOCATE, stun.REQUEST, txid, [
+        stun.Attribute(stun.REQUESTED_TRANSPORT, bytes([17, 0, 0, 0])), stun.address(stun.XOR_RELAYED_ADDRESS, a.relayed, txid),
+        stun.u32(stun.LIFETIME, 60), stun.Attribute(stun.MESSAGE_INTEGRITY, bytes(20))], reserved=False), "server")
+    a.put(0.04, DOWN, stun.allocate_success(txid, a.far, bytes(20)), "server")
+    a.bind(0.1), a.check(0.2, way="relay", answered=0.06), a.both(1, 50), a.release(2.5)
+    for p in a.speak(3, UP, 3):
+        p.tell("released_channel_used")
+
+
+@scene("a call broke off, and is tried again through a relay whose bind wasn't captured: SIP names the far end (same person)",
+       (True,), (False,), six=True)
+def _(s, same):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-1), a.check(-0.99, DOWN), a.taken(-0.8), a.both(-0.3, 10)
+    byes = a.bye(0, DOWN, answered=None, copies=4)
+    byes[0].tell("call_ended"), byes[-1].may("bye_unanswered")
+    b = Talk(s, "B", s.near(), s.far(1 if same else 2), s.relay(0), who=DOWN)
+    b.allocate(18), b.check(18.2, way="relay", answered=0.06)
+    b.check(18.3, far=("192.168.2.72", 16402), answered=None, way="direct")
+    first = b.invite(18.5)
+    first.tell("invite", *["call_restarted"] * same)
+    b.answer(18.6, 180).tell("ringing"), b.cancel(20), b.answer(20.05, 200, method="CANCEL", ack=None)
+    b.answer(20.06, 487).tell("call_ended")
+
+
 # --- clocks ------------------------------------------------------------------------------------------------------------
 
 DAY, HOUR = 86400, 3600
@@ -1978,6 +2029,23 @@ def verdicts(tshark, scenes, two_pass=True):
 
 def test_all_scenes(tshark):
     found = verdicts(tshark, SCENES)
+    assert not found, "\n".join(f"{name}:\n    " + "\n    ".join(lines) for name, lines in found.items())
+
+
+def mirrored(one, gap):
+    """The scene as a mirror port shows it: each packet twice. A copy tells nothing, and is of its first one's call."""
+    s = copy.copy(one)
+    s.packets = []
+    for p in one.packets:
+        again = copy.copy(p)
+        again.made, again.time, again.must, again.open, again.link = p.frame(), p.time + gap, set(), set(), ()
+        s.packets += [p, again]
+    s.packets.sort(key=lambda p: p.time)
+    return s
+
+
+def test_scenes_at_a_mirror_port(tshark):
+    found = verdicts(tshark, [mirrored(s, 0.0005) for s in SCENES])
     assert not found, "\n".join(f"{name}:\n    " + "\n    ".join(lines) for name, lines in found.items())
 
 

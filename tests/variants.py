@@ -147,6 +147,7 @@ class Talk:
         self.controlling = UP
         self.token, self.relayed = rng.randbytes(8), (f"17.{155 + scene.net // 200}.{scene.net % 200}.{rng.randrange(60, 250)}", 20000 + rng.randrange(9999))
         self.who = who
+        self.ticket = bytes(20)     # that the Allocate's answer brings, for the bind
         self.dialog = dialog or sip.Dialog(rng, *((near, far) if who else (far, near)))
         self.senders = like.senders if like else {UP: Sender(rng), DOWN: Sender(rng)}
         self.cseq = {UP: 1, DOWN: 1}
@@ -167,12 +168,12 @@ class Talk:
         txid = stun.legacy_txid(stun.ALLOCATE, self.rng)
         out = [self.put(t, UP, stun.allocate_request(txid, token or self.token, self.relayed, bytes(20)), "server")]
         if answered:
-            out.append(self.put(t + 0.04, DOWN, stun.allocate_success(txid, self.far, bytes(20)), "server"))
+            out.append(self.put(t + 0.04, DOWN, stun.allocate_success(txid, self.far, self.ticket), "server"))
         return out
 
     def bind(self, t, answered=True, peer=None, refused=False, copies=1):
         txid = stun.legacy_txid(stun.CHANNEL_BIND, self.rng)
-        wire = stun.channel_bind_request(txid, self.channel, peer or self.far, bytes(20))
+        wire = stun.channel_bind_request(txid, self.channel, peer or self.far, self.ticket)
         out = [self.put(t + 0.5 * i, UP, wire, "server") for i in range(copies)]
         if answered:
             wire = stun.error(stun.CHANNEL_BIND, txid, 437, "Allocation Mismatch") if refused else stun.channel_bind_success(txid)

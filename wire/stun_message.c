@@ -21,7 +21,7 @@
 
 static attribute_learner learn_username, learn_mapped, learn_xor_mapped, learn_peer, learn_relayed,
     learn_channel, learn_lifetime, learn_error, learn_data, learn_timestamp, learn_delay,
-    learn_radio, learn_link_id, learn_token, learn_tie_breaker, learn_candidates,
+    learn_radio, learn_link_id, learn_token, learn_ticket, learn_tie_breaker, learn_candidates,
     learn_unknown_8002;
 
 #define ATTRIBUTE_ROW(id, number, shortest, longest, owner, name, show, learn, ...) \
@@ -281,6 +281,12 @@ static void
 learn_token(stun_message *message, const stun_attribute *attribute)
 {
     tvb_memcpy(message->tvb, message->facts.token, attribute->offset, sizeof message->facts.token);
+}
+
+static void
+learn_ticket(stun_message *message, const stun_attribute *attribute)
+{
+    message->facts.ticket = tvb_get_ntoh64(message->tvb, attribute->offset);
 }
 
 static void

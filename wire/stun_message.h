@@ -47,7 +47,7 @@ typedef enum { STANDARD, APPLE, APPLE_LEGACY, APPLE_MODERN } attribute_owner;
     X(USERNAME, 0x0006, 0, ANY, STANDARD, "USERNAME", show_username, learn_username, NULL) \
     X(PASSWORD, 0x0007, 0, ANY, STANDARD, "PASSWORD", stun_show_bytes, NULL, STOCK(PASSWORD)) \
     X(MESSAGE_INTEGRITY, 0x0008, 20, 20, STANDARD, "MESSAGE-INTEGRITY", stun_show_bytes, \
-      NULL, STOCK(HMAC)) \
+      learn_ticket, STOCK(HMAC)) \
     X(ERROR_CODE, 0x0009, 4, ANY, STANDARD, "ERROR-CODE", stun_show_error, learn_error, NULL) \
     X(UNKNOWN_ATTRIBUTES, 0x000a, 0, ANY, STANDARD, "UNKNOWN-ATTRIBUTES", stun_show_unknown_list, \
       NULL, NULL) \
