@@ -327,7 +327,8 @@ static ft_allocation *
 allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 {
     const ft_leg *leg = newest_leg(flow, stun->channel);
-    ft_allocation *newest = granted_allocation(flow), *own = allocation_of_ticket(flow, stun->ticket);
+    ft_allocation *newest = granted_allocation(flow);
+    ft_allocation *own = allocation_of_ticket(flow, stun->ticket);
 
     if (own)
         return own;
