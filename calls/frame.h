@@ -32,7 +32,7 @@ typedef struct ft_frame {
     /* media, as the call's other end sees it: nothing was learnt from it either */
     bool             at_other_end;
     struct ft_flow  *flow;          /* of a copy: the 5-tuple that is learnt from */
-    /* and what is remembered of the first one: what is found out of that later is the copy's, too */
+    /* and what is remembered of the first one: what is found out of that later is the copy's */
     const struct ft_frame *first;
     /* RTP packets of its stream missing before this one, as known here */
     uint32_t         lost_before;
