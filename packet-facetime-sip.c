@@ -566,7 +566,7 @@ dissect_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     if (is_ichat_agent(&sip.header[SIP_USER_AGENT]))
         note_ichat(pinfo);
 
-    item = proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA);
+    item = tree ? proto_tree_add_item(tree, proto_facetime_sip, tvb, 0, -1, ENC_NA) : NULL;
     sip_tree = proto_item_add_subtree(item, ett_facetime_sip);
     add_header_experts(pinfo, item, tvb, &sip);
     if (ft_is_wanted(sip_tree, proto_facetime_sip))
