@@ -246,8 +246,9 @@ show_events(proto_tree *tree, proto_item *line, tvbuff_t *tvb, packet_info *pinf
             continue;
         if (!event->hindsight)
             proto_item_append_text(line, " [%s]", ft_event_name(event->id));
-        proto_item *item =
-            tree ? proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id)) : NULL;
+        proto_item *item = NULL;
+        if (tree)
+            item = proto_tree_add_string(tree, hf_event, tvb, 0, 0, ft_event_name(event->id));
         proto_item_set_generated(item);
         if (is_expert_wanted(pinfo, item, event->id))
             expert_add_info_format(pinfo, item, &ei_events[event->id], "%s", event->text);
