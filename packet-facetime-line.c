@@ -369,7 +369,8 @@ show_line(proto_item *line, tvbuff_t *tvb, packet_info *pinfo, const ft_packet *
         remember_limit(pinfo);
     if (packet->limit_hit || facetime_limit_was_met(pinfo))
         expert_add_info(pinfo, line, &ei_limit);
-    show_events(tree, line, tvb, pinfo, packet);
+    if (ft_frame_get(pinfo)) /* events hang on it */
+        show_events(tree, line, tvb, pinfo, packet);
 }
 
 /* The end of a packet's dissection: its line, and the tap. */

@@ -467,7 +467,8 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
 
     ft_packet *packet = ft_packet_begin(pinfo);
 
-    (void)ft_network_of(pinfo); /* before more layers are to be looked at */
+    if (shape == FT_SHAPE_STUN || shape == FT_SHAPE_SIP)
+        (void)ft_network_of(pinfo); /* these ask for it, when more layers are to be looked at */
     packet->flow = flow;
     packet->datagram = tvb;
     if (!flow)

@@ -151,7 +151,9 @@ ft_flow_find(const packet_info *pinfo)
 {
     ft_flow *flow = lookup(pinfo);
 
-    return flow && flow->claimed_from <= ft_frame_id(pinfo) ? flow : NULL;
+    if (!flow || flow->claimed_from <= pinfo->num) /* an id is no less than its number */
+        return flow;
+    return flow->claimed_from <= ft_frame_id(pinfo) ? flow : NULL;
 }
 
 /* From this frame on, UDP (or TCP) asks the front door first for this exact 5-tuple. A frame
