@@ -25,6 +25,7 @@
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 #include <epan/to_str.h>
+#include <wiretap/wtap.h>
 
 #define PUSH_PORT   5223
 #define FLUSH_AFTER 500000 /* microseconds: who looks on live waits no longer for a line */
