@@ -89,7 +89,7 @@ static tunnel tunnels[] = {
 /* By a protocol's id, 1 + its row; each packet's layers are looked up in it. */
 static uint8_t *rows;
 static int row_count;
-static int proto_facetime = -1;
+static int proto_facetime = -1, proto_ethertype = -1, proto_ip = -1, proto_ipv6 = -1;
 
 void
 ft_network_init(void)
@@ -97,6 +97,9 @@ ft_network_init(void)
     int last = -1;
 
     proto_facetime = proto_get_id_by_filter_name("facetime");
+    proto_ethertype = proto_get_id_by_filter_name("ethertype");
+    proto_ip = proto_get_id_by_filter_name("ip");
+    proto_ipv6 = proto_get_id_by_filter_name("ipv6");
     for (unsigned i = 0; i < G_N_ELEMENTS(tunnels); i++) {
         tunnels[i].id = proto_get_id_by_filter_name(tunnels[i].protocol);
         last = MAX(last, tunnels[i].id);
@@ -163,16 +166,27 @@ tunnel_of(const packet_info *pinfo)
     return 0;
 }
 
-/* Nearly all packets have no tunnel, and their few layers tell that: FaceTime's own may be one
- * more. */
+/* frame, eth, ethertype, ip, udp, and FaceTime's own. By their names: from 4.4 on MPLS leaves ip
+ * out, so their number tells nothing. */
+static bool
+is_own_on_ethernet(wmem_list_t *layers)
+{
+    wmem_list_frame_t *third =
+        wmem_list_frame_next(wmem_list_frame_next(wmem_list_head(layers)));
+    const int fourth = GPOINTER_TO_INT(wmem_list_frame_data(wmem_list_frame_next(third)));
+
+    return GPOINTER_TO_INT(wmem_list_frame_data(third)) == proto_ethertype &&
+           (fourth == proto_ip || fourth == proto_ipv6) &&
+           GPOINTER_TO_INT(wmem_list_frame_data(wmem_list_tail(layers))) == proto_facetime;
+}
+
+/* Nearly all packets have no tunnel, and their few layers tell that. */
 static bool
 has_plain_layers(wmem_list_t *layers)
 {
     const unsigned count = wmem_list_count(layers);
 
-    return count <= PLAIN_LAYERS ||
-           (count == PLAIN_LAYERS + 1 &&
-            GPOINTER_TO_INT(wmem_list_frame_data(wmem_list_tail(layers))) == proto_facetime);
+    return count <= PLAIN_LAYERS || (count == PLAIN_LAYERS + 1 && is_own_on_ethernet(layers));
 }
 
 uint32_t
