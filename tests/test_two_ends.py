@@ -308,8 +308,13 @@ def test_the_fresh_build_is_found():
 
 def test_what_cannot_be_compared_is_said(program, stock, tmp_path):
     one, other = files(call_of("clean").capture("A"), Call(Plan(seed=99, seconds=5)).capture("B"))
+    no_capture = tmp_path / "facetime" / "facetime.txt"     # tshark names the file when it refuses it
+    no_capture.parent.mkdir()
+    no_capture.write_text("A text.\n")
+    for path in (tmp_path, no_capture.parent):
+        path.chmod(0o755)
     for pair, words in (((one, other), "no media packet"), ((one, one), "no media packet"),
-                        ((one, tmp_path / "none"), "cannot read"), ((one, __file__), "can't read")):
+                        ((one, tmp_path / "none"), "cannot read"), ((one, no_capture), "can't read")):
         done = run(program, *pair)
         assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr
     done = subprocess.run([TOOL, one, one], env={**stock.environment, "TSHARK": stock.program},
