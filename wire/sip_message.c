@@ -23,7 +23,7 @@
 
 static const struct {
     const char *name;
-    size_t      length;
+    int         length;
     char        compact;
 } sip_headers[SIP_HEADER_COUNT] = {
     [SIP_VIA]              = HEADER("Via", 'v'),
@@ -76,37 +76,56 @@ static const struct { uint8_t first, count;
     [LETTER('v')] = { SIP_VIA, 1 },
 };
 
+/* By its name as it is written, which nobody else writes as a rule: `text` ends with the colon
+ * behind it, or later. */
 static int
-find_header(const char *name, size_t length)
+find_usual_header(const char *text, int length, int first, int count)
 {
-    if (length == 1)
-        return find_compact_header(*name);
-
-    const unsigned letter = length ? (unsigned char)small(*name) - (unsigned)'a' : UINT_MAX;
-    const int first = letter <= LETTER('z') ? headers_by_letter[letter].first : 0,
-              count = letter <= LETTER('z') ? headers_by_letter[letter].count : 0;
     for (int i = first; i < first + count; i++) {
-        if (length == sip_headers[i].length &&
-            (memcmp(name, sip_headers[i].name, length) == 0 ||
-             g_ascii_strncasecmp(name, sip_headers[i].name, length) == 0))
+        const int name_length = sip_headers[i].length;
+        if (name_length < length && text[name_length] == ':' &&
+            memcmp(text, sip_headers[i].name, (size_t)name_length) == 0)
             return i;
     }
     return -1;
 }
 
-/* Two spaces in a row, which become one. */
-static bool
-has_double_space(piece_t text)
+/* In other letters, or with white space before the colon, or compact. */
+static int
+find_unusual_header(const char *name, const char *colon, int first, int count)
 {
-    for (int at = 0; at + 1 < text.length; at++) {
-        const char *space = (const char *)memchr(text.text + at, ' ', (size_t)(text.length - at));
-        if (!space)
-            return false;
-        at = (int)(space - text.text);
-        if (at + 1 < text.length && space[1] == ' ')
-            return true;
+    while (colon > name && g_ascii_isspace(colon[-1]))
+        colon--;
+
+    const int length = (int)(colon - name);
+    if (length == 1)
+        return find_compact_header(*name);
+    for (int i = first; i < first + count; i++) {
+        if (length == sip_headers[i].length &&
+            g_ascii_strncasecmp(name, sip_headers[i].name, (size_t)length) == 0)
+            return i;
     }
-    return false;
+    return -1;
+}
+
+/* Whose line this is, and where its value begins; -1 for no header that is looked at. */
+static int
+find_header(piece_t line, int *value_at)
+{
+    const unsigned letter = (unsigned char)small(*line.text) - (unsigned)'a';
+    const int first = letter <= LETTER('z') ? headers_by_letter[letter].first : 0,
+              count = letter <= LETTER('z') ? headers_by_letter[letter].count : 0;
+
+    const int usual = find_usual_header(line.text, line.length, first, count);
+    if (usual >= 0) {
+        *value_at = sip_headers[usual].length + 1;
+        return usual;
+    }
+    const char *colon = (const char *)memchr(line.text, ':', (size_t)line.length);
+    if (!colon)
+        return -1;
+    *value_at = (int)(colon - line.text) + 1;
+    return find_unusual_header(line.text, colon, first, count);
 }
 
 /* A header's line, or lines where it is folded, with its end. */
@@ -115,12 +134,11 @@ typedef struct {
     int plain_length; /* of the printable ASCII that it begins with: nearly all, but for its end */
 } header_line;
 
-/* What of the header is read, and where its values are written one after another: they have room
- * there, since each takes less than its line. */
+/* The message is read in a copy, in which values end with a NUL where they stand. */
 typedef struct {
     wmem_allocator_t *pool;
-    char *room;
-    int end; /* of what was captured; INT_MAX where that is all */
+    const char *spaces; /* the first two spaces in a row, or where nobody looked for more */
+    int end;            /* of what was captured; INT_MAX where that is all */
 } header_reader;
 
 static bool
@@ -149,47 +167,36 @@ unfolded_value(wmem_allocator_t *pool, const char *bytes, size_t length)
 
 /* Nearly all are plain text as they stand. at: where the value begins in the line. */
 static const char *
-header_value(header_reader *reader, const header_line *line, int at)
+header_value(const header_reader *reader, const header_line *line, int at)
 {
-    const char *bytes = line->text.text + at, *end = line->text.text + line->plain_length;
-    const bool is_plain = line->plain_length == line->text.length ||
-                          (line->plain_length + 2 >= line->text.length && is_line_end(*end));
+    char *bytes = (char *)line->text.text + at, *end = (char *)line->text.text + line->plain_length;
+    const int unplain = line->text.length - line->plain_length; /* bytes, at its end */
+
+    if (unplain > 2 || (unplain > 0 && !is_line_end(*end)) || end > reader->spaces ||
+        line->text.length - at > SIP_MAX_VALUE)
+        return unfolded_value(reader->pool, bytes, (size_t)(line->text.length - at));
 
     while (bytes < end && *bytes == ' ')
         bytes++;
     while (end > bytes && end[-1] == ' ')
         end--;
-
-    const piece_t plain = { bytes, 0, (int)(end - bytes) };
-    if (!is_plain || line->text.length - at > SIP_MAX_VALUE || has_double_space(plain))
-        return unfolded_value(reader->pool, line->text.text + at, (size_t)(line->text.length - at));
-
-    char *value = reader->room;
-    memcpy(value, bytes, (size_t)plain.length);
-    value[plain.length] = '\0';
-    reader->room += plain.length + 1;
-    return value;
+    *end = '\0';
+    return bytes;
 }
 
 static void
-take_header(header_reader *reader, const header_line *line, sip_message_t *sip)
+take_header(const header_reader *reader, const header_line *line, sip_message_t *sip)
 {
-    const piece_t text = line->text;
-    const char *colon = (const char *)memchr(text.text, ':', (size_t)text.length);
-    const char *name_end = colon;
+    int value_at;
+    const int which = find_header(line->text, &value_at);
 
-    if (!colon)
-        return;
-    while (name_end > text.text && g_ascii_isspace(name_end[-1]))
-        name_end--;
-    const int which = find_header(text.text, (size_t)(name_end - text.text));
     if (which < 0 || sip->header[which].value)
         return;
-
-    sip->header[which].value = header_value(reader, line, (int)(colon - text.text) + 1);
-    sip->header[which].offset = text.offset;
-    sip->header[which].length = text.length;
-    sip->header[which].cut = text.offset + text.length >= reader->end;
+    sip->header[which] =
+        (sip_header_t){ .value = header_value(reader, line, value_at),
+                        .offset = line->text.offset,
+                        .length = line->text.length,
+                        .cut = line->text.offset + line->text.length >= reader->end };
 }
 
 /* Half a Call-ID is another one, and half a number another number. */
@@ -227,69 +234,58 @@ line_length(piece_t bytes, int plain)
 
 /* Reads header lines up to the empty one. */
 static void
-parse_headers(wmem_allocator_t *pool, tvbuff_t *tvb, int offset, sip_message_t *sip)
+parse_headers(const header_reader *reader, piece_t rest, sip_message_t *sip)
 {
-    const int captured = tvb_captured_length_remaining(tvb, offset);
-    piece_t rest = { captured > 0 ? (const char *)tvb_get_ptr(tvb, offset, captured) : "", offset,
-                     MAX(captured, 0) };
-    header_reader reader = { pool, (char *)wmem_alloc(pool, (size_t)rest.length + 1),
-                             sip_is_cut(tvb) ? rest.offset + rest.length : INT_MAX };
-
-    sip->body_offset = -1;
     while (rest.length > 0) {
         const int plain = (int)ft_text_plain_length(rest.text, (size_t)rest.length);
         int length = line_length(rest, plain);
 
-        if (is_line_end(*rest.text)) {
+        if (plain == 0 && is_line_end(*rest.text)) {
             sip->body_offset = rest.offset + length;
             return;
         }
         while (length < rest.length && (rest.text[length] == ' ' || rest.text[length] == '\t'))
             length += line_length(piece_skip(rest, length), 0); /* a folded line */
-        take_header(&reader, &(header_line){ piece_head(rest, length), plain }, sip);
+        take_header(reader, &(header_line){ piece_head(rest, length), plain }, sip);
         rest = piece_skip(rest, length);
     }
 }
 
 static const char *
-method_name(wmem_allocator_t *pool, tvbuff_t *tvb, int length)
+method_name(wmem_allocator_t *pool, tvbuff_t *tvb, piece_t name)
 {
     static const char *const usual[] = { "INVITE", "ACK", "BYE", "CANCEL", "MESSAGE" };
-    const piece_t name = { (const char *)tvb_get_ptr(tvb, 0, length), 0, length };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(usual); i++) {
         if (piece_is(name, usual[i]))
             return usual[i];
     }
-    return (const char *)tvb_get_string_enc(pool, tvb, 0, length, ENC_ASCII);
+    return (const char *)tvb_get_string_enc(pool, tvb, 0, name.length, ENC_ASCII);
 }
 
-/* "INVITE sip:... SIP/2.0" or "SIP/2.0 200 OK". Returns where the headers begin, 0 if it's
- * neither. */
-static int
-parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
+/* "INVITE sip:... SIP/2.0" or "SIP/2.0 200 OK"; false for neither. */
+static bool
+parse_start_line(wmem_allocator_t *pool, tvbuff_t *tvb, piece_t line, sip_message_t *sip)
 {
     static const char version[] = "SIP/2.0";
     const int version_length = (int)sizeof version - 1;
-    int next, length = ws_find_line_end(tvb, 0, &next), space;
     uint64_t status;
-    piece_t code;
 
-    if (length < version_length + 4)
-        return 0;
-    if (tvb_strneql(tvb, 0, version, version_length) == 0) {
-        code = (piece_t){ (const char *)tvb_get_ptr(tvb, version_length + 1, 3), 0, 3 };
-        if (tvb_get_uint8(tvb, version_length) != ' ' || !piece_number(code, 999, &status) ||
-            status < 100)
-            return 0;
+    if (line.length < version_length + 4)
+        return false;
+    if (piece_starts(line, version)) {
+        const piece_t code = piece_head(piece_skip(line, version_length + 1), 3);
+        if (line.text[version_length] != ' ' || !piece_number(code, 999, &status) || status < 100)
+            return false;
         sip->status = (unsigned)status;
-        return next;
+        return true;
     }
-    space = ws_find_uint8(tvb, 0, MIN(length, 32), ' ');
-    if (space <= 0 || tvb_strneql(tvb, length - version_length, version, version_length) != 0)
-        return 0;
-    sip->method = method_name(pool, tvb, space);
-    return next;
+    const char *space = (const char *)memchr(line.text, ' ', (size_t)MIN(line.length, 32));
+    if (!space || space == line.text ||
+        !piece_starts(piece_skip(line, line.length - version_length), version))
+        return false;
+    sip->method = method_name(pool, tvb, piece_head(line, (int)(space - line.text)));
+    return true;
 }
 
 /* "32349 INVITE" */
@@ -386,15 +382,25 @@ parse_body(tvbuff_t *tvb, sip_message_t *sip)
 bool
 parse_sip(wmem_allocator_t *pool, tvbuff_t *tvb, sip_message_t *sip)
 {
-    int offset;
+    const int captured = (int)tvb_captured_length(tvb);
+    const char *bytes = captured ? (const char *)tvb_get_ptr(tvb, 0, captured) : "";
+    piece_t start = { bytes, 0, captured };
+    const int next = line_length(start, 0);
 
     memset(sip, 0, sizeof *sip);
     sip->method = "";
     sip->body_offset = -1;
-    offset = parse_start_line(pool, tvb, sip);
-    if (offset == 0)
+    start.length = next;
+    while (start.length > 0 && is_line_end(bytes[start.length - 1]))
+        start.length--;
+    if (!parse_start_line(pool, tvb, start, sip))
         return false;
-    parse_headers(pool, tvb, offset, sip);
+
+    char *copy = ft_text_copy(pool, bytes, (size_t)captured);
+    const char *spaces = strstr(copy + next, "  ");
+    const header_reader reader = { pool, spaces ? spaces : copy + next + strlen(copy + next),
+                                   sip_is_cut(tvb) ? captured : INT_MAX };
+    parse_headers(&reader, (piece_t){ copy + next, next, captured - next }, sip);
     parse_cseq(sip);
     parse_body(tvb, sip);
     return true;
