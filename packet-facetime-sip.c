@@ -36,7 +36,6 @@
 #include <epan/expert.h>
 #include <epan/packet.h>
 #include <epan/prefs.h>
-#include <epan/proto_data.h>
 
 #include "calls/call.h"
 #include "calls/dialog.h"
@@ -170,40 +169,48 @@ is_facetimes(tvbuff_t *tvb, const sip_message_t *sip)
     return found;
 }
 
-/* A message that was taken apart for its proof isn't taken apart again. */
-#define PROVEN_KEY 0
-
-typedef struct {
-    const tvbuff_t *tvb;
+/* A message that was taken apart for its proof isn't taken apart again. Taken once, in its frame:
+ * what it points to lives as long as the packet. */
+static struct {
+    const tvbuff_t *tvb; /* NULL: none is */
+    uint32_t        number;
+    int64_t         offset; /* of the frame in the file */
     sip_message_t   sip;
-} proven_message;
+} proven;
+
+static void
+reset(void)
+{
+    proven.tvb = NULL;
+}
 
 /* The proof that a SIP message is FaceTime's. Other messages of the same dialog are known by
  * their flow. */
 static bool
 prove_facetime_sip(tvbuff_t *tvb, packet_info *pinfo, ft_generation *generation)
 {
-    proven_message proven = { .tvb = tvb };
-
+    proven.tvb = NULL;
     if (!parse_sip(pinfo->pool, tvb, &proven.sip))
         return false;
     *generation = FT_LEGACY;
     if (!is_facetimes(tvb, &proven.sip))
         return false;
-    p_add_proto_data(pinfo->pool, pinfo, proto_facetime_sip, PROVEN_KEY,
-                     wmem_memdup(pinfo->pool, &proven, sizeof proven));
+    proven.tvb = tvb;
+    proven.number = pinfo->num;
+    proven.offset = pinfo->fd->file_off;
     return true;
 }
 
 static bool
 read_message(tvbuff_t *tvb, packet_info *pinfo, sip_message_t *sip)
 {
-    const proven_message *proven = (const proven_message *)p_get_proto_data(
-        pinfo->pool, pinfo, proto_facetime_sip, PROVEN_KEY);
+    const bool is_proven = proven.tvb == tvb && proven.number == pinfo->num &&
+                           proven.offset == pinfo->fd->file_off && !pinfo->fd->visited;
 
-    if (!proven || proven->tvb != tvb)
+    proven.tvb = NULL;
+    if (!is_proven)
         return parse_sip(pinfo->pool, tvb, sip);
-    *sip = proven->sip;
+    *sip = proven.sip;
     return true;
 }
 
@@ -610,6 +617,7 @@ proto_register_facetime_sip(void)
     register_experts();
     proto_register_subtree_array(ett, array_length(ett));
     register_dissector("facetime_sip", dissect_facetime_sip, proto_facetime_sip);
+    register_init_routine(reset);
 
     module = prefs_register_protocol(proto_facetime_sip, NULL);
     prefs_register_uint_preference(

@@ -13,6 +13,7 @@
  */
 #include "calls/packet.h"
 
+#include "calls/hash.h"
 #include "calls/steady.h"
 
 #include <epan/exceptions.h>
@@ -199,10 +200,22 @@ ft_new_map(GHashFunc hash, GEqualFunc equal)
     return wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), hash, equal);
 }
 
+/* add_address_to_hash() takes a byte at a time. */
+static inline unsigned
+hash_with(uint32_t number, const address *addr)
+{
+    uint32_t ipv4;
+
+    if (addr->type != AT_IPv4)
+        return add_address_to_hash(number, addr);
+    memcpy(&ipv4, addr->data, sizeof ipv4);
+    return (unsigned)ft_hash_word(FT_HASH_BEGIN, (uint64_t)number << 32 | ipv4);
+}
+
 unsigned
 ft_address_hash(const void *key)
 {
-    return add_address_to_hash(0, (const address *)key);
+    return hash_with(0, (const address *)key);
 }
 
 gboolean
@@ -216,7 +229,7 @@ ft_endpoint_hash(const void *key)
 {
     const ft_endpoint *endpoint = (const ft_endpoint *)key;
 
-    return add_address_to_hash(endpoint->port, &endpoint->addr);
+    return hash_with(endpoint->port, &endpoint->addr);
 }
 
 gboolean

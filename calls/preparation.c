@@ -44,7 +44,7 @@ host_hash(const void *key)
 {
     const host_key *k = (const host_key *)key;
 
-    return add_address_to_hash(k->network, &k->device);
+    return ft_address_hash(&k->device) ^ k->network << 8;
 }
 
 static gboolean
