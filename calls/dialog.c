@@ -74,7 +74,7 @@ typedef struct sip_dialog {
 } sip_dialog;
 
 static wmem_map_t *dialogs;     /* Call-ID -> sip_dialog */
-static wmem_map_t *latest_at;   /* ft_leg, ft_flow, or ft_call -> its latest sip_dialog */
+static wmem_map_t *latest_at;   /* ft_leg, or ft_flow -> its latest sip_dialog */
 static sip_dialog *newest;      /* of all */
 static unsigned dialog_total;
 
@@ -91,11 +91,17 @@ call_id_hash(const void *call_id)
     return (unsigned)ft_hash_text(FT_HASH_BEGIN, (const char *)call_id);
 }
 
+static unsigned
+way_hash(const void *way)
+{
+    return (unsigned)ft_hash_word(FT_HASH_BEGIN, (uintptr_t)way);
+}
+
 void
 ft_dialog_init(void)
 {
     dialogs = ft_new_map(call_id_hash, g_str_equal);
-    latest_at = ft_new_map(g_direct_hash, g_direct_equal);
+    latest_at = ft_new_map(way_hash, g_direct_equal);
     register_init_routine(reset);
     register_postseq_cleanup_routine(ft_dialog_hindsight);
 }
@@ -154,17 +160,21 @@ sip_way(const ft_packet *packet)
     return packet->leg ? (const void *)packet->leg : (const void *)packet->flow;
 }
 
-/* Also of a call: where its Call-ID was cut off, a message on another way of the call's is of the
- * dialog that the call has. */
 static sip_dialog *
 latest_dialog_at(const void *way)
 {
     return way ? (sip_dialog *)wmem_map_lookup(latest_at, way) : NULL;
 }
 
+/* Also of the call: where its Call-ID was cut off, a message on another way of the call's is of the
+ * dialog that the call has. */
 static void
-note_latest(const void *way, sip_dialog *dialog)
+note_latest(packet_info *pinfo, const void *way, sip_dialog *dialog)
 {
+    ft_call *call = call_as_of(dialog, ft_frame_id(pinfo));
+
+    if (call)
+        call->dialog = dialog;
     if (way && latest_dialog_at(way) != dialog)
         wmem_map_insert(latest_at, way, dialog);
 }
@@ -219,7 +229,7 @@ dialog_of_call(packet_info *pinfo, const ft_sip *sip)
     if (!call || (call->state == FT_CALL_ENDED && begins_dialog(sip) &&
                   !ft_call_seen_later(pinfo, call)))
         return NULL;
-    return latest_dialog_at(call);
+    return call->dialog;
 }
 
 /* The first message with a Call-ID names a dialog that began without one. */
@@ -244,8 +254,7 @@ dialog_of(packet_info *pinfo, const ft_sip *sip, const ft_sip_message *message)
         wmem_map_insert(dialogs, call_id, dialog);
         ft_key_call_id(pinfo, call_as_of(dialog, ft_frame_id(pinfo)), call_id);
     }
-    note_latest(way, dialog);
-    note_latest(call_as_of(dialog, ft_frame_id(pinfo)), dialog);
+    note_latest(pinfo, way, dialog);
     return dialog;
 }
 

@@ -29,6 +29,12 @@ typedef struct {
     uint8_t          id[MAX_ID];        /* id_length are kept */
 } exchange_key;
 
+/* The first of a chain has the key behind it, in one piece of memory. */
+typedef struct {
+    ft_exchange exchange;
+    exchange_key key;
+} first_exchange;
+
 static wmem_map_t *exchanges; /* exchange_key -> the first ft_exchange of its chain */
 static unsigned exchange_total, sent_total;
 
@@ -80,13 +86,25 @@ make_exchange_key(packet_info *pinfo, ft_exchange_kind kind, const uint8_t *id, 
 /* The key is kept as long as its id is, not as MAX_ID: a flood of requests fills memory with
  * keys. */
 static ft_exchange *
+begin_chain(const exchange_key *key)
+{
+    const size_t length = offsetof(exchange_key, id) + key->id_length;
+    first_exchange *first =
+        (first_exchange *)wmem_alloc0(wmem_file_scope(), offsetof(first_exchange, key) + length);
+
+    memcpy(&first->key, key, length);
+    wmem_map_insert(exchanges, &first->key, first);
+    return &first->exchange;
+}
+
+static ft_exchange *
 open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bool fresh)
 {
     if (!ft_has_room(pinfo, FT_LIMIT_EXCHANGES, exchange_total))
         return NULL;
     exchange_total++;
 
-    ft_exchange *exchange = wmem_new0(wmem_file_scope(), ft_exchange);
+    ft_exchange *exchange = last ? wmem_new0(wmem_file_scope(), ft_exchange) : begin_chain(key);
     exchange->request_frame = exchange->last_request_frame = ft_frame_id(pinfo);
     exchange->request_time = ft_now(pinfo);
     exchange->request_steady = ft_steady(pinfo);
@@ -94,11 +112,6 @@ open_exchange(packet_info *pinfo, const exchange_key *key, ft_exchange *last, bo
     exchange->first = last ? last->first : exchange;
     if (last)
         last->next = exchange;
-    else
-        wmem_map_insert(exchanges,
-                        wmem_memdup(wmem_file_scope(), key,
-                                    offsetof(exchange_key, id) + key->id_length),
-                        exchange);
     return exchange;
 }
 

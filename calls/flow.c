@@ -144,6 +144,23 @@ lookup(const packet_info *pinfo)
     return in_network(first, pinfo, ft_learning(pinfo));
 }
 
+/* The ends of the flow in hand have their addresses already: most of what is kept is one of
+ * these. */
+ft_endpoint
+ft_endpoint_keep(const ft_endpoint *endpoint)
+{
+    const ft_flow *flow = ft_hand.packet ? ft_hand.packet->flow : NULL;
+    ft_endpoint kept = { ADDRESS_INIT_NONE, endpoint->port };
+
+    if (flow && ft_address_equal(&flow->a.addr, &endpoint->addr))
+        kept.addr = flow->a.addr;
+    else if (flow && ft_address_equal(&flow->b.addr, &endpoint->addr))
+        kept.addr = flow->b.addr;
+    else
+        copy_address_wmem(wmem_file_scope(), &kept.addr, &endpoint->addr);
+    return kept;
+}
+
 /* A flow that was claimed from the next frame on is none yet for the packet that claimed it,
  * nor, on later passes, for those before. */
 ft_flow *

@@ -30,30 +30,38 @@
 #define CLUE_ROW(id, strength, excludes, life, what) { strength, excludes, life, what },
 const ft_clue_row ft_clue_rows[FT_CLUE_COUNT] = { FT_CLUES(CLUE_ROW) };
 
+/* The bits of all clues of one strength: a number, where that is one. */
+static inline uint32_t
+all_of(ft_strength wanted)
+{
+#define BIT_OF(id, strength, excludes, life, what) | (strength == wanted ? FT_CLUE_BIT(id) : 0)
+    return 0 FT_CLUES(BIT_OF);
+}
+
 /* The bits of the clues of this strength whose value holds for so long. */
-static uint32_t
+static inline uint32_t
 clues_of(ft_strength strength, uint32_t bits, double age)
 {
     uint32_t found = 0;
 
+    bits &= all_of(strength);
     for (unsigned i = 0; bits >> i; i++) {
         const ft_clue_row *row = &ft_clue_rows[i];
-        if ((bits & FT_CLUE_BIT(i)) && row->strength == strength &&
-            (row->life == FT_FOREVER || age <= row->life))
+        if ((bits & FT_CLUE_BIT(i)) && (row->life == FT_FOREVER || age <= row->life))
             found |= FT_CLUE_BIT(i);
     }
     return found;
 }
 
 /* Those of them that contradict, if their row lets them. */
-static uint32_t
+static inline uint32_t
 contradictions(ft_strength strength, uint32_t bits)
 {
     uint32_t found = 0;
 
+    bits &= all_of(strength);
     for (unsigned i = 0; bits >> i; i++) {
-        if ((bits & FT_CLUE_BIT(i)) && ft_clue_rows[i].strength == strength &&
-            ft_clue_rows[i].excludes)
+        if ((bits & FT_CLUE_BIT(i)) && ft_clue_rows[i].excludes)
             found |= FT_CLUE_BIT(i);
     }
     return found;
@@ -111,19 +119,21 @@ by_address(const ft_trial *trial)
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }
 
+/* Whether clues of this strength tell, for or against. */
+static inline bool
+tells(ft_strength strength, const ft_trial *trial, ft_judgement *told)
+{
+    const uint32_t equal = clues_of(strength, trial->equal, trial->age);
+    const uint32_t against = contradictions(strength, trial->different);
+
+    *told = (ft_judgement){ outranks(equal, against) ? FT_SAME : FT_OTHER, strength };
+    return told->verdict == FT_SAME || against;
+}
+
 bool
 ft_judge_clues(const ft_trial *trial, ft_judgement *told)
 {
-    static const ft_strength tellers[] = { FT_DECIDES, FT_STRONG };
-
-    for (unsigned i = 0; i < sizeof tellers / sizeof *tellers; i++) {
-        const uint32_t equal = clues_of(tellers[i], trial->equal, trial->age);
-        const uint32_t against = contradictions(tellers[i], trial->different);
-        *told = (ft_judgement){ outranks(equal, against) ? FT_SAME : FT_OTHER, tellers[i] };
-        if (told->verdict == FT_SAME || against)
-            return true;
-    }
-    return false;
+    return tells(FT_DECIDES, trial, told) || tells(FT_STRONG, trial, told);
 }
 
 ft_judgement

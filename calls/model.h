@@ -207,6 +207,8 @@ typedef struct ft_call {
     bool          relay_seen;       /* a packet through a modern relay */
     /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
     struct ft_witness *witness;
+    struct ft_reveals *reveals;     /* calls/reveal.h; NULL before the first */
+    struct sip_dialog *dialog;      /* its latest, private to calls/dialog.c; NULL if none */
     struct ft_call *before;         /* the call that this device began before it, or NULL */
     struct ft_call *restart_of;     /* the call that this one repeats, or NULL */
     struct ft_call *merged_into;    /* found to be the same call as another one, at merged_frame */

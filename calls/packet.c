@@ -277,15 +277,6 @@ ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint)
     return text;
 }
 
-ft_endpoint
-ft_endpoint_keep(const ft_endpoint *endpoint)
-{
-    ft_endpoint kept = { ADDRESS_INIT_NONE, endpoint->port };
-
-    copy_address_wmem(wmem_file_scope(), &kept.addr, &endpoint->addr);
-    return kept;
-}
-
 ft_endpoint *
 ft_endpoint_key(const ft_endpoint *endpoint)
 {

@@ -24,7 +24,6 @@
 #define SETUP_NAME(id, name, text) name,
 const char *const ft_setup_names[FT_SETUP_COUNT] = { FT_SETUP_STEPS(SETUP_NAME) };
 
-static wmem_map_t *reveals_of_calls;    /* ft_call -> ft_reveals */
 static wmem_map_t *pairs_of_legs;       /* ft_leg -> ft_pair, the newest call's */
 static unsigned sdp_total;              /* bytes */
 
@@ -62,7 +61,6 @@ reset(void)
 void
 ft_reveal_init(void)
 {
-    reveals_of_calls = ft_new_map(g_direct_hash, g_direct_equal);
     pairs_of_legs = ft_new_map(g_direct_hash, g_direct_equal);
     addresses = ft_new_map(address_key_hash, address_key_equal);
     register_init_routine(reset);
@@ -71,15 +69,11 @@ ft_reveal_init(void)
 /* There are no more of them than of calls. Kept by the call that the packet had when it came: a
  * merge moves nothing here, the parts are put together when they are drawn (ft_reveals_of). */
 static ft_reveals *
-reveals(const ft_call *call)
+reveals(ft_call *call)
 {
-    ft_reveals *known = (ft_reveals *)wmem_map_lookup(reveals_of_calls, call);
-
-    if (!known) {
-        known = wmem_new0(wmem_file_scope(), ft_reveals);
-        wmem_map_insert(reveals_of_calls, call, known);
-    }
-    return known;
+    if (!call->reveals)
+        call->reveals = wmem_new0(wmem_file_scope(), ft_reveals);
+    return call->reveals;
 }
 
 /* The record of the packet in hand where it may be learnt from, else NULL. A datagram that is
@@ -481,7 +475,7 @@ ft_reveals_of(wmem_allocator_t *scope, const ft_call *call)
 
     for (unsigned number = call->number; number <= ft_call_total(); number++) {
         const ft_call *part = ft_call_by_number(number);
-        const ft_reveals *known = (const ft_reveals *)wmem_map_lookup(reveals_of_calls, part);
+        const ft_reveals *known = part->reveals;
         if (!known || ft_call_as_of(part, UINT32_MAX) != call)
             continue;
         for (unsigned step = 0; step < FT_SETUP_COUNT; step++) {
