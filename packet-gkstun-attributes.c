@@ -288,12 +288,18 @@ put_candidate_id(char *to, const uint8_t *bytes)
     return to + strlen(to);
 }
 
-/* As Apple writes a pair of candidate ids: "00000000.4A5B6C7D.0-00000000.11223344.2". */
+#define USER " user: " /* as stock has it */
+
+/* As Apple writes a pair of candidate ids: "00000000.4A5B6C7D.0-00000000.11223344.2". Behind USER,
+ * as a column takes it in one go. */
 static const char *
 candidate_ids(const stun_message *message, uint32_t offset)
 {
-    char *text = (char *)wmem_alloc(message->pinfo->pool, 2 * sizeof "FFFFFFFF.FFFFFFFF.65535-");
-    char *end = put_candidate_id(text, message->bytes + offset);
+    char *text = (char *)wmem_alloc(message->pinfo->pool,
+                                    sizeof USER + 2 * sizeof "FFFFFFFF.FFFFFFFF.65535-");
+
+    memcpy(text, USER, strlen(USER));
+    char *end = put_candidate_id(text + strlen(USER), message->bytes + offset);
 
     *end++ = '-';
     put_candidate_id(end, message->bytes + offset + STUN_USERNAME / 2);
@@ -312,8 +318,8 @@ show_username(const attribute_view *view)
         return;
     }
 
-    const char *ids = candidate_ids(message, offset);
-    col_append_lstr(message->pinfo->cinfo, COL_INFO, " user: ", ids, COL_ADD_LSTR_TERMINATOR);
+    const char *text = candidate_ids(message, offset), *ids = text + strlen(USER);
+    col_append_lstr(message->pinfo->cinfo, COL_INFO, text, COL_ADD_LSTR_TERMINATOR);
     if (!view->tree)
         return;
     stun_show_field(view, STOCK(USERNAME_OPAQUE), 0, STUN_USERNAME, ENC_NA);

@@ -243,17 +243,46 @@ check_message_length(const stun_message *message, proto_item *item)
         expert_add_info(pinfo, item, &ei_gkstun_unpadded);
 }
 
+static const char *
+method_name(const stun_message *message)
+{
+    return val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
+}
+
+static const char *
+class_name(const stun_message *message)
+{
+    return val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
+}
+
+/* Nearly all are checks: a text of their own, which a column takes without a copy. */
+static void
+show_info(const stun_message *message)
+{
+    static const char *const of_checks[] = {
+        [STUN_REQUEST] = "Binding Request",
+        [STUN_INDICATION] = "Binding Indication",
+        [STUN_SUCCESS] = "Binding Success Response",
+        [STUN_ERROR] = "Binding Error Response",
+    };
+    column_info *columns = message->pinfo->cinfo;
+
+    if (message->facts.method == STUN_BINDING)
+        col_set_str(columns, COL_INFO, of_checks[message->facts.message_class]);
+    else
+        col_add_lstr(columns, COL_INFO, method_name(message), " ", class_name(message),
+                     COL_ADD_LSTR_TERMINATOR);
+}
+
 static void
 show_stun_header(const stun_message *message, proto_tree *tree)
 {
-    const char *method = val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
-    const char *message_class =
-        val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
+    proto_item *length = NULL;
 
-    col_add_lstr(message->pinfo->cinfo, COL_INFO, method, " ", message_class,
-                 COL_ADD_LSTR_TERMINATOR);
-    check_message_length(message,
-                         tree ? stock_show_header(message, tree, method, message_class) : NULL);
+    show_info(message);
+    if (tree)
+        length = stock_show_header(message, tree, method_name(message), class_name(message));
+    check_message_length(message, length);
 }
 
 static void
