@@ -24,8 +24,8 @@
 
 /* ---- clues of the packet in hand ---- */
 
-static bool
-is_handed_in(const ft_packet *packet, ft_clue what, const void *bytes, unsigned length)
+static inline bool
+is_handed_in(const ft_packet *packet, ft_clue what, const void *bytes, size_t length)
 {
     for (unsigned i = 0; i < packet->clue_count; i++) {
         const ft_packet_clue *clue = &packet->clues[i];
@@ -35,14 +35,14 @@ is_handed_in(const ft_packet *packet, ft_clue what, const void *bytes, unsigned 
     return false;
 }
 
-/* What all packets of a datagram have in common is one clue. */
-void
-ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned length)
+/* What all packets of a datagram have in common is one clue. Inline, as nearly all have eight
+ * bytes. */
+static inline void
+hand_in(packet_info *pinfo, ft_clue what, const void *bytes, size_t length)
 {
     static const uint8_t zeros[FT_CLUE_LENGTH] = { 0 };
     ft_packet *packet = ft_packet_get(pinfo);
 
-    length = MIN(length, FT_CLUE_LENGTH);
     if (!packet || !ft_learning(pinfo) || memcmp(bytes, zeros, length) == 0 ||
         is_handed_in(packet, what, bytes, length))
         return;
@@ -59,7 +59,16 @@ ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned leng
 void
 ft_clue_number(packet_info *pinfo, ft_clue what, uint64_t value)
 {
-    ft_clue_bytes(pinfo, what, &value, sizeof value);
+    hand_in(pinfo, what, &value, sizeof value);
+}
+
+void
+ft_clue_bytes(packet_info *pinfo, ft_clue what, const void *bytes, unsigned length)
+{
+    if (length == sizeof(uint64_t))
+        hand_in(pinfo, what, bytes, sizeof(uint64_t));
+    else
+        hand_in(pinfo, what, bytes, MIN(length, FT_CLUE_LENGTH));
 }
 
 void
