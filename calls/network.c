@@ -189,13 +189,9 @@ has_plain_layers(wmem_list_t *layers)
     return count <= PLAIN_LAYERS || (count == PLAIN_LAYERS + 1 && is_own_on_ethernet(layers));
 }
 
-uint32_t
-ft_network_of(const packet_info *pinfo)
+static G_GNUC_NO_INLINE uint32_t
+find_network(const packet_info *pinfo, ft_packet *packet)
 {
-    ft_packet *packet = ft_packet_get(pinfo);
-
-    if (packet && packet->has_network)
-        return packet->network;
     const uint32_t number = has_plain_layers(pinfo->layers) ? 0 : tunnel_of(pinfo);
     const uint32_t network = number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
     if (packet) {
@@ -203,6 +199,15 @@ ft_network_of(const packet_info *pinfo)
         packet->network = network;
     }
     return network;
+}
+
+/* Asked for several times a packet. */
+uint32_t
+ft_network_of(const packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    return packet && packet->has_network ? packet->network : find_network(pinfo, packet);
 }
 
 bool

@@ -276,14 +276,11 @@ ft_reveal_stun(packet_info *pinfo, const ft_stun *stun, const ft_exchange *excha
 
 /* ---- addresses and SDP ---- */
 
-/* Who was told is kept with it: what a server says to the device shows a NAT, what the peer is
- * told through the relay doesn't. */
-void
-ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
+static void
+reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
 {
     const ft_packet *packet = learnable(pinfo);
-    ft_reveals *known =
-        packet && packet->call && endpoint->addr.type != AT_NONE ? reveals(packet->call) : NULL;
+    ft_reveals *known = packet && packet->call ? reveals(packet->call) : NULL;
 
     if (!known)
         return;
@@ -301,6 +298,15 @@ ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *w
     const ft_revealed revealed = { key.endpoint, what, packet->frame, ft_endpoint_keep(&told),
                                    packet->path == FT_PATH_RELAY };
     wmem_array_append_one(known->addresses, revealed);
+}
+
+/* Who was told is kept with it: what a server says to the device shows a NAT, what the peer is
+ * told through the relay doesn't. */
+void
+ft_reveal_address(packet_info *pinfo, const ft_endpoint *endpoint, const char *what)
+{
+    if (endpoint->addr.type != AT_NONE)
+        reveal_address(pinfo, endpoint, what);
 }
 
 /* "IP4 192.0.2.1" or "IP6 2001:db8::1", up to the line's end or a slash. */
