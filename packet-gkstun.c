@@ -244,13 +244,13 @@ check_message_length(const stun_message *message, proto_item *item)
 }
 
 static const char *
-method_name(const stun_message *message)
+method_text(const stun_message *message)
 {
     return val_to_str_const(message->facts.method, gkstun_methods, "Unknown");
 }
 
 static const char *
-class_name(const stun_message *message)
+class_text(const stun_message *message)
 {
     return val_to_str_const(message->facts.message_class, gkstun_classes, "Unknown");
 }
@@ -270,7 +270,7 @@ show_info(const stun_message *message)
     if (message->facts.method == STUN_BINDING)
         col_set_str(columns, COL_INFO, of_checks[message->facts.message_class]);
     else
-        col_add_lstr(columns, COL_INFO, method_name(message), " ", class_name(message),
+        col_add_lstr(columns, COL_INFO, method_text(message), " ", class_text(message),
                      COL_ADD_LSTR_TERMINATOR);
 }
 
@@ -281,7 +281,7 @@ show_stun_header(const stun_message *message, proto_tree *tree)
 
     show_info(message);
     if (tree)
-        length = stock_show_header(message, tree, method_name(message), class_name(message));
+        length = stock_show_header(message, tree, method_text(message), class_text(message));
     check_message_length(message, length);
 }
 
