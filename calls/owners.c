@@ -162,13 +162,17 @@ ft_is_private(const address *addr)
     return false;
 }
 
-/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. */
+/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. Where
+ * each direction has a number of its own, that of an end which hasn't sent yet isn't known, and an
+ * address that a message names is no end at all: a public one is the same everywhere. */
 static uint32_t
 network_of(const packet_info *pinfo, const ft_endpoint *end)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
+    const uint32_t network =
+        packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
 
-    return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
+    return ft_network_is_symmetric(network) || ft_is_private(&end->addr) ? network : 0;
 }
 
 const ft_calls_known *
