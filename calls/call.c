@@ -190,11 +190,13 @@ ft_call_is_device(const ft_call *call, const address *end)
 
 /* Only a call that was hung up without an answer may have broken off. One that was declined, and
  * tried again half a second later, broke nothing off. It was over with its first BYE: that is when
- * people redial, while copies of it go out for up to 32 s. */
+ * people redial, while copies of it go out for up to 32 s. A capture of one direction has no
+ * answers. */
 static bool
 broke_off_before(const ft_call *last, const ft_call *call)
 {
     return last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
+           (last->hears_both || last->packets < FT_PACKETS_ENOUGH) &&
            ft_seconds(&last->over_time, &call->begin_time) <= RESTART_WINDOW_S;
 }
 

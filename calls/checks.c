@@ -128,7 +128,8 @@ hole_text(packet_info *pinfo, const check_pair *pair, unsigned lost, uint32_t fi
                               check, lost, ft_frame_number(first));
 }
 
-/* How many checks before `until` this answer shows to be lost; *first: the frame of the first. */
+/* How many checks before `until` this answer shows to be lost; *first: the frame of the first. In a
+ * capture of one direction each seems lost. */
 static unsigned
 count_lost(const packet_info *pinfo, const check_pair *pair, const sent_check *answered,
            uint32_t until, uint32_t *first)
@@ -136,7 +137,7 @@ count_lost(const packet_info *pinfo, const check_pair *pair, const sent_check *a
     unsigned lost = 0;
 
     *first = UINT32_MAX;
-    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+    for (unsigned i = 0; i < SENT_CHECKS && !ft_flow_is_one_way(ft_packet_get(pinfo)->flow); i++) {
         if (pair->sent[i].frame < until && is_lost(pinfo, &pair->sent[i], answered)) {
             lost++;
             *first = MIN(*first, pair->sent[i].frame);
@@ -328,7 +329,8 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
         remember_check(pinfo, packet, exchange);
 }
 
-/* An answer that came directly proves the path, and that the call can outlive its relay. */
+/* An answer that came directly proves the path, and that the call can outlive its relay. Where one
+ * direction was captured, it stands for its check, with which the next call may begin. */
 void
 ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                       const ft_exchange *exchange)
@@ -341,7 +343,8 @@ ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
         ft_clue_call(pinfo, exchange->call);
     if (!guessed)
         hand_in_clues(pinfo, stun);
-    ft_call *call = ft_call_resolve(pinfo, false);
+    ft_call *call = ft_call_resolve(pinfo, !exchange && packet->path == FT_PATH_DIRECT &&
+                                               ft_flow_is_one_way(packet->flow));
     if (guessed)
         ft_guess_keep(pinfo, packet->leg->allocation);
     if (exchange && exchange->event && exchange->response_frame == packet->frame)

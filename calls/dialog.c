@@ -27,6 +27,7 @@
 #include "calls/resolve.h"
 #include "calls/reveal.h"
 #include "calls/text.h"
+#include "calls/witness.h"
 
 #include <wsutil/strtoi.h>
 
@@ -564,17 +565,30 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
 
 /* ---- hindsight ---- */
 
-/* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. Its last
- * copy counts: the 2015 report's BYE was sent four times. */
+static bool
+has_one_direction(const ft_call *call)
+{
+    const ft_witnessed all = ft_witness_of(call);
+
+    return all.packets >= FT_PACKETS_ENOUGH && !all.both_directions;
+}
+
+/* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. Nor does a
+ * capture of one direction, which has no answers. Its last copy counts: the 2015 report's BYE was
+ * sent four times. */
 static void
 judge_byes(const sip_dialog *dialog)
 {
+    ft_call *call = call_as_of(dialog, UINT32_MAX);
+
+    if (dialog->byes && call && has_one_direction(call))
+        return;
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
         if (bye->judged || bye->answered || bye->first != bye || !(bye->has_cseq || bye->via) ||
             !goes_on_for(&bye->last.time, BYE_ANSWER_S))
             continue;
         bye->judged = true;
-        ft_event_add_at(bye->last.frame, &bye->last.time, call_as_of(dialog, UINT32_MAX),
+        ft_event_add_at(bye->last.frame, &bye->last.time, call,
                         bye->last.path, FT_EVENT_BYE_UNANSWERED, bye->first_frame,
                         "%u BYE%s and no answer", bye->copies, bye->copies == 1 ? "" : "s");
     }

@@ -251,6 +251,12 @@ ft_flow_heard(const ft_flow *flow, const ft_endpoint *end)
            FT_NETWORK_UNKNOWN;
 }
 
+bool
+ft_flow_is_one_way(const ft_flow *flow)
+{
+    return !ft_flow_heard(flow, &flow->a) || !ft_flow_heard(flow, &flow->b);
+}
+
 /* An end that has not sent anything is in the network of the other one, unless each direction
  * has numbers of its own, as those of GTP tunnels and MPLS paths have. */
 uint32_t

@@ -125,6 +125,9 @@ uint32_t ft_flow_network(const ft_flow *flow, const ft_endpoint *end);
 /* Whether that end of the flow has sent anything. */
 bool ft_flow_heard(const ft_flow *flow, const ft_endpoint *end);
 
+/* One end hasn't so far: what the other one sends may have its answers, or its questions, there. */
+bool ft_flow_is_one_way(const ft_flow *flow);
+
 /* Makes room for other 5-tuples (calls/limits.h). First pass. */
 void ft_flow_carries_media(ft_flow *flow);
 

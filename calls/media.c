@@ -26,7 +26,6 @@
 #include "calls/resolve.h"
 #include "calls/sample.h"
 #include "calls/silence.h"
-#include "calls/witness.h"
 
 /* A way with media this recently is still in use: alternating ways aren't switches. Chosen: many
  * times the 20 to 60 ms between two packets of sound, and about what lies between two batches of
@@ -645,7 +644,7 @@ tell_switch(packet_info *pinfo, const ft_sender *sender, const ft_packet *packet
                  "Media of %s moves from %s to %s%s", sender_name(pinfo, seen), from, to,
                  sender->outgoing ? ft_silence_text(pinfo, packet->call) : "");
     if ((stream->way_count > 1 || sender->has_key) && has_moved(sender, packet, seen) &&
-        (sender->outgoing || !ft_witness_hears_both(packet->call)))
+        (sender->outgoing || !packet->call->hears_both))
         tell_handover(pinfo, sender, seen);
 }
 
@@ -784,7 +783,7 @@ watch_one_way(packet_info *pinfo, ft_call *call, const ft_sender *sender)
     const nstime_t now = ft_steady(pinfo);
 
     if (call->one_way_told[sender->outgoing] ||
-        ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS || !ft_witness_hears_both(call))
+        ft_milliseconds(&now, &sender->first_time) < ONE_WAY_MS || !call->hears_both)
         return;
     call->one_way_told[sender->outgoing] = true;
     ft_event_add(

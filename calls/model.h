@@ -132,6 +132,9 @@ typedef struct {
     struct ft_quality *quality;     /* of its direction, over both paths */
 } ft_quic_stream;
 
+/* So many packets of a call show whether the capture has both directions. */
+#define FT_PACKETS_ENOUGH 20
+
 typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
     ft_generation generation;
@@ -199,6 +202,8 @@ typedef struct ft_call {
     ft_remote_rank remote_rank;     /* what named the far end */
     /* of the last media, or answered check, on the direct path; zero before */
     nstime_t      direct_time;
+    /* packets of both directions were captured so far, of this part alone (calls/witness.h) */
+    bool          hears_both;
     bool          was_met;          /* at a public address, by what went directly or was to */
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     /* one of `before` broke off shortly before; between the same ends? not known yet */

@@ -20,7 +20,7 @@ typedef struct {
     ft_clue what;
 } value_key;
 
-/* Where an address counts: the same private address in another network is somebody else's. */
+/* The same private address in another network is somebody else's. */
 typedef struct {
     ft_endpoint end;
     uint32_t network;
@@ -162,17 +162,17 @@ ft_is_private(const address *addr)
     return false;
 }
 
-/* Where the address counts: in the network that its end of the packet's 5-tuple sends in. Where
- * each direction has a number of its own, that of an end which hasn't sent yet isn't known, and an
- * address that a message names is no end at all: a public one is the same everywhere. */
+/* Where the address counts: a private one in the network that its end of the packet's 5-tuple sends
+ * in. A public one is the same everywhere: an end that hasn't sent yet, or that a message names, may
+ * send with another tag, and in a tunnel's other direction it does. */
 static uint32_t
 network_of(const packet_info *pinfo, const ft_endpoint *end)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
-    const uint32_t network =
-        packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
 
-    return ft_network_is_symmetric(network) || ft_is_private(&end->addr) ? network : 0;
+    if (!ft_is_private(&end->addr))
+        return 0;
+    return packet && packet->flow ? ft_flow_network(packet->flow, end) : ft_network_of(pinfo);
 }
 
 const ft_calls_known *

@@ -82,6 +82,7 @@ note(packet_info *pinfo, const ft_packet *packet, struct ft_witness *witness)
     if (!seen->both_directions) {
         note_end(witness, &pinfo->net_src, true);
         note_end(witness, &pinfo->net_dst, false);
+        packet->call->hears_both = seen->both_directions;
     }
     if (packet->call->end_frame == packet->frame) {
         if (!seen->end_known)
@@ -109,12 +110,6 @@ ft_witness_ended_by(const ft_call *call, const address *end)
     const struct ft_witness *witness = call->witness;
 
     return witness && witness->seen.end_known && addresses_equal(&witness->end_from, end);
-}
-
-bool
-ft_witness_hears_both(const ft_call *call)
-{
-    return call->witness && call->witness->seen.both_directions;
 }
 
 static void

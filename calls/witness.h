@@ -20,10 +20,6 @@ typedef struct {
  * no-op). */
 void ft_witness_note(packet_info *pinfo, const ft_packet *packet);
 
-/* Whether packets of both directions were captured so far: of this part of the call alone, so that
- * each packet may ask. */
-bool ft_witness_hears_both(const struct ft_call *call);
-
 /* Whether this address sent the packet that ended the call. */
 bool ft_witness_ended_by(const struct ft_call *call, const address *end);
 

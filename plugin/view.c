@@ -17,7 +17,6 @@
 #define SET_UP_S        0.1
 /* a call that begins so long after the file did has its beginning in it */
 #define FILE_BEGINS_S   5.0
-#define PACKETS_ENOUGH  20      /* of a call, that show whether the capture has both directions */
 /* a shorter call, by frame times, has neither quality nor handovers to judge */
 #define CALL_ENOUGH_S   2.0
 
@@ -113,7 +112,7 @@ view_call(wmem_allocator_t *scope, const ft_call *call)
     v.file_last = nstime_to_sec(&file_last);
     v.ended = call->state == FT_CALL_ENDED || view_event(call, FT_EVENT_SOCKET_CLOSED, 0);
     v.long_enough = ft_seconds(&call->begin_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;
-    v.one_direction = v.all.packets >= PACKETS_ENOUGH && !v.all.both_directions;
+    v.one_direction = v.all.packets >= FT_PACKETS_ENOUGH && !v.all.both_directions;
     v.begins_in_call = !v.one_direction && begins_with_media(&v);
     return v;
 }

@@ -10,6 +10,8 @@ import pytest
 
 import support
 from simulate import Call, Plan
+from variants import DOWN, Scene, Talk, UP
+from wire import rtp
 
 CAPTURES = ["facetime-caller.pcapng", "modern-call.pcapng"]
 MOST = 700      # packets of each: set-up, key exchange, both paths
@@ -223,3 +225,35 @@ def test_same_address_in_two_networks(network, mode, tshark):
                 for call, _ in calls]
     assert [{s["ssrc"]: s["packets"] for s in call["streams"]} for call in told] == expected
     assert [call["capture_points"] for call in told] == [1, 1]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_somebody_else_calls_who_talks(network, tshark):
+    """Another device of the same network: it and who it calls, who talks, make a call of their own."""
+    scene = Scene("somebody else calls who talks", 1)
+    talk = Talk(scene, "A", scene.near(), scene.far())
+    talk.taken(0), talk.both(0.5, 50)
+    third = Talk(scene, "B", scene.near(3), scene.far())
+    third.check(1), third.invite(1.2), third.answer(1.3, 486)
+    scene.finish()
+    wrapped = [(p.time, NETWORKS[network](p.network(), 0, p.src[0].startswith("10."))) for p in scene.packets]
+    capture = write(ETHERNET, [(*divmod(round((support.START_TIME + time) * 1e6), 10**6), frame) for time, frame in wrapped])
+    for two_pass in (False, True):
+        calls = [row["facetime.call"] for row in tshark.rows(capture, "facetime.call", two_pass=two_pass)]
+        assert calls == [[{"A": "1", "B": "2"}[p.call]] for p in scene.packets]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_an_address_that_was_named(network, tshark):
+    """A bind names the peer's public address; what comes from there directly is of that call."""
+    scene = Scene("an address that was named", 1, six=True)
+    talk = Talk(scene, "A", ("10.9.9.2", 16402), ("81.9.9.1", 16402), ("17.155.5.251", 16385))
+    talk.relay_up(0), talk.taken(0.5), talk.both(1, 20)
+    talk.ids[DOWN], talk.ids[UP] = talk.ids[UP], talk.ids[DOWN]
+    talk.near = ("10.9.9.2", 16410)             # a socket that the capture knows nothing of
+    for i in range(3):
+        talk.put(1.6 + 0.02 * i, DOWN, rtp.rtp(rtp.AAC_ELD, 7 + i, 480 * i, 0x77777777, bytes(40)), "direct")
+    scene.finish()
+    wrapped = [(p.time, NETWORKS[network](p.network(), 0, p.src[0].startswith("10."))) for p in scene.packets]
+    capture = write(ETHERNET, [(*divmod(round((support.START_TIME + time) * 1e6), 10**6), frame) for time, frame in wrapped])
+    assert {number for row in tshark.rows(capture, "facetime.call") for number in row["facetime.call"]} == {"1"}

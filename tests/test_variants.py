@@ -1266,6 +1266,21 @@ def _(s, who, relayed, way):
     s.listed = {"A": {"end": "BYE"}}
 
 
+@scene("one direction was captured: checks, a BYE, and the same two again 14 s later (which direction, who hangs up)",
+       (UP, UP), (DOWN, DOWN), six=True)
+def _(s, captured, who):
+    """Nothing tells what was answered: no hole was punched, no BYE was in vain, nothing broke off."""
+    for letter, t in ("A", 0), ("B", 20):
+        a = Talk(s, letter, s.near(), s.far(1))
+        for i in range(3):
+            a.check(t + 0.3 * i), a.check(t + 0.1 + 0.3 * i, DOWN)
+        a.invite(t + 1), a.answer(t + 1.4), a.both(t + 2, 200), a.bye(t + 6.1, who)
+    s.packets = [p for p in s.packets if (p.src == s.near()) == captured]
+    for p in s.packets:
+        p.link = ()
+        p.may("call_answered", "call_ended", "invite", "ringing")
+
+
 @scene("from its middle: one of two calls talks directly and releases what it had, the other one in a channel goes on", six=True)
 def _(s):
     a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
