@@ -588,9 +588,9 @@ judge_byes(const sip_dialog *dialog)
             !goes_on_for(&bye->last.time, BYE_ANSWER_S))
             continue;
         bye->judged = true;
-        ft_event_add_at(bye->last.frame, &bye->last.time, call,
-                        bye->last.path, FT_EVENT_BYE_UNANSWERED, bye->first_frame,
-                        "%u BYE%s and no answer", bye->copies, bye->copies == 1 ? "" : "s");
+        ft_event_add_at(bye->last.frame, &bye->last.time, call, bye->last.path,
+                        FT_EVENT_BYE_UNANSWERED, bye->first_frame, "%u BYE%s and no answer",
+                        bye->copies, bye->copies == 1 ? "" : "s");
     }
 }
 

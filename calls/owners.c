@@ -163,8 +163,8 @@ ft_is_private(const address *addr)
 }
 
 /* Where the address counts: a private one in the network that its end of the packet's 5-tuple sends
- * in. A public one is the same everywhere: an end that hasn't sent yet, or that a message names, may
- * send with another tag, and in a tunnel's other direction it does. */
+ * in. A public one is the same everywhere: an end that hasn't sent yet, or that a message names,
+ * may send with another tag, and in a tunnel's other direction it does. */
 static uint32_t
 network_of(const packet_info *pinfo, const ft_endpoint *end)
 {
