@@ -474,7 +474,8 @@ dissect_relay_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tr
         col_set_str(pinfo->cinfo, COL_INFO, bodies[what].info);
 
     tvbuff_t *body = tvb_new_subset_length(tvb, header->end, length);
-    if (what == BODY_RTP)
+    const bool is_body_first = what == BODY_RTP && ft_relay_waits(pinfo);
+    if (what == BODY_RTP && !is_body_first)
         ft_relay_media(pinfo, &told);
     if (what == BODY_RTP || what == BODY_RTCP || what == BODY_CONTROL)
         ft_export_body(pinfo, packet, &told, body);
@@ -484,6 +485,8 @@ dissect_relay_body(tvbuff_t *tvb, packet_info *pinfo, proto_tree *root, proto_tr
         show_unparsed_body(body, pinfo, tree, header);
     else if (!call_dissector_only(*bodies[what].handle, body, pinfo, root, &told))
         call_data_dissector(body, pinfo, root);
+    if (is_body_first)
+        ft_relay_media(pinfo, &told);
 }
 
 /* ---- the packet ---- */

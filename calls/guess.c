@@ -105,6 +105,7 @@ ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
 typedef struct {
     const ft_leg *leg; /* NULL: free */
     ft_call *call;     /* that it was taken for */
+    ft_call *next;     /* that began meanwhile, and whose the connection may be; or NULL */
     ft_endpoint device;
     uint32_t known; /* bits of what this call was known of that end before */
     unsigned count;
@@ -201,17 +202,28 @@ forget_device(const packet_info *pinfo, const connection *one, const ft_call *ca
 }
 
 void
-ft_guess_key(packet_info *pinfo, ft_call *call)
+ft_guess_next(const packet_info *pinfo, const ft_call *call, ft_call *next)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        if (connections[i].leg && ft_call_as_of(connections[i].call, ft_frame_id(pinfo)) == call)
+            connections[i].next = next;
+    }
+}
+
+ft_call *
+ft_guess_judged(packet_info *pinfo, ft_call *call)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
     connection *one = connection_of(packet->leg);
 
     if (!one)
-        return;
-    ft_call *guessed = (ft_call *)ft_call_as_of(one->call, packet->frame);
+        return NULL;
+    ft_call *guessed = (ft_call *)ft_call_as_of(one->call, packet->frame),
+            *next = (ft_call *)ft_call_as_of(one->next, packet->frame);
     if (guessed != call && !is_abandoned(one, pinfo)) {
         take_packets(pinfo, call, guessed, one->guesses, one->count);
         forget_device(pinfo, one, guessed);
     }
     one->leg = NULL;
+    return guessed == call && next && !next->media_leg && !next->keys ? next : NULL;
 }

@@ -29,9 +29,12 @@ void ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *d
 /* Whether such a connection, taken for this call's, waits for its key. First pass. */
 bool ft_guess_waits(const packet_info *pinfo, const ft_call *call);
 
-/* The packet in hand has a key, or a new sender's media, and is of this call: so is its
- * connection. First pass. */
-void ft_guess_key(packet_info *pinfo, ft_call *call);
+/* `next` began while such a connection waits, and may be whose that is. First pass. */
+void ft_guess_next(const packet_info *pinfo, const ft_call *call, ft_call *next);
+
+/* The packet in hand has a key, or is the first media on its connection, and is of this call: so
+ * is the connection. What began meanwhile, if it is this call's, too; or NULL. First pass. */
+ft_call *ft_guess_judged(packet_info *pinfo, ft_call *call);
 
 /* Once, when the front door is registered. */
 void ft_guess_init(void);

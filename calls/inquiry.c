@@ -9,6 +9,8 @@
  */
 #include "calls/inquiry.h"
 
+#include <float.h>
+
 #include "calls/guess.h"
 #include "calls/mark.h"
 #include "calls/witness.h"
@@ -227,7 +229,8 @@ is_only(const ft_inquiry *q, const ft_call *call)
 {
     for (unsigned i = 0; i < q->count; i++) {
         const ft_call *other = q->candidates[i];
-        if (other != call && !ft_call_is_over(q->pinfo, other) && ft_equal_ends(q, other))
+        if (other != call && !ft_call_is_over(q->pinfo, other) && ft_equal_ends(q, other) &&
+            !ft_is_left(q, other))
             return false;
     }
     return true;
@@ -266,7 +269,8 @@ static bool
 is_late_candidate(const ft_inquiry *q, const ft_call *call)
 {
     return q->packet->generation == FT_MODERN && q->packet->kind == FT_KIND_STUN &&
-           call->generation == FT_MODERN && call->keys && !ft_guess_waits(q->pinfo, call);
+           call->generation == FT_MODERN && (call->keys || call->media_leg) &&
+           !ft_guess_waits(q->pinfo, call);
 }
 
 /* A call that goes on, with a far end that is known, doesn't set up ways to others: call waiting
@@ -326,21 +330,23 @@ may_be_others(const ft_inquiry *q, const ft_call *call)
     for (unsigned i = 0; i < q->count; i++) {
         const ft_call *other = q->candidates[i];
         if (other != call && !ft_call_is_over(q->pinfo, other) &&
-            ft_seconds(&other->last_time, &q->now) <= FT_ALIVE_S && ft_equal_ends(q, other))
+            ft_seconds(&other->last_time, &q->now) <= FT_ALIVE_S && ft_equal_ends(q, other) &&
+            !ft_is_left(q, other))
             return true;
     }
     return false;
 }
 
-/* Since 2026 most media says no more of its key than how often it has rolled (facts of 2026, in
- * docs/protocol.md). A call that sets its connection up anew goes on with its senders. */
+/* Media of an SSRC, or a check of a link, that nobody has. Since 2026 most media says no more of
+ * its key than how often it has rolled (facts of 2026, in docs/protocol.md). */
 static bool
-is_new_sender(const ft_inquiry *q)
+is_fresh(const ft_inquiry *q)
 {
     const ft_packet *packet = q->packet;
+    const ft_clue what = packet->kind == FT_KIND_RTP ? FT_CLUE_SSRC : FT_CLUE_LINK_ID;
 
-    if (packet->kind != FT_KIND_RTP || packet->generation != FT_MODERN || !packet->leg->renewed ||
-        packet->told_call || !ft_has_clue(packet, FT_CLUE_SSRC))
+    if ((packet->kind != FT_KIND_RTP && packet->kind != FT_KIND_STUN) || packet->told_call ||
+        packet->generation != FT_MODERN || !ft_has_clue(packet, what))
         return false;
     for (unsigned i = 0; i < packet->clue_count; i++) {
         if (packet->clues[i].what == FT_CLUE_KEY || ft_owner_of(&packet->clues[i]))
@@ -357,6 +363,54 @@ media_age(const ft_inquiry *q, const ft_call *call)
 
     return nstime_is_zero(&call->direct_time) ? age
                                               : MIN(age, ft_seconds(&call->direct_time, &q->now));
+}
+
+/* As short a pause as the capture's clock can tell. */
+static bool
+has_paused(const ft_inquiry *q, const ft_call *call)
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+    double age = wmem_array_get_count(call->streams) ? DBL_MAX : media_age(q, call);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
+        age = MIN(age, ft_seconds(&streams[i]->heard_time, &q->now));
+    return age > (comes_in_batches(q) ? FT_ALIVE_S : FT_PAUSE_S);
+}
+
+/* The way to a relay that the sender used last, or NULL. */
+static const ft_leg *
+relay_way(const ft_stream *stream)
+{
+    for (unsigned i = stream->way_count; i-- > 0;) {
+        if (stream->ways[i] && stream->ways[i]->flow->server)
+            return stream->ways[i];
+    }
+    return NULL;
+}
+
+/* Whether a way to the relay that the call's media used is another's by now, or was set up anew. */
+static bool
+has_lost_relay(const ft_inquiry *q, const ft_call *call)
+{
+    const uint32_t frame = q->packet->frame;
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+
+    for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++) {
+        const ft_leg *leg = relay_way(streams[i]);
+        if (leg && (leg->renewed || ft_call_as_of(ft_call_of_leg(leg, frame), frame) != call))
+            return true;
+    }
+    return false;
+}
+
+/* A device has one relay connection on a port. Where that is another call's by now, or was set up
+ * anew and hasn't shown whose it is, and the call's media is silent, there may be a next call: a
+ * call that goes on has its senders, and its links. */
+bool
+ft_is_left(const ft_inquiry *q, const ft_call *call)
+{
+    return call->generation == FT_MODERN && call->media_leg && has_paused(q, call) &&
+           (ft_guess_waits(q->pinfo, call) || has_lost_relay(q, call));
 }
 
 /* A BYE that wasn't answered may not have arrived: the other side goes on checking. */
@@ -383,7 +437,9 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
     trial.may_be_others = trial.on_leg && may_be_others(q, call);
     trial.renews = q->packet->renews;
     trial.talked = call->media_leg != NULL;
-    trial.new_sender = is_new_sender(q);
+    trial.fresh = is_fresh(q);
+    trial.new_sender = trial.fresh && q->packet->kind == FT_KIND_RTP && q->packet->leg->renewed;
+    trial.left = trial.fresh && ft_is_left(q, call);
     trial.media_age = media_age(q, call);
     trial.batched = q->packet->leg->renewed && comes_in_batches(q);
     trial.elsewhere = is_elsewhere(q, call);

@@ -38,6 +38,9 @@ ft_endpoint ft_who_sends(const ft_inquiry *q);
 /* Whether the call is of a kind whose checks have no tie-breakers. */
 bool ft_has_no_tie_breakers(const ft_call *call);
 
+/* Whether the call was left behind, it seems: its way is the next one's. */
+bool ft_is_left(const ft_inquiry *q, const ft_call *call);
+
 bool ft_has_clue(const ft_packet *packet, ft_clue what);
 
 #endif

@@ -6,12 +6,13 @@
  *    a strong clue contradicts (a new reservation)?                       OTHER
  *    its way is set up anew, and the other side is silent?                UNKNOWN
  *    ... was set up anew, and a new sender speaks after a pause?          UNKNOWN
+ *    a new sender, or a new link, and the call was left behind?           UNKNOWN
  *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    ... or is a check to who hung up, whose BYE has no answer, 5 s on?   SAME
  *    goes elsewhere, or to a new relay after the media stopped?           UNKNOWN
- *    its SIP names another far end?                                       UNKNOWN
+ *    its SIP names another far end, or the call was left, as above?       UNKNOWN
  *    addresses alone, one running call only, the other side alive?        SAME
  *    ... is over, and the packet is of its tail, as above?                SAME
  *    else                                                                 UNKNOWN
@@ -96,7 +97,7 @@ by_leg(const ft_trial *trial)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->new_sender && trial->talked && trial->media_age > pause(trial))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->may_be_others)
+    if (trial->may_be_others || (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (!trial->over || (is_tail(trial) && trial->age <= FT_QUIET_END_S))
         return (ft_judgement){ FT_SAME, FT_LEG };
@@ -109,7 +110,8 @@ by_address(const ft_trial *trial)
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
 
-    if (trial->names_another || (trial->starts && trial->elsewhere))
+    if (trial->names_another || (trial->starts && trial->elsewhere) ||
+        (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->renews && trial->talked && trial->far_age > pause(trial))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };

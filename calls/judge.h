@@ -83,8 +83,12 @@ typedef struct {
     bool elsewhere;     /* it goes to another far end than the one that the call has */
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
-    /* the first media on a way that was set up anew, of an SSRC that nobody has, without a key */
-    bool new_sender;
+    /* media of an SSRC, or a modern check of a link, that nobody has; without a key */
+    bool fresh;
+    bool new_sender;    /* such media, the first on a way that was set up anew */
+    /* the call's way to the relay is another's by now, or waits for its first sender, and its
+     * media is silent */
+    bool left;
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */

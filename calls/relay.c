@@ -598,6 +598,15 @@ watch_mode(packet_info *pinfo, relay_flow *flow, ft_call *call, const ft_relay_h
         call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
 }
 
+bool
+ft_relay_waits(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return !packet || !packet->leg || packet->leg->renewed || ft_steady_doubted() ||
+           !ft_call_of_packet(pinfo);
+}
+
 void
 ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
 {
@@ -607,15 +616,12 @@ ft_relay_media(packet_info *pinfo, const ft_relay_header *header)
     if (!flow || header->has_link == header->has_stream)
         return;
 
-    /* A way of no call yet waits for what the body tells: the header's addresses alone would
-     * join it to the device's last. So does a clock that just leapt ahead. */
-    ft_call *call = ft_call_of_packet(pinfo) && !ft_steady_doubted() ? ft_call_resolve(pinfo, false)
-                                                                     : NULL;
+    ft_call *call = ft_call_resolve(pinfo, false);
     if (call) {
         watch_mode(pinfo, flow, call, header);
         name_far_end(pinfo, call, header);
     }
-    keep_links_of(flow, ft_call_of_packet(pinfo), ft_frame_id(pinfo));
+    keep_links_of(flow, call, ft_frame_id(pinfo));
     if (header->has_link)
         learn_link(pinfo, flow, direction, header->link);
 }

@@ -123,6 +123,11 @@ void ft_relay_key(packet_info *pinfo, const uint8_t *key_id);
 /* The first RTP packet whose MKI begins with these 8 bytes; 0 if none came before this frame. */
 uint32_t ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id);
 
+/* Whether media's body is to be learnt before its header: on a way of no call yet, or one that was
+ * set up anew, addresses and links alone would join it to the last call there. So would a clock
+ * that just leapt ahead. */
+bool ft_relay_waits(packet_info *pinfo);
+
 /* An RTP packet in the relay channel: raises mode_changed when the call goes from multiway
  * (media named by stream ids) to one-to-one (media named by link ids) or back, and path_switch
  * when one direction's media moves to another link. First pass. */

@@ -261,6 +261,8 @@ reconcile(const ft_inquiry *q, ft_call *call, const ft_judgement *judged, unsign
             continue;
         if (judged[i].strength == FT_LEG && is_common_way(q->packet))
             continue;
+        if (judged[i].strength == FT_LEG && ft_is_left(q, met) && !ft_is_left(q, call))
+            continue;
         if (judged[best].strength < FT_DECIDES &&
             (ft_call_is_over(q->pinfo, call) || ft_call_is_over(q->pinfo, met)))
             continue;
@@ -305,6 +307,14 @@ note_media_of_clues(const ft_inquiry *q)
         note_media(q, (ft_clue)q->packet->clues[i].what, false, true);
 }
 
+/* What comes before the first sender on a way that was set up anew may be the next call's. */
+static bool
+waits_for_sender(const ft_packet *packet)
+{
+    return packet->leg->renewed && !ft_has_clue(packet, FT_CLUE_SSRC) &&
+           !ft_has_clue(packet, FT_CLUE_KEY);
+}
+
 /* What the packet brought is the call's own from now on. */
 static void
 keep_clues(const ft_inquiry *q, ft_call *call)
@@ -314,6 +324,8 @@ keep_clues(const ft_inquiry *q, ft_call *call)
         const ft_value_owner *owner = ft_owner_of(clue);
         const bool is_new = !owner || ft_call_as_of(owner->call, q->packet->frame) != call;
         const bool was_anybodys = owner != NULL;
+        if (clue->what == FT_CLUE_PARTICIPANT && waits_for_sender(q->packet))
+            continue;
         ft_own(q->pinfo, clue, call);
         note_media(q, (ft_clue)clue->what, is_new, was_anybodys);
         if (!is_new || was_anybodys)
@@ -424,8 +436,8 @@ is_ambiguous(const ft_inquiry *q)
     }
 
     for (unsigned i = 0; i < q->count; i++)
-        running +=
-            !ft_call_is_over(q->pinfo, q->candidates[i]) && ft_equal_ends(q, q->candidates[i]) != 0;
+        running += !ft_call_is_over(q->pinfo, q->candidates[i]) &&
+                   ft_equal_ends(q, q->candidates[i]) != 0 && !ft_is_left(q, q->candidates[i]);
     return running > 1 && !q->starts;
 }
 
@@ -567,15 +579,18 @@ judge_guess(const ft_inquiry *q, ft_call *call)
 static bool
 is_open_guess(const ft_packet *packet, const ft_call *call)
 {
-    return call && call->keys && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
+    return call && (call->keys || call->media_leg) && !ft_has_clue(packet, FT_CLUE_KEY) &&
+           ft_guess_is_open(packet);
 }
 
-/* Its media begins another call than the one that its connection was taken for. */
-static bool
-is_first_of_connection(const ft_inquiry *q, const ft_call *call)
+/* A call may begin beside one that was left, while that one's connection waits. */
+static void
+note_next(const ft_inquiry *q, ft_call *fresh)
 {
-    return q->packet->kind == FT_KIND_RTP && q->packet->leg->renewed && q->of_leg &&
-           q->of_leg != call;
+    for (unsigned i = 0; i < q->count; i++) {
+        if (ft_is_left(q, q->candidates[i]))
+            ft_guess_next(q->pinfo, q->candidates[i], fresh);
+    }
 }
 
 /* ---- all of it ---- */
@@ -618,8 +633,10 @@ judge_all(ft_inquiry *q)
         if (is_ambiguous(q) || is_of_unseen_game(q))
             return NULL;
         ft_call *fresh = ft_call_new(q->pinfo, &q->ends.device, latest_of_device(q));
-        if (fresh)
+        if (fresh) {
+            note_next(q, fresh);
             ft_call_put(q->pinfo, fresh, true);
+        }
         return fresh;
     }
     const ft_judgement verdict = judged[best];
@@ -672,6 +689,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
                      .now = ft_steady(pinfo),
                      .starts = starts,
                      .of_leg = (ft_call *)ft_call_as_of(of_leg, packet->frame) };
+    const bool is_first_media = packet->kind == FT_KIND_RTP && packet->leg->renewed;
     find_ends(&q);
     drop_clues_of_nobody(&q);
     ft_call *call = q.of_leg;
@@ -691,8 +709,11 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         keep_ends(&q, call);
     packet->call = call;
     judge_guess(&q, call);
-    if (call && (ft_has_clue(packet, FT_CLUE_KEY) || is_first_of_connection(&q, call)))
-        ft_guess_key(pinfo, call);
+    if (call && (ft_has_clue(packet, FT_CLUE_KEY) || is_first_media)) {
+        ft_call *next = ft_guess_judged(pinfo, call);
+        if (next)
+            merge(pinfo, call, next);
+    }
     if (call)
         ft_settle(&(ft_judged){ pinfo, packet, &q.ends }, clues_before,
                   ft_call_changes != changes_before);

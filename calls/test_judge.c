@@ -121,6 +121,14 @@ test_the_way(void **unused)
     expect((ft_trial){ .on_leg = true, .new_sender = true, .media_age = 60 }, FT_SAME, FT_LEG);
     expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 5,
                        .equal = BIT(PARTICIPANT) }, FT_SAME, FT_STRONG);
+    /* a call that was left, and a sender or a link that nobody has */
+    expect((ft_trial){ .on_leg = true, .fresh = true, .left = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .left = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .fresh = true }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .fresh = true, .left = true, .equal = BIT(DEVICE), .only = true },
+           FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .fresh = true, .left = true, .equal = BIT(PARTICIPANT) }, FT_SAME,
+           FT_STRONG);
     /* checks of two calls to one private address */
     expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }

@@ -1916,6 +1916,116 @@ def _(s, gap, control):
             a.control(begin + 0.9, UP), a.control(begin + 0.95, DOWN)
 
 
+class Tagged(Modern):
+    """Of 2026, one-to-one: two bytes of the key, and a tag."""
+
+    def __init__(self, *args, links=0, **more):
+        super().__init__(*args, **more)
+        self.links = {UP: 0x5101 + links, DOWN: 0x5202 + links}
+        for sender in self.senders.values():
+            sender.mki = modern.new_named_mki(sender.participant)
+
+    def speak(self, t, up, n=5, way="relay", step=0.02, **_):
+        out = []
+        for i in range(n):
+            s = self.senders[up]
+            s.step()
+            at = t + i * step
+            trailer = modern.tagged_trailer(s.mki, s.seq, 0, self.rng.randbytes(4))
+            wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), trailer,
+                              extension=modern.audio_extension(send_timestamp=round(at * 1024) & 0xFFFF))
+            if way == "relay":
+                wire = self.relayed_media(wire, up, s, False, self.links[not up])
+            out.append(self.put(at, up, wire, way))
+        return out
+
+
+KINDS = {"group": Short, "one-to-one": Tagged, "of 2023": Modern}
+
+
+def again(s, kind, gap, initial=True, before=None):
+    """Two calls through one relay, from one port. (the second one, its media)"""
+    for n, call in enumerate("AB"):
+        a = KINDS[kind](s, call, s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), **{"links": 7 * n} if kind == "one-to-one" else {})
+        begin = n * (gap + 2)
+        head = a.connect(begin, initial or n == 0)
+        if n and before:
+            head += before(a, begin + 0.2)
+        media = sorted(a.both(begin + 0.5, 75), key=lambda p: p.time)
+    for p in head + media[:4]:
+        p.may("call_started")       # told where it is known
+    return a, media
+
+
+def change_order(packets, order):
+    for p, t in zip([packets[i] for i in order], [p.time for p in packets]):
+        p.time = t
+
+
+# of the second call's packets: how they come, by their places in the order in which they were sent (up, down, up, ...)
+ORDERS = {"the first two swapped": (1, 0), "down, down, up, up": (1, 3, 0, 2), "backwards": (3, 2, 1, 0), "one side is late": (1, 3, 5, 7, 0, 2, 4, 6)}
+
+
+@scene("of 2026, again through the same relay: the order of its first packets (kind, how)",
+       *((kind, how) for kind in ("group", "one-to-one") for how in
+         [*ORDERS, "the first one lost", "the first three lost", "the first one twice", "the peer's alone for 0.2 s"]))
+def _(s, kind, how):
+    _, media = again(s, kind, 3)
+    if how in ORDERS:
+        change_order(media, ORDERS[how])
+    elif how == "the first one twice":
+        change_order(media, (1, 0))
+        s.put(media[1].time + 0.0005, media[1].src, media[1].dst, media[1].payload, "B", frame=media[1].frame())
+    else:
+        gone = {"the first one lost": media[:1], "the first three lost": media[:3]}.get(how, media[0:20:2])
+        s.packets = [p for p in s.packets if p not in gone]
+
+
+def report_of_participant(a, t):
+    return [a.put(t, DOWN, modern.relay(b"", stats=(5, 7864, 9, 4, 0, 0), participant=a.senders[DOWN].participant))]
+
+
+def crossing_checks(a, t):
+    return a.check(t) + a.check(t + 0.01, DOWN)
+
+
+@scene("again through the same relay: what comes before its media (kind, gap, what, the peer's media first)",
+       *((kind, gap, what, swapped) for kind in KINDS for gap in (3, 8) for what in ("report", "checks") for swapped in (False, True)))
+def _(s, kind, gap, what, swapped):
+    _, media = again(s, kind, gap, before={"report": report_of_participant, "checks": crossing_checks}[what])
+    if swapped:
+        change_order(media, (1, 0))
+
+
+@scene("again through the same relay, and both calls go over to the direct path (kind, gap, checks of the second one)",
+       *((kind, gap, when) for kind in KINDS for gap in (1.5, 12) for when in ("before its media", "after it", "not captured")), six=True)
+def _(s, kind, gap, when):
+    for n, call in enumerate("AB"):
+        a = KINDS[kind](s, call, s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), **{"links": 7 * n} if kind == "one-to-one" else {})
+        begin = n * (gap + 3.2)
+        head = a.connect(begin)
+        if when == "before its media" or n == 0:
+            head += crossing_checks(a, begin + 0.35)
+        head += sorted(a.both(begin + 0.5, 50), key=lambda p: p.time)[:4]
+        if when == "after it":
+            head += crossing_checks(a, begin + 1)
+        for p in head:
+            p.may("call_started")
+        for p in sorted(a.both(begin + 1.6, 75, way="direct"), key=lambda p: p.time)[:2]:
+            p.tell("path_switch")
+
+
+@scene("the relay is set up anew in mid-call after a silence: one call (kind, silence, checks, of which links)",
+       *((kind, gap, when, links) for kind in KINDS for gap in (1.5, 4) for when in ("before its media", "after it") for links in ("the same", "new")))
+def _(s, kind, gap, when, links):
+    a = KINDS[kind](s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), crossing_checks(a, 0.3), a.both(0.5, 75)
+    if links == "new":
+        a.uuids = {up: modern.new_mki(s.rng) for up in (UP, DOWN)}
+    for p in a.connect(1.8 + gap) + crossing_checks(a, 1.95 + gap if when == "before its media" else 2.2 + gap) + a.both(2 + gap, 50):
+        p.may("call_started", "media_gap")
+
+
 @scene("of 2026, the connection to the relay is set up anew in mid-call (after, who is heard first)", (1.5, "known"), (4, "known"),
        (4, "new"), (0.3, "new"))
 def _(s, after, first):
