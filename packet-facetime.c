@@ -214,15 +214,21 @@ is_games_own(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, const ft_packet 
     return !is_calls && !ft_evidence_proves(shape, tvb, pinfo, &generation);
 }
 
-/* A client's Initial packet begins a connection to the relay, and so perhaps a call. */
+/* A client's Initial packet begins a connection to the relay, and so perhaps a call. One whose
+ * Initial wasn't captured shows by its id alone. */
 static void
-note_connection(tvbuff_t *tvb, const packet_info *pinfo, ft_packet *packet)
+note_connection(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet)
 {
-    if ((tvb_get_uint8(tvb, 0) & 0xf0) != 0xc0 || ft_relay_direction(pinfo) != FT_UPLINK ||
-        !packet->leg)
+    if (ft_relay_direction(pinfo) != FT_UPLINK || !packet->leg)
         return;
-    packet->starts = packet->renews = true;
-    if (ft_learning(pinfo))
+    const bool begins = (tvb_get_uint8(tvb, 0) & 0xf0) == 0xc0;
+    if (begins)
+        packet->starts = packet->renews = true;
+    if (!ft_learning(pinfo))
+        return;
+    if (begins)
+        ft_quic_relay_begins(packet->leg);
+    if (begins || ft_quic_relay_is_another(pinfo, packet->leg, tvb))
         packet->leg->renewed = true;
 }
 

@@ -502,6 +502,15 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     return sender;
 }
 
+/* An address alone tells of nobody's return after a silence: the next call, whose connection
+ * wasn't captured, has it, too. Media of 2023 says its key, that of 2026 doesn't. */
+static bool
+is_known_by_address(const packet_info *pinfo, const ft_packet *packet, const ft_sender *sender,
+                    const ft_rtp *rtp)
+{
+    return packet->generation == FT_LEGACY || rtp->key || !ft_is_silent(pinfo, sender);
+}
+
 /* Who sends the stream: as before, whatever address or key it has now. NULL over
  * FT_MAX_STREAMS_PER_CALL. */
 static ft_sender *
@@ -510,7 +519,7 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
 {
     if (!stream->by) {
         stream->by = find_sender(packet, rtp, seen);
-        if (!stream->by)
+        if (!stream->by || !is_known_by_address(pinfo, packet, stream->by, rtp))
             stream->by = new_sender(pinfo, packet, seen);
         if (!stream->by)
             return NULL;

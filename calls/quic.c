@@ -5,10 +5,15 @@
  *    direction of a flow -> ids: seen once (unsettled) -> back before other bytes: settled, its
  *                           packets are media
  *
+ *    way to a relay      -> the id of 8 bytes that the relay's connection has; another one that
+ *                           comes back is another connection
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "calls/quic.h"
+#include "calls/judge.h"
 #include "calls/limits.h"
+#include "calls/mark.h"
 #include "calls/media.h"
 #include "calls/quality.h"
 #include "calls/relay.h"
@@ -35,13 +40,24 @@ typedef struct {
     wmem_array_t *ids[2];   /* of quic_id, by ft_heading; NULL before the first */
 } quic_flow;
 
+/* The connection to a relay on a way, by the head of its connection id. */
+typedef struct {
+    const ft_leg *leg;      /* NULL: free */
+    uint64_t id, before;    /* 0: none yet */
+    uint64_t candidate;     /* came once so far */
+} relay_connection;
+
+#define RELAY_CONNECTIONS 256 /* by a hash of the way: one that another takes is begun anew */
+
 static wmem_map_t *quic_flows;  /* ft_flow -> quic_flow */
+static relay_connection relay_connections[RELAY_CONNECTIONS];
 static unsigned id_total;
 
 static void
 reset(void)
 {
     id_total = 0;
+    memset(relay_connections, 0, sizeof relay_connections);
 }
 
 void
@@ -163,6 +179,59 @@ ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
         return false;
     const quic_id *known = find_id(flow, ft_flow_heading(flow, pinfo), id);
     return known && known->known_from && known->known_from < ft_frame_id(pinfo);
+}
+
+/* ---- connections to a relay ---- */
+
+#define RELAY_ID_LENGTH 8
+
+static relay_connection *
+connection_on(const ft_leg *leg)
+{
+    relay_connection *one =
+        &relay_connections[((uintptr_t)leg / sizeof *leg) % RELAY_CONNECTIONS];
+
+    if (one->leg != leg)
+        *one = (relay_connection){ .leg = leg };
+    return one;
+}
+
+void
+ft_quic_relay_begins(const ft_leg *leg)
+{
+    *connection_on(leg) = (relay_connection){ .leg = leg };
+}
+
+/* As short a silence as the capture's clock can tell. */
+static bool
+is_silent(packet_info *pinfo, const ft_leg *leg)
+{
+    const nstime_t now = ft_steady(pinfo);
+    const ft_clock *clock = ft_clock_at(pinfo, &pinfo->src, false);
+
+    return !nstime_is_zero(&leg->media_time) &&
+           ft_seconds(&leg->media_time, &now) >
+               (clock && ft_clock_has_batches(clock) ? FT_ALIVE_S : FT_PAUSE_S);
+}
+
+/* Encrypted bytes, which stand there behind a shorter id, never come twice. */
+bool
+ft_quic_relay_is_another(packet_info *pinfo, const ft_leg *leg, tvbuff_t *tvb)
+{
+    relay_connection *one = connection_on(leg);
+
+    if (tvb_get_uint8(tvb, 0) >> 6 != 1 || tvb_captured_length(tvb) < ID_OFFSET + RELAY_ID_LENGTH)
+        return false;
+    const uint64_t id = tvb_get_ntoh64(tvb, ID_OFFSET);
+    if (id == one->id || id == one->before)
+        return false;
+    if (id != one->candidate) {
+        one->candidate = id;
+        return false;
+    }
+    one->before = one->id;
+    one->id = id;
+    return one->before && is_silent(pinfo, leg);
 }
 
 /* ---- media ---- */

@@ -524,6 +524,16 @@ entry_of(used_link *entries, uint16_t id)
     return oldest;
 }
 
+/* Media of an SSRC that hasn't been heard here, after a pause, is nobody's that moved. */
+static bool
+may_have_moved(packet_info *pinfo, const used_link *from)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    return !packet || !packet->stream || packet->stream->first_frame != packet->frame ||
+           seconds_since(pinfo, &from->last_time) <= LINK_IDLE_S;
+}
+
 static void
 learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_t id)
 {
@@ -532,7 +542,7 @@ learn_link(packet_info *pinfo, relay_flow *flow, ft_direction direction, uint16_
     const bool alternates = entry->last_frame && entry->id == id &&
                             seconds_since(pinfo, &entry->last_time) < LINK_IDLE_S;
 
-    if (current && current->id != id && !alternates)
+    if (current && current->id != id && !alternates && may_have_moved(pinfo, current))
         tell_link_switch(pinfo, direction, current, id);
     *entry = (used_link){ id, ft_frame_id(pinfo), ft_steady(pinfo) };
     flow->current[direction] = entry;
@@ -598,13 +608,25 @@ watch_mode(packet_info *pinfo, relay_flow *flow, ft_call *call, const ft_relay_h
         call->mode = modes->mode == MODE_ONE_TO_ONE ? "one-to-one" : "multiway";
 }
 
+/* Whether its direction begins again after a pause, perhaps on another link. */
+static bool
+has_link_paused(packet_info *pinfo)
+{
+    const relay_flow *flow = relay_flow_of(pinfo);
+    const used_link *current = flow ? flow->current[ft_relay_direction(pinfo)] : NULL;
+
+    return current && seconds_since(pinfo, &current->last_time) > LINK_IDLE_S;
+}
+
 bool
 ft_relay_waits(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return !packet || !packet->leg || packet->leg->renewed || ft_steady_doubted() ||
-           !ft_call_of_packet(pinfo);
+    if (!ft_learning(pinfo) || !packet || !packet->leg)
+        return false;
+    return packet->leg->renewed || ft_steady_doubted() || !ft_call_of_packet(pinfo) ||
+           has_link_paused(pinfo);
 }
 
 void

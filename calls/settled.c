@@ -225,7 +225,7 @@ note_media_of_key(packet_info *pinfo, const ft_packet *packet)
 ft_call *
 ft_settled_call(packet_info *pinfo, const ft_packet *packet)
 {
-    if (packet->told_call || packet->renews)
+    if (packet->told_call || packet->leg->renewed)
         return NULL;
 
     if (packet->clue_count && !is_of_media(&packet->clues[0]))

@@ -1943,12 +1943,12 @@ class Tagged(Modern):
 KINDS = {"group": Short, "one-to-one": Tagged, "of 2023": Modern}
 
 
-def again(s, kind, gap, initial=True, before=None):
+def again(s, kind, gap, initial=True, before=None, more=0):
     """Two calls through one relay, from one port. (the second one, its media)"""
     for n, call in enumerate("AB"):
         a = KINDS[kind](s, call, s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482), **{"links": 7 * n} if kind == "one-to-one" else {})
         begin = n * (gap + 2)
-        head = a.connect(begin, initial or n == 0)
+        head = a.connect(begin, initial or n == 0, more)
         if n and before:
             head += before(a, begin + 0.2)
         media = sorted(a.both(begin + 0.5, 75), key=lambda p: p.time)
@@ -2024,6 +2024,40 @@ def _(s, kind, gap, when, links):
         a.uuids = {up: modern.new_mki(s.rng) for up in (UP, DOWN)}
     for p in a.connect(1.8 + gap) + crossing_checks(a, 1.95 + gap if when == "before its media" else 2.2 + gap) + a.both(2 + gap, 50):
         p.may("call_started", "media_gap")
+
+
+@scene("again through the same relay, its Initial not captured: the relay's id tells (kind, gap, the peer's media first)",
+       *((kind, gap, swapped) for kind in KINDS for gap in (3, 15) for swapped in (False, True)))
+def _(s, kind, gap, swapped):
+    a, media = again(s, kind, gap, initial=False, more=2)
+    next(p for p in s.packets if p.call == "B").dontcare = True     # another id, once: it may be a shorter one before other bytes
+    if swapped:
+        change_order(media, (1, 0))
+
+
+@scene("of 2026, again through the same relay, its connection not captured: nothing tells, so it is one call, of which no more is said "
+       "(kind, gap, the peer's media first)", *((kind, gap, swapped) for kind in ("group", "one-to-one") for gap in (3, 15) for swapped in (False, True)))
+def _(s, kind, gap, swapped):
+    _, media = again(s, kind, gap, initial=False)
+    if swapped:
+        change_order(media, (1, 0))
+    for p in s.packets:
+        p.call = "A"
+
+
+@scene("the relay has another id for the device in mid-call: one call (kind, after, who is heard first)",
+       *((kind, gap, first) for kind in KINDS for gap in (0.1, 4) for first in ("known", "new")))
+def _(s, kind, gap, first):
+    a = KINDS[kind](s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0, more=2), a.both(0.5, 75)
+    out = a.connect(1.8 + gap, initial=False, more=2)
+    if first == "new":
+        known, a.senders[DOWN] = a.senders[DOWN], Sender(s.rng)
+        a.senders[DOWN].mki = modern.new_mki(s.rng) if kind == "of 2023" else modern.new_named_mki(a.senders[DOWN].participant)
+        out += a.speak(1.95 + gap, DOWN, 5)
+        a.senders[DOWN] = known
+    for p in out + a.both(2 + gap, 50):
+        p.may("media_gap", "call_started")
 
 
 @scene("of 2026, the connection to the relay is set up anew in mid-call (after, who is heard first)", (1.5, "known"), (4, "known"),

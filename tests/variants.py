@@ -310,11 +310,13 @@ class Modern(Talk):
         src, dst = (self.near, other) if up else (other, self.near)
         return self.scene.put(t, src, dst, wire, self.call if call is None else call, vlan=self.vlan)
 
-    def connect(self, t, initial=True):
+    def connect(self, t, initial=True, more=0):
         out = []
         if initial:
             out.append(self.put(t, UP, modern.quic_initial(self.rng.randbytes(8), self.rng.randbytes)))
-        out.append(self.put(t + 0.05, UP, modern.quic_short(b"\x55\x80" + self.rng.randbytes(6), self.rng.randbytes(60))))
+        relays_id = b"\x55\x80" + self.rng.randbytes(6)
+        for i in range(1 + more):
+            out.append(self.put(t + 0.05 + 0.02 * i, UP, modern.quic_short(relays_id, self.rng.randbytes(60))))
         out.append(self.put(t + 0.1, DOWN, modern.quic_short(b"", self.rng.randbytes(60))))
         return out
 
