@@ -188,8 +188,7 @@ ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
 static relay_connection *
 connection_on(const ft_leg *leg)
 {
-    relay_connection *one =
-        &relay_connections[((uintptr_t)leg / sizeof *leg) % RELAY_CONNECTIONS];
+    relay_connection *one = &relay_connections[((uintptr_t)leg / sizeof *leg) % RELAY_CONNECTIONS];
 
     if (one->leg != leg)
         *one = (relay_connection){ .leg = leg };

@@ -601,6 +601,22 @@ call_of_answer(const packet_info *pinfo, const ft_packet *packet, const ft_stun 
     return allocation && certain ? allocation->call : NULL;
 }
 
+/* The answer alone says that something was released: where the 5-tuple has one allocation, that. */
+static void
+release_by_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
+{
+    bool certain = true;
+    ft_allocation *allocation =
+        stun->has_lifetime && stun->lifetime == 0 && count_held(packet->flow) == 1
+            ? allocation_to_release(pinfo, packet->flow, &certain)
+            : NULL;
+
+    if (!allocation || allocation->released || !certain)
+        return;
+    release_allocation(pinfo, packet, allocation);
+    finish_release(packet->flow, allocation, packet->frame);
+}
+
 /* 437 to a bind or a Refresh is a relay that has forgotten the allocation: one of the reports of
  * 2015 has both. */
 static void
@@ -625,6 +641,8 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange) {
         finish_release(packet->flow, exchange->allocation, packet->frame);
         finish_loose_releases(pinfo, packet->flow, exchange);
+    } else if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS) {
+        release_by_answer(pinfo, packet, stun);
     }
     if (stun->message_class == STUN_ERROR && stun->error_code == ALLOCATION_MISMATCH)
         ft_event_add(pinfo, FT_EVENT_ALLOCATION_MISMATCH, exchange ? exchange->request_frame : 0,

@@ -1771,6 +1771,28 @@ def _(s, first, lost):
     s.listed = {"A": {"remote": a.far, "end": "BYE"}, "B": {"remote": b.far, "end": "BYE"}}
 
 
+@scene("a release whose request wasn't captured: its answer tells, where the 5-tuple has one allocation (allocations, answers)",
+       (1, 1), (1, 2), (2, 1), (2, 2), six=True)
+def _(s, allocations, answers):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1, 10)
+    if allocations == 2:
+        b = Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+        b.relay_up(1.2), b.taken(1.6), b.both(2.2, 10)
+    a.hang_up(3)
+    request, answer = a.release(3.2)
+    s.packets.remove(request)
+    for i in range(1, answers):
+        s.put(answer.time + 0.3 * i, answer.src, answer.dst, answer.payload, "A")
+    for p in a.speak(4, UP, 3):
+        if allocations == 1:
+            p.tell("released_channel_used")
+    if allocations == 2:        # whose release it was, nothing tells
+        for p in s.packets:
+            p.dontcare |= p.call == "A" and p.time > 3.2
+        b.both(4.1, 10, step=0.02)[0].may("media_gap"), b.hang_up(5)
+
+
 @scene("an allocation without a token, its call met before any INVITE: released, and used afterwards")
 def _(s):
     a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
