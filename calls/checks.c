@@ -26,6 +26,7 @@
 typedef struct {
     const ft_exchange *exchange;
     bool from_a; /* by the end that the flow calls a */
+    bool nominates;
     bool answered;
     double repeated; /* seconds until its sender checked again, 0 before */
     uint32_t frame;
@@ -67,9 +68,11 @@ pair_of(const ft_leg *leg)
 }
 
 /* Whatever this end checks next on the pair, under whatever transaction id, repeats all that it
- * sent there before. */
+ * sent there before. But what nominates follows a check that got through, captured answer or not:
+ * which one isn't known, so none is lost. */
 static void
-remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange)
+remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange,
+               bool nominates)
 {
     check_pair *pair = pair_of(packet->leg);
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
@@ -80,9 +83,11 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
         sent_check *check = &pair->sent[i];
         if (check->frame && check->from_a == from_a && check->repeated == 0)
             check->repeated = ft_seconds(&check->time, &now);
+        if (check->frame && check->from_a == from_a && nominates && !check->nominates)
+            check->answered = true;
     }
     pair->sent[pair->count++ % SENT_CHECKS] =
-        (sent_check){ exchange, from_a, false, 0, ft_frame_id(pinfo), now };
+        (sent_check){ exchange, from_a, nominates, false, 0, ft_frame_id(pinfo), now };
 }
 
 /* The transmission that got through: its stamp tells it from its repeats. A nomination has the
@@ -326,7 +331,7 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
     tell_username(pinfo, stun);
     tell_check(pinfo, packet, stun, exchange, is_retransmission);
     if (packet->path == FT_PATH_DIRECT && packet->leg)
-        remember_check(pinfo, packet, exchange);
+        remember_check(pinfo, packet, exchange, stun->use_candidate);
 }
 
 /* An answer that came directly proves the path, and that the call can outlive its relay. Where one

@@ -1266,6 +1266,17 @@ def _(s, who, relayed, way):
     s.listed = {"A": {"end": "BYE"}}
 
 
+@scene("the answer to a check wasn't captured, but what follows nominates", six=True)
+def _(s):
+    """Who nominates had an answer: no hole was punched."""
+    a = Talk(s, "A", s.near(), s.far(1))
+    first, answer = a.check(0)
+    s.packets.remove(answer)
+    a.check(0.05, DOWN), a.check(0.06, txid=first.txid, nominate=1), a.check(1, DOWN)
+    a.taken(1.5), a.both(2, 50), a.hang_up(4)
+    s.listed = {"A": {"state": "answered", "end": "BYE"}}
+
+
 @scene("one direction was captured: checks, a BYE, and the same two again 14 s later (which direction, who hangs up)",
        (UP, UP), (DOWN, DOWN), six=True)
 def _(s, captured, who):
