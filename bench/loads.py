@@ -13,7 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "test-captures"))
 
 import generate  # noqa: E402
+from modern_corners import PEER_LINK, PHONE, Phone, Stage, announce_links, open_session  # noqa: E402
+from scenario import Capture  # noqa: E402
 from wire import packets  # noqa: E402
+from wire.modern import relay  # noqa: E402
 
 CLIENT, PEER, RELAY = "172.16.42.187", "71.230.89.52", "17.155.5.251"
 SETUP = "facetime-caller"
@@ -156,17 +159,29 @@ def scanner(count):
         yield i / 1000, datagram(("10.0.0.1", 40003), far, noise)
 
 
+def modern_media(stage):
+    """A modern call's media, relayed between links, without end: of every 20 ms a packet of audio and a video frame of
+    two, each way. Headers, sizes and forms as most of 2023's have them."""
+    ways = ((stage.me, (stage.near, stage.far), {}),
+            (stage.peer, (stage.far, stage.near), {"participant": stage.peer.participant}))
+    while True:
+        for phone, ends, header in ways:
+            audio = phone.audio(size=240, send_timestamp=phone.ts // 24 & 0xFFFF)
+            yield ends, relay(audio, link=PEER_LINK, count=True, **header)
+            for video in phone.video(size=700):
+                yield ends, relay(video, link=PEER_LINK, priority=1, count=True, opt_out=True, **header)
+
+
 def modern(count):
-    """The media of a modern call, relayed, again and again: what the small modern capture has of RTP."""
-    cap = generate.build("modern-call")
-    setup = [(when, frame) for when, frame in cap.packets]
-    start, end = setup[0][0], setup[-1][0]
-    for when, frame in setup:
-        yield (when - start) / 1e6, frame
-    media = [frame for number, (_, frame) in enumerate(setup, 1)
-             if cap.truth[number]["kind"] == "rtp" and cap.truth[number]["path"] == "relay"]
-    for i in range(count):
-        yield (end - start) / 1e6 + i / 100, media[i % len(media)]
+    """The media of a modern call that goes on, relayed."""
+    cap = Capture("modern", "", 0, local=[PHONE[0]])
+    stage = Stage(cap, Phone)
+    open_session(stage)
+    announce_links(stage)
+    for when, frame in cap.packets:
+        yield when / 1e6, frame
+    for i, (ends, wire) in zip(range(count), modern_media(stage)):
+        yield cap.clock + .02 + i / 300, datagram(*ends, bytes(wire))
 
 
 def calls(count):
