@@ -24,8 +24,8 @@ SETUP_FRAMES = 301              # to the first direct RTP of both sides
 AUDIO = 1911967383              # SSRC of a=rtpID in the offer
 
 
-def datagram(src, dst, payload):
-    ip = packets.ipv4(src[0], dst[0], packets.PROTO_UDP, packets.udp(src, dst, payload))
+def datagram(src, dst, payload, ident=0):
+    ip = packets.ipv4(src[0], dst[0], packets.PROTO_UDP, packets.udp(src, dst, payload), ident)
     return packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", ip)
 
 
@@ -161,7 +161,7 @@ def scanner(count):
 
 def modern_media(stage):
     """A modern call's media, relayed between links, without end: of every 20 ms a packet of audio and a video frame of
-    two, each way. Headers, sizes and forms as most of 2023's have them."""
+    two, each way. Headers, sizes, forms and IP ids as most of 2023's have them."""
     ways = ((stage.me, (stage.near, stage.far), {}),
             (stage.peer, (stage.far, stage.near), {"participant": stage.peer.participant}))
     while True:
@@ -181,7 +181,7 @@ def modern(count):
     for when, frame in cap.packets:
         yield when / 1e6, frame
     for i, (ends, wire) in zip(range(count), modern_media(stage)):
-        yield cap.clock + .02 + i / 300, datagram(*ends, bytes(wire))
+        yield cap.clock + .02 + i / 300, datagram(*ends, bytes(wire), cap.rng.getrandbits(16))
 
 
 def calls(count):
