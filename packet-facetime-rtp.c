@@ -33,6 +33,7 @@
 
 #include "calls/call.h"
 #include "calls/evidence.h"
+#include "calls/hash.h"
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/quality.h"
@@ -448,12 +449,13 @@ digest(tvbuff_t *tvb, const rtp_packet *rtp)
     const unsigned captured = tvb_captured_length(tvb), payload = MIN(rtp->payload, captured);
     const unsigned end = MIN(rtp->payload_end, captured);
     const unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
-    const uint8_t *bytes = length ? tvb_get_ptr(tvb, (int)payload, (int)length) : NULL;
-    uint32_t hash = (rtp->fixed.timestamp ^ (rtp->payload_end - rtp->payload)) * 0x9e3779b1u;
+    uint64_t words[DIGEST_LENGTH / sizeof(uint64_t)] = { 0 };
 
-    for (unsigned i = 0; i < length; i++)
-        hash = (hash ^ bytes[i]) * 0x01000193u; /* FNV-1a */
-    return hash;
+    if (length)
+        memcpy(words, tvb_get_ptr(tvb, (int)payload, (int)length), length);
+    const uint64_t hash = ft_hash_word(
+        rtp->fixed.timestamp ^ (uint64_t)(rtp->payload_end - rtp->payload) << 32, words[0]);
+    return (uint32_t)ft_hash_word(hash, words[1]);
 }
 
 static void
@@ -552,12 +554,13 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     ft_packet *packet = ft_packet_get(pinfo);
     const ft_codec *codec = NULL;
     uint32_t sdp_frame = 0;
+    const datagram seen = datagram_of(tvb);
     rtp_packet rtp;
 
     if (!packet)
         return (int)tvb_captured_length(tvb);
 
-    rtp_parse(tvb, packet->generation, &rtp);
+    rtp_parse(&seen, packet->generation, &rtp);
     rtp_settle_trailer(pinfo, tvb, packet->generation, relay, &rtp);
     if (rtp.trailer.length)
         packet->generation = FT_MODERN;

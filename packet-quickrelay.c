@@ -46,6 +46,7 @@
 #include "wire/relay_proof.h"
 #include <epan/expert.h>
 #include <epan/prefs.h>
+#include <wsutil/bits_ctz.h>
 
 void proto_register_quickrelay(void);
 void proto_reg_handoff_quickrelay(void);
@@ -293,9 +294,8 @@ show_stats(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_head
 static void
 show_fields(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, const relay_header *header)
 {
-    for (unsigned id = 0; id < FIELD_COUNT; id++) {
-        if (!header->offset[id])
-            continue;
+    for (unsigned left = header->fields; left; left &= left - 1) {
+        const unsigned id = (unsigned)ws_ctz(left);
         if (tree)
             relay_fields[id].show(tvb, pinfo, tree, header, (relay_field_id)id);
         if (relay_fields[id].unverified)

@@ -153,15 +153,20 @@ is_media_bytes(const uint8_t *bytes)
     return bytes[0] >> 6 == 2 || (bytes[0] >> 6 == 1 && (bytes[0] == 0x60 || bytes[4] >> 6 == 2));
 }
 
+/* Compared alone: no bit of it chooses a slot, so none need be mixed with the others. */
 static uint64_t
 hash_of_rest(const uint8_t *bytes, unsigned length)
 {
-    uint64_t hash = length, word;
+    uint64_t hash = length, words[4];
 
-    for (; length >= sizeof word; bytes += sizeof word, length -= (unsigned)sizeof word) {
-        memcpy(&word, bytes, sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
+    for (; length >= sizeof words; bytes += sizeof words, length -= (unsigned)sizeof words) {
+        memcpy(words, bytes, sizeof words);
+        for (unsigned i = 0; i < G_N_ELEMENTS(words); i++)
+            hash = (hash + words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    for (; length >= sizeof *words; bytes += sizeof *words, length -= (unsigned)sizeof *words) {
+        memcpy(words, bytes, sizeof *words);
+        hash = (hash + *words) * UINT64_C(0x9e3779b97f4a7c15);
     }
     for (; length; bytes++, length--)
         hash = (hash ^ *bytes) * UINT64_C(0x9e3779b97f4a7c15);
@@ -173,8 +178,12 @@ read_bytes(datagram *now, const uint8_t *bytes)
 {
     const unsigned compared = MIN(now->captured, COMPARED), rest = now->captured - compared;
 
-    memcpy(now->bytes, bytes, compared);
-    memset(now->bytes + compared, 0, COMPARED - compared);
+    if (compared == COMPARED) { /* nearly always: no call of the library */
+        memcpy(now->bytes, bytes, COMPARED);
+    } else {
+        memset(now->bytes, 0, COMPARED);
+        memcpy(now->bytes, bytes, compared);
+    }
     memset(now->last, 0, LAST);
     if (!now->ip_id) {
         const uint64_t hash = rest ? hash_of_rest(bytes + compared, rest) : 0;

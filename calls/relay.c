@@ -100,11 +100,19 @@ typedef struct control_message {
 } control_message;
 
 static wmem_map_t *relay_flows;    /* ft_flow -> relay_flow */
+static struct {
+    const ft_flow *flow;
+    relay_flow *known;
+} latest; /* of these: a packet asks several times */
 static wmem_map_t *modes_of_calls; /* ft_call -> call_modes */
 static wmem_map_t *links;          /* link id -> wmem_array_t of known_link, in frame order */
 static wmem_map_t *controls;       /* short_key -> the newest control_message */
 static wmem_map_t *mki_frames;     /* short_key -> the frame of its first RTP packet */
 static unsigned sent_total, link_total, control_total, reading_total;
+
+/* Keys of that map, the latest with their last byte: media says its key again and again. */
+#define LATEST_MKIS 8
+static short_key latest_mkis[LATEST_MKIS];
 
 static unsigned
 short_key_hash(const void *key)
@@ -136,6 +144,8 @@ static void
 reset(void)
 {
     sent_total = link_total = control_total = reading_total = 0;
+    latest.flow = NULL;
+    memset(latest_mkis, 0, sizeof latest_mkis);
 }
 
 void
@@ -155,11 +165,18 @@ static relay_flow *
 relay_flow_of(packet_info *pinfo)
 {
     ft_flow *flow = ft_flow_in_hand(pinfo);
-    relay_flow *known = flow ? (relay_flow *)wmem_map_lookup(relay_flows, flow) : NULL;
 
-    if (flow && !known && ft_learning(pinfo)) {
+    if (!flow || flow == latest.flow)
+        return flow ? latest.known : NULL;
+
+    relay_flow *known = (relay_flow *)wmem_map_lookup(relay_flows, flow);
+    if (!known && ft_learning(pinfo)) {
         known = wmem_new0(wmem_file_scope(), relay_flow);
         wmem_map_insert(relay_flows, flow, known);
+    }
+    if (known) {
+        latest.flow = flow;
+        latest.known = known;
     }
     return known;
 }
@@ -433,10 +450,15 @@ void
 ft_relay_mki_seen(packet_info *pinfo, const uint8_t *mki)
 {
     const short_key key = make_short_key(mki, 0);
+    short_key *known = &latest_mkis[mki[sizeof key.bytes - 1] % LATEST_MKIS];
 
     ft_relay_key(pinfo, mki);
-    if (!ft_learning(pinfo) || !ft_flow_in_hand(pinfo) || wmem_map_contains(mki_frames, &key))
+    if (!ft_learning(pinfo) || !ft_flow_in_hand(pinfo) || short_key_equal(known, &key))
         return;
+    if (wmem_map_contains(mki_frames, &key)) {
+        *known = key;
+        return;
+    }
     if (!ft_has_room(pinfo, FT_LIMIT_MKIS, wmem_map_size(mki_frames)))
         return;
     wmem_map_insert(mki_frames, wmem_memdup(wmem_file_scope(), &key, sizeof key),

@@ -65,21 +65,20 @@ read_long(const uint8_t *mki, uint32_t end_word)
 }
 
 ft_trailer
-ft_trailer_read(tvbuff_t *tvb, unsigned payload)
+ft_trailer_read(const uint8_t *bytes, unsigned end, unsigned payload)
 {
     ft_trailer trailer = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
-    const unsigned end = tvb_reported_length(tvb);
 
-    if (tvb_captured_length(tvb) < end || end < payload + FT_SHORT_MKI_LENGTH + END_WORD_LENGTH)
+    if (end < payload + FT_SHORT_MKI_LENGTH + END_WORD_LENGTH)
         return trailer;
 
-    const uint32_t end_word = tvb_get_ntohl(tvb, (int)(end - END_WORD_LENGTH));
-    const unsigned mki = end - END_WORD_LENGTH - FT_MKI_LENGTH;
+    const uint8_t *word = bytes + end - END_WORD_LENGTH;
+    const uint32_t end_word = ft_be32(word);
     if (end >= payload + FT_MKI_LENGTH + END_WORD_LENGTH)
-        trailer = read_long(tvb_get_ptr(tvb, (int)mki, FT_MKI_LENGTH), end_word);
+        trailer = read_long(word - FT_MKI_LENGTH, end_word);
     if (trailer.form != FT_TRAILER_NONE || end_word != END_WORD_2026)
         return trailer;
-    trailer.short_mki = tvb_get_ntohs(tvb, (int)(end - END_WORD_LENGTH - FT_SHORT_MKI_LENGTH));
+    trailer.short_mki = ft_be16(word - FT_SHORT_MKI_LENGTH);
     if (trailer.short_mki >> 4 == 0) /* no key has rolled less than once */
         return trailer;
     trailer.form = FT_TRAILER_GROUP;
@@ -90,19 +89,17 @@ ft_trailer_read(tvbuff_t *tvb, unsigned payload)
 /* The layout is published, no capture is known: the counter comes where the sequence number's low
  * 7 bits are zero. */
 ft_trailer
-ft_trailer_read_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_length)
+ft_trailer_read_tagged(const uint8_t *bytes, unsigned end, unsigned payload, uint16_t sequence,
+                       unsigned tag_length)
 {
     ft_trailer trailer = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
     const bool has_rollover = (sequence & ROLLOVER_INTERVAL) == 0;
     const unsigned length = FT_SHORT_MKI_LENGTH + (has_rollover ? ROLLOVER_LENGTH : 0) + tag_length;
-    const unsigned end = tvb_reported_length(tvb);
 
-    if (tvb_captured_length(tvb) < end || end < payload + length)
+    if (end < payload + length)
         return trailer;
-    return (ft_trailer){
-        FT_TRAILER_TAGGED,   length, tvb_get_ntohs(tvb, (int)(end - length)), has_rollover,
-        (uint8_t)tag_length, 0
-    };
+    return (ft_trailer){ FT_TRAILER_TAGGED,   length, ft_be16(bytes + end - length), has_rollover,
+                         (uint8_t)tag_length, 0 };
 }
 
 /* ---- what is remembered of a sender ---- */
@@ -271,12 +268,18 @@ choose_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence, unsigned tag_l
     static const uint8_t lengths[] = { FT_AUDIO_TAG_LENGTH, FT_VIDEO_TAG_LENGTH };
     ft_trailer found = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
 
+    const unsigned end = tvb_reported_length(tvb);
+
+    if (tvb_captured_length(tvb) < end)
+        return found;
+
+    const uint8_t *bytes = tvb_get_ptr(tvb, 0, (int)end);
     if (tag_length == 0 && last)
         tag_length = last->tag_length;
     if (tag_length)
-        return ft_trailer_read_tagged(tvb, payload, sequence, tag_length);
+        return ft_trailer_read_tagged(bytes, end, payload, sequence, tag_length);
     for (unsigned i = 0; i < G_N_ELEMENTS(lengths); i++) {
-        const ft_trailer other = ft_trailer_read_tagged(tvb, payload, sequence, lengths[i]);
+        const ft_trailer other = ft_trailer_read_tagged(bytes, end, payload, sequence, lengths[i]);
         if (other.form != FT_TRAILER_NONE && ft_mki_is_fresh(other.short_mki)) {
             if (found.form != FT_TRAILER_NONE) /* both could be: say nothing */
                 return (ft_trailer){ FT_TRAILER_NONE, 0, 0, false, 0, 0 };

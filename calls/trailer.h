@@ -57,14 +57,14 @@ static inline bool ft_mki_is_fresh(uint16_t short_mki) { return short_mki >> 4 =
  * version, this has a zero. */
 bool ft_key_id_is_named(const uint8_t *key_id);
 
-/* The trailer that ends in a word, behind a payload that begins at that offset. All bytes must
- * have been captured. */
-ft_trailer ft_trailer_read(tvbuff_t *tvb, unsigned payload);
+/* The trailer that ends in a word, of a packet of `end` bytes, behind a payload that begins at
+ * that offset. All bytes must have been captured. */
+ft_trailer ft_trailer_read(const uint8_t *bytes, unsigned end, unsigned payload);
 
-/* The trailer with a tag of that length, if there is room for one: short_mki is what stands in
- * its place. */
-ft_trailer ft_trailer_read_tagged(tvbuff_t *tvb, unsigned payload, uint16_t sequence,
-                                  unsigned tag_length);
+/* The trailer with a tag of that length of a packet of which all `end` bytes were captured, if
+ * there is room for one: short_mki is what stands in its place. */
+ft_trailer ft_trailer_read_tagged(const uint8_t *bytes, unsigned end, unsigned payload,
+                                  uint16_t sequence, unsigned tag_length);
 
 /* The trailer of a packet of the flow in hand: `read` where that told, else the one with a tag
  * where the sender's packets bear it out. tag_length: of this kind of media, 0 where that isn't

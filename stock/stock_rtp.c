@@ -247,8 +247,8 @@ stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, pro
     const address source = pinfo->net_src, destination = pinfo->net_dst;
     const way_names *names = names_of(pinfo, channel_of(packet), handle == stock_rtcp_handle);
 
-    copy_address_shallow(&pinfo->net_src, &names->of_source.address);
-    copy_address_shallow(&pinfo->net_dst, &names->of_destination.address);
+    pinfo->net_src = names->of_source.address;
+    pinfo->net_dst = names->of_destination.address;
     pinfo->flags.in_error_pkt = !tapped;
     void *first =
         handle == stock_rtp_handle && !is_first(packet) ? set_first_aside(pinfo, tvb) : NULL;
@@ -262,8 +262,8 @@ stock_rtp_call(dissector_handle_t handle, tvbuff_t *tvb, packet_info *pinfo, pro
         if (first)
             put_first_back(pinfo, tvb, first);
         pinfo->flags.in_error_pkt = false;
-        copy_address_shallow(&pinfo->net_src, &source);
-        copy_address_shallow(&pinfo->net_dst, &destination);
+        pinfo->net_src = source;
+        pinfo->net_dst = destination;
     }
     ENDTRY;
 }

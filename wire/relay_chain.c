@@ -72,9 +72,7 @@ take_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
 
     if (tvb_captured_length_remaining(tvb, header->end) < size)
         return false;
-    header->offset[id] = header->end;
-    header->length[id] = size;
-    header->end += size;
+    relay_take_field(header, id, size);
     return true;
 }
 
@@ -144,10 +142,10 @@ begins_here(tvbuff_t *tvb, const chain_packet *packet)
 {
     const relay_header *header = &packet->header;
     const relay_body body = relay_classify_body(tvb, header, packet->length);
+    const datagram seen = datagram_within(tvb, header->end, packet->length);
     ft_rtp_look look;
 
-    if (body == BODY_RTP &&
-        rtp_look_at(tvb_new_subset_length(tvb, header->end, packet->length), &look)) {
+    if (body == BODY_RTP && rtp_look_at(&seen, &look)) {
         if (look.extension_fits || relay_names_ssrc(tvb, header, look.fixed.ssrc))
             return true;
         if (header->offset[FIELD_STREAM])

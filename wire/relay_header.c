@@ -9,6 +9,7 @@
 #include "wire/relay_header.h"
 #include "calls/trailer.h"
 #include "wire/rtp_proof.h"
+#include <wsutil/bits_ctz.h>
 
 typedef struct {
     uint16_t flags_set, flags_clear, attr_set, attr_clear;
@@ -44,6 +45,29 @@ has_field(const relay_header *header, relay_field_id id)
            !(header->attributes & row->attr_clear);
 }
 
+/* The fields that the flags may bring, a mask of 1 << relay_field_id: those that each of their two
+ * bytes allows, looked up in a table that the first header makes. */
+static unsigned
+fields_of(uint16_t flags)
+{
+    static uint16_t allowed[256][2];
+    static bool is_made;
+
+    G_STATIC_ASSERT(FIELD_COUNT <= 16);
+    for (unsigned byte = 0; byte < G_N_ELEMENTS(allowed) && !is_made; byte++) {
+        for (unsigned id = 0; id < FIELD_COUNT; id++) {
+            const relay_field *row = &relay_fields[id];
+            for (unsigned i = 0; i < 2; i++) {
+                const uint16_t set = row->flags_set >> 8 * i & 0xff;
+                if ((byte & set) == set && !(byte & row->flags_clear >> 8 * i & 0xff))
+                    allowed[byte][i] |= (uint16_t)(1U << id);
+            }
+        }
+    }
+    is_made = true;
+    return allowed[flags & 0xff][0] & allowed[flags >> 8][1];
+}
+
 #define TRANSITION_STREAMS 8 /* ids where no count is sent */
 
 /* One id more than the count says. */
@@ -53,6 +77,15 @@ transition_size(tvbuff_t *tvb, const relay_header *header)
     const int count = header->offset[FIELD_TRANSITION_COUNT];
 
     return 2 * (count ? tvb_get_uint8(tvb, count) + 1 : TRANSITION_STREAMS);
+}
+
+void
+relay_take_field(relay_header *header, relay_field_id id, int size)
+{
+    header->fields |= 1U << id;
+    header->offset[id] = header->end;
+    header->length[id] = size;
+    header->end += size;
 }
 
 /* Takes the field up if it is there; false where the bytes run out. */
@@ -73,9 +106,7 @@ relay_parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
         header->missing = size;
         return false;
     }
-    header->offset[id] = header->end;
-    header->length[id] = size;
-    header->end += size;
+    relay_take_field(header, id, size);
     if (id == FIELD_ATTR)
         header->attributes = tvb_get_ntohs(tvb, header->offset[id]);
     return true;
@@ -86,8 +117,8 @@ relay_parse_field(tvbuff_t *tvb, relay_header *header, relay_field_id id)
 bool
 relay_parse_fields(tvbuff_t *tvb, relay_header *header, unsigned wanted)
 {
-    for (unsigned id = 0; id < FIELD_COUNT; id++) {
-        if ((wanted & (1U << id)) && !relay_parse_field(tvb, header, (relay_field_id)id))
+    for (unsigned left = wanted & fields_of(header->flags); left; left &= left - 1) {
+        if (!relay_parse_field(tvb, header, (relay_field_id)ws_ctz(left)))
             return false;
     }
     return true;
@@ -179,9 +210,10 @@ proves_rtcp(tvbuff_t *tvb, int offset, int length)
 static body_grade
 grade_rtp(tvbuff_t *tvb, int offset, int length)
 {
+    const datagram body = datagram_within(tvb, offset, length);
     ft_rtp_look look;
 
-    if (!rtp_look_at(tvb_new_subset_length(tvb, offset, length), &look) || !look.is_plain)
+    if (!rtp_look_at(&body, &look) || !look.is_plain)
         return GRADE_UNKNOWN;
     if (look.trailer.length == 0 ||
         (look.trailer.form == FT_TRAILER_TAGGED && !(look.extension_fits && look.version == 2)))
@@ -309,7 +341,8 @@ relay_parse_header(tvbuff_t *tvb, int end, unsigned usual, relay_header *header)
         const body_grade grade = fits ? relay_grade_reading(tvb, &other, end) : GRADE_NONE;
         if (grade > best && (i == 0 || grade > GRADE_UNKNOWN)) {
             best = grade;
-            *header = other;
+            if (i > 0)
+                *header = other;
             is_whole = true;
         }
     }

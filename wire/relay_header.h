@@ -181,10 +181,12 @@ typedef struct {
     unsigned reading; /* READ_... */
     unsigned usual;   /* that of the stream's packets before */
     bool is_borne_out; /* the reading, by the body behind */
+    unsigned fields; /* that are there, a mask of 1 << relay_field_id */
     int offset[FIELD_COUNT]; /* 0: absent */
     int length[FIELD_COUNT];
     int end;     /* where the body begins, or where the header runs out of bytes */
     int missing; /* bytes of the field that runs out, 0 where the header is whole */
+    tvbuff_t *body; /* what was graded as RTP; else NULL */
 } relay_header;
 
 /* What a body is; and how sure it is that there is one. */
@@ -201,6 +203,9 @@ typedef enum { GRADE_NONE, GRADE_UNKNOWN, GRADE_KNOWN, GRADE_SURE } body_grade;
 
 /* The bytes of one element of a list, else of the field; 0 where something else tells. */
 int relay_field_size(relay_field_id id);
+
+/* The `size` bytes at header->end are this field. */
+void relay_take_field(relay_header *header, relay_field_id id, int size);
 
 /* Takes the field up if it is there; false where the bytes run out. And the fields of `wanted`,
  * a mask of

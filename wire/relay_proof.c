@@ -29,10 +29,11 @@ proves_rtp(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header, int le
            bool ports_agree)
 {
     tvbuff_t *body = tvb_new_subset_length(tvb, header->end, length);
+    const datagram seen = datagram_of(body);
     ft_generation generation = FT_MODERN;
     ft_rtp_look look;
 
-    if (!rtp_look_at(body, &look) || !look.is_plain || !look.trailer.length)
+    if (!rtp_look_at(&seen, &look) || !look.is_plain || !look.trailer.length)
         return false;
     if (rtp_continues_call(body, pinfo, &generation) && generation == FT_MODERN)
         return true;

@@ -23,21 +23,21 @@ const extension_row rtp_video_rows[RTP_VIDEO_ROWS] = {
 
 /* Length of the FEC header at this offset with its padding; 0 if it doesn't fit. */
 static unsigned
-parse_fec(tvbuff_t *tvb, unsigned offset, rtp_packet *rtp)
+parse_fec(const uint8_t *bytes, unsigned offset, rtp_packet *rtp)
 {
     const unsigned room = rtp->fields_end - offset;
 
     if (room < 4)
         return 0;
     rtp->fec = offset;
-    rtp->is_parity = !(tvb_get_uint8(tvb, offset + 1) & 0x80);
-    rtp->fec_length = tvb_get_ntohs(tvb, offset + 2) & FEC_LENGTH_MASK;
+    rtp->is_parity = !(bytes[offset + 1] & 0x80);
+    rtp->fec_length = ft_be16(bytes + offset + 2) & FEC_LENGTH_MASK;
     if (!rtp->is_parity)
         return 4;
     if (room < FEC_LIST)
         return 0;
 
-    const uint16_t count = tvb_get_ntohs(tvb, offset + 4);
+    const uint16_t count = ft_be16(bytes + offset + 4);
     const unsigned length = (FEC_LIST + 2u * count + 3) & ~3u;
     if (length > room)
         return 0;
@@ -47,27 +47,27 @@ parse_fec(tvbuff_t *tvb, unsigned offset, rtp_packet *rtp)
 
 /* What the checks need; the length of the field, 0 if it doesn't fit. */
 static unsigned
-parse_field(tvbuff_t *tvb, const extension_row *row, unsigned offset, rtp_packet *rtp)
+parse_field(const uint8_t *bytes, const extension_row *row, unsigned offset, rtp_packet *rtp)
 {
     if (row->part == PART_FEC)
-        return parse_fec(tvb, offset, rtp);
+        return parse_fec(bytes, offset, rtp);
     if (offset + row->length > rtp->fields_end)
         return 0;
     if (row->part == PART_PACKETS_IN_FRAME)
-        rtp->packets_in_frame = tvb_get_ntohs(tvb, offset);
+        rtp->packets_in_frame = ft_be16(bytes + offset);
     if (row->part == PART_FRAME_SEQUENCE) {
-        rtp->frame_sequence = tvb_get_ntohs(tvb, offset);
+        rtp->frame_sequence = ft_be16(bytes + offset);
         rtp->has_frame_info = true;
     }
     if (row->part >= PART_ECHOED) {
-        rtp->values[row->part] = tvb_get_ntohs(tvb, offset);
+        rtp->values[row->part] = ft_be16(bytes + offset);
         rtp->parts |= (uint16_t)(1u << row->part);
     }
     return row->length;
 }
 
 static void
-parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packet *rtp)
+parse_fields(const uint8_t *bytes, const extension_row *rows, unsigned count, rtp_packet *rtp)
 {
     unsigned offset = rtp->extension + 4;
 
@@ -75,7 +75,7 @@ parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packe
         if ((rtp->profile & row->bits) != row->bits ||
             (row->version && row->version != rtp->profile >> 14))
             continue;
-        const unsigned length = parse_field(tvb, row, offset, rtp);
+        const unsigned length = parse_field(bytes, row, offset, rtp);
         if (length == 0) {
             rtp->damage = rtp->damage == SOUND ? FIELD_MISSING : rtp->damage;
             break;
@@ -89,12 +89,12 @@ parse_fields(tvbuff_t *tvb, const extension_row *rows, unsigned count, rtp_packe
 
 /* Fields are padded with zeros to a whole word; anything else behind them isn't known. */
 static bool
-is_padding(tvbuff_t *tvb, unsigned offset, unsigned end)
+is_padding(const uint8_t *bytes, unsigned offset, unsigned end)
 {
     if (end - offset >= 4)
         return false;
     while (offset < end) {
-        if (tvb_get_uint8(tvb, offset++) != 0)
+        if (bytes[offset++] != 0)
             return false;
     }
     return true;
@@ -117,29 +117,30 @@ form_of(const rtp_packet *rtp, ft_generation generation)
     return EXTENSION_UNKNOWN;
 }
 
+/* bytes: the packet's, captured up to the fields' end. */
 static void
-parse_extension(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+parse_extension(const uint8_t *bytes, ft_generation generation, rtp_packet *rtp)
 {
     rtp->known_end = rtp->extension + 4;
     rtp->form = form_of(rtp, generation);
     if (rtp->form == EXTENSION_AUDIO)
-        parse_fields(tvb, rtp_audio_rows, G_N_ELEMENTS(rtp_audio_rows), rtp);
+        parse_fields(bytes, rtp_audio_rows, G_N_ELEMENTS(rtp_audio_rows), rtp);
     else if (rtp->form == EXTENSION_VIDEO)
-        parse_fields(tvb, rtp_video_rows, G_N_ELEMENTS(rtp_video_rows), rtp);
+        parse_fields(bytes, rtp_video_rows, G_N_ELEMENTS(rtp_video_rows), rtp);
     else
         return;
-    if (rtp->damage == SOUND && !is_padding(tvb, rtp->known_end, rtp->fields_end))
+    if (rtp->damage == SOUND && !is_padding(bytes, rtp->known_end, rtp->fields_end))
         rtp->damage = BYTES_LEFT;
 }
 
 /* Where `end` lies beyond the captured bytes: whose fault it is. */
 static bool
-is_captured(tvbuff_t *tvb, unsigned end, damage otherwise, rtp_packet *rtp)
+is_captured(const datagram *seen, unsigned end, damage otherwise, rtp_packet *rtp)
 {
-    if (end <= tvb_captured_length(tvb))
+    if (end <= seen->captured)
         return true;
     rtp->damage = otherwise;
-    rtp->cut = end <= tvb_reported_length(tvb);
+    rtp->cut = end <= seen->length;
     return false;
 }
 
@@ -150,11 +151,9 @@ take_trailer(rtp_packet *rtp, ft_trailer trailer)
     rtp->payload_end -= trailer.length;
 }
 
-ft_rtp
-rtp_read_fixed(tvbuff_t *tvb)
+static inline ft_rtp
+fixed_of(const uint8_t *header)
 {
-    const uint8_t *header = tvb_get_ptr(tvb, 0, RTP_FIXED_HEADER);
-
     return (ft_rtp){ .marker = header[1] & 0x80,
                      .payload_type = header[1] & 0x7f,
                      .sequence = ft_be16(header + 2),
@@ -162,35 +161,42 @@ rtp_read_fixed(tvbuff_t *tvb)
                      .ssrc = ft_be32(header + 8) };
 }
 
+ft_rtp
+rtp_read_fixed(tvbuff_t *tvb)
+{
+    return fixed_of(tvb_get_ptr(tvb, 0, RTP_FIXED_HEADER));
+}
+
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
 void
-rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp)
+rtp_parse(const datagram *seen, ft_generation generation, rtp_packet *rtp)
 {
+    const uint8_t *bytes = seen->bytes;
+
     memset(rtp, 0, G_STRUCT_OFFSET(rtp_packet, fields));
-    if (!is_captured(tvb, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
+    if (!is_captured(seen, RTP_FIXED_HEADER, HEADER_SHORT, rtp))
         return;
 
-    const uint8_t first = tvb_get_uint8(tvb, 0);
-    rtp->fixed = rtp_read_fixed(tvb);
+    rtp->fixed = fixed_of(bytes);
     rtp->media = rtp_media_of[rtp->fixed.payload_type];
-    rtp->payload = RTP_FIXED_HEADER + 4 * (first & 0x0f);
-    rtp->payload_end = tvb_reported_length(tvb);
-    if (!is_captured(tvb, rtp->payload, HEADER_SHORT, rtp))
+    rtp->payload = RTP_FIXED_HEADER + 4 * (bytes[0] & 0x0f);
+    rtp->payload_end = seen->length;
+    if (!is_captured(seen, rtp->payload, HEADER_SHORT, rtp))
         return;
 
-    if (first & 0x10) {
-        if (!is_captured(tvb, rtp->payload + 4, HEADER_SHORT, rtp))
+    if (bytes[0] & 0x10) {
+        if (!is_captured(seen, rtp->payload + 4, HEADER_SHORT, rtp))
             return;
         rtp->extension = rtp->payload;
-        rtp->profile = tvb_get_ntohs(tvb, rtp->extension);
-        rtp->extension_end = rtp->extension + 4 + 4 * tvb_get_ntohs(tvb, rtp->extension + 2);
-        rtp->fields_end = MIN(rtp->extension_end, tvb_captured_length(tvb));
+        rtp->profile = ft_be16(bytes + rtp->extension);
+        rtp->extension_end = rtp->extension + 4 + 4 * ft_be16(bytes + rtp->extension + 2);
+        rtp->fields_end = MIN(rtp->extension_end, seen->captured);
         rtp->payload = rtp->extension_end;
-        is_captured(tvb, rtp->extension_end, EXTENSION_BEYOND, rtp);
-        parse_extension(tvb, generation, rtp);
+        is_captured(seen, rtp->extension_end, EXTENSION_BEYOND, rtp);
+        parse_extension(bytes, generation, rtp);
     }
-    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY)
-        take_trailer(rtp, ft_trailer_read(tvb, rtp->payload));
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY && seen->captured >= seen->length)
+        take_trailer(rtp, ft_trailer_read(bytes, seen->length, rtp->payload));
 }
 
 /* How long the authentication tag of such media is, where it has one. */

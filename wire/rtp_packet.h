@@ -10,6 +10,7 @@
 #include "calls/media.h"
 #include "calls/relay.h"
 #include "calls/trailer.h"
+#include "wire/shape.h"
 
 #define RTP_FIXED_HEADER 12
 #define FEC_LENGTH_MASK 0x07ff
@@ -179,7 +180,7 @@ typedef struct {
 ft_rtp rtp_read_fixed(tvbuff_t *tvb);
 
 /* Takes the packet apart as far as it goes; damage tells how far that was. */
-void rtp_parse(tvbuff_t *tvb, ft_generation generation, rtp_packet *rtp);
+void rtp_parse(const datagram *seen, ft_generation generation, rtp_packet *rtp);
 
 /* The trailer that only the sender's other packets tell. relay: the header before it, or NULL. */
 void rtp_settle_trailer(packet_info *pinfo, tvbuff_t *tvb, ft_generation generation,

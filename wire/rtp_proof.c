@@ -148,29 +148,29 @@ has_legacy_extension(tvbuff_t *tvb)
 
 /* No padding and no CSRC, and a payload type of FaceTime's: as in all packets of the captures. */
 static bool
-is_plain(tvbuff_t *tvb, const rtp_packet *rtp)
+is_plain(const datagram *seen, const rtp_packet *rtp)
 {
     return rtp->damage != HEADER_SHORT && rtp->damage != EXTENSION_BEYOND &&
-           rtp->media != MEDIA_UNKNOWN && (tvb_get_uint8(tvb, 0) & 0xef) == 0x80;
+           rtp->media != MEDIA_UNKNOWN && (seen->bytes[0] & 0xef) == 0x80;
 }
 
 /* For the relay's header: is this media? */
 bool
-rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look)
+rtp_look_at(const datagram *seen, ft_rtp_look *look)
 {
     rtp_packet rtp;
 
-    rtp_parse(tvb, FT_GENERATION_UNKNOWN, &rtp);
+    rtp_parse(seen, FT_GENERATION_UNKNOWN, &rtp);
     *look = (ft_rtp_look){ .fixed = rtp.fixed,
                            .trailer = rtp.trailer,
-                           .is_plain = is_plain(tvb, &rtp),
+                           .is_plain = is_plain(seen, &rtp),
                            .version = rtp.extension ? rtp.profile >> 14 : 0,
-                           .is_cut = tvb_captured_length(tvb) < tvb_reported_length(tvb) };
+                           .is_cut = seen->captured < seen->length };
     look->extension_fits =
         rtp.damage == SOUND && (rtp.form == EXTENSION_AUDIO || rtp.form == EXTENSION_VIDEO);
-    if (look->is_plain && !rtp.trailer.length && rtp.media != MEDIA_UNKNOWN) {
-        const ft_trailer tagged =
-            ft_trailer_read_tagged(tvb, rtp.payload, rtp.fixed.sequence, rtp_tag_length(&rtp));
+    if (look->is_plain && !rtp.trailer.length && !look->is_cut) {
+        const ft_trailer tagged = ft_trailer_read_tagged(
+            seen->bytes, seen->length, rtp.payload, rtp.fixed.sequence, rtp_tag_length(&rtp));
         if (tagged.length && ft_mki_is_fresh(tagged.short_mki))
             look->trailer = tagged;
     }
@@ -196,9 +196,10 @@ is_of_export(const address *addr, uint32_t port)
 static bool
 proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 {
+    const datagram seen = datagram_of(tvb);
     ft_rtp_look look;
 
-    if (!rtp_look_at(tvb, &look) || !look.is_plain || !look.trailer.length)
+    if (!rtp_look_at(&seen, &look) || !look.is_plain || !look.trailer.length)
         return false;
     if (look.trailer.form == FT_TRAILER_UUID)
         return true;
@@ -220,13 +221,14 @@ proves_modern(tvbuff_t *tvb, packet_info *pinfo)
 static bool
 proves_cut(tvbuff_t *tvb, packet_info *pinfo)
 {
+    const datagram seen = datagram_of(tvb);
     rtp_packet rtp;
 
-    if (tvb_captured_length(tvb) == tvb_reported_length(tvb) ||
+    if (seen.captured == seen.length ||
         !(ft_is_device_port(pinfo->srcport) || ft_is_device_port(pinfo->destport)))
         return false;
-    rtp_parse(tvb, FT_GENERATION_UNKNOWN, &rtp);
-    return is_plain(tvb, &rtp) && rtp.damage == SOUND && rtp.extension &&
+    rtp_parse(&seen, FT_GENERATION_UNKNOWN, &rtp);
+    return is_plain(&seen, &rtp) && rtp.damage == SOUND && rtp.extension &&
            rtp.profile >> 14 == 2 && rtp.profile != ONE_BYTE_EXTENSION && rtp.field_count > 0 &&
            ft_evidence_agrees(pinfo, (uint64_t)rtp.fixed.payload_type << 32 | rtp.fixed.ssrc,
                               CUT_PACKETS);

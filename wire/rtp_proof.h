@@ -7,6 +7,7 @@
 #define FT_RTP_PROOF_H
 
 #include "calls/trailer.h"
+#include "wire/shape.h"
 
 /* What the bytes of an RTP packet show, without state. */
 typedef struct {
@@ -22,7 +23,7 @@ typedef struct {
 } ft_rtp_look;
 
 /* False where there is no RTP header. */
-bool rtp_look_at(tvbuff_t *tvb, ft_rtp_look *look);
+bool rtp_look_at(const datagram *seen, ft_rtp_look *look);
 
 static inline bool
 rtp_is_bare_type(uint8_t payload_type)

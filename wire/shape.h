@@ -25,6 +25,16 @@ datagram_of(tvbuff_t *tvb)
                        tvb_reported_length(tvb) };
 }
 
+/* What stands in it: `length` bytes from this offset on. */
+static inline datagram
+datagram_within(tvbuff_t *tvb, int offset, int length)
+{
+    const int captured = MIN(tvb_captured_length_remaining(tvb, offset), length);
+
+    return (datagram){ captured > 0 ? tvb_get_ptr(tvb, offset, captured) : NULL,
+                       (unsigned)MAX(captured, 0), (unsigned)length };
+}
+
 /* known: the generation of the flow, unknown where the flow isn't claimed yet. */
 ft_shape shape_of_datagram(const datagram *seen, ft_generation known);
 ft_shape shape_of(tvbuff_t *tvb, ft_generation known);
