@@ -444,35 +444,35 @@ show_own_part(proto_tree *tree, tvbuff_t *tvb, const rtp_packet *rtp, const ft_c
 /* What makes two packets with one number the same. The payload is encrypted: its first bytes
  * tell as much as all. */
 static uint32_t
-digest(tvbuff_t *tvb, const rtp_packet *rtp)
+digest(const datagram *seen, const rtp_packet *rtp)
 {
-    const unsigned captured = tvb_captured_length(tvb), payload = MIN(rtp->payload, captured);
-    const unsigned end = MIN(rtp->payload_end, captured);
+    const unsigned payload = MIN(rtp->payload, seen->captured);
+    const unsigned end = MIN(rtp->payload_end, seen->captured);
     const unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
     uint64_t words[DIGEST_LENGTH / sizeof(uint64_t)] = { 0 };
 
     if (length)
-        memcpy(words, tvb_get_ptr(tvb, (int)payload, (int)length), length);
+        memcpy(words, seen->bytes + payload, length);
     const uint64_t hash = ft_hash_word(
         rtp->fixed.timestamp ^ (uint64_t)(rtp->payload_end - rtp->payload) << 32, words[0]);
     return (uint32_t)ft_hash_word(hash, words[1]);
 }
 
 static void
-learn_numbers(tvbuff_t *tvb, packet_info *pinfo, const rtp_packet *rtp)
+learn_numbers(const datagram *seen, packet_info *pinfo, const rtp_packet *rtp)
 {
-    ft_rtp seen = rtp->fixed;
+    ft_rtp fixed = rtp->fixed;
 
-    seen.medium = (ft_medium)rtp->media;
-    seen.digest = digest(tvb, rtp);
+    fixed.medium = (ft_medium)rtp->media;
+    fixed.digest = digest(seen, rtp);
     if (rtp->trailer.length && !ft_trailer_is_short(&rtp->trailer))
-        seen.key = tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH);
-    ft_rtp_learn(pinfo, &seen);
+        fixed.key = seen->bytes + rtp->payload_end;
+    ft_rtp_learn(pinfo, &fixed);
 }
 
 static void
-learn_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
-          const ft_relay_header *relay)
+learn_rtp(tvbuff_t *tvb, const datagram *seen, packet_info *pinfo, ft_packet *packet,
+          const rtp_packet *rtp, const ft_relay_header *relay)
 {
     ft_quality_seen_twice(pinfo, rtp->fixed.ssrc);
     if (!ft_learning(pinfo))
@@ -481,10 +481,10 @@ learn_rtp(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet
         ft_short_mki_seen(pinfo, rtp->trailer.short_mki,
                           relay && relay->has_participant ? relay->participant : NULL);
     else if (rtp->trailer.length)
-        ft_relay_mki_seen(pinfo, tvb_get_ptr(tvb, (int)rtp->payload_end, FT_MKI_LENGTH));
+        ft_relay_mki_seen(pinfo, seen->bytes + rtp->payload_end);
     packet->stream = NULL;
     if (!(rtp->fec && rtp->is_parity))
-        learn_numbers(tvb, pinfo, rtp);
+        learn_numbers(seen, pinfo, rtp);
     else
         ft_rtp_parity(pinfo, &rtp->fixed);
     if (rtp->has_frame_info || rtp->fec || rtp_hides_frame(rtp))
@@ -500,18 +500,17 @@ has_part(const rtp_packet *rtp, extension_part part)
 /* Tells packets with one sequence number apart: a copy, or FEC parity, which repeats a source
  * packet's number. */
 static uint32_t
-digest_of(tvbuff_t *tvb, const rtp_packet *rtp)
+digest_of(const datagram *seen, const rtp_packet *rtp)
 {
-    const unsigned length = tvb_reported_length(tvb);
     const uint32_t first =
-        rtp->payload + 4 <= tvb_captured_length(tvb) ? tvb_get_ntohl(tvb, (int)rtp->payload) : 0;
+        rtp->payload + 4 <= seen->captured ? ft_be32(seen->bytes + rtp->payload) : 0;
 
-    return rtp->fixed.timestamp ^ first ^ length << 16 ^ (uint32_t)(rtp->fec && rtp->is_parity);
+    return rtp->fixed.timestamp ^ first ^ seen->length << 16 ^ (uint32_t)(rtp->fec && rtp->is_parity);
 }
 
 /* What the packet tells of its stream's quality. */
 static void
-learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
+learn_quality(const datagram *seen, packet_info *pinfo, ft_packet *packet, const rtp_packet *rtp,
               const ft_codec *codec)
 {
     if (packet->ssrc_count < FT_PACKET_SSRCS) {
@@ -523,13 +522,13 @@ learn_quality(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet, const rtp_pa
 
     const ft_media_facts facts = {
         .rtp = rtp->fixed,
-        .digest = digest_of(tvb, rtp),
+        .digest = digest_of(seen, rtp),
         .is_parity = rtp->fec && rtp->is_parity,
         .has_fec = rtp->fec != 0,
         .fec_sources = rtp->fec_count,
         .medium = (ft_medium)rtp->media,
         .clock_rate = codec ? codec->clock_rate : 0,
-        .length = tvb_reported_length(tvb),
+        .length = seen->length,
         .has_frame_info = rtp->has_frame_info,
         .packets_in_frame = rtp->packets_in_frame,
         .frame_sequence = rtp->frame_sequence,
@@ -569,11 +568,11 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
         ft_rtp_cut(pinfo);
     } else {
-        learn_rtp(tvb, pinfo, packet, &rtp, relay);
+        learn_rtp(tvb, &seen, pinfo, packet, &rtp, relay);
         packet->payload_type = rtp.fixed.payload_type;
         codec = ft_media_codec(pinfo, rtp.fixed.payload_type, &sdp_frame);
         packet->media_setup_frame = sdp_frame;
-        learn_quality(tvb, pinfo, packet, &rtp, codec);
+        learn_quality(&seen, pinfo, packet, &rtp, codec);
         ft_record_media(pinfo, &rtp.fixed, codec);
         if (!ft_is_lean(pinfo, tree)) {
             stock_set_up_media(pinfo, packet, sdp_frame);

@@ -68,21 +68,27 @@ ft_call_as_of(const ft_call *call, uint32_t frame)
 }
 
 /* A way goes from call to call, as redials use their ports anew: the last entry that begins at
- * this frame or before. Searched by halves, since a hostile file may have FT_MAX_FLOW_MOVES of
- * them on one way. */
+ * this frame or before, on the first pass the last one. Else searched by halves, since a hostile
+ * file may have FT_MAX_FLOW_MOVES of them on one way. */
 ft_call *
 ft_call_of_leg(const ft_leg *leg, uint32_t frame)
 {
-    unsigned low = 0, high = leg->calls ? wmem_array_get_count(leg->calls) : 0;
+    const unsigned count = leg->calls ? wmem_array_get_count(leg->calls) : 0;
+    unsigned low = 0, high = count;
 
+    if (!count)
+        return NULL;
+    const ft_call_span *spans = (const ft_call_span *)wmem_array_get_raw(leg->calls);
+    if (spans[count - 1].from_frame <= frame)
+        return spans[count - 1].call;
     while (low < high) {
         const unsigned middle = low + (high - low) / 2;
-        if (((const ft_call_span *)wmem_array_index(leg->calls, middle))->from_frame <= frame)
+        if (spans[middle].from_frame <= frame)
             low = middle + 1;
         else
             high = middle;
     }
-    return low ? ((const ft_call_span *)wmem_array_index(leg->calls, low - 1))->call : NULL;
+    return low ? spans[low - 1].call : NULL;
 }
 
 /* A call of the packet's own comes before its way's: the answer to a request of the last call

@@ -175,14 +175,15 @@ judge_freeze(packet_info *pinfo, ft_quality *quality, int64_t media)
         ft_mark_freeze(pinfo, length);
 }
 
+/* They are in the order of timestamps. */
 static ft_picture *
 find_picture(ft_quality *quality, int64_t ticks)
 {
-    for (unsigned i = quality->open_count; i-- > 0;) {
-        if (quality->open[i].ticks == ticks)
-            return &quality->open[i];
-    }
-    return NULL;
+    unsigned i = quality->open_count;
+
+    while (i > 0 && quality->open[i - 1].ticks > ticks)
+        i--;
+    return i > 0 && quality->open[i - 1].ticks == ticks ? &quality->open[i - 1] : NULL;
 }
 
 /* A place for a new picture in the order of timestamps; NULL for one older than all that are

@@ -297,12 +297,12 @@ ft_trailer_settle(packet_info *pinfo, tvbuff_t *tvb, unsigned payload, const ft_
 {
     const ft_trailer none = { FT_TRAILER_NONE, 0, 0, false, 0, 0 };
     const ft_flow *flow = ft_flow_in_hand(pinfo);
-    const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
     ft_trailer trailer = *read;
 
     if (trailer.form == FT_TRAILER_UUID || (trailer.form == FT_TRAILER_NONE && !may_be_tagged))
         return trailer;
 
+    const uint32_t offset = (uint32_t)tvb_raw_offset(tvb);
     const sender_key key = { flow, flow ? ft_flow_heading(flow, pinfo) : FT_ASTRAY, rtp->ssrc };
     wmem_array_t *known = flow ? (wmem_array_t *)wmem_map_lookup(senders, &key) : NULL;
     const sender_key_id *last = key_id_before(known, ft_frame_id(pinfo), offset);

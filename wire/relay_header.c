@@ -213,6 +213,8 @@ grade_rtp(tvbuff_t *tvb, int offset, int length)
     const datagram body = datagram_within(tvb, offset, length);
     ft_rtp_look look;
 
+    if (rtp_ends_in_word(&body))
+        return GRADE_SURE;
     if (!rtp_look_at(&body, &look) || !look.is_plain)
         return GRADE_UNKNOWN;
     if (look.trailer.length == 0 ||

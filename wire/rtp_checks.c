@@ -46,6 +46,7 @@ typedef struct {
 
 static wmem_map_t *stream_checks;   /* stream_key -> stream_check */
 static unsigned finding_total;
+static uint32_t newest_finding; /* its frame's number */
 static int proto = -1;
 
 static unsigned
@@ -212,13 +213,17 @@ rtp_check_stream(packet_info *pinfo, ft_packet *packet, tvbuff_t *tvb, const rtp
     if (!ft_has_room(pinfo, FT_LIMIT_EVENTS, finding_total))
         return;
     finding_total++;
+    newest_finding = pinfo->num;
     p_add_proto_data(wmem_file_scope(), pinfo, proto, rtp_finding_key(tvb),
                      wmem_memdup(wmem_file_scope(), &found, sizeof found));
 }
 
+/* On the first pass it was made just before, if there is one. */
 const rtp_finding *
 rtp_found(packet_info *pinfo, tvbuff_t *tvb)
 {
+    if (!pinfo->fd->visited && newest_finding != pinfo->num)
+        return NULL;
     return (const rtp_finding *)p_get_proto_data(wmem_file_scope(), pinfo, proto,
                                                  rtp_finding_key(tvb));
 }
@@ -226,7 +231,7 @@ rtp_found(packet_info *pinfo, tvbuff_t *tvb)
 static void
 reset(void)
 {
-    finding_total = 0;
+    finding_total = newest_finding = 0;
 }
 
 void

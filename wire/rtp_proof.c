@@ -154,6 +154,21 @@ is_plain(const datagram *seen, const rtp_packet *rtp)
            rtp->media != MEDIA_UNKNOWN && (seen->bytes[0] & 0xef) == 0x80;
 }
 
+/* No more than that is looked at: of the extension, where it ends. */
+bool
+rtp_ends_in_word(const datagram *seen)
+{
+    const uint8_t *bytes = seen->bytes;
+    unsigned payload = RTP_FIXED_HEADER;
+
+    if (seen->captured < seen->length || seen->captured < RTP_FIXED_HEADER + 4 ||
+        (bytes[0] & 0xef) != 0x80 || rtp_media_of[bytes[1] & 0x7f] == MEDIA_UNKNOWN)
+        return false;
+    if (bytes[0] & 0x10)
+        payload += 4 + 4u * ft_be16(bytes + RTP_FIXED_HEADER + 2);
+    return payload <= seen->length && ft_trailer_read(bytes, seen->length, payload).length != 0;
+}
+
 /* For the relay's header: is this media? */
 bool
 rtp_look_at(const datagram *seen, ft_rtp_look *look)

@@ -22,6 +22,9 @@ typedef struct {
     bool       is_cut;          /* by the capture: there is no trailer to see */
 } ft_rtp_look;
 
+/* The same for what most packets are: plain, with a trailer that ends in a word. */
+bool rtp_ends_in_word(const datagram *seen);
+
 /* False where there is no RTP header. */
 bool rtp_look_at(const datagram *seen, ft_rtp_look *look);
 
