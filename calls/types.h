@@ -214,19 +214,13 @@ const char *ft_endpoint_str(wmem_allocator_t *scope, const ft_endpoint *endpoint
 static inline ft_endpoint
 ft_source(const packet_info *pinfo)
 {
-    ft_endpoint source = { ADDRESS_INIT_NONE, (uint16_t)pinfo->srcport };
-
-    copy_address_shallow(&source.addr, &pinfo->src);
-    return source;
+    return (ft_endpoint){ pinfo->src, (uint16_t)pinfo->srcport };
 }
 
 static inline ft_endpoint
 ft_destination(const packet_info *pinfo)
 {
-    ft_endpoint destination = { ADDRESS_INIT_NONE, (uint16_t)pinfo->destport };
-
-    copy_address_shallow(&destination.addr, &pinfo->dst);
-    return destination;
+    return (ft_endpoint){ pinfo->dst, (uint16_t)pinfo->destport };
 }
 
 /* A copy whose address lives as long as the capture file. */
