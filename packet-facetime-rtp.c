@@ -33,7 +33,6 @@
 
 #include "calls/call.h"
 #include "calls/evidence.h"
-#include "calls/hash.h"
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/quality.h"
@@ -449,13 +448,12 @@ digest(const datagram *seen, const rtp_packet *rtp)
     const unsigned payload = MIN(rtp->payload, seen->captured);
     const unsigned end = MIN(rtp->payload_end, seen->captured);
     const unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
-    uint64_t words[DIGEST_LENGTH / sizeof(uint64_t)] = { 0 };
+    const uint8_t *bytes = length ? seen->bytes + payload : NULL;
+    uint32_t hash = (rtp->fixed.timestamp ^ (rtp->payload_end - rtp->payload)) * 0x9e3779b1u;
 
-    if (length)
-        memcpy(words, seen->bytes + payload, length);
-    const uint64_t hash = ft_hash_word(
-        rtp->fixed.timestamp ^ (uint64_t)(rtp->payload_end - rtp->payload) << 32, words[0]);
-    return (uint32_t)ft_hash_word(hash, words[1]);
+    for (unsigned i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * 0x01000193u; /* FNV-1a */
+    return hash;
 }
 
 static void

@@ -477,6 +477,8 @@ facetime_dissect(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *
         (void)ft_network_of(pinfo); /* these ask for it, when more layers are to be looked at */
     packet->flow = flow;
     packet->datagram = tvb;
+    if (packet->is_first_pass)
+        packet->ip = ft_ip_header(pinfo, tvb);
     if (!flow)
         ft_limit_met(pinfo, FT_LIMIT_FLOWS);
     packet->generation = generation;

@@ -109,21 +109,13 @@ ft_copies_init(void)
     register_init_routine(reset);
 }
 
-/* Of the IPv4 header without options in front of UDP's; zeros elsewhere (IPv6, fragments put
- * together). */
+/* Of IPv4 without options; zeros elsewhere. header: or NULL. */
 static void
-read_ip(tvbuff_t *tvb, const packet_info *pinfo, datagram *now)
+read_ip(const uint8_t *header, datagram *now)
 {
-    tvbuff_t *frame = tvb_get_ds_tvb(tvb);
-    const int ip = tvb_raw_offset(tvb) - 8 - 20;
-
     now->ip_id = 0;
     now->ttl = 0;
-    if (pinfo->src.type != AT_IPv4 || ip < 0)
-        return;
-    const uint8_t *header = tvb_get_ptr(frame, ip, 20);
-    if (header[0] != 0x45 || header[9] != IP_PROTO_UDP ||
-        memcmp(header + 12, pinfo->src.data, 4) != 0)
+    if (!header || header[0] != 0x45 || header[9] != IP_PROTO_UDP)
         return;
     now->ip_id = (uint16_t)(header[4] << 8 | header[5]);
     now->ttl = header[8];
@@ -194,7 +186,7 @@ read_bytes(datagram *now, const uint8_t *bytes)
 }
 
 static void
-read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
+read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, const uint8_t *ip, datagram *now)
 {
     now->frame = ft_frame_id(pinfo);
     now->length = tvb_reported_length(tvb);
@@ -203,7 +195,7 @@ read_datagram(tvbuff_t *tvb, packet_info *pinfo, ft_flow *flow, datagram *now)
     now->destination = ft_destination(pinfo);
     now->heading = ft_endpoint_equal(&now->source, &flow->a) ? FT_FORTH : FT_BACK;
     now->time = ft_now(pinfo);
-    read_ip(tvb, pinfo, now);
+    read_ip(ip, now);
     now->captured = tvb_captured_length(tvb);
     read_bytes(now, tvb_get_ptr(tvb, 0, (int)now->captured));
     now->hash = bytes_hash(now->bytes, now->length);
@@ -613,7 +605,7 @@ ft_copies_judge(tvbuff_t *tvb, packet_info *pinfo)
         if (frame && frame->at_other_end)
             return;
     } else {
-        read_datagram(tvb, pinfo, packet->flow, &now);
+        read_datagram(tvb, pinfo, packet->flow, packet->ip, &now);
         learn_copy(pinfo, packet, &now);
     }
     if (packet->seen_before && packet->leg)

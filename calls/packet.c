@@ -102,6 +102,24 @@ ft_packet_begin(packet_info *pinfo)
     return packet;
 }
 
+const uint8_t *
+ft_ip_header(const packet_info *pinfo, tvbuff_t *datagram)
+{
+    enum { UDP_HEADER = 8, IPV4_HEADER = 20, IPV6_HEADER = 40 };
+    const bool is_ipv6 = pinfo->net_src.type == AT_IPv6;
+    const int header = is_ipv6 ? IPV6_HEADER : IPV4_HEADER;
+    const int start = tvb_raw_offset(datagram) - UDP_HEADER - header;
+    ft_endpoint source = { .addr = pinfo->net_src };
+
+    if (start < 0 || (!is_ipv6 && pinfo->net_src.type != AT_IPv4))
+        return NULL;
+    const uint8_t *ip = tvb_get_ptr(tvb_get_ds_tvb(datagram), start, header);
+    source.addr.data = ip + (is_ipv6 ? 8 : 12);
+    return ip[0] >> 4 == (is_ipv6 ? 6 : 4) && ft_address_equal(&source.addr, &pinfo->net_src)
+               ? ip
+               : NULL;
+}
+
 void
 ft_packet_end(const ft_packet *packet)
 {

@@ -86,6 +86,7 @@ typedef struct ft_packet {
     const char     *label;              /* the message's name (calls/label.h), or NULL */
     /* the UDP payload; NULL for what stock dissectors show alone */
     tvbuff_t       *datagram;
+    const uint8_t  *ip;                 /* of that, on the first pass (ft_ip_header()) */
     uint8_t         depth;              /* ChannelData nesting */
     bool            is_judged;          /* its call was resolved since the last clue */
     uint8_t         clue_count;
@@ -126,6 +127,11 @@ void ft_steady_keep(nstime_t *latest, const nstime_t *now);
 
 /* A bit for each attribute number from 0x8000 to 0x803f, where all of Apple's are. */
 #define FT_ATTRIBUTE_BIT(type) (UINT64_C(1) << ((type) & 0x3f))
+
+/* The bytes of the IP header before a UDP datagram, without IPv4's options; NULL where it can't be
+ * found (other lower layers, fragments put together). From the bytes: most packets have no tree to
+ * read from. */
+const uint8_t *ft_ip_header(const packet_info *pinfo, tvbuff_t *datagram);
 
 /* The record of the frame in hand, or NULL outside the front door. */
 static inline ft_packet *

@@ -533,24 +533,16 @@ ft_quality_report_block(packet_info *pinfo, uint32_t ssrc, uint32_t lsr, uint32_
  * one; 0 where it can't be found (other lower layers). */
 #define IP_KNOWN (1u << 16)
 
-/* From the bytes: most packets have no tree to read from. */
 static uint32_t
-ip_of(const packet_info *pinfo, const ft_packet *packet)
+ip_of(const ft_packet *packet)
 {
-    enum { UDP_HEADER = 8, IPV4_HEADER = 20, IPV6_HEADER = 40 };
-    tvbuff_t *tvb = packet->datagram ? tvb_get_ds_tvb(packet->datagram) : NULL;
-    const int end = packet->datagram ? tvb_raw_offset(packet->datagram) - UDP_HEADER : 0;
-    const bool is_ipv6 = pinfo->net_src.type == AT_IPv6;
-    const int header = is_ipv6 ? IPV6_HEADER : IPV4_HEADER, source = is_ipv6 ? 8 : 12;
+    const uint8_t *ip = packet->ip;
 
-    if (!tvb || end < header || pinfo->net_src.len > 16)
+    if (!ip)
         return 0;
-    const uint8_t *ip = tvb_get_ptr(tvb, end - header, header);
-    if (ip[0] >> 4 != (is_ipv6 ? 6 : 4) ||
-        memcmp(ip + source, pinfo->net_src.data, (size_t)pinfo->net_src.len) != 0)
-        return 0;
-    const unsigned dscp = is_ipv6 ? (ip[0] << 8 | ip[1]) >> 6 & 0x3f : ip[1] >> 2;
-    return IP_KNOWN | dscp << 8 | ip[is_ipv6 ? 7 : 8];
+    if (ip[0] >> 4 == 6)
+        return IP_KNOWN | ((unsigned)(ip[0] << 8 | ip[1]) >> 6 & 0x3f) << 8 | ip[7];
+    return IP_KNOWN | (unsigned)(ip[1] >> 2) << 8 | ip[8];
 }
 
 /* In order of appearance. */
@@ -562,9 +554,9 @@ keep_value(uint8_t *values, uint8_t *count, uint8_t value)
 }
 
 static void
-learn_ip(const packet_info *pinfo, ft_quality *quality, const ft_packet *packet)
+learn_ip(ft_quality *quality, const ft_packet *packet)
 {
-    const uint32_t ip = ip_of(pinfo, packet);
+    const uint32_t ip = ip_of(packet);
 
     if (ip == quality->ip_before || ip == 0)
         return;
@@ -778,7 +770,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
     }
     tell_setup(pinfo, quality, facts->medium, packet->path);
     learn_path(packet, quality);
-    learn_ip(pinfo, quality, packet);
+    learn_ip(quality, packet);
     if (number.verdict == FT_SEQUENCE_COPY) {
         quality->copies++;
         if (quality->second_count)
@@ -809,7 +801,7 @@ ft_quality_learn_hidden(packet_info *pinfo, ft_quality *quality, bool outgoing, 
     quality->last_frame = packet->frame;
     tell_setup(pinfo, quality, FT_MEDIUM_UNKNOWN, packet->path);
     learn_path(packet, quality);
-    learn_ip(pinfo, quality, packet);
+    learn_ip(quality, packet);
     quality->packets++;
     count_bytes(quality, length, now);
     ft_second *second = second_of(pinfo, quality, now - quality->first_capture);

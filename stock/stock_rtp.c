@@ -69,6 +69,10 @@ typedef struct {
     uint32_t source, destination;
     uint16_t channel;
     bool     readable, is_made;
+} way_key;
+
+typedef struct {
+    way_key  key;
     end_name of_source, of_destination;
 } way_names;
 
@@ -80,7 +84,7 @@ names_of(const packet_info *pinfo, uint16_t channel, bool readable)
     static way_names latest[LATEST_WAYS], other;
     const address *source = &pinfo->net_src, *destination = &pinfo->net_dst;
     const bool is_kept = source->type == AT_IPv4 && destination->type == AT_IPv4;
-    way_names key = { .channel = channel, .readable = readable, .is_made = true };
+    way_key key = { .channel = channel, .readable = readable, .is_made = true };
 
     if (is_kept) {
         memcpy(&key.source, source->data, sizeof key.source);
@@ -88,11 +92,9 @@ names_of(const packet_info *pinfo, uint16_t channel, bool readable)
     }
     const uint32_t slot = (key.source + 3 * key.destination + channel + readable) % LATEST_WAYS;
     way_names *names = is_kept ? &latest[slot] : &other;
-    if (is_kept && names->is_made && names->source == key.source &&
-        names->destination == key.destination && names->channel == channel &&
-        names->readable == readable)
+    if (is_kept && memcmp(&names->key, &key, sizeof key) == 0)
         return names;
-    *names = key;
+    names->key = key;
     name_end(&names->of_source, source, destination, channel, readable);
     name_end(&names->of_destination, destination, source, channel, readable);
     return names;
