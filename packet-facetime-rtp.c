@@ -503,7 +503,8 @@ digest_of(const datagram *seen, const rtp_packet *rtp)
     const uint32_t first =
         rtp->payload + 4 <= seen->captured ? ft_be32(seen->bytes + rtp->payload) : 0;
 
-    return rtp->fixed.timestamp ^ first ^ seen->length << 16 ^ (uint32_t)(rtp->fec && rtp->is_parity);
+    return rtp->fixed.timestamp ^ first ^ seen->length << 16 ^
+           (uint32_t)(rtp->fec && rtp->is_parity);
 }
 
 /* What the packet tells of its stream's quality. */

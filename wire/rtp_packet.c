@@ -195,7 +195,8 @@ rtp_parse(const datagram *seen, ft_generation generation, rtp_packet *rtp)
         is_captured(seen, rtp->extension_end, EXTENSION_BEYOND, rtp);
         parse_extension(bytes, generation, rtp);
     }
-    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY && seen->captured >= seen->length)
+    if (rtp->damage != EXTENSION_BEYOND && generation != FT_LEGACY &&
+        seen->captured >= seen->length)
         take_trailer(rtp, ft_trailer_read(bytes, seen->length, rtp->payload));
 }
 
