@@ -149,9 +149,9 @@ just_ended(const ft_call *call, const nstime_t *now)
 }
 
 /* The call of a channel whose Allocate came before the capture, while it goes on or has just
- * ended: there is one allocation more than is known. */
+ * ended: there is one allocation more than is known. Any but this one, which may be NULL. */
 static const ft_call *
-call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
+call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow, const ft_call *but)
 {
     const nstime_t now = ft_steady(pinfo);
 
@@ -160,10 +160,29 @@ call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow)
         if (!leg->channel || leg->allocation || leg->state == FT_CHANNEL_RELEASED)
             continue;
         const ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
-        if (call && (!ft_call_is_over(pinfo, call) || just_ended(call, &now)))
+        if (call && call != but && (!ft_call_is_over(pinfo, call) || just_ended(call, &now)))
             return call;
     }
     return NULL;
+}
+
+/* Of those calls the one that ended last, just now: the release that follows is its. */
+static ft_call *
+ended_of_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
+{
+    const nstime_t now = ft_steady(pinfo);
+    ft_call *ended = NULL;
+
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (!leg->channel || leg->allocation || leg->state == FT_CHANNEL_RELEASED)
+            continue;
+        ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
+        if (call && just_ended(call, &now) &&
+            (!ended || nstime_cmp(&call->over_time, &ended->over_time) > 0))
+            ended = call;
+    }
+    return ended;
 }
 
 /* One without a token is none of the call's reservations. */
@@ -190,10 +209,10 @@ is_met_halfway(const packet_info *pinfo, const ft_flow *flow, const ft_call *cal
 static unsigned
 count_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
 {
-    const ft_call *talks = call_of_unseen_allocation(pinfo, flow);
+    const ft_call *talks = call_of_unseen_allocation(pinfo, flow, NULL);
     const ft_endpoint *client = ft_flow_client(flow);
     const ft_end_calls *known = client ? ft_calls_of_end(pinfo, FT_CLUE_DEVICE, client) : NULL;
-    unsigned count = talks != NULL;
+    unsigned count = talks ? 1 + (call_of_unseen_allocation(pinfo, flow, talks) != NULL) : 0;
 
     for (unsigned i = 0; known && i < FT_CALLS_OF_END; i++) {
         const ft_call *call = ft_call_as_of(known->calls[i], ft_frame_id(pinfo));
@@ -206,7 +225,8 @@ count_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
  * is. Of several, that of the call which has been silent for longest is the likeliest, but that
  * is no certainty: *certain says so. What a call had that ended long ago, its release not
  * captured, comes last. A wrong guess would close the channels of a call that goes on (two calls
- * of one device on one 5-tuple, one of them released). */
+ * of one device on one 5-tuple, one of them released). NULL where the call that just ended had one
+ * whose Allocate wasn't captured, or there is none. */
 static ft_allocation *
 allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certain)
 {
@@ -234,7 +254,11 @@ allocation_to_release(const packet_info *pinfo, const ft_flow *flow, bool *certa
         if (!other || nstime_cmp(&call->last_time, &other->last_time) < 0)
             quietest = allocation;
     }
-    *certain = ended || alive + count_unseen_allocations(pinfo, flow) <= 1;
+    const ft_call *unseen = ended_of_unseen_allocations(pinfo, flow);
+    *certain = ended || unseen || alive + count_unseen_allocations(pinfo, flow) <= 1;
+    if (unseen && (!ended || nstime_cmp(&unseen->over_time,
+                                        &ft_call_as_of(ended->call, frame)->over_time) > 0))
+        return NULL;
     return ended ? ended : quietest ? quietest : left;
 }
 
@@ -388,22 +412,24 @@ close_without_path(const packet_info *pinfo, ft_call *call)
         ft_call_close(call);
 }
 
-/* A channel whose Allocate wasn't captured may be of any release that its own call makes. */
+/* A channel whose Allocate wasn't captured may be of any release that its own call makes, and of
+ * no other one. call: whose release it is. */
 static bool
-is_of_allocation(const ft_leg *leg, const ft_allocation *allocation, uint32_t frame)
+is_of_allocation(const ft_leg *leg, const ft_allocation *allocation, const ft_call *call,
+                 uint32_t frame)
 {
-    if (!leg->channel || leg->allocation == allocation)
-        return leg->channel != 0;
-    return !leg->allocation && call_of_leg(leg, frame) == ft_call_as_of(allocation->call, frame);
+    if (!leg->channel || leg->allocation)
+        return leg->channel && leg->allocation == allocation;
+    return call_of_leg(leg, frame) == ft_call_as_of(allocation ? allocation->call : call, frame);
 }
 
 static void
 ask_release_of(packet_info *pinfo, const ft_flow *flow, const ft_allocation *allocation,
-               uint32_t frame)
+               const ft_call *call, uint32_t frame)
 {
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (is_of_allocation(leg, allocation, frame) && leg->state != FT_CHANNEL_RELEASED)
+        if (is_of_allocation(leg, allocation, call, frame) && leg->state != FT_CHANNEL_RELEASED)
             ask_release(pinfo, leg, frame);
     }
 }
@@ -413,7 +439,7 @@ ask_release_of(packet_info *pinfo, const ft_flow *flow, const ft_allocation *all
 static void
 release_allocation(packet_info *pinfo, ft_packet *packet, ft_allocation *allocation)
 {
-    ask_release_of(pinfo, packet->flow, allocation, packet->frame);
+    ask_release_of(pinfo, packet->flow, allocation, packet->call, packet->frame);
     if (allocation)
         allocation->released = true;
     close_without_path(pinfo, packet->call);
@@ -517,7 +543,11 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
                                 : releases ? allocation_to_release(pinfo, packet->flow, &certain)
                                            : newest_allocation(packet->flow, false);
 
-    ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
+    ft_call *unseen =
+        allocation || !releases ? NULL : ended_of_unseen_allocations(pinfo, packet->flow);
+    ft_clue_call(pinfo, allocation ? allocation->call
+                        : unseen   ? unseen
+                                   : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
     if (exchange) {
         exchange->call = call;
@@ -534,11 +564,12 @@ learn_refresh_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
 
 /* The relay has released what was asked for. */
 static void
-finish_release(const ft_flow *flow, const ft_allocation *allocation, uint32_t frame)
+finish_release(const ft_flow *flow, const ft_allocation *allocation, const ft_call *call,
+               uint32_t frame)
 {
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (is_of_allocation(leg, allocation, frame) && leg->state == FT_CHANNEL_RELEASING)
+        if (is_of_allocation(leg, allocation, call, frame) && leg->state == FT_CHANNEL_RELEASING)
             ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_DONE);
     }
 }
@@ -580,8 +611,8 @@ finish_loose_releases(packet_info *pinfo, ft_flow *flow, const ft_exchange *exch
         if (allocation->released)
             continue;
         allocation->released = true;
-        ask_release_of(pinfo, flow, allocation, exchange->request_frame);
-        finish_release(flow, allocation, ft_frame_id(pinfo));
+        ask_release_of(pinfo, flow, allocation, NULL, exchange->request_frame);
+        finish_release(flow, allocation, NULL, ft_frame_id(pinfo));
     }
 }
 
@@ -598,7 +629,9 @@ call_of_answer(const packet_info *pinfo, const ft_packet *packet, const ft_stun 
     if (stun->method != STUN_REFRESH)
         return NULL;
     const ft_allocation *allocation = allocation_to_release(pinfo, packet->flow, &certain);
-    return allocation && certain ? allocation->call : NULL;
+    if (!allocation)
+        return ended_of_unseen_allocations(pinfo, packet->flow);
+    return certain ? allocation->call : NULL;
 }
 
 /* The answer alone says that something was released: where the 5-tuple has one allocation, that. */
@@ -614,7 +647,7 @@ release_by_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
     if (!allocation || allocation->released || !certain)
         return;
     release_allocation(pinfo, packet, allocation);
-    finish_release(packet->flow, allocation, packet->frame);
+    finish_release(packet->flow, allocation, packet->call, packet->frame);
 }
 
 /* 437 to a bind or a Refresh is a relay that has forgotten the allocation: one of the reports of
@@ -639,7 +672,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     if (stun->method == STUN_CHANNEL_BIND && exchange && exchange->leg)
         learn_bind_answer(pinfo, stun, exchange);
     if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS && exchange) {
-        finish_release(packet->flow, exchange->allocation, packet->frame);
+        finish_release(packet->flow, exchange->allocation, exchange->call, packet->frame);
         finish_loose_releases(pinfo, packet->flow, exchange);
     } else if (stun->method == STUN_REFRESH && stun->message_class == STUN_SUCCESS) {
         release_by_answer(pinfo, packet, stun);

@@ -1762,6 +1762,25 @@ def _(s, who, after):
     c.taken(after + 0.3), c.both(after + 1, 10), c.hang_up(after + 2)
 
 
+@scene("the capture begins after two calls allocated on one 5-tuple; one hangs up and releases (whose, channels bound in it)",
+       ("A", ""), ("B", ""), ("A", "A"), ("B", "A"), ("A", "B"), ("A", "AB"), ("B", "AB"))
+def _(s, whose, bound):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003, who=DOWN)
+    for i, x in enumerate((a, b)):
+        x.taken(0.2 + i)
+        if x.call in bound:
+            for p in x.bind(0.27 + i):
+                p.may("relay_ready")
+    a.both(2, 40), b.both(2, 40)
+    gone, other = (a, b) if whose == "A" else (b, a)
+    gone.hang_up(3), gone.release(3.2)
+    other.both(3.5, 40), other.hang_up(5)
+    other.release(5.2)
+    for p in other.speak(5.5, UP, 3):       # this one was released
+        p.tell("released_channel_used")
+    s.listed = {"A": {"state": "answered", "end": "BYE"}, "B": {"state": "answered", "end": "BYE"}}
+
+
 @scene("two calls allocate at once on one 5-tuple, then bind: the tickets tell (whose bind is first, an answer lost)", ("A", False),
        ("B", False), ("B", True), six=True)
 def _(s, first, lost):
