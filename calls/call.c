@@ -107,6 +107,19 @@ ft_call_of_packet(packet_info *pinfo)
     return packet ? (ft_call *)ft_call_as_of(call, packet->frame) : NULL;
 }
 
+ft_call *
+ft_call_in_hand(packet_info *pinfo)
+{
+    ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet)
+        return NULL;
+    ft_call *call = packet->call ? packet->call : ft_call_of_packet(pinfo);
+    if (!ft_learning(pinfo))
+        packet->call = call;
+    return call;
+}
+
 /* Two minutes without a packet are an end, too: a call whose end wasn't captured must not take
  * in tomorrow's, which has the same addresses. */
 bool

@@ -13,6 +13,9 @@
  * frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);
 
+/* The same where it was judged already; after the first pass it is looked up once a packet. */
+ft_call *ft_call_in_hand(packet_info *pinfo);
+
 /* The call that a way of packets was put into by this frame, or NULL. Doesn't follow merges. */
 ft_call *ft_call_of_leg(const ft_leg *leg, uint32_t frame);
 

@@ -156,17 +156,6 @@ codec_in_sdp(const ft_sdp_record *record, uint8_t payload_type)
     return NULL;
 }
 
-/* The call of the packet in hand, or NULL. */
-static const ft_call *
-call_in_hand(packet_info *pinfo)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-
-    if (!packet)
-        return NULL;
-    return packet->call ? packet->call : ft_call_of_packet(pinfo);
-}
-
 /* Not simply the newest body: an answer repeats a part of the offer only (in the report of 2015
  * it drops X-H264 and most of the audio). */
 const ft_codec *
@@ -193,14 +182,15 @@ ft_media_codec(packet_info *pinfo, uint8_t payload_type, uint32_t *setup_frame)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
 
-    return ft_call_codec(call_in_hand(pinfo), packet ? packet->generation : FT_GENERATION_UNKNOWN,
-                         payload_type, ft_frame_id(pinfo), setup_frame);
+    return ft_call_codec(ft_call_in_hand(pinfo),
+                         packet ? packet->generation : FT_GENERATION_UNKNOWN, payload_type,
+                         ft_frame_id(pinfo), setup_frame);
 }
 
 uint32_t
 ft_media_newest_sdp(packet_info *pinfo)
 {
-    const ft_call *call = call_in_hand(pinfo);
+    const ft_call *call = ft_call_in_hand(pinfo);
     unsigned left = call ? wmem_array_get_count(call->sdps) : 0;
     const ft_sdp_record *record = call ? sdp_as_of(call, ft_frame_id(pinfo), &left) : NULL;
 

@@ -476,10 +476,7 @@ media_of(const ft_call *call)
 static ft_quality *
 own_stream(packet_info *pinfo, uint32_t ssrc, bool sent)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_call *call = packet && ft_learning(pinfo)
-                              ? (packet->call ? packet->call : ft_call_of_packet(pinfo))
-                              : NULL;
+    const ft_call *call = ft_learning(pinfo) ? ft_call_in_hand(pinfo) : NULL;
 
     for (unsigned i = call ? wmem_array_get_count(call->streams) : 0; i-- > 0;) {
         const ft_stream *stream = *(const ft_stream **)wmem_array_index(call->streams, i);

@@ -667,7 +667,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
     if (!packet || !packet->flow || !packet->leg)
         return NULL;
     if (!ft_learning(pinfo))
-        return packet->call ? packet->call : ft_call_of_packet(pinfo);
+        return ft_call_in_hand(pinfo);
     if (packet->is_judged)
         return packet->call;
     packet->is_judged = true;

@@ -68,7 +68,7 @@ stream_key_equal(const void *a, const void *b)
 static stream_check *
 stream_check_of(packet_info *pinfo, ft_packet *packet, uint32_t ssrc)
 {
-    const ft_call *call = packet->call ? packet->call : ft_call_of_packet(pinfo);
+    const ft_call *call = ft_call_in_hand(pinfo);
     const stream_key key = { call ? (const void *)call : (const void *)packet->flow, ssrc };
     stream_check *check = (stream_check *)wmem_map_lookup(stream_checks, &key);
 
