@@ -212,11 +212,21 @@ ft_call_is_device(const ft_call *call, const address *end)
  * people redial, while copies of it go out for up to 32 s. A capture of one direction has no
  * answers. */
 static bool
-broke_off_before(const ft_call *last, const ft_call *call)
+may_have_broken_off(const ft_call *last, const ft_call *call)
 {
     return last->outcome == FT_OUTCOME_HUNG_UP && !last->bye_answer_frame &&
            (last->hears_both || last->packets < FT_PACKETS_ENOUGH) &&
            ft_seconds(&last->over_time, &call->begin_time) <= RESTART_WINDOW_S;
+}
+
+/* A BYE that has no answer is sent again, or was for long enough not answered; else its answer may
+ * be among what wasn't captured. */
+static bool
+broke_off_before(const ft_call *last, const ft_call *call)
+{
+    return may_have_broken_off(last, call) &&
+           (last->bye_again ||
+            ft_seconds(&last->over_time, &call->begin_time) >= FT_BYE_ANSWER_S);
 }
 
 /* The call that the device began before this one, or NULL. */
@@ -234,7 +244,7 @@ tell_start(packet_info *pinfo, ft_packet *packet, ft_call *call)
                  ft_endpoint_str(pinfo->pool, &call->local));
     const ft_call *last = former_call(call, packet->frame);
     for (unsigned i = 0; last && i < RESTARTS_ASKED; i++, last = former_call(last, packet->frame))
-        call->may_restart |= broke_off_before(last, call);
+        call->may_restart |= may_have_broken_off(last, call);
 }
 
 /* Told by the first packet that shows it; a plain STUN message or RTP may be of either. */

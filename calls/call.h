@@ -9,6 +9,9 @@
 #include "calls/event.h"
 #include "calls/model.h"
 
+/* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
+#define FT_BYE_ANSWER_S 4
+
 /* The call that the packet in hand belongs to as of now, or NULL. Follows merges up to this
  * frame. */
 ft_call *ft_call_of_packet(packet_info *pinfo);

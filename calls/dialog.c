@@ -8,7 +8,7 @@
  *
  * What ends a call, and when that is known:
  *
- *    BYE                     at once
+ *    BYE, or its 200         at once
  *    486, 603, other errors  at once; taken back where another INVITE of the dialog follows, or a
  *                            200 of another end. While other ends ring, at the capture's end:
  *                            6xx, which is of the person (RFC 3261 21.6), where no 200 followed;
@@ -31,8 +31,6 @@
 
 #include <wsutil/strtoi.h>
 
-/* an answer to a BYE comes within; BYEs are sent again every 4 s at most (RFC 3261 T2) */
-#define BYE_ANSWER_S    4
 #define RINGING_STATUS  180
 #define FINAL_STATUS    200 /* and above */
 #define INVITE_REPEAT_S 32  /* an INVITE is repeated within (RFC 3261 timer B) */
@@ -301,7 +299,7 @@ keep_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
 }
 
 static void
-learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
+learn_bye(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip_message *message)
 {
     sip_bye *bye = keep_bye(pinfo, dialog, message);
 
@@ -309,10 +307,12 @@ learn_bye(packet_info *pinfo, sip_dialog *dialog, const ft_sip_message *message)
         return;
     bye->copies++;
     bye->last = this_moment(pinfo);
-    if (bye->first_frame != ft_frame_id(pinfo))
-        ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame,
-                     "BYE of frame %u sent again (copy %u)", ft_frame_number(bye->first_frame),
-                     bye->copies);
+    if (bye->first_frame == ft_frame_id(pinfo))
+        return;
+    call->bye_again = true;
+    ft_event_add(pinfo, FT_EVENT_BYE_RETRANSMITTED, bye->first_frame,
+                 "BYE of frame %u sent again (copy %u)", ft_frame_number(bye->first_frame),
+                 bye->copies);
 }
 
 /* Where the method was cut off, CSeq or Via must tell what is answered. */
@@ -479,6 +479,8 @@ refusal_text(wmem_allocator_t *scope, unsigned status)
 static const char *
 bye_text(wmem_allocator_t *scope, const ft_sip *sip)
 {
+    if (sip->status)
+        return wmem_strdup_printf(scope, "BYE answered %u", sip->status);
     return sip->reason ? wmem_strdup_printf(scope, "BYE, %s", sip->reason) : "BYE";
 }
 
@@ -585,7 +587,7 @@ judge_byes(const sip_dialog *dialog)
         return;
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
         if (bye->judged || bye->answered || bye->first != bye || !(bye->has_cseq || bye->via) ||
-            !goes_on_for(&bye->last.time, BYE_ANSWER_S))
+            !goes_on_for(&bye->last.time, FT_BYE_ANSWER_S))
             continue;
         bye->judged = true;
         ft_event_add_at(bye->last.frame, &bye->last.time, call, bye->last.path,
@@ -767,7 +769,7 @@ learn_message(packet_info *pinfo, sip_dialog *dialog, const ft_sip *sip, ft_sip_
     learn_offer(pinfo, dialog, call, message);
     act(pinfo, dialog, call, sip, verdict);
     if (message->method == FT_SIP_BYE && !message->status)
-        learn_bye(pinfo, dialog, message);
+        learn_bye(pinfo, dialog, call, message);
     else if (message->status)
         learn_bye_answer(pinfo, dialog, call, message);
 }

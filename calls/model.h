@@ -204,6 +204,7 @@ typedef struct ft_call {
     nstime_t      direct_time;
     /* packets of both directions were captured so far, of this part alone (calls/witness.h) */
     bool          hears_both;
+    bool          bye_again;        /* its BYE was sent again: nobody had answered */
     bool          was_met;          /* at a public address, by what went directly or was to */
     bool          closed;           /* nothing more belongs to it without a clue of its own */
     /* one of `before` broke off shortly before; between the same ends? not known yet */

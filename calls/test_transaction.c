@@ -177,6 +177,24 @@ test_plain_call(void **state)
          { BYE, 200, 4, ALICE, BOB, NOTHING });
 }
 
+/* The BYE wasn't captured: what answers it ends the call, or the branch. A BYE that is refused, or
+ * is answered in a dialog of which nothing was seen, ends nothing. */
+static void
+test_only_the_answer_to_a_bye(void **state)
+{
+    (void)state;
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { BYE, 481, 2, ALICE, BOB, NOTHING },
+         { BYE, 200, 3, BOB, ALICE, ENDED }, { BYE, 0, 4, ALICE, BOB, NOTHING },
+         { BYE, 200, 4, ALICE, BOB, NOTHING });
+    PLAY(NOTHING, { INVITE, 0, 1, ALICE, NOBODY, INVITED },
+         { INVITE, 200, 1, ALICE, BOB, ANSWERED }, { INVITE, 200, 1, ALICE, CAROL, FORK },
+         { BYE, 200, 2, ALICE, CAROL, BRANCH }, { BYE, 200, 0, NOBODY, NOBODY, NOTHING },
+         { BYE, 200, 3, BOB, ALICE, ENDED });
+    PLAY(NOTHING, { BYE, 200, 3, BOB, ALICE, NOTHING });
+    PLAY(NOTHING, { BYE, 200, 3, BOB, ALICE, ENDED, .in_call = true });
+}
+
 static void
 test_challenged_and_repeated(void **state)
 {
@@ -456,6 +474,7 @@ main(void)
         cmocka_unit_test(test_each_status),
         cmocka_unit_test(test_each_status_in_each_situation),
         cmocka_unit_test(test_plain_call),
+        cmocka_unit_test(test_only_the_answer_to_a_bye),
         cmocka_unit_test(test_challenged_and_repeated),
         cmocka_unit_test(test_late_refusals),
         cmocka_unit_test(test_cancel),

@@ -376,6 +376,29 @@ judge_invite_answer(ft_transactions *dialog, const ft_sip_message *message)
     return judge_refused(dialog, message, invite, state);
 }
 
+/* Who answers a BYE with 2xx has ended its part (RFC 3261 15.1.2): where the BYE wasn't captured,
+ * that tells. Not of a dialog of which nothing was known, nor without the tags that say whose BYE
+ * it was. */
+static ft_sip_verdict
+judge_bye_answer(ft_transactions *dialog, const ft_sip_message *message)
+{
+    const bool is_known = dialog->invite_count > 0 || dialog->branch_count > 0 || message->in_call;
+
+    if (!is_known || !message->from_tag || !message->to_tag ||
+        ft_invite_meaning(message->status) != FT_INVITE_ANSWERED)
+        return FT_SIP_SAYS_NOTHING;
+    return judge_bye(dialog, message);
+}
+
+static ft_sip_verdict
+judge_answer(ft_transactions *dialog, const ft_sip_message *message)
+{
+    if (ft_sip_answers_invite(dialog, message))
+        return judge_invite_answer(dialog, message);
+    return message->has_method && message->method == FT_SIP_BYE ? judge_bye_answer(dialog, message)
+                                                                : FT_SIP_SAYS_NOTHING;
+}
+
 /* ---- for all messages ---- */
 
 bool
@@ -398,8 +421,7 @@ ft_sip_judge(ft_transactions *dialog, const ft_sip_message *message)
 {
     dialog->full = false;
     if (message->status)
-        return ft_sip_answers_invite(dialog, message) ? judge_invite_answer(dialog, message)
-                                                      : FT_SIP_SAYS_NOTHING;
+        return judge_answer(dialog, message);
     switch (message->method) {
     case FT_SIP_INVITE:
         return judge_invite(dialog, message);

@@ -85,8 +85,11 @@ note(packet_info *pinfo, const ft_packet *packet, struct ft_witness *witness)
         packet->call->hears_both = seen->both_directions;
     }
     if (packet->call->end_frame == packet->frame) {
+        /* a BYE that wasn't captured came from where its answer goes */
         if (!seen->end_known)
-            copy_address_wmem(wmem_file_scope(), &witness->end_from, &pinfo->net_src);
+            copy_address_wmem(wmem_file_scope(), &witness->end_from,
+                              packet->call->bye_answer_frame == packet->frame ? &pinfo->net_dst
+                                                                              : &pinfo->net_src);
         seen->end_known = true;
     }
 }

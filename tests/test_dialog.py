@@ -310,6 +310,27 @@ def test_a_call_that_broke_off_is_restarted(tshark, make_capture):
     assert sorted(told(tshark, make_capture(packets))[4]) == ["call_restarted", "call_started", "invite"]
 
 
+@pytest.mark.parametrize("byes, told_again", [(1, False), (2, True)])
+def test_a_redial_at_once_after_a_bye(tshark, make_capture, byes, told_again):
+    """Who gets no answer says BYE again (RFC 3261 17.1.2.2, after 0.5 s); else the answer may not have been captured."""
+    packets = exchange(dialog(), ASKED, TAKEN, *[DONE] * byes, gap=0.5) + exchange(dialog(), ASKED, begin=3)
+    assert ("call_restarted" in told(tshark, make_capture(packets))[3 + byes]) == told_again
+
+
+def test_the_answer_to_a_bye_ends_the_call(tshark, make_capture):
+    """RFC 3261 15.1.2: who answers 200 has ended the session. The BYE wasn't captured; the redial repeats nothing."""
+    capture = make_capture(exchange(dialog(), ASKED, TAKEN, THANKS) + exchange(dialog(), ASKED, begin=6))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["call_answered"], 3: ["call_ended"],
+                                     4: ["call_started", "invite"]}
+    first, _ = json.loads(tshark.text(capture, "-q", "-z", "facetime,calls,json"))
+    assert (first["state"], first["end"], first["end_frame"]) == ("answered", "BYE answered 200", 3)
+
+
+def test_a_refused_bye_ends_nothing(tshark, make_capture):
+    capture = make_capture(exchange(dialog(), ASKED, TAKEN, (CALLEE, "BYE", 9, 481)))
+    assert told(tshark, capture) == {1: ["call_started", "invite"], 2: ["call_answered"]}
+
+
 @pytest.mark.parametrize("messages, answered, ended", [
     ([(CALLER, "CANCEL", 1), TAKEN, (CALLEE, "CANCEL", 1, 200)], 3, 6),     # they cross
     ([(CALLER, "CANCEL", 1), (CALLEE, "CANCEL", 1, 200), TAKEN], 4, 6),
