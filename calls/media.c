@@ -698,6 +698,17 @@ is_other_side(const ft_leg *leg, const ft_leg *learnt)
            leg->channel == learnt->channel;
 }
 
+/* Two channels of one 5-tuple may be of two calls, their binds not captured: there an SSRC that
+ * goes on shows that the sender moved, a new one doesn't. */
+static bool
+may_be_two_calls(const ft_sender *sender, const ft_packet *packet, const ft_stream *stream)
+{
+    const ft_leg *from = sender->leg, *to = packet->leg;
+
+    return stream->way_count <= 1 && from && from->flow == to->flow && from->channel &&
+           to->channel && !from->setup_frame && !to->setup_frame;
+}
+
 static void
 follow_leg(ft_sender *sender, const ft_packet *packet, const ft_observation *seen,
            const nstime_t *now)
@@ -759,7 +770,7 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
         sender->has_copies = news == IS_COPY;
         return;
     }
-    if (!(in_use && sender->is_beside))
+    if (!(in_use && sender->is_beside) && !may_be_two_calls(sender, packet, stream))
         tell_switch(pinfo, sender, packet, stream, seen);
     sender->is_beside = news == IS_COPY;
     sender->has_copies = false;

@@ -1781,6 +1781,19 @@ def _(s, whose, bound):
     s.listed = {"A": {"state": "answered", "end": "BYE"}, "B": {"state": "answered", "end": "BYE"}}
 
 
+@scene("the capture begins after two calls bound channels on one 5-tuple: both talk, one was seen answered")
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    b.invite(0).tell("invite"), b.answer(0.3).tell("call_answered")
+    for p in a.both(0.4, 40):               # whose it is, its BYE is the first to say
+        p.dontcare = True
+        p.may("first_media", "call_started")
+    b.both(0.41, 100)
+    for p in a.hang_up(1.5):
+        p.may("call_started")
+    b.hang_up(3)
+
+
 @scene("two calls allocate at once on one 5-tuple, then bind: the tickets tell (whose bind is first, an answer lost)", ("A", False),
        ("B", False), ("B", True), six=True)
 def _(s, first, lost):
