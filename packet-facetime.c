@@ -229,7 +229,7 @@ note_connection(tvbuff_t *tvb, packet_info *pinfo, ft_packet *packet)
     if (begins)
         ft_quic_relay_begins(packet->leg);
     if (begins || ft_quic_relay_is_another(pinfo, packet->leg, tvb))
-        packet->leg->renewed = true;
+        packet->renews = packet->leg->renewed = true;
 }
 
 static void

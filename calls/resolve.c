@@ -700,8 +700,7 @@ ft_call_resolve(packet_info *pinfo, bool starts)
         find_candidates(&q);
         call = judge_all(&q);
         if (is_open_guess(packet, call))
-            ft_guess_connection(pinfo, call,
-                                packet->leg->renewed || !q.of_leg ? &q.ends.device : NULL,
+            ft_guess_connection(pinfo, call, packet->renews || !q.of_leg ? &q.ends.device : NULL,
                                 ft_equal_ends(&q, call));
         if (call)
             keep_clues(&q, call);
