@@ -567,14 +567,6 @@ act(packet_info *pinfo, sip_dialog *dialog, ft_call *call, const ft_sip *sip,
 
 /* ---- hindsight ---- */
 
-static bool
-has_one_direction(const ft_call *call)
-{
-    const ft_witnessed all = ft_witness_of(call);
-
-    return all.packets >= FT_PACKETS_ENOUGH && !all.both_directions;
-}
-
 /* A BYE of which neither CSeq nor Via was captured: nothing tells which answer is its. Nor does a
  * capture of one direction, which has no answers. Its last copy counts: the 2015 report's BYE was
  * sent four times. */
@@ -583,7 +575,7 @@ judge_byes(const sip_dialog *dialog)
 {
     ft_call *call = call_as_of(dialog, UINT32_MAX);
 
-    if (dialog->byes && call && has_one_direction(call))
+    if (dialog->byes && call && ft_witness_of(call).one_direction)
         return;
     for (sip_bye *bye = dialog->byes; bye; bye = bye->next) {
         if (bye->judged || bye->answered || bye->first != bye || !(bye->has_cseq || bye->via) ||

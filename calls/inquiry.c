@@ -313,9 +313,7 @@ names_another(const ft_inquiry *q, const ft_call *call)
 static bool
 comes_in_batches(const ft_inquiry *q)
 {
-    const ft_clock *clock = ft_clock_at(q->pinfo, &q->ends.device.addr, false);
-
-    return clock && ft_clock_has_batches(clock);
+    return ft_clock_is_batched_at(&q->ends.device.addr);
 }
 
 /* Each call of a device may check the peer's address at home, and many homes have the same one. */
@@ -374,7 +372,7 @@ has_paused(const ft_inquiry *q, const ft_call *call)
 
     for (unsigned i = 0; i < wmem_array_get_count(call->streams); i++)
         age = MIN(age, ft_seconds(&streams[i]->heard_time, &q->now));
-    return age > (comes_in_batches(q) ? FT_ALIVE_S : FT_PAUSE_S);
+    return age > ft_shortest_pause(comes_in_batches(q));
 }
 
 /* The way to a relay that the sender used last, or NULL. */

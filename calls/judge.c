@@ -77,13 +77,6 @@ outranks(uint32_t one, uint32_t other)
     return one && (!other || lowest_of_one < lowest_of_other);
 }
 
-/* As short as the capture's clock can tell one. */
-static double
-pause(const ft_trial *trial)
-{
-    return trial->batched ? FT_ALIVE_S : FT_PAUSE_S;
-}
-
 static bool
 is_tail(const ft_trial *trial)
 {
@@ -95,7 +88,7 @@ by_leg(const ft_trial *trial)
 {
     if (trial->renews && trial->far_age > FT_ALIVE_S)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->new_sender && trial->talked && trial->media_age > pause(trial))
+    if (trial->new_sender && trial->talked && trial->media_age > ft_shortest_pause(trial->batched))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->may_be_others || (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
@@ -113,7 +106,7 @@ by_address(const ft_trial *trial)
     if (trial->names_another || (trial->starts && trial->elsewhere) ||
         (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->renews && trial->talked && trial->far_age > pause(trial))
+    if (trial->renews && trial->talked && trial->far_age > ft_shortest_pause(trial->batched))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (equal && trial->only &&
         (trial->over ? is_tail(trial) && trial->age <= FT_TAIL_S : trial->far_age <= alive))

@@ -67,6 +67,13 @@ extern const ft_clue_row ft_clue_rows[FT_CLUE_COUNT];
  * second or two at once: what lies between two of those is no pause. */
 #define FT_PAUSE_S 1
 
+/* As short as the capture's clock can tell one. */
+static inline double
+ft_shortest_pause(bool batched)
+{
+    return batched ? FT_ALIVE_S : FT_PAUSE_S;
+}
+
 /* What comes so lately after a call's end, without a clue, is its tail. */
 #define FT_TAIL_S 5
 

@@ -47,7 +47,7 @@ typedef struct {
     uint64_t candidate;     /* came once so far */
 } relay_connection;
 
-#define RELAY_CONNECTIONS 256 /* by a hash of the way: one that another takes is begun anew */
+#define RELAY_CONNECTIONS 256 /* by the flow's number: one that another takes is begun anew */
 
 static wmem_map_t *quic_flows;  /* ft_flow -> quic_flow */
 static relay_connection relay_connections[RELAY_CONNECTIONS];
@@ -188,7 +188,7 @@ ft_quic_known(const ft_flow *flow, const packet_info *pinfo, tvbuff_t *tvb)
 static relay_connection *
 connection_on(const ft_leg *leg)
 {
-    relay_connection *one = &relay_connections[((uintptr_t)leg / sizeof *leg) % RELAY_CONNECTIONS];
+    relay_connection *one = &relay_connections[leg->flow->number % RELAY_CONNECTIONS];
 
     if (one->leg != leg)
         *one = (relay_connection){ .leg = leg };
@@ -206,11 +206,10 @@ static bool
 is_silent(packet_info *pinfo, const ft_leg *leg)
 {
     const nstime_t now = ft_steady(pinfo);
-    const ft_clock *clock = ft_clock_at(pinfo, &pinfo->src, false);
 
     return !nstime_is_zero(&leg->media_time) &&
            ft_seconds(&leg->media_time, &now) >
-               (clock && ft_clock_has_batches(clock) ? FT_ALIVE_S : FT_PAUSE_S);
+               ft_shortest_pause(ft_clock_is_batched_at(&pinfo->src));
 }
 
 /* Encrypted bytes, which stand there behind a shorter id, never come twice. */

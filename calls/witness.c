@@ -145,5 +145,6 @@ ft_witness_of(const ft_call *call)
         if (!call->merges)
             break;
     }
+    sum.one_direction = sum.packets >= FT_PACKETS_ENOUGH && !sum.both_directions;
     return sum;
 }

@@ -13,6 +13,7 @@
 typedef struct {
     uint32_t packets, cut, first_cut, first_twice;  /* the firsts are ids of frames, 0 if none */
     bool     both_directions;
+    bool     one_direction;             /* of so many packets that the capture has no other */
     bool     end_known, end_is_own;     /* who sent the packet that ended the call */
 } ft_witnessed;
 

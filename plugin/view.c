@@ -112,7 +112,7 @@ view_call(wmem_allocator_t *scope, const ft_call *call)
     v.file_last = nstime_to_sec(&file_last);
     v.ended = call->state == FT_CALL_ENDED || view_event(call, FT_EVENT_SOCKET_CLOSED, 0);
     v.long_enough = ft_seconds(&call->begin_time, ft_call_last_time(call)) >= CALL_ENOUGH_S;
-    v.one_direction = v.all.packets >= FT_PACKETS_ENOUGH && !v.all.both_directions;
+    v.one_direction = v.all.one_direction;
     v.begins_in_call = !v.one_direction && begins_with_media(&v);
     return v;
 }

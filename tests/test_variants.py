@@ -1964,9 +1964,12 @@ class Short(Modern):
         for i in range(n):
             s = self.senders[up]
             s.step()
-            wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), modern.group_trailer(s.mki))
-            out.append(self.put(t + i * step, up, self.relayed_media(wire, up, s, True), way))
+            out.append(self.put(t + i * step, up, self.media(s, t + i * step, up, way), way))
         return out
+
+    def media(self, s, at, up, way):
+        wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), modern.group_trailer(s.mki))
+        return self.relayed_media(wire, up, s, True)
 
 
 @scene("of 2026, again through the same relay, media before any control message (gap, control message)",
@@ -1981,28 +1984,19 @@ def _(s, gap, control):
             a.control(begin + 0.9, UP), a.control(begin + 0.95, DOWN)
 
 
-class Tagged(Modern):
+class Tagged(Short):
     """Of 2026, one-to-one: two bytes of the key, and a tag."""
 
     def __init__(self, *args, links=0, **more):
         super().__init__(*args, **more)
+        self.multiway = False
         self.links = {UP: 0x5101 + links, DOWN: 0x5202 + links}
-        for sender in self.senders.values():
-            sender.mki = modern.new_named_mki(sender.participant)
 
-    def speak(self, t, up, n=5, way="relay", step=0.02, **_):
-        out = []
-        for i in range(n):
-            s = self.senders[up]
-            s.step()
-            at = t + i * step
-            trailer = modern.tagged_trailer(s.mki, s.seq, 0, self.rng.randbytes(4))
-            wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), trailer,
-                              extension=modern.audio_extension(send_timestamp=round(at * 1024) & 0xFFFF))
-            if way == "relay":
-                wire = self.relayed_media(wire, up, s, False, self.links[not up])
-            out.append(self.put(at, up, wire, way))
-        return out
+    def media(self, s, at, up, way):
+        trailer = modern.tagged_trailer(s.mki, s.seq, 0, self.rng.randbytes(4))
+        wire = modern.rtp(modern.AAC_ELD, s.seq, s.ts, s.ssrc, self.rng.randbytes(40), trailer,
+                          extension=modern.audio_extension(send_timestamp=round(at * 1024) & 0xFFFF))
+        return self.relayed_media(wire, up, s, False, self.links[not up]) if way == "relay" else wire
 
 
 KINDS = {"group": Short, "one-to-one": Tagged, "of 2023": Modern}

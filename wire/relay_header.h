@@ -186,7 +186,6 @@ typedef struct {
     int length[FIELD_COUNT];
     int end;     /* where the body begins, or where the header runs out of bytes */
     int missing; /* bytes of the field that runs out, 0 where the header is whole */
-    tvbuff_t *body; /* what was graded as RTP; else NULL */
 } relay_header;
 
 /* What a body is; and how sure it is that there is one. */
