@@ -20,6 +20,8 @@
  * 2026 they do every 605 s, as published), more would make one call of it and its redial. */
 #define KEY_QUIET_S 20
 
+#define MOST_CHANNELS 16 /* of a 5-tuple, the newest, that are looked through for a call's */
+
 static bool
 is_among(const ft_inquiry *q, const ft_end_calls *known, const ft_call *call)
 {
@@ -141,12 +143,30 @@ is_established(const ft_call *call)
     return call->answer_frame || call->was_answered || call->media_leg;
 }
 
+/* Whether the call was met in a channel of the packet's 5-tuple, another one than the packet's. A
+ * call has one peer behind its relay, so it has one channel there (the reports of 2015). */
+static bool
+has_channel(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_flow *flow = q->packet->flow;
+    const unsigned end = flow->legs ? wmem_array_get_count(flow->legs) : 0;
+
+    for (unsigned i = end; i-- > (end > MOST_CHANNELS ? end - MOST_CHANNELS : 0);) {
+        const ft_leg *leg = *(ft_leg *const *)wmem_array_index(flow->legs, i);
+        if (leg != q->packet->leg && leg->channel && leg->state != FT_CHANNEL_RELEASED &&
+            ft_call_as_of(ft_call_of_leg(leg, q->packet->frame), q->packet->frame) == call)
+            return true;
+    }
+    return false;
+}
+
 /* A device has one allocation a call; the other end's is its own. A call that talks already got
- * along without one: a new one is the next call's, until a tie-breaker or Call-ID ties them. */
+ * along without one, and one that was met in a channel has its own: a new one is the next call's,
+ * until a tie-breaker or Call-ID ties them. */
 static bool
 has_reservation(const ft_inquiry *q, const ft_call *call)
 {
-    if (is_established(call) || call->dialogs)
+    if (is_established(call) || call->dialogs || has_channel(q, call))
         return true;
     for (unsigned i = 0; i < call->reservations; i++) {
         if (ft_endpoint_equal(&call->reserved_by[i], &q->ends.device))
@@ -281,6 +301,8 @@ static bool
 is_elsewhere(const ft_inquiry *q, const ft_call *call)
 {
     if (q->packet->kind == FT_KIND_RTP && has_checked_in_vain(call))
+        return true;
+    if (!q->of_leg && q->packet->leg->channel && has_channel(q, call))
         return true;
     if (q->ends.other_is_server || !is_established(call))
         return false;

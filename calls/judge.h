@@ -87,7 +87,8 @@ typedef struct {
     /* it is a check of a modern call, on a way that has carried nothing else, and another call of
      * the same ends goes on */
     bool may_be_others;
-    bool elsewhere;     /* it goes to another far end than the one that the call has */
+    /* it goes to another far end than the one that the call has, or in another channel */
+    bool elsewhere;
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     /* media of an SSRC, or a modern check of a link, that nobody has; without a key */

@@ -1785,13 +1785,39 @@ def _(s, whose, bound):
 def _(s):
     a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
     b.invite(0).tell("invite"), b.answer(0.3).tell("call_answered")
-    for p in a.both(0.4, 40):               # whose it is, its BYE is the first to say
-        p.dontcare = True
-        p.may("first_media", "call_started")
-    b.both(0.41, 100)
-    for p in a.hang_up(1.5):
-        p.may("call_started")
-    b.hang_up(3)
+    a.both(0.4, 40), b.both(0.41, 100), a.hang_up(1.5), b.hang_up(3)
+
+
+@scene("two calls set up in two channels of one 5-tuple, the capture begins after the first one's Allocate (what it begins with)",
+       ("first check",), ("first answer",), ("second check",), ("second answer",), ("second INVITE",), ("media",), six=True)
+def _(s, begin):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.allocate(0), a.bind(0.1)
+    starts = {}
+    starts["first check"], starts["first answer"] = a.check(0.2, way="relay", answered=0.05)
+    b.allocate(0.3), b.bind(0.4)
+    starts["second check"], starts["second answer"] = b.check(0.5, way="relay", answered=0.05)
+    invited = a.invite(0.6)
+    a.answer(0.65).tell("call_answered")
+    starts["second INVITE"] = b.invite(0.7)
+    b.answer(0.75).tell("call_answered")
+    media = b.both(1, 50), a.both(1.01, 50)
+    starts["media"] = media[0][0]
+    first = starts[begin].time
+    for p in [p for p in s.packets if p.time < first]:
+        s.packets.remove(p)
+    for p in (invited, starts["second INVITE"]):
+        if p in s.packets:
+            p.tell("invite")
+    for p in s.packets:
+        p.link = [asked for asked in p.link if asked in s.packets]
+        p.dontcare = begin == "media"       # nothing proves whose it is so far
+    a.hang_up(3), a.release(3.2), b.both(3.5, 40), b.hang_up(5), b.release(5.2)
+    for p in b.speak(5.5, UP, 3):
+        p.tell("released_channel_used")
+    for p in s.packets:
+        p.may(*["call_started"] * (begin == "media"))
+    s.listed = {"A": {"end": "BYE"}, "B": {"end": "BYE"}}
 
 
 @scene("two calls allocate at once on one 5-tuple, then bind: the tickets tell (whose bind is first, an answer lost)", ("A", False),
