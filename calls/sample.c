@@ -1,5 +1,5 @@
 /* calls/sample.c
- * Which call had this very packet of media: a table in which the latest of a place wins.
+ * Which call had this very packet of media: a table of sets, in each of which the latest ones stay.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,10 @@
 
 #include "calls/call.h"
 
-#define SLOTS   2048    /* some a second: ten minutes of a call */
+/* Some a second: an hour of a call, or a minute of fifty at once. */
+#define SETS    4096
+#define SLOTS   4   /* of a set: few packets with one sum never drive each other out */
+
 /* A packet is at few places; one that comes at more is a traffic generator's. */
 #define PLACES  4
 
@@ -25,7 +28,7 @@ typedef struct {
     uint16_t sequence;
 } pair;
 
-static slot *slots; /* NULL before the first */
+static slot *slots; /* SETS times SLOTS, in each set the latest first; NULL before the first */
 static pair  pairs[PAIRS];
 static unsigned next_pair;
 
@@ -44,25 +47,33 @@ ft_sample_init(void)
 }
 
 static slot *
-sample_slot(const ft_sample *packet)
+set_of(const ft_sample *packet)
 {
-    return &slots[((packet->ssrc ^ packet->digest) * 0x9e3779b1u >> 16) % SLOTS];
+    const uint32_t sum = (packet->ssrc ^ packet->digest) * 0x9e3779b1u;
+
+    return &slots[(sum >> 16) % SETS * SLOTS];
 }
 
-static bool
-has_sample(const slot *known, const ft_sample *packet)
+static slot *
+find(const ft_sample *packet)
 {
-    return known->call && known->packet.ssrc == packet->ssrc &&
-           known->packet.sequence == packet->sequence &&
-           known->packet.timestamp == packet->timestamp && known->packet.digest == packet->digest;
+    slot *set = slots ? set_of(packet) : NULL;
+
+    for (unsigned i = 0; set && i < SLOTS; i++) {
+        const ft_sample *known = &set[i].packet;
+        if (set[i].call && known->ssrc == packet->ssrc && known->sequence == packet->sequence &&
+            known->timestamp == packet->timestamp && known->digest == packet->digest)
+            return &set[i];
+    }
+    return NULL;
 }
 
 ft_call *
 ft_sample_call(const packet_info *pinfo, const ft_sample *packet, const ft_call *call)
 {
-    slot *known = slots ? sample_slot(packet) : NULL;
+    slot *known = find(packet);
 
-    if (!known || !has_sample(known, packet))
+    if (!known)
         return NULL;
     ft_call *had = (ft_call *)ft_call_as_of(known->call, ft_frame_id(pinfo));
     return had && had != call && ++known->places < PLACES ? had : NULL;
@@ -88,9 +99,11 @@ void
 ft_sample_keep(const ft_sample *packet, ft_call *call)
 {
     if (!slots)
-        slots = wmem_alloc0_array(wmem_file_scope(), slot, SLOTS);
+        slots = wmem_alloc0_array(wmem_file_scope(), slot, SETS * SLOTS);
+    if (find(packet))
+        return;
 
-    slot *at = sample_slot(packet);
-    if (!has_sample(at, packet))
-        *at = (slot){ call, *packet, 0 };
+    slot *set = set_of(packet);
+    memmove(set + 1, set, (SLOTS - 1) * sizeof *set);
+    *set = (slot){ call, *packet, 0 };
 }
