@@ -33,6 +33,7 @@
 
 #include "calls/call.h"
 #include "calls/evidence.h"
+#include "calls/hash.h"
 #include "calls/media.h"
 #include "calls/packet.h"
 #include "calls/quality.h"
@@ -447,13 +448,19 @@ digest(const datagram *seen, const rtp_packet *rtp)
 {
     const unsigned payload = MIN(rtp->payload, seen->captured);
     const unsigned end = MIN(rtp->payload_end, seen->captured);
-    const unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
+    unsigned length = end > payload ? MIN(end - payload, DIGEST_LENGTH) : 0;
     const uint8_t *bytes = length ? seen->bytes + payload : NULL;
-    uint32_t hash = (rtp->fixed.timestamp ^ (rtp->payload_end - rtp->payload)) * 0x9e3779b1u;
+    uint64_t hash = ft_hash_word(FT_HASH_BEGIN, (uint64_t)rtp->fixed.timestamp << 32 |
+                                                    (rtp->payload_end - rtp->payload));
+    uint64_t word;
 
-    for (unsigned i = 0; i < length; i++)
-        hash = (hash ^ bytes[i]) * 0x01000193u; /* FNV-1a */
-    return hash;
+    for (; length >= sizeof word; length -= (unsigned)sizeof word, bytes += sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = ft_hash_word(hash, word);
+    }
+    for (; length; length--)
+        hash = ft_hash_word(hash, *bytes++);
+    return (uint32_t)hash;
 }
 
 static void
