@@ -21,6 +21,9 @@
  * is lost, not under way. Chosen, above the round trips of 2023 (40 and 180 ms). */
 #define CHECK_LOST_S  0.2
 #define HOLE_WINDOW_S 30 /* a loss longer ago tells nothing of the NAT; chosen */
+/* Who gets no answer checks again after 1 s (54 of 54 in 2023), or 0.25, 0.5 and 2.25 s (2015). One
+ * that waits for longer has got it, and the capture hasn't. Chosen, above these. */
+#define REPEATED_S    3
 
 /* One transmission of a check. */
 typedef struct {
@@ -35,12 +38,13 @@ typedef struct {
 
 #define SENT_CHECKS 16
 
-/* A pair's latest checks, either end's: a ring. */
+/* A pair's latest checks, either end's, of the call that has it: a ring. */
 typedef struct {
+    const ft_call *call;
     sent_check sent[SENT_CHECKS];
     unsigned count;
     bool open;    /* one got through */
-    bool punched; /* and others before it did not */
+    bool judged;  /* others before it did not, or it had been open before */
     /* its first answer, and the check that it answers */
     ft_frame *opened;
     nstime_t opened_time;
@@ -55,15 +59,25 @@ ft_checks_init(void)
     pairs = ft_new_map(g_direct_hash, g_direct_equal);
 }
 
+/* What was lost of the call before says nothing of this one's way. NULL for a straggler of that
+ * call. */
 static check_pair *
-pair_of(const ft_leg *leg)
+pair_of(const ft_packet *packet)
 {
-    check_pair *pair = (check_pair *)wmem_map_lookup(pairs, leg);
+    check_pair *pair = (check_pair *)wmem_map_lookup(pairs, packet->leg);
+    const ft_call *known = pair ? ft_call_as_of(pair->call, packet->frame) : NULL;
 
     if (!pair) {
         pair = wmem_new0(wmem_file_scope(), check_pair);
-        wmem_map_insert(pairs, leg, pair);
+        wmem_map_insert(pairs, packet->leg, pair);
     }
+    if (!packet->call || packet->call == known)
+        return pair;
+    if (known && known->first_frame > packet->call->first_frame)
+        return NULL;
+    if (known)
+        memset(pair, 0, sizeof *pair);
+    pair->call = packet->call;
     return pair;
 }
 
@@ -74,20 +88,20 @@ static void
 remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange,
                bool nominates)
 {
-    check_pair *pair = pair_of(packet->leg);
+    check_pair *pair = pair_of(packet);
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
-
     const nstime_t now = ft_steady(pinfo);
 
-    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+    for (unsigned i = 0; pair && i < SENT_CHECKS; i++) {
         sent_check *check = &pair->sent[i];
         if (check->frame && check->from_a == from_a && check->repeated == 0)
             check->repeated = ft_seconds(&check->time, &now);
         if (check->frame && check->from_a == from_a && nominates && !check->nominates)
             check->answered = true;
     }
-    pair->sent[pair->count++ % SENT_CHECKS] =
-        (sent_check){ exchange, from_a, nominates, false, 0, ft_frame_id(pinfo), now };
+    if (pair)
+        pair->sent[pair->count++ % SENT_CHECKS] =
+            (sent_check){ exchange, from_a, nominates, false, 0, ft_frame_id(pinfo), now };
 }
 
 /* The transmission that got through: its stamp tells it from its repeats. A nomination has the
@@ -113,7 +127,8 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
     const nstime_t now = ft_steady(pinfo);
     const double age = ft_seconds(&check->time, &now);
 
-    if (!check->frame || check->answered || check == answered || age > HOLE_WINDOW_S)
+    if (!check->frame || check->answered || check == answered || age > HOLE_WINDOW_S ||
+        check->repeated > REPEATED_S)
         return false;
     if (answered && check->from_a == answered->from_a)
         return check->frame < answered->frame;
@@ -151,18 +166,32 @@ count_lost(const packet_info *pinfo, const check_pair *pair, const sent_check *a
     return lost;
 }
 
+/* Media ran here lately, of this call or the one before: the way is open, so an earlier answer
+ * wasn't captured. */
+static bool
+has_carried_media(packet_info *pinfo)
+{
+    const ft_leg *leg = ft_packet_get(pinfo)->leg;
+    const nstime_t now = ft_steady(pinfo);
+
+    return !nstime_is_zero(&leg->media_time) &&
+           ft_seconds(&leg->media_time, &now) <= HOLE_WINDOW_S;
+}
+
 /* The pair's first answer. What a person calls a punched hole: checks of either end that a NAT
  * dropped, until one opened the way. A pair without losses needed none. */
 static void
 open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
 {
     uint32_t first;
-    const unsigned lost = count_lost(pinfo, pair, answered, UINT32_MAX, &first);
+    const bool was_open = has_carried_media(pinfo);
+    const unsigned lost =
+        was_open ? 0 : count_lost(pinfo, pair, answered, UINT32_MAX, &first);
 
     pair->opened = ft_frame_make(pinfo);
     pair->opened_time = ft_now(pinfo);
     pair->opened_by = answered ? answered->frame : 0;
-    pair->punched = lost > 0;
+    pair->judged = was_open || lost > 0;
     if (lost)
         ft_event_add(pinfo, FT_EVENT_HOLE_PUNCHED, pair->opened_by, "%s",
                      hole_text(pinfo, pair, lost, first));
@@ -178,10 +207,10 @@ judge_hole_again(packet_info *pinfo, const ft_packet *packet, check_pair *pair,
     const nstime_t now = ft_now(pinfo);
     uint32_t first;
 
-    if (pair->punched || !pair->opened || ft_seconds(&pair->opened_time, &now) > HOLE_WINDOW_S)
+    if (pair->judged || !pair->opened || ft_seconds(&pair->opened_time, &now) > HOLE_WINDOW_S)
         return;
     const unsigned lost = count_lost(pinfo, pair, answered, pair->opened->id, &first);
-    pair->punched = lost > 0;
+    pair->judged = lost > 0;
     if (lost)
         ft_event_add_at(pair->opened, &pair->opened_time, packet->call, packet->path,
                         FT_EVENT_HOLE_PUNCHED, pair->opened_by, "%s",
@@ -205,7 +234,8 @@ check_answered(check_pair *pair, const ft_stun *stun, const ft_exchange *exchang
 static void
 learn_refused_check(const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
 {
-    sent_check *refused = check_answered(pair_of(packet->leg), stun, exchange);
+    check_pair *pair = pair_of(packet);
+    sent_check *refused = pair ? check_answered(pair, stun, exchange) : NULL;
 
     if (refused)
         refused->answered = true;
@@ -215,9 +245,11 @@ static void
 learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
                 const ft_exchange *exchange)
 {
-    check_pair *pair = pair_of(packet->leg);
-    sent_check *answered = check_answered(pair, stun, exchange);
+    check_pair *pair = pair_of(packet);
+    sent_check *answered = pair ? check_answered(pair, stun, exchange) : NULL;
 
+    if (!pair)
+        return;
     if (answered)
         answered->answered = true;
     if (!pair->open)

@@ -838,6 +838,29 @@ def _(s, mine, theirs, up):
     a.check(3.2, up)
 
 
+@scene("an answer to a check wasn't captured, and the same person calls again: no hole was punched (what, seconds after)",
+       ("crossing", 0.3), ("crossing", 5), ("crossing", 20), ("one", 0.3), ("one", 5), ("next", 0.3), ("next", 5), six=True)
+def _(s, what, gap):
+    """The first call's answer, or the next one's, whose first check comes on a way that was just in use."""
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(1), who=DOWN)
+    lost = a.check(-0.2)[1]
+    if what == "crossing":
+        a.check(-0.19, DOWN)
+    a.taken(0), a.both(0.5, 20, step=0.05), a.hang_up(2)
+    if what == "next":
+        lost = b.check(2.2 + gap, DOWN)[1]
+    b.check(2.4 + gap), b.check(2.45 + gap, DOWN), b.taken(2.6 + gap), b.both(3.2 + gap, 20), b.hang_up(4 + gap)
+    s.packets.remove(lost)
+
+
+@scene("the answer to a check wasn't captured, and media runs there: no hole was punched", six=True)
+def _(s):
+    a = Talk(s, "A", s.near(), s.far(1))
+    lost = a.check(-1)[1]
+    a.taken(-0.8), a.both(0, 100), a.check(0.9), a.check(0.95, DOWN), a.check(1.4), a.hang_up(2.5)
+    s.packets.remove(lost)
+
+
 @scene("checks of another pair in vain (whose)", ("home",), ("relay",), ("another call",))
 def _(s, whose):
     a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
