@@ -43,8 +43,8 @@ typedef struct {
     const ft_call *call;
     sent_check sent[SENT_CHECKS];
     unsigned count;
-    bool open;    /* one got through */
-    bool judged;  /* others before it did not, or it had been open before */
+    bool open;   /* one got through */
+    bool judged; /* others before it did not, or it had been open before */
     /* its first answer, and the check that it answers */
     ft_frame *opened;
     nstime_t opened_time;
@@ -174,8 +174,7 @@ has_carried_media(packet_info *pinfo)
     const ft_leg *leg = ft_packet_get(pinfo)->leg;
     const nstime_t now = ft_steady(pinfo);
 
-    return !nstime_is_zero(&leg->media_time) &&
-           ft_seconds(&leg->media_time, &now) <= HOLE_WINDOW_S;
+    return !nstime_is_zero(&leg->media_time) && ft_seconds(&leg->media_time, &now) <= HOLE_WINDOW_S;
 }
 
 /* The pair's first answer. What a person calls a punched hole: checks of either end that a NAT
@@ -185,8 +184,7 @@ open_pair(packet_info *pinfo, check_pair *pair, const sent_check *answered)
 {
     uint32_t first;
     const bool was_open = has_carried_media(pinfo);
-    const unsigned lost =
-        was_open ? 0 : count_lost(pinfo, pair, answered, UINT32_MAX, &first);
+    const unsigned lost = was_open ? 0 : count_lost(pinfo, pair, answered, UINT32_MAX, &first);
 
     pair->opened = ft_frame_make(pinfo);
     pair->opened_time = ft_now(pinfo);

@@ -18,7 +18,7 @@
 /* Media of a way silent for so long: another key with another SSRC is another call's. Chosen, since
  * no capture shows either case: less would cut a call in two where keys change in a pause (in
  * 2026 they do every 605 s, as published), more would make one call of it and its redial. */
-#define KEY_QUIET_S 20
+#define KEY_QUIET_S   20
 
 #define MOST_CHANNELS 16 /* of a 5-tuple, the newest, that are looked through for a call's */
 
