@@ -115,8 +115,10 @@ in_network(ft_flow *first, const packet_info *pinfo, bool may_adopt)
             is_likelier(flow, open, heading, network))
             open = flow;
     }
-    if (open && may_adopt)
+    if (open && may_adopt) {
         open->network[ft_flow_heading(open, pinfo)] = network;
+        ft_network_pair(open->network[FT_FORTH], open->network[FT_BACK]);
+    }
     return open || !ft_network_is_quoted(pinfo) ? open : first;
 }
 
@@ -257,15 +259,18 @@ ft_flow_is_one_way(const ft_flow *flow)
     return !ft_flow_heard(flow, &flow->a) || !ft_flow_heard(flow, &flow->b);
 }
 
-/* An end that has not sent anything is in the network of the other one, unless each direction
- * has numbers of its own, as those of GTP tunnels and MPLS paths have. */
+/* An end that has not sent anything is in the network of the other one. Where each direction has
+ * numbers of its own, as those of GTP tunnels and MPLS paths have, another way may have shown
+ * which. */
 uint32_t
 ft_flow_network(const ft_flow *flow, const ft_endpoint *end)
 {
     const ft_heading from = ft_endpoint_equal(end, &flow->b) ? FT_BACK : FT_FORTH;
     const uint32_t sent = flow->network[from], other = flow->network[!from];
 
-    return sent == FT_NETWORK_UNKNOWN && ft_network_is_symmetric(other) ? other : sent;
+    if (sent != FT_NETWORK_UNKNOWN)
+        return sent;
+    return ft_network_is_symmetric(other) ? other : ft_network_partner(other);
 }
 
 static const ft_endpoint *

@@ -86,16 +86,29 @@ static tunnel tunnels[] = {
     { "mpls", true, mpls_number, -1 },
 };
 
+/* Numbers of the two directions that were seen on one way: the newest, as few devices talk at once.
+ * A number that was seen with two others is told of neither. */
+#define PAIRS 64
+static uint32_t pairs[PAIRS][2];
+static unsigned pair_count;
+
 /* By a protocol's id, 1 + its row; each packet's layers are looked up in it. */
 static uint8_t *rows;
 static int row_count;
 static int proto_facetime = -1, proto_ethertype = -1, proto_ip = -1, proto_ipv6 = -1;
+
+static void
+reset(void)
+{
+    pair_count = 0;
+}
 
 void
 ft_network_init(void)
 {
     int last = -1;
 
+    register_init_routine(reset);
     proto_facetime = proto_get_id_by_filter_name("facetime");
     proto_ethertype = proto_get_id_by_filter_name("ethertype");
     proto_ip = proto_get_id_by_filter_name("ip");
@@ -231,4 +244,35 @@ ft_network_shared(const packet_info *pinfo)
     const uint32_t network = ft_network_of(pinfo);
 
     return ft_network_is_symmetric(network) ? network : 0;
+}
+
+void
+ft_network_pair(uint32_t one, uint32_t other)
+{
+    if (one == FT_NETWORK_UNKNOWN || other == FT_NETWORK_UNKNOWN || ft_network_is_symmetric(one) ||
+        ft_network_is_symmetric(other))
+        return;
+    for (unsigned i = 0; i < MIN(pair_count, PAIRS); i++) {
+        if ((pairs[i][0] == one && pairs[i][1] == other) ||
+            (pairs[i][0] == other && pairs[i][1] == one))
+            return;
+    }
+    pairs[pair_count % PAIRS][0] = one;
+    pairs[pair_count++ % PAIRS][1] = other;
+}
+
+uint32_t
+ft_network_partner(uint32_t network)
+{
+    const uint32_t nobodys = network & ~TUNNEL;
+    uint32_t partner = nobodys;
+
+    for (unsigned i = 0; i < MIN(pair_count, PAIRS); i++) {
+        if (pairs[i][0] != network && pairs[i][1] != network)
+            continue;
+        if (partner != nobodys)
+            return nobodys;
+        partner = pairs[i][pairs[i][0] == network];
+    }
+    return partner;
 }

@@ -33,6 +33,14 @@ bool ft_network_is_quoted(const packet_info *pinfo);
 /* True where the other direction of the same network has this number too. */
 bool ft_network_is_symmetric(uint32_t network);
 
+/* The two directions of one way between a device and somebody else: the networks in which they
+ * were seen. First pass. */
+void ft_network_pair(uint32_t one, uint32_t other);
+
+/* The number that the other direction has, as a way showed it that both were seen on; else one of
+ * its own, which no packet has. */
+uint32_t ft_network_partner(uint32_t network);
+
 /* Once, when the front door is registered. */
 void ft_network_init(void);
 

@@ -257,3 +257,24 @@ def test_an_address_that_was_named(network, tshark):
     wrapped = [(p.time, NETWORKS[network](p.network(), 0, p.src[0].startswith("10."))) for p in scene.packets]
     capture = write(ETHERNET, [(*divmod(round((support.START_TIME + time) * 1e6), 10**6), frame) for time, frame in wrapped])
     assert {number for row in tshark.rows(capture, "facetime.call") for number in row["facetime.call"]} == {"1"}
+
+
+@pytest.mark.parametrize("network", sorted(NETWORKS.keys() - {"VLAN each way"}))     # a tag may be both directions'
+@pytest.mark.parametrize("others", [0, 1])
+def test_checks_on_a_way_that_the_device_never_used(others, network, tshark):
+    """From mid-call: the peer missed the BYE, and goes on checking directly. The device's other direction was seen at the
+    relay. Another device with the same private address, in a network of its own, has no part in it."""
+    scene = Scene("the other side goes on checking", 1)
+    packets = []
+    for n in range(1 + others):
+        talk = Talk(scene, "AB"[n], ("10.9.9.2", 16402), ("81.9.9.1", 16402), ("17.155.5.251", 16385))
+        packets += [(n, p) for p in talk.bye(2 + 3 * n, UP, answered=None, copies=4)]
+        for i in range(10):
+            packets += [(n, p) for p in talk.check(4 + 3 * n + i, DOWN, "direct", answered=None)]
+        packets += [(n, talk.ack(1.4 + 3 * n)), (n, talk.ack(1.5 + 3 * n, up=DOWN))]
+    packets.sort(key=lambda each: each[1].time)
+    wrapped = [(p.time, NETWORKS[network](p.network(), n, p.src[0].startswith("10."))) for n, p in packets]
+    capture = write(ETHERNET, [(*divmod(round((support.START_TIME + time) * 1e6), 10**6), frame) for time, frame in wrapped])
+    for two_pass in (False, True):
+        calls = [row["facetime.call"] for row in tshark.rows(capture, "facetime.call", two_pass=two_pass)]
+        assert calls == [[str(1 + n)] for n, _ in packets]
