@@ -364,8 +364,17 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
         remember_check(pinfo, packet, exchange, stun->use_candidate);
 }
 
-/* An answer that came directly proves the path, and that the call can outlive its relay. Where one
- * direction was captured, it stands for its check, with which the next call may begin. */
+/* Where one direction was captured, an answer stands for its check, with which the next call may
+ * begin: directly, or in a channel that nothing was heard in. */
+static bool
+stands_for_check(const ft_packet *packet)
+{
+    return ft_flow_is_one_way(packet->flow) &&
+           (packet->path == FT_PATH_DIRECT ||
+            (packet->leg && packet->leg->channel && !packet->leg->calls));
+}
+
+/* An answer that came directly proves the path, and that the call can outlive its relay. */
 void
 ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
                       const ft_exchange *exchange)
@@ -378,8 +387,7 @@ ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
         ft_clue_call(pinfo, exchange->call);
     if (!guessed)
         hand_in_clues(pinfo, stun);
-    ft_call *call = ft_call_resolve(pinfo, !exchange && packet->path == FT_PATH_DIRECT &&
-                                               ft_flow_is_one_way(packet->flow));
+    ft_call *call = ft_call_resolve(pinfo, !exchange && stands_for_check(packet));
     if (guessed)
         ft_guess_keep(pinfo, packet->leg->allocation);
     if (exchange && exchange->event && exchange->response_frame == packet->frame)

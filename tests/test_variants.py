@@ -1300,6 +1300,26 @@ def _(s):
     s.listed = {"A": {"state": "answered", "end": "BYE"}}
 
 
+@scene("the relay's direction alone was captured, a second call in another channel (the first one talks, who checks there first)",
+       (True, UP), (True, DOWN), (False, UP), (False, DOWN), six=True)
+def _(s, talks, first):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.relay_up(0)
+    b.allocate(1.5), b.bind(1.6)
+    for p in s.packets:
+        p.dontcare |= len(p.payload) > 1 and p.payload[0] == 1      # the relay's answers name no call
+    b.check(1.8, first, way="relay"), b.check(1.9, not first, way="relay")
+    for call, at in ((a, 0.4 if talks else 2.6), (b, 2.5)):
+        call.answer(at, 180).tell("ringing"), call.answer(at + 0.2).tell("call_answered"), call.both(at + 0.5, 120)
+    a.bye(6)[1].tell("call_ended"), b.both(6.5, 20), b.bye(7.5)[1].tell("call_ended")
+    for p in s.packets:
+        p.may("one_way_media", "media_gap", "call_started")
+    s.packets = [p for p in s.packets if p.src == a.relay]
+    for p in s.packets:
+        p.link = ()
+    s.listed = {"A": {"end": "BYE"}, "B": {"end": "BYE"}}
+
+
 @scene("one direction was captured: checks, a BYE, and the same two again 14 s later (which direction, who hangs up)",
        (UP, UP), (DOWN, DOWN), six=True)
 def _(s, captured, who):
