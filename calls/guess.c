@@ -7,7 +7,7 @@
  *                                      events with them
  *
  *    QUIC to a relay                   first key there
- *    guessed: call 1, which talks      of call 2: the same
+ *    guessed: call 1                   of call 2: the same
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -99,12 +99,13 @@ ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
  * addresses ties it to that one until the connection's first key tells whose it is. Few wait for
  * theirs at a time, so the newest are kept. */
 #define CONNECTIONS        16
-#define MOST_OF_CONNECTION 32 /* packets; further ones stay where they are */
+#define MOST_OF_CONNECTION 64 /* packets; further ones stay where they are. 36 in one of 2023 */
 #define FIRST_KEY_S        30 /* chosen: 0.1 to 3 s in the captures of 2023 */
 
 typedef struct {
     const ft_leg *leg; /* NULL: free */
     ft_call *call;     /* that it was taken for */
+    bool beside;       /* the call talked already: the connection may be the next one's */
     ft_call *next;     /* that began meanwhile, and whose the connection may be; or NULL */
     ft_endpoint device;
     uint32_t known; /* bits of what this call was known of that end before */
@@ -167,7 +168,10 @@ ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device
             one = &connections[oldest];
             oldest = (oldest + 1) % CONNECTIONS;
         }
-        *one = (connection){ .leg = packet->leg, .call = call, .known = known };
+        *one = (connection){ .leg = packet->leg,
+                             .call = call,
+                             .beside = call->keys || call->media_leg,
+                             .known = known };
         one->device = ft_endpoint_keep(device);
     }
     if (one->count < MOST_OF_CONNECTION)
@@ -180,7 +184,7 @@ ft_guess_waits(const packet_info *pinfo, const ft_call *call)
 {
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         const connection *one = &connections[i];
-        if (one->leg && ft_call_as_of(one->call, ft_frame_id(pinfo)) == call &&
+        if (one->leg && one->beside && ft_call_as_of(one->call, ft_frame_id(pinfo)) == call &&
             !is_abandoned(one, pinfo))
             return true;
     }
@@ -205,7 +209,8 @@ void
 ft_guess_next(const packet_info *pinfo, const ft_call *call, ft_call *next)
 {
     for (unsigned i = 0; i < CONNECTIONS; i++) {
-        if (connections[i].leg && ft_call_as_of(connections[i].call, ft_frame_id(pinfo)) == call)
+        if (connections[i].leg && connections[i].beside &&
+            ft_call_as_of(connections[i].call, ft_frame_id(pinfo)) == call)
             connections[i].next = next;
     }
 }

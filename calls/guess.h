@@ -20,13 +20,14 @@ void ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation);
 /* Whether the packet is of a connection to a modern relay that has shown no key so far. */
 bool ft_guess_is_open(const ft_packet *packet);
 
-/* Such a packet was put into a call that talks elsewhere. device: where it is the connection's
+/* Such a packet was put into a call that goes on elsewhere. device: where it is the connection's
  * first, its end, and known: bits of what the call was known of that before (FT_CLUE_DEVICE,
  * FT_CLUE_HOST); NULL else. First pass. */
 void ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device,
                          uint32_t known);
 
-/* Whether such a connection, taken for this call's, waits for its key. First pass. */
+/* Whether such a connection, taken for this call's while that talked, waits for its key. First
+ * pass. */
 bool ft_guess_waits(const packet_info *pinfo, const ft_call *call);
 
 /* `next` began while such a connection waits, and may be whose that is. First pass. */

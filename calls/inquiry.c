@@ -242,15 +242,39 @@ compare_clues(const ft_inquiry *q, const ft_call *call, ft_trial *trial)
     }
 }
 
-/* Whether no other running call has an address of the packet's. Else addresses don't tell: one
- * phone may have two calls through one relay on one port. */
+/* The hash of the modern relay's address that the packet goes to or comes from; or 0. */
+uint32_t
+ft_modern_relay(const ft_inquiry *q)
+{
+    const ft_packet *packet = q->packet;
+
+    return packet->generation == FT_MODERN &&
+                   (packet->path == FT_PATH_SERVER || packet->path == FT_PATH_RELAY)
+               ? ft_address_hash(&q->ends.other.addr)
+               : 0;
+}
+
+/* Which of the addresses tell more than that it is the same device: a far end's public one, and
+ * a modern call's relay (each device of 2023 went to one address, on several ports of it). */
+static unsigned
+nearness(const ft_inquiry *q, const ft_call *call, uint32_t equal)
+{
+    const uint32_t relay = ft_modern_relay(q);
+
+    return ((equal & FT_CLUE_BIT(FT_CLUE_PEER)) != 0) + (relay && call->relay == relay);
+}
+
+/* Whether no other running call has an address of the packet's, or it has less of them. Else
+ * addresses don't tell: one phone may have two calls through one relay on one port. */
 static bool
-is_only(const ft_inquiry *q, const ft_call *call)
+is_only(const ft_inquiry *q, const ft_call *call, uint32_t equal_ends)
 {
     for (unsigned i = 0; i < q->count; i++) {
         const ft_call *other = q->candidates[i];
-        if (other != call && !ft_call_is_over(q->pinfo, other) && ft_equal_ends(q, other) &&
-            !ft_is_left(q, other))
+        if (other == call || ft_call_is_over(q->pinfo, other) || ft_is_left(q, other))
+            continue;
+        const uint32_t equal = ft_equal_ends(q, other);
+        if (equal && nearness(q, other, equal) >= nearness(q, call, equal_ends))
             return false;
     }
     return true;
@@ -468,6 +492,6 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
                  !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call));
     trial.missed_bye = has_missed_bye(q, call);
     trial.far_age = ft_seconds(&call->heard_time, &q->now);
-    trial.only = trial.equal && is_only(q, call);
+    trial.only = trial.equal && is_only(q, call, trial.equal);
     return ft_judge(&trial);
 }

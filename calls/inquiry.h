@@ -35,6 +35,9 @@ uint32_t ft_equal_ends(const ft_inquiry *q, const ft_call *call);
 /* Who sends, as the tie-breakers are kept: behind a relay, whom the channel was bound to. */
 ft_endpoint ft_who_sends(const ft_inquiry *q);
 
+/* The hash of the modern relay's address that the packet goes to or comes from; or 0. */
+uint32_t ft_modern_relay(const ft_inquiry *q);
+
 /* Whether the call is of a kind whose checks have no tie-breakers. */
 bool ft_has_no_tie_breakers(const ft_call *call);
 

@@ -211,6 +211,7 @@ typedef struct ft_call {
     bool          may_restart;
     nstime_t      heard_time;       /* of the last packet that came from the other side */
     bool          relay_seen;       /* a packet through a modern relay */
+    uint32_t      relay;            /* hash of its latest one's address; 0: none, or legacy's */
     /* what the capture can tell of it (calls/witness.h), NULL before its first packet */
     struct ft_witness *witness;
     struct ft_reveals *reveals;     /* calls/reveal.h; NULL before the first */

@@ -355,6 +355,10 @@ keep_ends(const ft_inquiry *q, ft_call *call)
     ft_set_call_of_known(q->pinfo, q->of_device, FT_CLUE_DEVICE, &q->ends.device, call);
     ft_set_call_of_end(q->pinfo, FT_CLUE_HOST, &host, call);
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
+    const uint32_t relay = ft_modern_relay(q);
+
+    if (relay)
+        call->relay = relay;
     if (q->ends.other_is_server)
         return;
     if (q->packet->clue_count && ft_endpoint_equal(&source, &q->ends.other))
@@ -574,13 +578,12 @@ judge_guess(const ft_inquiry *q, ft_call *call)
     allocation->guesses = NULL;
 }
 
-/* What a connection to a modern relay carries before its first key is tied to a call that talks
- * already by addresses alone. */
+/* What a connection to a modern relay carries before its first key is tied to its call by
+ * addresses alone, unless it is what the call began with. */
 static bool
 is_open_guess(const ft_packet *packet, const ft_call *call)
 {
-    return call && (call->keys || call->media_leg) && !ft_has_clue(packet, FT_CLUE_KEY) &&
-           ft_guess_is_open(packet);
+    return call && call->packets && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
 }
 
 /* A call may begin beside one that was left, while that one's connection waits. */
