@@ -99,7 +99,7 @@ ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
  * addresses ties it to that one until the connection's first key tells whose it is. Few wait for
  * theirs at a time, so the newest are kept. */
 #define CONNECTIONS        16
-#define MOST_OF_CONNECTION 64 /* packets; further ones stay where they are. 36 in one of 2023 */
+#define MOST_OF_CONNECTION 256 /* packets; further ones stay where they are. 180 in 8 s in 2023 */
 #define FIRST_KEY_S        30 /* chosen: 0.1 to 3 s in the captures of 2023 */
 
 typedef struct {

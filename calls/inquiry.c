@@ -254,14 +254,18 @@ ft_modern_relay(const ft_inquiry *q)
                : 0;
 }
 
-/* Which of the addresses tell more than that it is the same device: a far end's public one, and
- * a modern call's relay (each device of 2023 went to one address, on several ports of it). */
+/* Which of the addresses tell more than that it is the same device: a far end that the call met or
+ * whose link messages named it, be it a private address, which joins nothing by itself; and a
+ * modern call's relay (each device of 2023 went to one address, on several ports of it). */
 static unsigned
 nearness(const ft_inquiry *q, const ft_call *call, uint32_t equal)
 {
+    const uint32_t far_ends = FT_CLUE_BIT(FT_CLUE_PEER) | FT_CLUE_BIT(FT_CLUE_OFFER);
     const uint32_t relay = ft_modern_relay(q);
 
-    return ((equal & FT_CLUE_BIT(FT_CLUE_PEER)) != 0) + (relay && call->relay == relay);
+    if (relay)
+        return call->relay == relay;
+    return (equal & far_ends) || is_among(q, q->of_other->home, call);
 }
 
 /* Whether no other running call has an address of the packet's, or it has less of them. Else

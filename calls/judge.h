@@ -39,7 +39,8 @@ typedef enum { FT_NOTHING, FT_WEAK, FT_LEG, FT_STRONG, FT_DECIDES } ft_strength;
     X(FT_CLUE_OFFER, FT_WEAK, false, 120, "address that the call's signalling offered") \
     X(FT_CLUE_DEVICE, FT_WEAK, false, 120, "address and port of a device") \
     X(FT_CLUE_PEER, FT_WEAK, false, 120, "public address and port of a far end") \
-    X(FT_CLUE_HOST, FT_WEAK, false, 120, "address of a device, whatever the port")
+    X(FT_CLUE_HOST, FT_WEAK, false, 120, "address of a device, whatever the port") \
+    X(FT_CLUE_HOME, FT_NOTHING, false, 120, "private address that the call's signalling offered")
 
 #define FT_CLUE_ENUM(id, strength, excludes, life, what) id,
 typedef enum { FT_CLUES(FT_CLUE_ENUM) FT_CLUE_COUNT } ft_clue;

@@ -195,6 +195,8 @@ list_of(const ft_calls_known *known, ft_clue what)
         return &known->peer;
     case FT_CLUE_OFFER:
         return &known->offer;
+    case FT_CLUE_HOME:
+        return &known->home;
     default:
         return &known->host;
     }
@@ -286,8 +288,13 @@ void
 ft_clue_expect_known(packet_info *pinfo, ft_call *call, const ft_calls_known *known, ft_clue what,
                      const ft_endpoint *end)
 {
-    if (!ft_learning(pinfo) || !call || ft_is_private(&end->addr))
+    if (!ft_learning(pinfo) || !call)
         return;
+    if (ft_is_private(&end->addr)) {
+        if (what == FT_CLUE_OFFER)
+            ft_set_call_of_end(pinfo, FT_CLUE_HOME, end, call);
+        return;
+    }
     ft_set_call_of_known(pinfo, known, what, end, call);
     call->was_met |= what == FT_CLUE_PEER;
 }

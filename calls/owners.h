@@ -37,13 +37,14 @@ const ft_call *ft_clue_owner(const packet_info *pinfo, ft_clue what, uint64_t va
 
 /* The calls of an end, by what it was to them; NULL: nothing. */
 typedef struct {
-    ft_end_calls *device, *peer, *offer, *host;
+    ft_end_calls *device, *peer, *offer, *host, *home;
 } ft_calls_known;
 
 /* Of an end of the packet in hand. Never NULL. */
 const ft_calls_known *ft_calls_known_of(const packet_info *pinfo, const ft_endpoint *end);
 
-/* The same of one alone: FT_CLUE_DEVICE, FT_CLUE_PEER, FT_CLUE_OFFER or FT_CLUE_HOST. */
+/* The same of one alone: FT_CLUE_DEVICE, FT_CLUE_PEER, FT_CLUE_OFFER, FT_CLUE_HOST or
+ * FT_CLUE_HOME. */
 const ft_end_calls *ft_calls_of_end(const packet_info *pinfo, ft_clue what,
                                     const ft_endpoint *end);
 
@@ -59,7 +60,8 @@ void ft_forget_call_of_end(const packet_info *pinfo, ft_clue what, const ft_endp
 
 /* An end that the call will meet: the peer of a channel's bind, the target of a check
  * (FT_CLUE_PEER), or one that its signalling offers (FT_CLUE_OFFER). A private address names
- * nobody, so it is left out. */
+ * nobody, so one that was met is left out, and one that was offered (FT_CLUE_HOME) only tells
+ * apart calls that are known of the device. */
 void ft_clue_expect(packet_info *pinfo, ft_call *call, ft_clue what, const ft_endpoint *end);
 
 /* As ft_set_call_of_known(). */
