@@ -249,6 +249,15 @@ is_common_way(const ft_packet *packet)
            packet->leg == &packet->flow->direct;
 }
 
+/* A connection to another relay than the call's own was taken for that call's by its device alone. */
+static bool
+is_to_another_relay(const ft_inquiry *q, const ft_call *call)
+{
+    const uint32_t relay = ft_modern_relay(q);
+
+    return relay && call->relay && call->relay != relay;
+}
+
 /* The packet is of `call` for a strong reason; its way was another's that nothing speaks
  * against: they are one. Where one of both is over, a strong clue isn't enough: two calls one
  * after the other on one way are a redial. */
@@ -259,7 +268,8 @@ reconcile(const ft_inquiry *q, ft_call *call, const ft_judgement *judged, unsign
         ft_call *met = q->candidates[i];
         if (i == best || met == call || judged[i].verdict != FT_SAME || judged[i].strength < FT_LEG)
             continue;
-        if (judged[i].strength == FT_LEG && is_common_way(q->packet))
+        if (judged[i].strength == FT_LEG &&
+            (is_common_way(q->packet) || is_to_another_relay(q, met)))
             continue;
         if (judged[i].strength == FT_LEG && ft_is_left(q, met) && !ft_is_left(q, call))
             continue;
@@ -345,6 +355,14 @@ keep_clues(const ft_inquiry *q, ft_call *call)
     }
 }
 
+/* What a connection to a modern relay carries before its first key is tied to its call by
+ * addresses alone, unless it is what the call began with. */
+static bool
+is_open_guess(const ft_packet *packet, const ft_call *call)
+{
+    return call && call->packets && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
+}
+
 /* Who sends here is here: both devices of a call on one network are known by their own
  * addresses. One that is only sent to may be anybody's namesake. */
 static void
@@ -357,7 +375,7 @@ keep_ends(const ft_inquiry *q, ft_call *call)
     ft_call_adopt_preparations(q->pinfo, call, &q->ends.device.addr);
     const uint32_t relay = ft_modern_relay(q);
 
-    if (relay)
+    if (relay && !is_open_guess(q->packet, call))
         call->relay = relay;
     if (q->ends.other_is_server)
         return;
@@ -576,14 +594,6 @@ judge_guess(const ft_inquiry *q, ft_call *call)
         allocation->call = call;
     }
     allocation->guesses = NULL;
-}
-
-/* What a connection to a modern relay carries before its first key is tied to its call by
- * addresses alone, unless it is what the call began with. */
-static bool
-is_open_guess(const ft_packet *packet, const ft_call *call)
-{
-    return call && call->packets && !ft_has_clue(packet, FT_CLUE_KEY) && ft_guess_is_open(packet);
 }
 
 /* A call may begin beside one that was left, while that one's connection waits. */

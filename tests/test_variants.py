@@ -387,6 +387,87 @@ def _(s, both):
     a.both(6.01, 30)
 
 
+class Socket:
+    """What the call does meanwhile it does from another socket of the device's, to another port of its relay."""
+
+    def __init__(self, talk, near, port):
+        self.talk, self.ends = talk, (near, (talk.relay[0], port))
+
+    def __enter__(self):
+        self.kept = self.talk.near, self.talk.relay
+        self.talk.near, self.talk.relay = self.ends
+
+    def __exit__(self, *_):
+        self.talk.near, self.talk.relay = self.kept
+
+
+def offers(talk, t, up, *places):
+    """A link message with the candidates of who sends it."""
+    link = modern.link_message(modern.CONNECTION_DATA, [modern.counter(1), modern.connection_data(
+        [(modern.HOST, place, modern.WIFI) for place in places])], talk.rng.randbytes(20))
+    given = {} if up else {"participant": talk.senders[up].participant}
+    return talk.put(t, up, modern.relay(link, attr=modern.ATTR_LINK_MESSAGE, priority=1, link=talk.links[DOWN], **given))
+
+
+@scene("modern, two at once on one port, each with two connections to its relay (which begins with the second one)", ("A",),
+       ("B",))
+def _(s, early):
+    """As both calls of 2023: a device's connections go to one address. The running call is no reason to begin a third one."""
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    b = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(1, 3482))
+    a.connect(0), a.both(0.5, 200)
+    for p in b.connect(1):
+        p.may("call_started")
+    b.both(1.5, 150)[0].tell("call_started")
+    for n, talk in enumerate((a, b) if early == "A" else (b, a)):
+        with Socket(talk, s.near(2, 16396), 3495 + n):
+            talk.connect(2 + n, more=3)
+            talk.control(2.4 + n, UP), talk.control(2.45 + n, DOWN)
+
+
+@scene("modern, two at once on one port, each checks what its link messages named (home of B's peer)", (6,), (17,))
+def _(s, net):
+    """The peers' addresses at home differ; the calls' link messages say whose is which."""
+    homes = ("192.168.5.7", 16393), (f"192.168.{net}.9", 16393)
+    calls = [Modern(s, "AB"[i], s.near(2, 16393), s.far(1 + i, 16393), s.relay(i, 3482)) for i in (0, 1)]
+    calls[0].connect(0), calls[0].both(0.5, 300)
+    for p in calls[1].connect(1):
+        p.may("call_started")
+    calls[1].both(1.5, 250)[0].tell("call_started")
+    for i, talk in enumerate(calls):
+        offers(talk, 2 + i, DOWN, homes[i]), offers(talk, 2.05 + i, UP, talk.near)
+    for i, talk in enumerate(calls[::-1]):
+        talk.check(4 + i, far=homes[1 - i])
+        talk.check(4.3 + i, DOWN, far=homes[1 - i])
+
+
+@scene("modern: the next connection of a call comes while another one is set up (packets before its first key)", (5,), (150,))
+def _(s, more):
+    """B rings, at its first address. A sets up from B's second one, where B opens a connection then."""
+    b = Modern(s, "B", s.near(3, 16393), s.far(2, 16393), s.relay(1, 3482))
+    a = Modern(s, "A", s.near(2, 16394), s.far(1, 16393), s.relay(0, 3489))
+    b.connect(0), b.control(0.3, UP), b.control(0.35, DOWN)
+    a.connect(1)[0].tell("call_started")
+    with Socket(b, s.near(2, 16394), 3482):
+        for p in b.connect(2, more=more):
+            p.may("call_started")
+        b.control(6, UP), b.control(6.05, DOWN)
+    a.both(7, 50), b.both(7.1, 50)
+
+
+@scene("modern: the same peer again, and again its NAT lets through the second check only (gap)", (2,), (90000,))
+def _(s, gap):
+    """What a NAT let through in one call tells nothing of the next one: its pair is another one."""
+    calls = [Modern(s, call, s.near(2, 16393), s.far(1, 16393), s.relay(i, 3482)) for i, call in enumerate("AB")]
+    for call, t in zip(calls, (0, 3 + gap)):
+        call.connect(t), call.both(t + 0.3, 40)
+        call.check(t + 0.6, answered=None)
+        call.check(t + 1.1, answered=None)
+        call.check(t + 1.6)[1].tell("hole_punched")
+        came = call.speak(t + 2, DOWN)[-1]
+        call.close(t + 2.2, came).tell("call_ended")
+
+
 @scene("modern, two devices at one access point", ())
 def _(s):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
