@@ -284,19 +284,18 @@ ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *last)
 
 /* ---- on packets and their ways ---- */
 
-/* Over the bound the way stays where it is. */
-static void
-put_leg(packet_info *pinfo, const ft_packet *packet, ft_call *call)
+void
+ft_call_put_leg(packet_info *pinfo, ft_leg *leg, ft_call *call)
 {
-    const ft_call_span span = { packet->frame, call };
+    const ft_call_span span = { ft_frame_id(pinfo), call };
 
     if (!ft_has_room(pinfo, FT_LIMIT_FLOW_MOVES, span_total))
         return;
     span_total++;
     ft_call_changes++;
-    if (!packet->leg->calls)
-        packet->leg->calls = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_call_span), FEW);
-    wmem_array_append_one(packet->leg->calls, span);
+    if (!leg->calls)
+        leg->calls = wmem_array_sized_new(wmem_file_scope(), sizeof(ft_call_span), FEW);
+    wmem_array_append_one(leg->calls, span);
 }
 
 /* Of which call a packet is stands once with its way, so that a packet of media keeps nothing of
@@ -323,7 +322,7 @@ ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg)
         return;
     }
     if (with_leg || !of_leg) {
-        put_leg(pinfo, packet, call);
+        ft_call_put_leg(pinfo, packet->leg, call);
         if (frame)
             frame->call = NULL;
         packet->call =

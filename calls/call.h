@@ -41,6 +41,9 @@ ft_call *ft_call_new(packet_info *pinfo, const ft_endpoint *device, ft_call *las
  * First pass. */
 void ft_call_put(packet_info *pinfo, ft_call *call, bool with_leg);
 
+/* The same of a way alone. Over the bound it stays where it is. First pass. */
+void ft_call_put_leg(packet_info *pinfo, ft_leg *leg, ft_call *call);
+
 /* Two calls are one: the younger goes up into the elder, which is returned. First pass. */
 ft_call *ft_call_merge(packet_info *pinfo, ft_call *one, ft_call *other);
 

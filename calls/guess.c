@@ -100,14 +100,15 @@ ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
  * theirs at a time, so the newest are kept. */
 #define CONNECTIONS        16
 #define MOST_OF_CONNECTION 256 /* packets; further ones stay where they are. 180 in 8 s in 2023 */
-#define FIRST_KEY_S        30 /* chosen: 0.1 to 3 s in the captures of 2023 */
+#define FIRST_KEY_S        30  /* chosen: 0.1 to 8 s in the captures of 2023 */
 
 typedef struct {
-    const ft_leg *leg; /* NULL: free */
-    ft_call *call;     /* that it was taken for */
-    bool beside;       /* the call talked already: the connection may be the next one's */
-    ft_call *next;     /* that began meanwhile, and whose the connection may be; or NULL */
+    ft_leg *leg;   /* NULL: free */
+    ft_call *call; /* that it was taken for */
+    bool beside;   /* the call talked already: the connection may be the next one's */
+    ft_call *next; /* that began meanwhile, and whose the connection may be; or NULL */
     ft_endpoint device;
+    uint32_t relay; /* hash of its address */
     uint32_t known; /* bits of what this call was known of that end before */
     unsigned count;
     ft_guess guesses[MOST_OF_CONNECTION];
@@ -173,6 +174,8 @@ ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device
                              .beside = call->keys || call->media_leg,
                              .known = known };
         one->device = ft_endpoint_keep(device);
+        one->relay = ft_address_hash(addresses_equal(&device->addr, &pinfo->src) ? &pinfo->dst
+                                                                                 : &pinfo->src);
     }
     if (one->count < MOST_OF_CONNECTION)
         one->guesses[one->count++] =
@@ -215,6 +218,31 @@ ft_guess_next(const packet_info *pinfo, const ft_call *call, ft_call *next)
     }
 }
 
+static void
+take_connection(packet_info *pinfo, connection *one, ft_call *to, ft_call *guessed)
+{
+    take_packets(pinfo, to, guessed, one->guesses, one->count);
+    forget_device(pinfo, one, guessed);
+}
+
+/* A call's connections go to one relay's address: those of the same device that wait go along,
+ * unless that is the address that the other call's own go to. */
+static void
+take_mates(packet_info *pinfo, const connection *one, ft_call *to, ft_call *guessed)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        connection *mate = &connections[i];
+        if (mate == one || !mate->leg || mate->relay != one->relay ||
+            guessed->relay == one->relay || is_abandoned(mate, pinfo) ||
+            !addresses_equal(&mate->device.addr, &one->device.addr) ||
+            ft_call_as_of(mate->call, ft_frame_id(pinfo)) != guessed)
+            continue;
+        take_connection(pinfo, mate, to, guessed);
+        ft_call_put_leg(pinfo, mate->leg, to);
+        mate->leg = NULL;
+    }
+}
+
 ft_call *
 ft_guess_judged(packet_info *pinfo, ft_call *call)
 {
@@ -226,8 +254,8 @@ ft_guess_judged(packet_info *pinfo, ft_call *call)
     ft_call *guessed = (ft_call *)ft_call_as_of(one->call, packet->frame),
             *next = (ft_call *)ft_call_as_of(one->next, packet->frame);
     if (guessed != call && !is_abandoned(one, pinfo)) {
-        take_packets(pinfo, call, guessed, one->guesses, one->count);
-        forget_device(pinfo, one, guessed);
+        take_connection(pinfo, one, call, guessed);
+        take_mates(pinfo, one, call, guessed);
     }
     one->leg = NULL;
     return guessed == call && next && !next->media_leg && !next->keys ? next : NULL;
