@@ -59,7 +59,7 @@ ft_checks_init(void)
     pairs = ft_new_map(g_direct_hash, g_direct_equal);
 }
 
-/* What was lost of the call before says nothing of this one's way. NULL for a straggler of that
+/* What was lost of the call before says nothing of this one's way, nor what got through. NULL for a straggler of that
  * call. */
 static check_pair *
 pair_of(const ft_packet *packet)
@@ -75,8 +75,10 @@ pair_of(const ft_packet *packet)
         return pair;
     if (known && known->first_frame > packet->call->first_frame)
         return NULL;
-    if (known)
+    if (known) {
         memset(pair, 0, sizeof *pair);
+        packet->leg->told &= ~(UINT64_C(1) << FT_EVENT_HOLE_PUNCHED);
+    }
     pair->call = packet->call;
     return pair;
 }
