@@ -249,7 +249,8 @@ is_common_way(const ft_packet *packet)
            packet->leg == &packet->flow->direct;
 }
 
-/* A connection to another relay than the call's own was taken for that call's by its device alone. */
+/* A connection to another relay than the call's own was taken for that call's by its device
+ * alone. */
 static bool
 is_to_another_relay(const ft_inquiry *q, const ft_call *call)
 {
