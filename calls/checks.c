@@ -59,8 +59,8 @@ ft_checks_init(void)
     pairs = ft_new_map(g_direct_hash, g_direct_equal);
 }
 
-/* What was lost of the call before says nothing of this one's way, nor what got through. NULL for a straggler of that
- * call. */
+/* What was lost of the call before, and what got through, says nothing of this one's way. NULL for
+ * a straggler of that call. */
 static check_pair *
 pair_of(const ft_packet *packet)
 {
