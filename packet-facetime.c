@@ -430,6 +430,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
     if (is_games && !ft_call_none(packet->call, packet->frame))
         packet->call = NULL; /* a call's flow it may be, but not its packet */
     ft_call_count(pinfo);
+    ft_call_prepare_ahead(pinfo);
     if (is_games)
         packet->generation = FT_GENERATION_UNKNOWN; /* of FaceTime: none */
     if (is_games || ft_call_none(packet->call, packet->frame))

@@ -99,11 +99,13 @@ ft_call_of_packet(packet_info *pinfo)
     const ft_packet *packet = ft_packet_get(pinfo);
     const ft_frame *frame = packet ? ft_frame_get(pinfo) : NULL;
     const bool is_copy = frame && frame->is_copy && frame->seen_before;
-    const ft_frame *first = frame && frame->first ? frame->first : frame;
+    const ft_frame *first = is_copy && frame->first ? frame->first : frame;
     ft_call *call = first ? first->call : NULL;
 
     if (!call && packet && packet->leg)
-        call = ft_call_of_leg(packet->leg, is_copy ? frame->seen_before : packet->frame);
+        call = ft_call_of_leg(packet->leg, !is_copy       ? packet->frame
+                                           : frame->first ? first->id
+                                                          : frame->seen_before);
     return packet ? (ft_call *)ft_call_as_of(call, packet->frame) : NULL;
 }
 

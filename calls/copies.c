@@ -502,15 +502,22 @@ remember_datagram(datagram *slot, const datagram *now)
     slot->destination = now->heading == FT_FORTH ? now->flow->b : now->flow->a;
 }
 
+/* Of a flow with a twin the later copy is learnt from where the twin's packet came ahead: what is
+ * found out of it is the earlier one's, too. */
 static void
 note_copy(packet_info *pinfo, ft_packet *packet, uint32_t first)
 {
-    ft_frame *frame = ft_frame_make(pinfo);
+    ft_frame *frame = ft_frame_make(pinfo), *before = ft_frame_lately(first);
 
     frame->seen_before = first;
     frame->flow = packet->flow;
-    frame->first = ft_frame_lately(first);
     frame->is_copy = packet->seen_before;
+    if (frame->is_copy) {
+        frame->first = before && before->is_copy && before->first ? before->first : before;
+    } else if (before && before->is_copy) {
+        before->first = frame;
+        packet->ahead = before;
+    }
 }
 
 /* The flow of the packet is another's twin: that one is learnt from, whichever copy comes first. */

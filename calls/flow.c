@@ -87,15 +87,25 @@ ft_flow_heading(const ft_flow *flow, const packet_info *pinfo)
     return is_source(pinfo, &flow->b) && is_destination(pinfo, &flow->a) ? FT_BACK : FT_ASTRAY;
 }
 
-/* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is in
- * that very network, or who sent last, as an answer comes after its question. */
+/* The very network that the other direction is in, or one of its kind: a tunnel's both directions
+ * are tunnelled as a rule, and what is mirrored in front of it and behind isn't. */
+static unsigned
+network_likeness(uint32_t network, uint32_t other)
+{
+    return (network == other) +
+           (ft_network_is_symmetric(network) == ft_network_is_symmetric(other));
+}
+
+/* Of two flows whose one direction wasn't seen yet, who it is of: whose other direction is likest,
+ * or who sent last, as an answer comes after its question. */
 static bool
 is_likelier(const ft_flow *flow, const ft_flow *than, ft_heading heading, uint32_t network)
 {
-    const bool same = flow->network[!heading] == network,
-               other_same = than && than->network[!heading] == network;
+    const unsigned like = network_likeness(network, flow->network[!heading]),
+                   other_like = than ? network_likeness(network, than->network[!heading]) : 0;
 
-    return !than || (same != other_same ? same : flow->last_datagram > than->last_datagram);
+    return !than ||
+           (like != other_like ? like > other_like : flow->last_datagram > than->last_datagram);
 }
 
 /* Of the flows with one 5-tuple, the one in the packet's network. The two directions may have

@@ -39,7 +39,7 @@ static struct {
 /* The latest records: a copy comes within 50 ms of the first one, which may be some hundred
  * frames. */
 #define LATELY 1024
-static const ft_frame *lately[LATELY]; /* by id */
+static ft_frame *lately[LATELY]; /* by id */
 
 ft_frame_noted ft_frame_last;
 
@@ -285,10 +285,10 @@ ft_frame_make(packet_info *pinfo)
     return frame;
 }
 
-const ft_frame *
+ft_frame *
 ft_frame_lately(uint32_t id)
 {
-    const ft_frame *frame = lately[id % LATELY];
+    ft_frame *frame = lately[id % LATELY];
 
     return id && frame && frame->id == id ? frame : NULL;
 }

@@ -32,7 +32,8 @@ typedef struct ft_frame {
     /* media, as the call's other end sees it: nothing was learnt from it either */
     bool             at_other_end;
     struct ft_flow  *flow;          /* of a copy: the 5-tuple that is learnt from */
-    /* and what is remembered of the first one: what is found out of that later is the copy's */
+    /* and what is remembered of the one that was learnt from: what is found out of that later is
+     * the copy's */
     const struct ft_frame *first;
     /* RTP packets of its stream missing before this one, as known here */
     uint32_t         lost_before;
@@ -66,7 +67,7 @@ ft_frame *ft_frame_get(packet_info *pinfo);
 ft_frame *ft_frame_make(packet_info *pinfo);
 
 /* First pass: what is remembered of one of the latest frames, by its id; NULL if nothing is. */
-const ft_frame *ft_frame_lately(uint32_t id);
+ft_frame *ft_frame_lately(uint32_t id);
 
 /* The record of a packet that is shown, for who asks after its dissection: as long as pinfo is
  * the packet's. NULL where none was set. */

@@ -600,14 +600,18 @@ way_name(wmem_allocator_t *scope, const ft_leg *leg)
     return is_relayed(leg) ? "the relay" : "the direct path";
 }
 
-/* The flow was seen on a NAT's other side, too, where one end has this address. */
+static bool
+has_end_at(const ft_flow *flow, const address *addr)
+{
+    return flow && (addresses_equal(&flow->a.addr, addr) || addresses_equal(&flow->b.addr, addr));
+}
+
+/* The flow was seen on a NAT's other side, too, where one end has this address; in another VLAN or
+ * tunnel it has the addresses that it has here. */
 static bool
 has_other_side(const ft_flow *flow, const address *addr)
 {
-    const ft_flow *other = flow ? flow->twin_of_it : NULL;
-
-    return other &&
-           (addresses_equal(&other->a.addr, addr) || addresses_equal(&other->b.addr, addr));
+    return flow && has_end_at(flow->twin_of_it, addr) && !has_end_at(flow, addr);
 }
 
 /* A modern device has a socket for each way: another port is another socket there, another

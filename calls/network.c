@@ -5,7 +5,7 @@
  *
  *    31      30       29 .. 0
  *    tunnel  one way  TEID, VNI, key, session or label, with a bit that makes 0 another number
- *                     than none; the VLAN is folded in
+ *                     than none; the VLAN is folded in, of several (QinQ) each
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +13,7 @@
 #include "calls/packet.h"
 
 #define PLAIN_LAYERS    5       /* frame, eth, ethertype, ip, udp: fewer have no tunnel */
+#define TAG_LAYERS      2       /* vlan, ethertype: what a tag adds */
 #define MAX_HEADERS     400     /* in front of the inner packet */
 
 #define TUNNEL          0x80000000
@@ -145,6 +146,21 @@ find_ip(const packet_info *pinfo, const uint8_t *bytes, unsigned captured, unsig
     return false;
 }
 
+/* The tags in front of the IP header, from the inside out: a customer's within a provider's. */
+static uint32_t
+tags_number(const uint8_t *bytes, unsigned ip, unsigned length _U_)
+{
+    uint32_t number = 0;
+
+    for (unsigned tag = 6, bits = 0; tag <= ip; tag += 4, bits += 12) {
+        const uint16_t protocol = ft_be16(bytes + ip - tag);
+        if (protocol != 0x8100 && protocol != 0x88a8 && protocol != 0x9100)
+            break;
+        number ^= (uint32_t)(ft_be16(bytes + ip - tag + 2) & 0xfff) << bits % 24;
+    }
+    return number;
+}
+
 static uint32_t
 read_number(const packet_info *pinfo, number_reader read)
 {
@@ -202,11 +218,23 @@ has_plain_layers(wmem_list_t *layers)
     return count <= PLAIN_LAYERS || (count == PLAIN_LAYERS + 1 && is_own_on_ethernet(layers));
 }
 
+/* Wireshark keeps one tag's number, of several the outermost's. */
+static uint32_t
+vlans_of(const packet_info *pinfo)
+{
+    const uint32_t number =
+        pinfo->vlan_id && wmem_list_count(pinfo->layers) >= PLAIN_LAYERS + 2 * TAG_LAYERS
+            ? read_number(pinfo, tags_number)
+            : 0;
+
+    return number ? number : pinfo->vlan_id;
+}
+
 static G_GNUC_NO_INLINE uint32_t
 find_network(const packet_info *pinfo, ft_packet *packet)
 {
     const uint32_t number = has_plain_layers(pinfo->layers) ? 0 : tunnel_of(pinfo);
-    const uint32_t network = number ? number ^ pinfo->vlan_id : pinfo->vlan_id;
+    const uint32_t network = number ^ vlans_of(pinfo);
     if (packet) {
         packet->has_network = true;
         packet->network = network;

@@ -100,6 +100,7 @@ typedef struct ft_packet {
     bool            is_first_pass;
     /* the same datagram was seen at another place: nothing is learnt from it */
     bool            seen_before;
+    ft_frame       *ahead;              /* first pass: of its copy that came ahead, or NULL */
     bool            ssrc_of_another;    /* RTP's SSRC was another call's before */
     nstime_t        steady;             /* ft_steady() */
     /* of the RTP packet in hand, as calls/media.h has them; first pass only */

@@ -189,8 +189,24 @@ ft_call_prepared_by(packet_info *pinfo, uint32_t *known_from)
 {
     const ft_frame *frame = ft_frame_get(pinfo);
 
-    if (frame && frame->first)
+    if (frame && frame->first && (frame->first->prepared || !frame->prepared))
         frame = frame->first;
     *known_from = frame ? frame->prepared_from : 0;
     return frame ? frame->prepared : NULL;
+}
+
+/* Nothing was learnt from the copy that came ahead, so it has the number that its way had till
+ * then: the last call's, where the next one begins here. */
+void
+ft_call_prepare_ahead(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+
+    if (!packet || !packet->ahead || !packet->call || !ft_learning(pinfo))
+        return;
+    ft_frame *ahead = packet->ahead;
+    const ft_call *shown = ahead->call || !packet->leg ? ahead->call
+                                                       : ft_call_of_leg(packet->leg, ahead->id);
+    if (!ahead->prepared && ft_call_as_of(shown, packet->frame) != packet->call)
+        ft_prepared_tie(pinfo, ahead, packet->call);
 }

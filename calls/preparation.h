@@ -35,4 +35,8 @@ bool ft_prepared_tie(packet_info *pinfo, ft_frame *frame, ft_call *call);
 /* Once, when the front door is registered. */
 void ft_preparation_init(void);
 
+/* The packet in hand was learnt from, and its call is known: where a copy of it came ahead from
+ * another place, and has another number or none, that one is of this call, too. */
+void ft_call_prepare_ahead(packet_info *pinfo);
+
 #endif

@@ -112,7 +112,10 @@ ft_witness_ended_by(const ft_call *call, const address *end)
 {
     const struct ft_witness *witness = call->witness;
 
-    return witness && witness->seen.end_known && addresses_equal(&witness->end_from, end);
+    if (!witness || !witness->seen.end_known)
+        return false;
+    return addresses_equal(&witness->end_from, end) ||
+           (is_own(call, &witness->end_from) && addresses_equal(&call->beyond_nat.addr, end));
 }
 
 static void

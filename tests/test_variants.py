@@ -2344,6 +2344,8 @@ def faults_of(s, first, rows, calls):
             continue
         numbers[p.call][number] += 1
         told = set(row["facetime.event"]) & WATCH
+        if p.twin:      # told of one of the two
+            told |= set(rows[first + s.packets.index(p.twin)]["facetime.event"]) & WATCH
         if p.must - told:
             yield f"frame {i + 1} ({p.time:g} s, call {p.call}): no {', '.join(sorted(p.must - told))}"
         if told - p.must - p.open:
@@ -2415,6 +2417,63 @@ def mirrored(one, gap):
 def test_scenes_at_a_mirror_port(tshark):
     found = verdicts(tshark, [mirrored(s, 0.0005) for s in SCENES])
     assert not found, "\n".join(f"{name}:\n    " + "\n    ".join(lines) for name, lines in found.items())
+
+
+def elsewhere(one, place):
+    """The scene as it is seen here and beyond a NAT, or within a tunnel of GTP as well, or in another VLAN: what comes in is
+    there first. Each of two datagrams is of the call, and either has its events."""
+    s = copy.copy(one)
+    s.packets = []
+    for p in one.packets:
+        frame, up = p.frame(), p.src[0].startswith("10.") or not p.dst[0].startswith("10.")
+        if place == "NAT":
+            there = frame[:26] + b"".join(bytes([203]) + end[1:] if end[0] == 10 else end for end in (frame[26:30], frame[30:34]))
+            there += frame[34:40] + b"\0\0" + frame[42:]
+        elif place == "VLAN":
+            there = frame[:12] + struct.pack("!HH", 0x8100, 300) + frame[12:]
+        else:
+            gtp = struct.pack("!BBHI", 0x30, 0xFF, len(frame) - 14, 99 if up else 1234) + frame[14:]
+            ends = ("172.30.1.1", 2152), ("172.30.1.2", 2152)
+            src, dst = ends if up else ends[::-1]
+            there = packets.ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", packets.ipv4(
+                src[0], dst[0], packets.PROTO_UDP, packets.udp(src, dst, gtp), 1))
+        here, other = copy.copy(p), copy.copy(p)
+        here.made, other.made, here.link, other.link = frame, there, (), ()
+        here.twin, other.twin = other, here
+        s.packets += [here, other]
+        (other if up == (place != "GTP") else here).time += 0.0003
+    s.packets.sort(key=lambda p: p.time)
+    return s
+
+
+def is_datagram(p):
+    ip = 14 if p.vlan is None else 18
+    return p.frame()[ip - 2:ip] == b"\x08\0" and p.frame()[ip + 9] == packets.PROTO_UDP
+
+
+def can_be_elsewhere(s, place):
+    """Datagrams of UDP, whole, by a clock that is none of a phone's own capture; beyond a NAT, of the device and one that has no
+    private address, and the device's first: of SIP from outside alone nothing tells whose the NAT is."""
+    return s.snap == WHOLE and not s.six and "captured in batches" not in s.name and all(
+        is_datagram(p) and not p.skew and (p.vlan is None or place == "VLAN") for p in s.packets) and (
+        place != "NAT" or s.packets[0].src[0].startswith("10.") and "from another port" not in s.name and
+        all(sum(end[0].startswith(("10.", "192.168.")) for end in (p.src, p.dst)) == 1 for p in s.packets))
+
+
+@pytest.mark.parametrize("place", ["NAT", "GTP", "VLAN"])
+def test_scenes_at_two_places(tshark, place):
+    scenes = support.some([s for s in SCENES if can_be_elsewhere(s, place)], 2)
+    assert len(scenes) > 100
+    found = verdicts(tshark, [elsewhere(s, place) for s in scenes])
+    assert not found, "\n".join(f"{name}:\n    " + "\n    ".join(lines) for name, lines in found.items())
+
+
+def test_a_handover_is_one_at_two_places(tshark):
+    """In another VLAN a flow has the addresses that it has here: that is no NAT's other side."""
+    one = next(s for s in SCENES if s.name == "a re-INVITE in mid-call, media goes on from another port (whose) True")
+    for s in (one, elsewhere(one, "VLAN")):
+        told = tshark.values(together([s])[0], "facetime.event")
+        assert told.count("handover") == 1, s
 
 
 if "FACETIME_ALL" in os.environ:

@@ -34,6 +34,7 @@ class Packet:
     def __init__(self, scene, time, src, dst, payload, call, frame=None, vlan=None):
         self.scene, self.time, self.src, self.dst, self.payload, self.call = scene, time, src, dst, payload, call
         self.made, self.vlan, self.must, self.open, self.link = frame, vlan, set(), set(), ()
+        self.twin = None            # the same datagram, seen at another place
         self.skew = 0.0             # of the capture's clock: seconds ahead
         self.dontcare = False       # nothing in the capture tells whose it is
         scene.packets.append(self)
