@@ -230,6 +230,24 @@ check_answered(check_pair *pair, const ft_stun *stun, const ft_exchange *exchang
     return NULL;
 }
 
+/* An answer without a stamp may be to any transmission of its check that was under way: none of
+ * them is lost. */
+static void
+answer_all_under_way(const packet_info *pinfo, check_pair *pair, const ft_stun *stun,
+                     const ft_exchange *exchange)
+{
+    const nstime_t now = ft_steady(pinfo);
+
+    if (!exchange || (stun->has_timestamp && ft_exchange_sent(exchange, stun->timestamp)))
+        return;
+    for (unsigned i = 0; i < SENT_CHECKS; i++) {
+        sent_check *check = &pair->sent[i];
+        if (check->frame && check->exchange == exchange &&
+            ft_seconds(&check->time, &now) <= CHECK_LOST_S)
+            check->answered = true;
+    }
+}
+
 /* A refusal is an answer, too: nothing was lost. */
 static void
 learn_refused_check(const ft_packet *packet, const ft_stun *stun, const ft_exchange *exchange)
@@ -252,6 +270,7 @@ learn_open_pair(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun
         return;
     if (answered)
         answered->answered = true;
+    answer_all_under_way(pinfo, pair, stun, exchange);
     if (!pair->open)
         open_pair(pinfo, pair, answered);
     else if (answered)

@@ -529,6 +529,16 @@ def _(s, gap):
     out[0].may("path_switch"), out[20].may("path_switch")
 
 
+@scene("modern, a check is sent three times at once, one answer comes: nothing was lost (s between)", (0.001,), (0.02,))
+def _(s, between):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    first = a.check(0, answered=None)[0]
+    for i in (1, 2):
+        a.check(i * between, answered=0.06 if i == 2 else None, txid=first.txid)[-1].link = ()
+    a.check(0.5, DOWN)
+    a.both(1, 20, way="direct")
+
+
 @scene("modern, directly only", (True,), (False,))
 def _(s, checked):
     a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
