@@ -2463,7 +2463,10 @@ def is_datagram(p):
 
 def can_be_elsewhere(s, place):
     """Datagrams of UDP, whole, by a clock that is none of a phone's own capture; beyond a NAT, of the device and one that has no
-    private address, and the device's first: of SIP from outside alone nothing tells whose the NAT is."""
+    private address, and the device's first: of SIP from outside alone nothing tells whose the NAT is. In a GTP tunnel a private
+    address that was offered isn't known again: each direction is a network of its own."""
+    if place == "GTP" and "link messages named" in s.name:
+        return False
     return s.snap == WHOLE and not s.six and "captured in batches" not in s.name and all(
         is_datagram(p) and not p.skew and (p.vlan is None or place == "VLAN") for p in s.packets) and (
         place != "NAT" or s.packets[0].src[0].startswith("10.") and "from another port" not in s.name and
