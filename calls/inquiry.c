@@ -461,6 +461,21 @@ ft_is_left(const ft_inquiry *q, const ft_call *call)
            (ft_guess_waits(q->pinfo, call) || has_lost_relay(q, call));
 }
 
+/* A modern call that was hung up sends nothing under new keys. (One that gave its direct path up
+ * for the relay may, as a group that somebody joins has new ones, but without a pause.) */
+static bool
+has_next_key(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_packet *packet = q->packet;
+    bool is_new = false;
+
+    if (call->generation != FT_MODERN || !call->end_frame || !call->media_leg)
+        return false;
+    for (unsigned i = 0; i < packet->clue_count; i++)
+        is_new |= packet->clues[i].what == FT_CLUE_KEY && !ft_owner_of(&packet->clues[i]);
+    return is_new && has_paused(q, call);
+}
+
 /* A BYE that wasn't answered may not have arrived: the other side goes on checking. */
 static bool
 has_missed_bye(const ft_inquiry *q, const ft_call *call)
@@ -484,6 +499,7 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
     trial.starts = q->starts;
     trial.may_be_others = trial.on_leg && may_be_others(q, call);
     trial.renews = q->packet->renews;
+    trial.next_key = has_next_key(q, call);
     trial.talked = call->media_leg != NULL;
     trial.fresh = is_fresh(q);
     trial.new_sender = trial.fresh && q->packet->kind == FT_KIND_RTP && q->packet->leg->renewed;

@@ -98,6 +98,8 @@ typedef struct {
     /* the call's way to the relay is another's by now, or waits for its first sender, and its
      * media is silent */
     bool left;
+    /* a key id that nobody has, the device having closed the call's socket, and after a pause */
+    bool next_key;
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */

@@ -31,6 +31,9 @@
  * times the 20 to 60 ms between two packets of sound, and about what lies between two batches of
  * frame times on an iPhone (35 in 34 s, 38 in 37 s, 2023). */
 #define WAY_IN_USE_MS   1000
+/* Two ways that are in use both show within so much of a sender's first packet: ten packets of
+ * sound, chosen. */
+#define MET_MS          200
 #define ONE_WAY_MS      5000    /* media for so long, and none from the other side; chosen */
 
 ws_bool ft_accept_bare_media = TRUE;
@@ -489,8 +492,12 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     if (!ft_has_room(pinfo, FT_LIMIT_STREAMS_PER_CALL, wmem_array_get_count(packet->call->senders)))
         return NULL;
 
+    const ft_sender *first = wmem_array_get_count(packet->call->senders)
+                                 ? *(ft_sender **)wmem_array_index(packet->call->senders, 0)
+                                 : NULL;
     ft_sender *sender = wmem_new0(wmem_file_scope(), ft_sender);
     sender->outgoing = seen->outgoing;
+    sender->was_met = first ? first->was_met : packet->call->seen == 0;
     sender->device = ft_endpoint_keep(&seen->device);
     sender->source = ft_endpoint_keep(&seen->sender);
     sender->leg = packet->leg;
@@ -502,13 +509,12 @@ new_sender(packet_info *pinfo, const ft_packet *packet, const ft_observation *se
     return sender;
 }
 
-/* An address alone tells of nobody's return after a silence: the next call, whose connection
- * wasn't captured, has it, too. Media of 2023 says its key, that of 2026 doesn't. */
+/* An address alone tells of nobody's return after a silence: the next call, whose set-up wasn't
+ * captured, has it, too. Media of 2023 says its key, that of other years doesn't. */
 static bool
-is_known_by_address(const packet_info *pinfo, const ft_packet *packet, const ft_sender *sender,
-                    const ft_rtp *rtp)
+is_known_by_address(const packet_info *pinfo, const ft_sender *sender, const ft_rtp *rtp)
 {
-    return packet->generation == FT_LEGACY || rtp->key || !ft_is_silent(pinfo, sender);
+    return rtp->key || !ft_is_silent(pinfo, sender);
 }
 
 /* Who sends the stream: as before, whatever address or key it has now. NULL over
@@ -519,7 +525,7 @@ sender_of(packet_info *pinfo, const ft_packet *packet, ft_stream *stream, const 
 {
     if (!stream->by) {
         stream->by = find_sender(packet, rtp, seen);
-        if (!stream->by || !is_known_by_address(pinfo, packet, stream->by, rtp))
+        if (!stream->by || !is_known_by_address(pinfo, stream->by, rtp))
             stream->by = new_sender(pinfo, packet, seen);
         if (!stream->by)
             return NULL;
@@ -713,6 +719,14 @@ may_be_two_calls(const ft_sender *sender, const ft_packet *packet, const ft_stre
            to->channel && !from->setup_frame && !to->setup_frame;
 }
 
+/* The capture began while media was under way: of a way that shows this soon nobody knows that it
+ * wasn't in use before. */
+static bool
+is_just_met(const ft_sender *sender, const nstime_t *now)
+{
+    return sender->was_met && ft_milliseconds(now, &sender->first_time) <= MET_MS;
+}
+
 static void
 follow_leg(ft_sender *sender, const ft_packet *packet, const ft_observation *seen,
            const nstime_t *now)
@@ -746,7 +760,9 @@ ft_media_same_way(ft_call *call, uint32_t frame)
  *
  *    direct   m m m m m m m m m m m m m m m m
  *    relay    . . . c c c c c c . . . . . . .
- *                   ^ both                 ^ no switch */
+ *                   ^ both                 ^ no switch
+ *
+ * Nor where the capture begins with both. */
 static void
 watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream,
              const ft_observation *seen, packet_news news)
@@ -766,12 +782,17 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     if (moves_nothing(sender, packet, news))
         return;
 
-    const bool in_use = packet->leg == sender->other_leg &&
-                        ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS;
+    const bool in_use = (packet->leg == sender->other_leg &&
+                         ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS) ||
+                        is_just_met(sender, &now);
     const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         ft_steady_keep(&sender->other_time, &now);
         sender->has_copies = news == IS_COPY;
+        if (is_just_met(sender, &now)) {
+            sender->other_leg = packet->leg;
+            sender->is_beside = true;
+        }
         return;
     }
     if (!(in_use && sender->is_beside) && !may_be_two_calls(sender, packet, stream))

@@ -97,6 +97,7 @@ typedef struct ft_sender {
     bool        has_key;
     bool        is_beside;          /* the way in use was begun by copies, beside the one before */
     bool        has_copies;         /* the way before goes on with copies, beside the one in use */
+    bool        was_met;            /* its call was met by media: when that began isn't known */
     uint8_t     key[8];             /* newest, the first bytes of the key id */
     ft_endpoint device;             /* the device's end of the way in use */
     ft_endpoint source;             /* where its packets come from, on the way in use */

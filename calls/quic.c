@@ -212,6 +212,16 @@ is_silent(packet_info *pinfo, const ft_leg *leg)
                ft_shortest_pause(ft_clock_is_batched_at(&pinfo->src));
 }
 
+/* The call that had this way ended: what comes there now is of the next one, or late. */
+static bool
+is_left(const packet_info *pinfo, const ft_leg *leg)
+{
+    const uint32_t frame = ft_frame_id(pinfo);
+    const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+
+    return call && ft_call_is_over(pinfo, call);
+}
+
 /* Encrypted bytes, which stand there behind a shorter id, never come twice. */
 bool
 ft_quic_relay_is_another(packet_info *pinfo, const ft_leg *leg, tvbuff_t *tvb)
@@ -225,7 +235,7 @@ ft_quic_relay_is_another(packet_info *pinfo, const ft_leg *leg, tvbuff_t *tvb)
         return false;
     if (id != one->candidate) {
         one->candidate = id;
-        return false;
+        return is_left(pinfo, leg) && is_silent(pinfo, leg);
     }
     one->before = one->id;
     one->id = id;

@@ -45,16 +45,22 @@ newest_allocation(const ft_flow *flow, bool released)
     return NULL;
 }
 
-/* The one that a bind may be of: a device binds once the relay granted its allocation. */
+/* The one that a bind may be of: a device binds once the relay granted its allocation. That of
+ * another ticket is another one, also where the answer that brought the bind's isn't captured. */
 static ft_allocation *
-granted_allocation(const ft_flow *flow)
+granted_allocation(const ft_flow *flow, uint64_t ticket)
 {
+    ft_allocation *newest = NULL;
+
     for (unsigned i = flow->allocations ? wmem_array_get_count(flow->allocations) : 0; i-- > 0;) {
         ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
+        if (ticket && allocation->ticket && allocation->ticket != ticket)
+            continue;
         if (!allocation->released && allocation->answered)
             return allocation;
+        newest = newest ? newest : allocation;
     }
-    return newest_allocation(flow, true);
+    return newest;
 }
 
 /* An Allocate's answer brings the ticket that its bind shows (derived; docs/protocol.md), 20 bytes
@@ -124,6 +130,17 @@ call_of_leg(const ft_leg *leg, uint32_t frame)
     return (ft_call *)ft_call_as_of(ft_call_of_leg(leg, frame), frame);
 }
 
+/* The allocation that a channel was bound in. Where what came in the channel turned out to be of
+ * another call than the allocation's, its own one isn't known: its Allocate wasn't captured. */
+static const ft_allocation *
+allocation_of(const ft_leg *leg, uint32_t frame)
+{
+    const ft_call *own = call_of_leg(leg, frame);
+    const ft_call *holder = leg->allocation ? ft_call_as_of(leg->allocation->call, frame) : NULL;
+
+    return own && holder && own != holder ? NULL : leg->allocation;
+}
+
 /* Where no Allocate was captured: the call of the newest channel, one that ended first. */
 static ft_call *
 call_of_channels(const packet_info *pinfo, const ft_flow *flow)
@@ -154,12 +171,13 @@ static const ft_call *
 call_of_unseen_allocation(const packet_info *pinfo, const ft_flow *flow, const ft_call *but)
 {
     const nstime_t now = ft_steady(pinfo);
+    const uint32_t frame = ft_frame_id(pinfo);
 
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (!leg->channel || leg->allocation || leg->state == FT_CHANNEL_RELEASED)
+        if (!leg->channel || allocation_of(leg, frame) || leg->state == FT_CHANNEL_RELEASED)
             continue;
-        const ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
+        const ft_call *call = call_of_leg(leg, frame);
         if (call && call != but && (!ft_call_is_over(pinfo, call) || just_ended(call, &now)))
             return call;
     }
@@ -171,13 +189,14 @@ static ft_call *
 ended_of_unseen_allocations(const packet_info *pinfo, const ft_flow *flow)
 {
     const nstime_t now = ft_steady(pinfo);
+    const uint32_t frame = ft_frame_id(pinfo);
     ft_call *ended = NULL;
 
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (!leg->channel || leg->allocation || leg->state == FT_CHANNEL_RELEASED)
+        if (!leg->channel || allocation_of(leg, frame) || leg->state == FT_CHANNEL_RELEASED)
             continue;
-        ft_call *call = call_of_leg(leg, ft_frame_id(pinfo));
+        ft_call *call = call_of_leg(leg, frame);
         if (call && just_ended(call, &now) &&
             (!ended || nstime_cmp(&call->over_time, &ended->over_time) > 0))
             ended = call;
@@ -351,7 +370,7 @@ static ft_allocation *
 allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 {
     const ft_leg *leg = newest_leg(flow, stun->channel);
-    ft_allocation *newest = granted_allocation(flow);
+    ft_allocation *newest = granted_allocation(flow, stun->ticket);
     ft_allocation *own = allocation_of_ticket(flow, stun->ticket);
 
     if (own)
@@ -418,8 +437,10 @@ static bool
 is_of_allocation(const ft_leg *leg, const ft_allocation *allocation, const ft_call *call,
                  uint32_t frame)
 {
-    if (!leg->channel || leg->allocation)
-        return leg->channel && leg->allocation == allocation;
+    const ft_allocation *own = allocation_of(leg, frame);
+
+    if (!leg->channel || own)
+        return leg->channel && own == allocation;
     return call_of_leg(leg, frame) == ft_call_as_of(allocation ? allocation->call : call, frame);
 }
 
@@ -577,13 +598,13 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation, const ft_ca
 /* How many allocations the flow has; 0 where a channel is of one whose Allocate wasn't captured, so
  * that nobody knows. */
 static unsigned
-count_held(const ft_flow *flow)
+count_held(const ft_flow *flow, uint32_t frame)
 {
     unsigned held = 0;
 
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (leg->channel && !leg->allocation)
+        if (leg->channel && !allocation_of(leg, frame))
             return 0;
     }
     for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++)
@@ -602,7 +623,7 @@ finish_loose_releases(packet_info *pinfo, ft_flow *flow, const ft_exchange *exch
     if (exchange->is_loose_release && exchange->response_frame == ft_frame_id(pinfo) &&
         flow->loose_releases < UINT8_MAX)
         flow->loose_releases++;
-    const unsigned held = count_held(flow);
+    const unsigned held = count_held(flow, ft_frame_id(pinfo));
     if (held == 0 || flow->loose_releases < held)
         return;
     flow->loose_releases = 0;
@@ -640,7 +661,7 @@ release_by_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
 {
     bool certain = true;
     ft_allocation *allocation =
-        stun->has_lifetime && stun->lifetime == 0 && count_held(packet->flow) == 1
+        stun->has_lifetime && stun->lifetime == 0 && count_held(packet->flow, packet->frame) == 1
             ? allocation_to_release(pinfo, packet->flow, &certain)
             : NULL;
 
@@ -751,9 +772,10 @@ adopt_channel(const ft_packet *packet, ft_leg *leg)
 }
 
 /* What comes in a channel so long after its release, its call being over, shows that the number was
- * bound anew, and that the capture missed it. (In a call that goes on, the device may fall back to
- * the channel that it gave up: the fifth one of 2015.) Chosen: what was under way takes a second,
- * a device that didn't hear of the end stops within some. */
+ * bound anew, and that the capture missed it; and so where the call was silent for as long as ends
+ * it. (In a call that goes on, the device may fall back to the channel that it gave up: the fifth
+ * one of 2015.) Chosen: what was under way takes a second, a device that didn't hear of the end
+ * stops within some. */
 #define ANEW_AFTER_S 10
 
 static bool
@@ -761,13 +783,14 @@ is_bound_anew(const packet_info *pinfo, const ft_leg *leg)
 {
     const nstime_t now = ft_steady(pinfo);
     const uint32_t frame = ft_frame_id(pinfo);
-
-    if (leg->state != FT_CHANNEL_RELEASED || !leg->release_frame || !ft_learning(pinfo) ||
-        ft_seconds(&leg->release_time, &now) <= ANEW_AFTER_S ||
-        ft_seconds(&leg->media_time, &now) <= ANEW_AFTER_S)
-        return false;
     const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
-    return call && ft_call_is_over(pinfo, call);
+
+    if (!ft_learning(pinfo) || !call || !ft_call_is_over(pinfo, call))
+        return false;
+    return (ft_seconds(&call->last_time, &now) > FT_QUIET_END_S && !ft_steady_doubted()) ||
+           (leg->state == FT_CHANNEL_RELEASED && leg->release_frame &&
+            ft_seconds(&leg->release_time, &now) > ANEW_AFTER_S &&
+            ft_seconds(&leg->media_time, &now) > ANEW_AFTER_S);
 }
 
 ft_leg *
@@ -819,10 +842,28 @@ judge_modern_relay(packet_info *pinfo, const ft_packet *packet)
     }
 }
 
+/* Another call than the one that gave the channel up is in it: the number was bound anew, and the
+ * capture missed that. */
+static bool
+rebind(packet_info *pinfo, ft_packet *packet)
+{
+    const ft_leg *leg = packet->leg;
+    const ft_call *before = ft_call_as_of(ft_call_of_leg(leg, leg->release_frame), packet->frame);
+
+    if (leg->state != FT_CHANNEL_RELEASED || !before || !packet->call || packet->call == before)
+        return false;
+    ft_leg *anew = ft_leg_new(pinfo, packet->flow, leg->channel, NULL);
+    if (anew) {
+        packet->leg = anew;
+        ft_call_put(pinfo, packet->call, true);
+    }
+    return true;
+}
+
 void
 ft_channel_judge(packet_info *pinfo)
 {
-    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_packet *packet = ft_packet_get(pinfo);
     ft_leg *leg = packet ? packet->leg : NULL;
 
     if (!leg || !ft_learning(pinfo) || packet->seen_before)
@@ -832,6 +873,8 @@ ft_channel_judge(packet_info *pinfo)
         return;
     }
     time_out_release(pinfo, leg);
+    if (rebind(pinfo, packet))
+        return;
     const bool uplink = ft_flow_is_uplink(packet->flow, pinfo);
     switch (ft_channel_step(&leg->state, uplink ? FT_CHANNEL_DATA_UP : FT_CHANNEL_DATA_DOWN)) {
     case FT_CHANNEL_EARLY: /* the answer may be among what wasn't captured */

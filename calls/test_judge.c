@@ -129,6 +129,12 @@ test_the_way(void **unused)
            FT_UNKNOWN, FT_NOTHING);
     expect((ft_trial){ .fresh = true, .left = true, .equal = BIT(PARTICIPANT) }, FT_SAME,
            FT_STRONG);
+    /* a new key after the end; one that the call has, or a participant of it, is its own */
+    expect((ft_trial){ .on_leg = true, .next_key = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .next_key = true, .equal = BIT(DEVICE), .only = true }, FT_UNKNOWN,
+           FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .next_key = true, .equal = BIT(PARTICIPANT) }, FT_SAME,
+           FT_STRONG);
     /* checks of two calls to one private address */
     expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }

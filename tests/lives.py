@@ -5,6 +5,7 @@
     lives.py --seeds 1-500              the table, and the worst seeds with why
     lives.py --seed 17                  one life: its calls, faults, and each frame that is wrong
     lives.py --seed 17 --write X.pcap   the same, and the capture
+    lives.py --seeds 1-500 --lacking burst:40   ... of which much wasn't captured: see LACKING
 
 lives_calls.py makes the lives, lives_truth.py says what is right. Measured: the share of frames with the
 right call (numbers are matched to calls so that most are right), numbers that cover two calls, calls in two numbers, severe events where
@@ -15,6 +16,7 @@ import argparse
 import collections
 import multiprocessing
 import pathlib
+import random
 import sys
 
 import lives_calls
@@ -26,12 +28,46 @@ FIELDS = ("frame.number", "facetime.call", "facetime.event")
 WORST = 12
 
 
+def _lost(packets, share, dice):
+    return [p for p in packets if dice.random() >= share]
+
+
+def _in_bursts(packets, length, dice):
+    """Of this length on average, two fifths of all."""
+    out, skipped = [], 0
+    for p in packets:
+        if skipped:
+            skipped -= 1
+        elif dice.random() < 0.4 / length:
+            skipped = dice.randrange(1, 2 * round(length))
+        else:
+            out.append(p)
+    return out
+
+
+# what a capture may lack besides the life's own faults; what is right of the rest is told anew
+LACKING = {
+    "share": _lost,                 # share:0.3
+    "burst": _in_bursts,            # burst:40
+    "begin": lambda packets, share, dice: packets[dice.randrange(max(1, round(share * len(packets)))):],    # begin:0.75, at most
+    "up": lambda packets, _, dice: [p for p in packets if not p.up],        # up:0
+    "down": lambda packets, _, dice: [p for p in packets if p.up],
+}
+
+
+def without(life, lacking):
+    if lacking:
+        kind, _, how_much = lacking.partition(":")
+        life.packets = LACKING[kind](life.packets, float(how_much), random.Random(life.seed))
+    return life
+
+
 class Verdict:
     """What the plugin made of one life."""
 
-    def __init__(self, seed, tshark, two_pass=True):
+    def __init__(self, seed, tshark, two_pass=True, lacking=None):
         self.seed = seed
-        self.life = lives_calls.Life(seed)
+        self.life = without(lives_calls.Life(seed), lacking)
         self.truth = lives_truth.Truth(self.life)
         self.file = support.write_capture(lives_calls.capture(self.life))
         rows = tshark.rows(self.file, *FIELDS, two_pass=two_pass)
@@ -139,14 +175,14 @@ def summary(verdicts):
 def _judge(seed):
     if _judge.tshark is None:
         _judge.tshark = support.Tshark(support.PLUGIN)
-    return Verdict(seed, _judge.tshark, _judge.two_pass)
+    return Verdict(seed, _judge.tshark, _judge.two_pass, _judge.lacking)
 
 
-_judge.tshark, _judge.two_pass = None, True
+_judge.tshark, _judge.two_pass, _judge.lacking = None, True, None
 
 
-def judge(seeds, jobs=1, two_pass=True):
-    _judge.two_pass = two_pass
+def judge(seeds, jobs=1, two_pass=True, lacking=None):
+    _judge.two_pass, _judge.lacking = two_pass, lacking
     if jobs == 1:
         return [_judge(seed) for seed in seeds]
     support.stage()
@@ -165,11 +201,12 @@ def main():
     parser.add_argument("--seed", type=int, help="one, in every detail")
     parser.add_argument("--write", type=pathlib.Path, metavar="FILE", help="the capture of --seed")
     parser.add_argument("--one-pass", action="store_true")
+    parser.add_argument("--lacking", metavar="KIND:NUMBER")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     if args.seed is not None:
-        return one(judge([args.seed], 1, not args.one_pass)[0], args.write)
-    verdicts = judge(args.seeds, args.jobs, not args.one_pass)
+        return one(judge([args.seed], 1, not args.one_pass, args.lacking)[0], args.write)
+    verdicts = judge(args.seeds, args.jobs, not args.one_pass, args.lacking)
     share, lines = summary(verdicts)
     print("\n".join(lines))
     worst = sorted((v for v in verdicts if v.wrong or v.false or v.missing),

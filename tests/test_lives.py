@@ -40,3 +40,11 @@ def test_severe_events_are_true(verdicts):
 
 def test_severe_events_are_told(verdicts):
     assert not faults(verdicts, lambda v: v.missing)
+
+
+@pytest.mark.parametrize("lacking", ["share:0.3", "burst:5", "burst:40", "begin:0.75"])
+def test_what_a_capture_lacks_makes_no_false_conclusion(tshark, lacking):
+    found = [lives.Verdict(seed, tshark, lacking=lacking) for seed in range(1, 26)]
+    share, lines = lives.summary(found)
+    assert share >= lives.GOAL, "\n".join(lines)
+    assert not faults(found, lambda v: v.false)

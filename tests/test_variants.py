@@ -2322,6 +2322,90 @@ def _(s, _, *fault):
         s.packets[5].may("call_started")
 
 
+# --- much of a capture is missing ---------------------------------------------------------------------------------
+
+@scene("a second call's Allocate wasn't captured, its answer and bind were; the first one hangs up and releases", six=True)
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.relay_up(0), a.taken(0.5), a.both(1, 10)
+    s.packets.remove(b.allocate(1.3)[0])
+    for p in (s.packets[-1], *b.bind(1.4)):         # they name nobody
+        p.dontcare = True
+    b.check(1.5, way="relay", answered=0.06)[0].may("call_started")
+    b.invite(2).tell("invite"), b.answer(2.05, 180).tell("ringing")
+    a.hang_up(2.5), a.release(2.6)
+    b.answer(3).tell("call_answered")
+    b.both(3.2, 30), b.hang_up(4.5)
+    s.listed = {"A": {"end": "BYE"}, "B": {"end": "BYE", "remote": b.far}}
+
+
+@scene("a released channel, and the next call in it, whose allocation and bind weren't captured (gap)", (3,), (8,), six=True)
+def _(s, gap):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1, 10), a.hang_up(1.5), a.release(1.6)
+    b.taken(1.6 + gap), b.both(2.5 + gap, 10), b.hang_up(3 + gap)
+    s.listed = {"B": {"state": "answered", "end": "BYE"}}
+
+
+@scene("a second call allocates, the answer wasn't captured: its bind's ticket isn't the first one's", six=True)
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.ticket, b.ticket = s.rng.randbytes(20), s.rng.randbytes(20)
+    a.relay_up(0), a.taken(0.5), a.both(1, 10)
+    b.allocate(1.3, answered=False), b.bind(1.4, answered=False), b.check(1.5, way="relay", answered=0.06)
+    for p in s.packets[-2:]:
+        p.may("early_channel_data")
+    b.invite(2).tell("invite"), b.answer(2.05, 486).tell("call_ended")
+    a.hang_up(3)
+
+
+@scene("a capture begins while media goes both ways at once: no way is left for the other (the relay's is first)", (False,), (True,))
+def _(s, relayed):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    ways = ("relay", "direct") if relayed else ("direct", "relay")
+    for i in range(40):
+        for up in (UP, DOWN):
+            first, = a.speak(0.02 * i + 0.003 * up, up, 1, way=ways[0])
+            wire = first.payload[4:] if relayed else first.payload
+            copy = a.put(first.time + 0.001, up, wire, way=ways[1])
+            copy.may("media_on_both_paths")
+    a.both(0.9, 150, way="direct")
+    unproven(s, 0.2)
+
+
+@scene("modern: its socket closed, and again through the same relay, the Initial not captured (gap)", (12,), (40,))
+def _(s, gap):
+    a, b = (Modern(s, c, s.near(port=16393), s.far(1), s.relay(0)) for c in "AB")
+    a.connect(0), a.control(0.3, UP), a.control(0.35, DOWN), a.both(0.5, 30)
+    a.close(1.2, s.packets[-1]).tell("call_ended")
+    b.connect(1.2 + gap, initial=False), b.control(1.5 + gap, UP), b.control(1.55 + gap, DOWN), b.both(1.7 + gap, 30)
+    s.listed = {"A": {"end": "socket closed"}}
+
+
+@scene("modern: its socket closed, and again through the same relay, the connection not captured: the keys are new (who speaks)",
+       ("both",), ("the peer",))
+def _(s, who):
+    a, b = (Modern(s, c, s.near(port=16393), s.far(n), s.relay(0)) for n, c in enumerate("AB", 1))
+    a.connect(0), a.control(0.3, UP), a.control(0.35, DOWN), a.both(0.5, 30)
+    a.close(1.2, s.packets[-1]).tell("call_ended")
+    if who == "both":
+        b.control(3.7, UP)
+    b.control(3.75, DOWN), b.speak(4, DOWN, 30)
+    if who == "both":
+        b.speak(4.005, UP, 30)
+
+
+@scene("a call's end and all of the next one's set-up weren't captured: of media in its channel no more is said (silence)", (11,), (40,))
+def _(s, silence):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1, 10)
+    a.check(1.3, way="direct")
+    for p in a.both(1.4, 10, way="direct")[::10]:
+        p.tell("path_switch")
+    a.senders = Talk(s, "A", s.near(), s.far(1), s.relay(0)).senders
+    a.both(1.6 + silence, 10)
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):
