@@ -451,6 +451,20 @@ has_lost_relay(const ft_inquiry *q, const ft_call *call)
     return false;
 }
 
+/* Whether the device began another call, at a relay, when this one had fallen silent. */
+static bool
+has_successor(const ft_inquiry *q, const ft_call *call)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        const ft_call *other = q->candidates[i];
+        if (other != call && other->generation == FT_MODERN && other->relay_seen &&
+            other->first_frame > call->last_frame && !ft_call_is_over(q->pinfo, other) &&
+            ft_endpoint_equal(&other->local, &call->local))
+            return true;
+    }
+    return false;
+}
+
 /* A device has one relay connection on a port. Where that is another call's by now, or was set up
  * anew and hasn't shown whose it is, and the call's media is silent, there may be a next call: a
  * call that goes on has its senders, and its links. */
@@ -458,7 +472,7 @@ bool
 ft_is_left(const ft_inquiry *q, const ft_call *call)
 {
     return call->generation == FT_MODERN && call->media_leg && has_paused(q, call) &&
-           (ft_guess_waits(q->pinfo, call) || has_lost_relay(q, call));
+           (ft_guess_waits(q->pinfo, call) || has_lost_relay(q, call) || has_successor(q, call));
 }
 
 /* A modern call that was hung up sends nothing under new keys. (One that gave its direct path up

@@ -2395,6 +2395,18 @@ def _(s, who):
         b.speak(4.005, UP, 30)
 
 
+@scene("modern: silent, then another call through another relay goes over to the same direct path (captured of it)", ("both",), ("the device",))
+def _(s, captured):
+    a, b = (Modern(s, c, s.near(port=16393), s.far(1), s.relay(n)) for n, c in enumerate("AB"))
+    for t, c in ((0, a), (8, b)):
+        c.connect(t), c.control(t + 0.3, UP), c.control(t + 0.35, DOWN), c.both(t + 0.5, 30)
+        c.check(t + 1.2)
+        for p in c.both(t + 1.4, 30, way="direct")[::30]:
+            p.tell("path_switch")
+    if captured == "the device":
+        s.packets = [p for p in s.packets if p.src[0] == a.near[0]]
+
+
 @scene("a call's end and all of the next one's set-up weren't captured: of media in its channel no more is said (silence)", (11,), (40,))
 def _(s, silence):
     a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
