@@ -783,14 +783,15 @@ is_bound_anew(const packet_info *pinfo, const ft_leg *leg)
 {
     const nstime_t now = ft_steady(pinfo);
     const uint32_t frame = ft_frame_id(pinfo);
-    const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
 
-    if (!ft_learning(pinfo) || !call || !ft_call_is_over(pinfo, call))
+    if (!ft_learning(pinfo) || ft_seconds(&leg->media_time, &now) <= ANEW_AFTER_S)
+        return false;
+    const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
+    if (!call || !ft_call_is_over(pinfo, call))
         return false;
     return (ft_seconds(&call->last_time, &now) > FT_QUIET_END_S && !ft_steady_doubted()) ||
            (leg->state == FT_CHANNEL_RELEASED && leg->release_frame &&
-            ft_seconds(&leg->release_time, &now) > ANEW_AFTER_S &&
-            ft_seconds(&leg->media_time, &now) > ANEW_AFTER_S);
+            ft_seconds(&leg->release_time, &now) > ANEW_AFTER_S);
 }
 
 ft_leg *
@@ -848,9 +849,11 @@ static bool
 rebind(packet_info *pinfo, ft_packet *packet)
 {
     const ft_leg *leg = packet->leg;
-    const ft_call *before = ft_call_as_of(ft_call_of_leg(leg, leg->release_frame), packet->frame);
 
-    if (leg->state != FT_CHANNEL_RELEASED || !before || !packet->call || packet->call == before)
+    if (leg->state != FT_CHANNEL_RELEASED || !packet->call)
+        return false;
+    const ft_call *before = ft_call_as_of(ft_call_of_leg(leg, leg->release_frame), packet->frame);
+    if (!before || packet->call == before)
         return false;
     ft_leg *anew = ft_leg_new(pinfo, packet->flow, leg->channel, NULL);
     if (anew) {
