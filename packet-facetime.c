@@ -596,12 +596,14 @@ dissect_facetime(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data
 }
 
 /* The preference "show the peer's address": what follows, and the columns, see who is behind the
- * channel. */
+ * channel. Behind one that was given up somebody else may be by now. */
 static void
 rename_relay(packet_info *pinfo, const ft_packet *packet)
 {
     const ft_endpoint *peer = ft_peer_of(packet);
 
+    if (packet->leg && packet->leg->release_frame && packet->leg->release_frame < packet->frame)
+        return;
     if (!peer || peer->addr.type == AT_NONE || !packet->flow)
         return;
     if (ft_flow_is_uplink(packet->flow, pinfo)) {

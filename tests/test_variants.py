@@ -2508,6 +2508,15 @@ def test_all_scenes(tshark):
     assert not found, "\n".join(f"{name}:\n    " + "\n    ".join(lines) for name, lines in found.items())
 
 
+def test_who_is_behind_a_channel_that_was_given_up(tshark):
+    """Its next call's first packet has the same addresses in one pass as in two: the former peer isn't behind it."""
+    capture, _ = together([s for s in SCENES if s.name.startswith("a released channel, and the next call in it")])
+    one, two = ([row["_ws.col.Destination"] for row in tshark.rows(capture, "_ws.col.Destination", two_pass=two_pass,
+                                                                   args=("-o", "facetime.show_peer:TRUE"))]
+                for two_pass in (False, True))
+    assert one == two
+
+
 def mirrored(one, gap):
     """The scene as a mirror port shows it: each packet twice. A copy tells nothing, and is of its first one's call."""
     s = copy.copy(one)
