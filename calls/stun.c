@@ -408,11 +408,14 @@ bind_leg(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_exchange
         ft_channel_step(&leg->state, FT_CHANNEL_BIND_ASKED);
 }
 
-/* frame: of the request. */
+/* frame: of the request; of several the first one's, so that what is shown of the packets between
+ * them is the same in any pass. */
 static void
 ask_release(packet_info *pinfo, ft_leg *leg, uint32_t frame)
 {
     ft_channel_step(&leg->state, FT_CHANNEL_RELEASE_ASKED);
+    if (leg->release_frame)
+        return;
     leg->release_frame = frame;
     leg->release_time = ft_steady(pinfo);
 }

@@ -2510,11 +2510,15 @@ def test_all_scenes(tshark):
 
 def test_who_is_behind_a_channel_that_was_given_up(tshark):
     """Its next call's first packet has the same addresses in one pass as in two: the former peer isn't behind it."""
-    capture, _ = together([s for s in SCENES if s.name.startswith("a released channel, and the next call in it")])
+    scenes = [s for s in SCENES if s.name.startswith("a released channel, and the next call in it")]
+    capture, where = together(scenes)
     one, two = ([row["_ws.col.Destination"] for row in tshark.rows(capture, "_ws.col.Destination", two_pass=two_pass,
                                                                    args=("-o", "facetime.show_peer:TRUE"))]
                 for two_pass in (False, True))
     assert one == two
+    for s, first in where:
+        i, invite = next((i, p) for i, p in enumerate(s.packets) if p.call == "B")
+        assert one[first + i] == [invite.dst[0]] == [s.relay(0)[0]]
 
 
 def mirrored(one, gap):
