@@ -5,7 +5,8 @@
     lives.py --seeds 1-500              the table, and the worst seeds with why
     lives.py --seed 17                  one life: its calls, faults, and each frame that is wrong
     lives.py --seed 17 --write X.pcap   the same, and the capture
-    lives.py --seeds 1-500 --lacking burst:40   ... of which much wasn't captured: see LACKING
+    lives.py --seeds 1-500 --lacking burst:40   ... of which much wasn't captured, or otherwise: see LACKING, CAPTURED
+    lives.py --seeds 1-500 --restless           ... of people who call again at once, put calls on hold, let it ring
 
 lives_calls.py makes the lives, lives_truth.py says what is right. Measured: the share of frames with the
 right call (numbers are matched to calls so that most are right), numbers that cover two calls, calls in two numbers, severe events where
@@ -55,19 +56,77 @@ LACKING = {
 }
 
 
-def without(life, lacking):
-    if lacking:
-        kind, _, how_much = lacking.partition(":")
-        life.packets = LACKING[kind](life.packets, float(how_much), random.Random(life.seed))
+def _moved(packets, how_late):
+    """In the order in which they come now; how_late(packet): seconds. The clock's faults stay where they are."""
+    faults = [p.stamp - p.time for p in packets]
+    for p in packets:
+        p.time += how_late(p)
+    packets = sorted(packets, key=lambda p: p.time)
+    for p, fault in zip(packets, faults):
+        p.stamp = p.time + fault
+    return packets
+
+
+def _answers_late(packets, most, dice):
+    """What a relay answers itself, and what comes through it before there is media, isn't in order."""
+    return _moved(packets, lambda p: dice.uniform(0, most) if p.up is False and p.way in ("server", "relay") and not p.ssrc else 0)
+
+
+def _apart(packets, most, dice):
+    """Each direction has a port of its own, whose packets come together later."""
+    late = {True: dice.uniform(0, most), False: dice.uniform(0, most), None: 0}
+    return _moved(packets, lambda p: late[p.up])
+
+
+def _shuffled(packets, most, dice):
+    """Each packet by itself, but none before what it quotes."""
+    return _moved(packets, lambda p: dice.uniform(0, most) if p.kind != "icmp" else most)
+
+
+def _twice(packets, share, dice):
+    """A mirror port shows what comes in and what goes out again: so many of the frames."""
+    out = []
+    for p in packets:
+        out.append(p)
+        if dice.random() < share:
+            out.append(lives_calls.again(p, dice.uniform(5e-6, 2e-4)))
+    return sorted(out, key=lambda p: p.time)
+
+
+# how else it may have been captured, or got there
+CAPTURED = {
+    "late": _answers_late,      # late:0.1
+    "apart": _apart,            # apart:0.05
+    "shuffled": _shuffled,      # shuffled:0.01
+    "twice": _twice,            # twice:1
+}
+
+
+def changed(life, how):
+    """how: KIND:NUMBER of LACKING or CAPTURED, several of them with a + between."""
+    for one in how.split("+") if how else ():
+        kind, _, how_much = one.partition(":")
+        life.packets = {**LACKING, **CAPTURED}[kind](life.packets, float(how_much), random.Random(life.seed))
+    _promote(life.packets)
     return life
+
+
+def _promote(packets):
+    """Of two that are the same the one is left, perhaps: then it is the first."""
+    captured = set(map(id, packets))
+    instead = {id(p.twin): p for p in packets if p.twin and id(p.twin) not in captured}
+    for p in packets:
+        p.copy, p.quoted = instead.get(id(p.copy), p.copy), instead.get(id(p.quoted), p.quoted)
+        if p.twin and id(p.twin) in instead:
+            p.twin = None
 
 
 class Verdict:
     """What the plugin made of one life."""
 
-    def __init__(self, seed, tshark, two_pass=True, lacking=None):
+    def __init__(self, seed, tshark, two_pass=True, lacking=None, restless=False):
         self.seed = seed
-        self.life = without(lives_calls.Life(seed), lacking)
+        self.life = changed(lives_calls.Life(seed, restless), lacking)
         self.truth = lives_truth.Truth(self.life)
         self.file = support.write_capture(lives_calls.capture(self.life))
         rows = tshark.rows(self.file, *FIELDS, two_pass=two_pass)
@@ -175,14 +234,14 @@ def summary(verdicts):
 def _judge(seed):
     if _judge.tshark is None:
         _judge.tshark = support.Tshark(support.PLUGIN)
-    return Verdict(seed, _judge.tshark, _judge.two_pass, _judge.lacking)
+    return Verdict(seed, _judge.tshark, *_judge.how)
 
 
-_judge.tshark, _judge.two_pass, _judge.lacking = None, True, None
+_judge.tshark, _judge.how = None, ()
 
 
-def judge(seeds, jobs=1, two_pass=True, lacking=None):
-    _judge.two_pass, _judge.lacking = two_pass, lacking
+def judge(seeds, jobs=1, two_pass=True, lacking=None, restless=False):
+    _judge.how = two_pass, lacking, restless
     if jobs == 1:
         return [_judge(seed) for seed in seeds]
     support.stage()
@@ -201,12 +260,13 @@ def main():
     parser.add_argument("--seed", type=int, help="one, in every detail")
     parser.add_argument("--write", type=pathlib.Path, metavar="FILE", help="the capture of --seed")
     parser.add_argument("--one-pass", action="store_true")
-    parser.add_argument("--lacking", metavar="KIND:NUMBER")
+    parser.add_argument("--lacking", metavar="KIND:NUMBER[+...]")
+    parser.add_argument("--restless", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     if args.seed is not None:
-        return one(judge([args.seed], 1, not args.one_pass, args.lacking)[0], args.write)
-    verdicts = judge(args.seeds, args.jobs, not args.one_pass, args.lacking)
+        return one(judge([args.seed], 1, not args.one_pass, args.lacking, args.restless)[0], args.write)
+    verdicts = judge(args.seeds, args.jobs, not args.one_pass, args.lacking, args.restless)
     share, lines = summary(verdicts)
     print("\n".join(lines))
     worst = sorted((v for v in verdicts if v.wrong or v.false or v.missing),

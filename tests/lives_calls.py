@@ -9,6 +9,7 @@ Timing and order are those of the fact sheets: checks before the INVITE, sound e
 Identifiers (candidates, tie-breakers, SSRCs, MKIs, tokens, tags) are random for each call.
 """
 
+import copy
 import functools
 import random
 import socket
@@ -36,12 +37,20 @@ class Packet:
     turn = txid = binds = check = answers = quic = None             # of STUN: (transaction id, stamp)
     ssrc = seq = sender = copy = reports = None                     # of media; reports: the SSRC of RTCP
     bye = bye_ok = free = quoted = code = socket_closed = None      # free: of no call; quoted: in an ICMP error
+    twin = None             # the same frame, seen before
 
     def __init__(self, time, vlan, src, dst, payload, call, keys=(), **about):
         self.time = self.stamp = time
         self.vlan, self.src, self.dst, self.payload, self.call, self.keys = vlan, src, dst, payload, call, keys
         self.__dict__.update(about)
         self.leg = vlan, frozenset((src, dst)), self.channel
+
+
+def again(packet, late):
+    """The same frame, so many seconds later."""
+    twin = copy.copy(packet)
+    twin.twin, twin.time, twin.stamp = packet, packet.time + late, packet.stamp + late
+    return twin
 
 
 class Device:
@@ -149,7 +158,8 @@ class Legacy(Call):
     def __init__(self, *args, **given):
         super().__init__(*args, **given)
         rng = self.rng
-        self.course = given.get("course") or rng.choices(list(self.COURSES), self.COURSES.values())[0]
+        courses = {**self.COURSES, **({"rings": 3} if self.life.restless else {})}
+        self.course = given.get("course") or rng.choices(list(courses), courses.values())[0]
         self.relayed = given.get("relayed", rng.random() < 0.75)
         self.directly = not self.relayed or rng.random() < 0.75
         self.controlling = rng.random() < 0.5
@@ -289,6 +299,8 @@ class Legacy(Call):
             when += 0.5
         if self.course == "unanswered":
             return when + 1.0, False
+        if self.course == "rings":
+            return self.ring(when, way, cseq), False
         if self.course == "challenged":
             self.say(when + 0.06, way, not up, d.response(407, "INVITE", "callee", 1))
             self.say(when + 0.07, way, up, d.request("ACK", "caller", 1))
@@ -309,6 +321,14 @@ class Legacy(Call):
         self.say(when, way, not up, d.response(200, "INVITE", "callee", cseq, answer), *keys)
         self.say(when + 0.05, way, up, d.request("ACK", "caller", cseq))
         return when + 0.1, True
+
+    def ring(self, when, way, cseq):
+        """Nobody answers, nobody cancels: it rings, and the caller goes on elsewhere."""
+        self.say(when + 0.05, way, not self.inviting, self.dialog.response(100, "INVITE", "callee", cseq))
+        for _ in range(self.rng.randrange(1, 5)):
+            when += self.rng.uniform(0.1, 3)
+            self.say(when, way, not self.inviting, self.dialog.response(180, "INVITE", "callee", cseq))
+        return when + 0.5
 
     def cancel(self, when, way, up):
         d = self.dialog
@@ -453,12 +473,22 @@ class Legacy(Call):
             quiet.append((self.chance(0.5), since, since + rng.uniform(2.5, 4.5)))
             length = max(length, quiet[0][2] - when + 0.5)
             self.story.append("a silence")
+        if self.life.restless and self.chance(0.3):
+            length = self.hold(when, length, quiet)
         end = when + length
         self.media(when, end, ways, quiet)
         last = ways[-1][1]
         if self.chance(0.15):
             self.reinvite(when + length * 0.6, last)
         self.leave(self.bye(end + 0.05, last))
+
+    def hold(self, when, length, quiet):
+        """For a second call: neither side sends for some seconds."""
+        since = when + length
+        until = since + self.rng.uniform(1, 6)
+        quiet += [(up, since, until) for up in (UP, DOWN)]
+        self.story.append("on hold")
+        return until + 1.5 - when
 
     def leave(self, when):
         self.end = max(self.end, when)
@@ -654,6 +684,7 @@ class Modern(Call):
 
 # --- lives -------------------------------------------------------------------------------------------
 
+RESTLESS_GAPS = {0.4: 2, 1.2: 2, 2.0: 2, 8.0: 1, 40.0: 1}
 GAPS = {2.0: 3, 8.0: 2, 25.0: 2, 40.0: 4, 126.0: 3, 3700.0: 1, DAY + 5: 1.5}
 AT_ONCE = 3
 
@@ -661,8 +692,9 @@ AT_ONCE = 3
 class Life:
     """All that is in one capture. faults: what the capture itself does to it."""
 
-    def __init__(self, seed):
-        self.seed, self.rng = seed, random.Random(f"life {seed}")
+    def __init__(self, seed, restless=False):
+        self.seed, self.restless = seed, restless
+        self.rng = random.Random(f"restless life {seed}" if restless else f"life {seed}")
         rng = self.rng
         self.packets, self.calls, self.faults = [], [], []
         self.place = rng.choices(["phone", "home", "wan", "trunk"], [4, 4, 2, 2])[0]
@@ -701,7 +733,7 @@ class Life:
         device, person, given = rng.choice(self.devices), rng.choice(self.people), {}
         if before and rng.random() < 0.7:
             kind, device = type(before), before.device
-            if rng.random() < 0.4:
+            if rng.random() < (0.8 if self.restless else 0.4):
                 person = before.person
         begin, how = 1.0, "first"
         if before and before.broke_off and rng.random() < 0.6:
@@ -712,7 +744,8 @@ class Life:
             if rng.random() < 0.35 and len(self.busy_people(during)) < AT_ONCE:
                 begin, how = during, "during"
             else:
-                gap = rng.choices(list(GAPS), GAPS.values())[0]
+                gaps = RESTLESS_GAPS if self.restless else GAPS
+                gap = rng.choices(list(gaps), gaps.values())[0]
                 begin, how = max(call.end for call in self.calls) + gap + rng.uniform(0, 0.5), f"{gap:g} s after"
         given.update(self.room_for(kind, device, begin, rng))
         busy = self.busy_people(begin)
@@ -798,9 +831,10 @@ class Life:
             self.faults.append(f"clock steps by {step:+g} s")
 
     def frames(self):
-        idents, network = {}, {}
+        idents, network, made = {}, {}, {}
         for p in self.packets:
-            yield p.stamp, frame_of(p, idents, network)
+            frame = made[id(p)] = made[id(p.twin)] if id(p.twin) in made else frame_of(p, idents, network)
+            yield p.stamp, frame
 
 
 @functools.lru_cache(maxsize=None)

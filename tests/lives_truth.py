@@ -67,7 +67,7 @@ class Truth:
     must, may: {event: set of indexes}; may has what must has. wanted: {event: [indexes, one of which must have it]}"""
 
     def __init__(self, life):
-        self.life, self.packets = life, life.packets
+        self.life, self.packets = life, [p for p in life.packets if not p.twin]
         self.counts, self.optional = {}, set()
         self.must = {name: set() for name in SEVERE}
         self.may = {name: set() for name in SEVERE}
@@ -84,6 +84,28 @@ class Truth:
             self.may[name] |= self.must[name]
             if name != "peer_unreachable":
                 self.must[name] &= set(self.counts) - self.optional
+        self._twins(life.packets)
+
+    def _twins(self, packets):
+        """What was seen before is its first one's call's, and tells nothing."""
+        at, i = {}, 0
+        for here, p in enumerate(packets):
+            if not p.twin:
+                at[i] = here
+                i += 1
+        whose = {id(self.packets[i]): i for i in self.counts}
+        counts, optional = self.counts, self.optional
+        self.counts, self.optional = {at[i]: call for i, call in counts.items()}, {at[i] for i in optional}
+        for here, p in enumerate(packets):
+            if p.twin and id(p.twin) in whose:
+                self.counts[here] = p.call
+                if whose[id(p.twin)] in optional:
+                    self.optional.add(here)
+        for events in (self.must, self.may):
+            for name in events:
+                events[name] = {at[i] for i in events[name]}
+        for name in self.wanted:
+            self.wanted[name] = [[at[i] for i in frames] for frames in self.wanted[name]]
 
     # --- whose call ---
 
@@ -92,6 +114,7 @@ class Truth:
         self.owner, self.known, self.last = {}, {}, {}
         self.over, self.perhaps_over = {}, {}
         self.held = collections.defaultdict(set)    # 5-tuple: calls with an allocation that wasn't given back
+        self.gave_back = collections.defaultdict(set)
         self.muddled = collections.defaultdict(set)     # those of which one was, and nothing says which
         self.directly, self.proven, self.begun, self.grace = set(), set(), set(), collections.Counter()
         unknowable = self._unknowable()
@@ -103,13 +126,14 @@ class Truth:
                 if not p.free:
                     self.last[p.call] = p.time
                 continue
-            if p.turn in ("allocate", "allocated", "bind"):
+            if p.turn in ("allocate", "allocated", "bind") or p.channel and p.call not in self.gave_back[p.leg[:2]]:
                 self.held[p.leg[:2]].add(p.call)
             verdict = self._evidence(p, shared) or self._leg(p)
             if p.turn in ("release", "released") and self.held[p.leg[:2]] - {p.call}:
                 self.muddled[p.leg[:2]] |= self.held[p.leg[:2]]
             if p.turn == "released":
                 self.held[p.leg[:2]].discard(p.call)
+                self.gave_back[p.leg[:2]].add(p.call)
             if not verdict and self._fresh(p, following[i]):
                 verdict = True
                 self.optional.add(i)
@@ -274,7 +298,7 @@ class Truth:
                 quoted = index.get(id(p.quoted))
                 sure = quoted in self.counts and quoted not in self.optional
                 (self.must if sure else self.may)["peer_unreachable"].add(i)
-                if quoted in self.counts:
+                if quoted in self.counts and quoted < i:        # else it overtook that
                     self.counts[i] = p.call
                     self.optional.add(i)
 
@@ -339,11 +363,14 @@ class Truth:
         for i, p in enumerate(self.packets):
             if p.sender:
                 senders[p.sender].append(i)
-        for (call, _), indexes in senders.items():
-            self._silences(call, indexes)
+        for sender, indexes in senders.items():
+            shown = [(i, p.time) for i, p in enumerate(self.packets) if p.quoted is not None and p.quoted.sender == sender
+                     and id(p.quoted) not in self.captured]
+            self._silences(sender[0], indexes, shown)
             self._switches(indexes)
 
-    def _silences(self, call, indexes):
+    def _silences(self, call, indexes, shown):
+        """shown: (index, time) of errors about media of this sender that wasn't captured: he wasn't silent any more."""
         before = time = stamp = None
         heard = {}
         byes = [p.time for p in self.packets if p.bye and p.call == call]
@@ -353,7 +380,9 @@ class Truth:
                 gaps = p.time - time, p.stamp - stamp
                 sure = min(gaps) > SURE and i in self.counts and self._is_surely_met(before)
                 hung_up = any(time <= when <= p.time for when in byes)      # who hung up may be silent
-                if sure and p.ssrc in heard and not hung_up:
+                earlier = [j for j, when in shown if time + LOOSE < when <= p.time]
+                self.may["media_gap"].update(earlier)
+                if sure and p.ssrc in heard and not hung_up and not earlier:
                     self.must["media_gap"].add(i)
             since = heard.get(p.ssrc)
             if since and max(p.time - since[0], p.stamp - since[1]) > LOOSE:
