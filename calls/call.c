@@ -729,14 +729,17 @@ tell_restart(packet_info *pinfo, ft_call *call)
                  last->number, ft_frame_number(last->end_frame));
 }
 
-/* What comes from any other end than the device's shows that the other side is alive. The judge
- * asks for that before addresses alone join a packet. The device's own time counts where the
- * other end's capture is in the file too, with another clock. */
+/* What comes from any other end than the device's shows that the other side is alive, but for the
+ * servers that test its NAT. The judge asks for that before addresses alone join a packet. The
+ * device's own time counts where the other end's capture is in the file too, with another clock. */
 static void
 hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 {
     const ft_endpoint source = ft_source(pinfo);
+    const ft_kind kind = ft_packet_get(pinfo)->kind;
 
+    if (kind == FT_KIND_SNATMAP || kind == FT_KIND_COMMNAT)
+        return;
     if (!ft_call_is_local(call, &source.addr))
         call->heard_time = *now;
     else

@@ -7,8 +7,8 @@
 #include "calls/channel.h"
 
 /* Downlink data proves a bind whose answer wasn't captured (or comes late). A refused channel
- * that the relay sends on was bound all the same. A bind of a channel that is being released is
- * a new life. */
+ * that the relay sends on was bound all the same, and one that it still sends on long after a
+ * release wasn't what was released. A bind of a channel that is being released is a new life. */
 static const ft_channel_state next_state[FT_CHANNEL_STATES][FT_CHANNEL_INPUTS] = {
 #define U FT_CHANNEL_UNSEEN
 #define A FT_CHANNEL_ASKED
@@ -16,13 +16,14 @@ static const ft_channel_state next_state[FT_CHANNEL_STATES][FT_CHANNEL_INPUTS] =
 #define F FT_CHANNEL_REFUSED
 #define G FT_CHANNEL_RELEASING
 #define R FT_CHANNEL_RELEASED
-    /*                            bind asked, done, refused, data up, down, release asked, done */
-    [FT_CHANNEL_UNSEEN]    = { A, B, F, U, B, G, R },
-    [FT_CHANNEL_ASKED]     = { A, B, F, A, B, G, R },
-    [FT_CHANNEL_BOUND]     = { B, B, B, B, B, G, R },
-    [FT_CHANNEL_REFUSED]   = { A, B, F, F, B, G, R },
-    [FT_CHANNEL_RELEASING] = { A, G, G, G, G, G, R },
-    [FT_CHANNEL_RELEASED]  = { A, R, R, R, R, R, R },
+    /*                            bind asked, done, refused, data up, down, later,
+     *                            release asked, done */
+    [FT_CHANNEL_UNSEEN]    = { A, B, F, U, B, B, G, R },
+    [FT_CHANNEL_ASKED]     = { A, B, F, A, B, B, G, R },
+    [FT_CHANNEL_BOUND]     = { B, B, B, B, B, B, G, R },
+    [FT_CHANNEL_REFUSED]   = { A, B, F, F, B, B, G, R },
+    [FT_CHANNEL_RELEASING] = { A, G, G, G, G, G, G, R },
+    [FT_CHANNEL_RELEASED]  = { A, R, R, R, R, B, R, R },
 };
 
 ft_channel_finding

@@ -10,6 +10,7 @@
  *                                                                |  answered, or retransmitted for
  *                                                                v  too long, or bound by another
  *                                                             RELEASED
+ *                                     the relay sends on it long after: BOUND, it released another
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,6 +33,7 @@ typedef enum {
     FT_CHANNEL_BIND_REFUSED,
     FT_CHANNEL_DATA_UP,         /* from the device */
     FT_CHANNEL_DATA_DOWN,       /* from the relay */
+    FT_CHANNEL_DATA_LATER,      /* ... later than anything that can have been under way */
     FT_CHANNEL_RELEASE_ASKED,
     /* answered, or its retransmissions' time is over, or another allocation took the number */
     FT_CHANNEL_RELEASE_DONE,

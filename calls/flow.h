@@ -31,6 +31,7 @@ typedef struct ft_allocation {
     bool            answered;       /* the relay granted it */
     bool            released;       /* or retired by a later one */
     bool            set_up_before;  /* the call had shown more than checks before this guess */
+    uint32_t        asked_frame;    /* of its first request */
     /* of ft_guess: what sets it up, while its call isn't certain; NULL where it is */
     wmem_array_t   *guesses;
 } ft_allocation;

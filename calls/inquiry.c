@@ -160,6 +160,16 @@ has_channel(const ft_inquiry *q, const ft_call *call)
     return false;
 }
 
+/* Nor has it one behind another relay. */
+static bool
+talks_at_another_relay(const ft_inquiry *q, const ft_call *call)
+{
+    const ft_leg *leg = call->media_leg;
+
+    return leg && leg->channel && leg->flow != q->packet->flow && leg->flow->server &&
+           q->packet->flow->server && ft_endpoint_equal(ft_flow_client(leg->flow), &q->ends.device);
+}
+
 /* A device has one allocation a call; the other end's is its own. A call that talks already got
  * along without one, and one that was met in a channel has its own: a new one is the next call's,
  * until a tie-breaker or Call-ID ties them. */
@@ -302,13 +312,49 @@ is_of_others(const ft_inquiry *q, const ft_call *call)
            !ft_call_is_device(call, &q->ends.device.addr);
 }
 
-/* Media needs a pair that was checked, or a relay: a call of which nothing but unanswered checks
- * was seen has none yet, so what runs on another way began before the capture. */
+/* A call takes so long at least from its first packet to its first media: it is set up, rings, and
+ * somebody answers. Chosen, far below any of 2015 and 2023. */
+#define FIRST_MEDIA_S 1
+
+/* Media needs a pair that was checked, or a relay, and somebody who answered: a call of which
+ * nothing but unanswered checks was seen, or that just began with an allocation, has none yet, so
+ * what runs on another way began before the capture. */
 static bool
-has_checked_in_vain(const ft_call *call)
+has_no_media_yet(const ft_inquiry *q, const ft_call *call)
 {
-    return call->seen == 0 && call->tie_breaker_count > 0 &&
-           !(call->told & UINT64_C(1) << FT_EVENT_DIRECT_READY);
+    if (call->generation == FT_MODERN || (call->seen & FT_SEEN_TALK))
+        return false;
+    if (call->seen & FT_SEEN_SETUP)
+        return call->reservations && ft_seconds(&call->begin_time, &q->now) < FIRST_MEDIA_S;
+    return call->tie_breaker_count > 0 && !(call->told & UINT64_C(1) << FT_EVENT_DIRECT_READY);
+}
+
+static bool
+has_public_remote(const ft_call *call)
+{
+    return call->remote.addr.type != AT_NONE && !ft_is_private(&call->remote.addr);
+}
+
+/* Each ICE agent is met at one public address as a rule, so checks with another one are of another
+ * call that is being set up. Where they are this one's after all, the tie-breakers tell. */
+static bool
+is_checked_elsewhere(const ft_inquiry *q, const ft_call *call)
+{
+    return q->packet->kind == FT_KIND_STUN && q->packet->generation == FT_LEGACY &&
+           q->packet->path == FT_PATH_DIRECT && (call->was_met || has_public_remote(call)) &&
+           !ft_is_private(&q->ends.other.addr) && !is_among(q, q->of_other->peer, call) &&
+           !addresses_equal(&q->ends.other.addr, &call->remote.addr);
+}
+
+/* Through a relay the far end is known by SIP's URIs or by the bind: what goes directly to somebody
+ * else, and says nothing that the call has, isn't its own. */
+static bool
+is_with_another(const ft_inquiry *q, const ft_call *call)
+{
+    return call->generation != FT_MODERN && has_public_remote(call) &&
+           !ft_is_private(&q->ends.other.addr) &&
+           !addresses_equal(&q->ends.other.addr, &call->remote.addr) &&
+           !is_among(q, q->of_other->peer, call) && !is_among(q, q->of_other->offer, call);
 }
 
 /* A modern call checks further candidates of its far end all the while (both of 2023); the next one
@@ -328,21 +374,42 @@ is_late_candidate(const ft_inquiry *q, const ft_call *call)
 static bool
 is_elsewhere(const ft_inquiry *q, const ft_call *call)
 {
-    if (q->packet->kind == FT_KIND_RTP && has_checked_in_vain(call))
+    if (q->packet->kind == FT_KIND_RTP && !q->ends.other_is_server && has_no_media_yet(q, call))
         return true;
-    if (!q->of_leg && q->packet->leg->channel && has_channel(q, call))
+    if (!q->of_leg && q->packet->leg->channel &&
+        (has_channel(q, call) || talks_at_another_relay(q, call)))
         return true;
-    if (q->ends.other_is_server || !is_established(call))
+    if (q->ends.other_is_server)
         return false;
+    if (!is_established(call))
+        return is_checked_elsewhere(q, call);
     if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
         (call->remote_rank == FT_REMOTE_SENT_TO || call->remote_rank == FT_REMOTE_MET))
         return is_of_others(q, call);
+    if (call->remote_rank <= FT_REMOTE_BOUND && is_with_another(q, call))
+        return true;
     if (call->remote_rank <= FT_REMOTE_BOUND)
         return call->tie_breaker_count == 0 && ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER);
     if (is_late_candidate(q, call))
         return false;
     return !addresses_equal(&q->ends.other.addr, &call->remote.addr) &&
            !is_among(q, q->of_other->peer, call); /* it was checked before */
+}
+
+/* Of a legacy call not only what begins one tells where its far end is: a check's answer, or SIP,
+ * whose request wasn't captured, says no less, nor does whatever is the first in a channel. */
+static bool
+shows_far_end(const ft_inquiry *q)
+{
+    const ft_packet *packet = q->packet;
+
+    if (q->starts)
+        return true;
+    if (packet->told_call || packet->generation != FT_LEGACY)
+        return false;
+    if (packet->path == FT_PATH_DIRECT)
+        return packet->kind == FT_KIND_STUN || packet->kind == FT_KIND_SIP;
+    return packet->leg->channel && !q->of_leg;
 }
 
 /* SIP in a channel whose bind wasn't captured names its far end (calls/dialog.c). Two calls were
@@ -498,6 +565,26 @@ has_missed_bye(const ft_inquiry *q, const ft_call *call)
            !call->bye_answer_frame && ft_witness_ended_by(call, &q->pinfo->net_dst);
 }
 
+/* Nothing comes from a socket that was closed, and no answer to what was asked before a legacy
+ * call's end. (Its candidates would be the call's.) */
+static bool
+has_short_tail(const ft_inquiry *q, const ft_call *call)
+{
+    return call->end_frame &&
+           (call->generation == FT_MODERN ||
+            (ft_has_clue(q->packet, FT_CLUE_CANDIDATE) && !q->packet->told_call));
+}
+
+/* A tie-breaker that nobody has, where nobody answered so far and nothing was said for longer than
+ * a call's set-up pauses (checks: 2.25 s at most, 2015): somebody tries again. */
+static bool
+is_tried_again(const ft_inquiry *q, const ft_call *call)
+{
+    return ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER) && !is_established(call) &&
+           ft_seconds(&call->heard_time, &q->now) > FT_ALIVE_S &&
+           ft_seconds(&call->device_time, &q->now) > FT_ALIVE_S;
+}
+
 /* Most calls that are tried differ by a clue, so how they stand is looked at last. */
 ft_judgement
 ft_try_call(const ft_inquiry *q, const ft_call *call)
@@ -520,11 +607,13 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
     trial.left = trial.fresh && ft_is_left(q, call);
     trial.media_age = media_age(q, call);
     trial.batched = q->packet->leg->renewed && comes_in_batches(q);
-    trial.elsewhere = is_elsewhere(q, call);
+    trial.elsewhere = shows_far_end(q) && is_elsewhere(q, call);
+    trial.shut = has_short_tail(q, call);
     trial.names_another = names_another(q, call);
     trial.over = ft_call_is_over(q->pinfo, call) &&
                  !(q->packet->clue_count == 0 && ft_call_seen_later(q->pinfo, call));
     trial.missed_bye = has_missed_bye(q, call);
+    trial.again = is_tried_again(q, call);
     trial.far_age = ft_seconds(&call->heard_time, &q->now);
     trial.only = trial.equal && is_only(q, call, trial.equal);
     return ft_judge(&trial);

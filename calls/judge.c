@@ -9,6 +9,7 @@
  *    ... was set up anew, and a new sender speaks after a pause?          UNKNOWN
  *    a new sender, or a new link, and the call was left behind?           UNKNOWN
  *    a modern check, its way had checks alone, several calls go on here?  UNKNOWN
+ *    a new tie-breaker, nobody answered, and silence for 10 s?            UNKNOWN
  *    its way was this call's, and the call goes on?                       SAME
  *    ... is over, and the packet begins nothing?                          SAME (the call's tail)
  *    ... or is a check to who hung up, whose BYE has no answer, 5 s on?   SAME
@@ -91,9 +92,10 @@ by_leg(const ft_trial *trial)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->new_sender && trial->talked && trial->media_age > ft_shortest_pause(trial->batched))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (trial->may_be_others || (trial->fresh && trial->left))
+    if (trial->again || trial->may_be_others || (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
-    if (!trial->over || (is_tail(trial) && trial->age <= FT_QUIET_END_S))
+    if (!trial->over ||
+        (is_tail(trial) && trial->age <= (trial->shut ? FT_TAIL_S : FT_QUIET_END_S)))
         return (ft_judgement){ FT_SAME, FT_LEG };
     return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
 }
@@ -104,7 +106,7 @@ by_address(const ft_trial *trial)
     const uint32_t equal = clues_of(FT_WEAK, trial->equal, trial->age);
     const double alive = trial->starts ? FT_ALIVE_S : FT_QUIET_END_S;
 
-    if (trial->names_another || (trial->starts && trial->elsewhere) ||
+    if (trial->names_another || trial->elsewhere ||
         (trial->fresh && trial->left))
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     if (trial->renews && trial->talked && trial->far_age > ft_shortest_pause(trial->batched))

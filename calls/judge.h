@@ -88,8 +88,10 @@ typedef struct {
     /* it is a check of a modern call, on a way that has carried nothing else, and another call of
      * the same ends goes on */
     bool may_be_others;
-    /* it goes to another far end than the one that the call has, or in another channel */
+    /* it shows where its call's far end is, and goes to another than this call has, or in another
+     * channel */
     bool elsewhere;
+    bool shut;          /* the call's tail is short: its socket is closed, or this is an answer */
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     /* media of an SSRC, or a modern check of a link, that nobody has; without a key */
@@ -103,6 +105,7 @@ typedef struct {
     bool talked;        /* the call has had media */
     bool batched;       /* short pauses can't be told: the capture's clock is a batched one */
     bool over;          /* the call was closed, or fell silent for FT_QUIET_END_S */
+    bool again;         /* a new tie-breaker, long after the last word; nobody answered */
     bool missed_bye;    /* a check to who hung up, whose BYE has no answer */
     bool only;          /* no other running call has the addresses that are equal */
     double age;         /* seconds since the call's last packet, never negative */

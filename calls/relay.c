@@ -647,7 +647,8 @@ ft_relay_waits(packet_info *pinfo)
 
     if (!ft_learning(pinfo) || !packet || !packet->leg)
         return false;
-    return packet->leg->renewed || ft_steady_doubted() || !ft_call_of_packet(pinfo) ||
+    const ft_call *call = ft_call_of_packet(pinfo);
+    return packet->leg->renewed || ft_steady_doubted() || !call || call->end_frame ||
            has_link_paused(pinfo);
 }
 

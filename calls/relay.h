@@ -124,8 +124,9 @@ void ft_relay_key(packet_info *pinfo, const uint8_t *key_id);
 uint32_t ft_relay_mki_frame(const packet_info *pinfo, const uint8_t *key_id);
 
 /* Whether media's body is to be learnt before its header: on a way of no call yet, or one that was
- * set up anew, addresses and links alone would join it to the last call there. So would a clock
- * that just leapt ahead. After a pause, only a sender that was heard before has moved. */
+ * set up anew, or whose call has ended, addresses and links alone would join it to the last call
+ * there. So would a clock that just leapt ahead. After a pause, only a sender that was heard before
+ * has moved. */
 bool ft_relay_waits(packet_info *pinfo);
 
 /* An RTP packet in the relay channel: raises mode_changed when the call goes from multiway

@@ -118,6 +118,7 @@ allocate(packet_info *pinfo, ft_flow *flow, const ft_stun *stun)
         return newest_allocation(flow, true);
     allocation = wmem_new0(wmem_file_scope(), ft_allocation);
     allocation->flow = flow;
+    allocation->asked_frame = ft_frame_id(pinfo);
     allocation->has_token = stun->has_reservation_token;
     memcpy(allocation->token, stun->token, sizeof allocation->token);
     wmem_array_append_one(flow->allocations, allocation);
@@ -216,12 +217,25 @@ has_allocation(const ft_flow *flow, const ft_call *call, uint32_t frame)
     return false;
 }
 
+/* Whether what the call had there was released, its Allocate not captured. */
+static bool
+has_released_channel(const ft_flow *flow, const ft_call *call, uint32_t frame)
+{
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (leg->state == FT_CHANNEL_RELEASED && call_of_leg(leg, frame) == call)
+            return true;
+    }
+    return false;
+}
+
 /* The capture met the call on its way: what it had allocated, nobody knows. */
 static bool
 is_met_halfway(const packet_info *pinfo, const ft_flow *flow, const ft_call *call)
 {
     return call && call->generation == FT_LEGACY && !call->invite_frame && !call->reservations &&
-           !ft_call_is_over(pinfo, call) && !has_allocation(flow, call, ft_frame_id(pinfo));
+           !ft_call_is_over(pinfo, call) && !has_allocation(flow, call, ft_frame_id(pinfo)) &&
+           !has_released_channel(flow, call, ft_frame_id(pinfo));
 }
 
 /* As many as are known to be, each of another call; those of one call aren't told apart. */
@@ -364,8 +378,24 @@ is_kept(const ft_leg *leg, const ft_endpoint *peer, const ft_allocation *allocat
            (leg->state == FT_CHANNEL_ASKED || leg->state == FT_CHANNEL_BOUND);
 }
 
+/* A call has one peer behind its relay: an allocation with a channel to another one isn't the
+ * bind's. */
+static bool
+has_another_peer(const ft_flow *flow, const ft_allocation *allocation, const ft_stun *stun)
+{
+    for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
+        const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (leg->allocation == allocation && leg->channel != stun->channel &&
+            leg->state == FT_CHANNEL_BOUND && leg->peer.addr.type != AT_NONE &&
+            !addresses_equal(&leg->peer.addr, &stun->peer.addr))
+            return true;
+    }
+    return false;
+}
+
 /* Which allocation a bind is of, its ticket says, where the answer that brought it was captured;
- * else it is that of the channel to this peer, or the newest. */
+ * else it is that of the channel to this peer, or the newest. NULL where that can't be: its
+ * Allocate wasn't captured. */
 static ft_allocation *
 allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 {
@@ -375,6 +405,8 @@ allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
 
     if (own)
         return own;
+    if (newest && has_another_peer(flow, newest, stun))
+        return NULL;
     if (leg && leg->allocation && !leg->allocation->released &&
         ft_endpoint_equal(&leg->peer, &stun->peer) && newest &&
         ft_call_as_of(newest->call, UINT32_MAX) !=
@@ -532,6 +564,14 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_call_remote(call, &stun->peer, FT_REMOTE_BOUND);
 }
 
+/* The relay grants and delivers nothing without an allocation: another one was released. */
+static void
+keep_allocation(const ft_leg *leg)
+{
+    if (leg->allocation)
+        leg->allocation->released = false;
+}
+
 /* By the request it answers, not by the channel's newest bind: a late answer would else make
  * another peer's channel ready. */
 static void
@@ -546,6 +586,8 @@ learn_bind_answer(packet_info *pinfo, const ft_stun *stun, const ft_exchange *ex
         return;
     }
     ft_channel_step(&leg->state, success ? FT_CHANNEL_BIND_DONE : FT_CHANNEL_BIND_REFUSED);
+    if (success && leg->state == FT_CHANNEL_BOUND)
+        keep_allocation(leg);
     if (!success || leg->ready)
         return;
     leg->ready = true;
@@ -598,8 +640,8 @@ finish_release(const ft_flow *flow, const ft_allocation *allocation, const ft_ca
     }
 }
 
-/* How many allocations the flow has; 0 where a channel is of one whose Allocate wasn't captured, so
- * that nobody knows. */
+/* How many allocations the flow has; 0 where a channel is of one whose Allocate wasn't captured and
+ * that wasn't released, so that nobody knows. */
 static unsigned
 count_held(const ft_flow *flow, uint32_t frame)
 {
@@ -607,7 +649,7 @@ count_held(const ft_flow *flow, uint32_t frame)
 
     for (unsigned i = 0; flow->legs && i < wmem_array_get_count(flow->legs); i++) {
         const ft_leg *leg = *(ft_leg **)wmem_array_index(flow->legs, i);
-        if (leg->channel && !allocation_of(leg, frame))
+        if (leg->channel && leg->state != FT_CHANNEL_RELEASED && !allocation_of(leg, frame))
             return 0;
     }
     for (unsigned i = 0; flow->allocations && i < wmem_array_get_count(flow->allocations); i++)
@@ -779,7 +821,47 @@ adopt_channel(const ft_packet *packet, ft_leg *leg)
  * it. (In a call that goes on, the device may fall back to the channel that it gave up: the fifth
  * one of 2015.) Chosen: what was under way takes a second, a device that didn't hear of the end
  * stops within some. */
-#define ANEW_AFTER_S 10
+#define ANEW_AFTER_S  10
+/* ... or so soon, where the device has allocated since and shown no channel of that: chosen, above
+ * what is under way. */
+#define UNDER_WAY_S   1
+
+/* Whether this flow has an allocation that is younger than the end of the channel, and no channel
+ * of it was seen. */
+static bool
+has_next_allocation(const ft_leg *leg, uint32_t end_frame)
+{
+    const ft_flow *flow = leg->flow;
+    const ft_allocation *newest = newest_allocation(flow, false);
+
+    if (!newest || newest->asked_frame <= end_frame)
+        return false;
+    for (unsigned i = wmem_array_get_count(flow->legs); i-- > 0;) {
+        const ft_leg *later = *(ft_leg **)wmem_array_index(flow->legs, i);
+        if (later->allocation == newest)
+            return false;
+        if (later->first_frame < newest->asked_frame)
+            break;
+    }
+    return true;
+}
+
+/* The channel was released, or its call has ended or long been silent, and the device has allocated
+ * since. */
+static bool
+is_given_up(const packet_info *pinfo, const ft_leg *leg, const ft_call *call)
+{
+    const nstime_t now = ft_steady(pinfo);
+
+    if (!ft_call_is_over(pinfo, call))
+        return ft_seconds(&call->last_time, &now) > ANEW_AFTER_S &&
+               has_next_allocation(leg, call->last_frame);
+    if (leg->state == FT_CHANNEL_RELEASED && leg->release_frame)
+        return ft_seconds(&leg->release_time, &now) > UNDER_WAY_S &&
+               has_next_allocation(leg, leg->release_frame);
+    return call->end_frame && ft_seconds(&call->over_time, &now) > UNDER_WAY_S &&
+           has_next_allocation(leg, call->end_frame);
+}
 
 static bool
 is_bound_anew(const packet_info *pinfo, const ft_leg *leg)
@@ -787,10 +869,14 @@ is_bound_anew(const packet_info *pinfo, const ft_leg *leg)
     const nstime_t now = ft_steady(pinfo);
     const uint32_t frame = ft_frame_id(pinfo);
 
-    if (!ft_learning(pinfo) || ft_seconds(&leg->media_time, &now) <= ANEW_AFTER_S)
+    if (!ft_learning(pinfo) || ft_seconds(&leg->media_time, &now) <= UNDER_WAY_S)
         return false;
     const ft_call *call = ft_call_as_of(ft_call_of_leg(leg, frame), frame);
-    if (!call || !ft_call_is_over(pinfo, call))
+    if (!call)
+        return false;
+    if (is_given_up(pinfo, leg, call))
+        return true;
+    if (!ft_call_is_over(pinfo, call) || ft_seconds(&leg->media_time, &now) <= ANEW_AFTER_S)
         return false;
     return (ft_seconds(&call->last_time, &now) > FT_QUIET_END_S && !ft_steady_doubted()) ||
            (leg->state == FT_CHANNEL_RELEASED && leg->release_frame &&
@@ -866,6 +952,19 @@ rebind(packet_info *pinfo, ft_packet *packet)
     return true;
 }
 
+/* Where the relay delivers so long after a release, that was of another allocation. */
+static ft_channel_input
+input_of_data(packet_info *pinfo, const ft_packet *packet)
+{
+    const nstime_t now = ft_steady(pinfo);
+
+    if (ft_flow_is_uplink(packet->flow, pinfo))
+        return FT_CHANNEL_DATA_UP;
+    return packet->leg->release_frame && ft_seconds(&packet->leg->release_time, &now) > UNDER_WAY_S
+               ? FT_CHANNEL_DATA_LATER
+               : FT_CHANNEL_DATA_DOWN;
+}
+
 void
 ft_channel_judge(packet_info *pinfo)
 {
@@ -881,8 +980,10 @@ ft_channel_judge(packet_info *pinfo)
     time_out_release(pinfo, leg);
     if (rebind(pinfo, packet))
         return;
-    const bool uplink = ft_flow_is_uplink(packet->flow, pinfo);
-    switch (ft_channel_step(&leg->state, uplink ? FT_CHANNEL_DATA_UP : FT_CHANNEL_DATA_DOWN)) {
+    const ft_channel_input input = input_of_data(pinfo, packet);
+    if (input == FT_CHANNEL_DATA_LATER && leg->state == FT_CHANNEL_RELEASED)
+        keep_allocation(leg);
+    switch (ft_channel_step(&leg->state, input)) {
     case FT_CHANNEL_EARLY: /* the answer may be among what wasn't captured */
         if (!ft_flow_heard(packet->flow, packet->flow->server))
             break;

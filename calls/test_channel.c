@@ -90,6 +90,20 @@ test_release_holds_when_answered(void **unused)
 }
 
 static void
+test_what_still_carries_was_not_released(void **unused)
+{
+    const ft_channel_input inputs[] = { FT_CHANNEL_DATA_DOWN,    FT_CHANNEL_RELEASE_ASKED,
+                                        FT_CHANNEL_RELEASE_DONE, FT_CHANNEL_DATA_UP,
+                                        FT_CHANNEL_DATA_LATER,   FT_CHANNEL_DATA_UP };
+    const ft_channel_finding findings[] = { FT_CHANNEL_FINE,       FT_CHANNEL_FINE,
+                                            FT_CHANNEL_FINE,       FT_CHANNEL_USED_AFTER,
+                                            FT_CHANNEL_FINE,       FT_CHANNEL_FINE };
+
+    (void)unused;
+    STORY(FT_CHANNEL_BOUND, inputs, findings);
+}
+
+static void
 test_refused_is_not_early(void **unused)
 {
     const ft_channel_input inputs[] = { FT_CHANNEL_BIND_ASKED, FT_CHANNEL_BIND_REFUSED,
@@ -121,6 +135,7 @@ main(void)
         cmocka_unit_test(test_used_before_the_answer),
         cmocka_unit_test(test_downlink_proves_the_bind),
         cmocka_unit_test(test_release_holds_when_answered),
+        cmocka_unit_test(test_what_still_carries_was_not_released),
         cmocka_unit_test(test_refused_is_not_early),
         cmocka_unit_test(test_bound_anew_after_release),
     };

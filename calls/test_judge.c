@@ -111,6 +111,10 @@ test_the_way(void **unused)
                        .age = 4, .different = BIT(TIE_BREAKER) }, FT_OTHER, FT_DECIDES);
     expect((ft_trial){ .on_leg = true, .over = true, .starts = true, .missed_bye = true,
                        .age = 6 }, FT_UNKNOWN, FT_NOTHING);
+    /* ... that of a modern call whose socket the device closed is short */
+    expect((ft_trial){ .on_leg = true, .over = true, .shut = true, .age = 5 }, FT_SAME, FT_LEG);
+    expect((ft_trial){ .on_leg = true, .over = true, .shut = true, .age = 6 }, FT_UNKNOWN,
+           FT_NOTHING);
     /* a connection that was set up anew, and media of a sender that nobody knows there */
     expect((ft_trial){ .on_leg = true, .new_sender = true, .talked = true, .media_age = 0.9 },
            FT_SAME, FT_LEG);
@@ -135,6 +139,10 @@ test_the_way(void **unused)
            FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .next_key = true, .equal = BIT(PARTICIPANT) }, FT_SAME,
            FT_STRONG);
+    /* nobody answered: somebody tries again */
+    expect((ft_trial){ .on_leg = true, .starts = true, .again = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .on_leg = true, .again = true, .equal = BIT(TIE_BREAKER) }, FT_SAME,
+           FT_DECIDES);
     /* checks of two calls to one private address */
     expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }
@@ -152,6 +160,10 @@ test_addresses(void **unused)
            FT_NOTHING);
     expect((ft_trial){ .equal = BIT(PEER), .only = true, .over = true, .starts = true }, FT_UNKNOWN,
            FT_NOTHING);
+    /* it shows another far end, whether it may begin a call or not; but that is no contradiction */
+    expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .elsewhere = true }, FT_UNKNOWN,
+           FT_NOTHING);
+    expect((ft_trial){ .equal = BIT(CANDIDATE), .elsewhere = true }, FT_SAME, FT_STRONG);
     /* a new connection to another relay: while media flows, and after it stopped */
     expect((ft_trial){ .equal = BIT(DEVICE), .only = true, .starts = true, .renews = true,
                        .talked = true, .far_age = 0.5 }, FT_SAME, FT_WEAK);

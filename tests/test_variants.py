@@ -2418,6 +2418,207 @@ def _(s, silence):
     a.both(1.6 + silence, 10)
 
 
+@scene("a call met on its way gave its channel back; of the next two on its 5-tuple each release is its own", six=True)
+def _(s):
+    a, b, c = (Talk(s, call, s.near(), s.far(n), s.relay(0)) for n, call in enumerate("ABC", 1))
+    c.channel = 0x4003
+    a.answer(0).tell("call_answered"), a.both(0.1, 20)
+    a.check(0.5, way="direct")[0].may("call_started"), a.check(0.51, DOWN, way="direct")
+    for p in a.both(0.8, 20, way="direct")[::20]:
+        p.tell("path_switch")
+    a.release(1.3)
+    b.relay_up(6), b.release(6.6)
+    c.relay_up(7.2), c.taken(7.8), c.both(8.3, 20), c.release(9)
+    for p in c.speak(9.2, UP, 3):
+        p.tell("released_channel_used")
+
+
+@scene("two calls are set up directly, to two far ends; of each the capture has little (of the first one)",
+       ("their nomination",), ("its own check, in vain",), ("its own checks, in vain, and their answered one",), six=True)
+def _(s, what):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2))
+    a.controlling = DOWN
+    if what == "their nomination":
+        a.check(0, DOWN, nominate=1)
+    else:
+        a.check(0, answered=None)
+    b.check(0.3, DOWN), b.check(0.31)
+    if what.endswith("answered one"):
+        a.check(0.4, answered=None), a.check(0.9)[1].tell("hole_punched"), a.check(0.91, DOWN)
+    b.invite(0.6).tell("invite"), b.answer(0.65, 180).tell("ringing"), b.answer(2, 486).tell("call_ended")
+    if what.endswith("answered one"):
+        a.taken(1.1), a.both(1.6), a.hang_up(3)
+
+
+@scene("another far end's answer is the first of a second call: its request wasn't captured (the first call's way)", ("relay",), ("direct",),
+       six=True)
+def _(s, way):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2))
+    a.relay_up(0), a.taken(0.5), a.both(1, 20)
+    if way == "direct":
+        a.check(1.1, way="direct"), a.check(1.11, DOWN, way="direct")
+    b.check(1.6)
+    s.packets.pop(-2)
+    s.packets[-1].link = ()
+    b.check(1.7, nominate=1), b.taken(1.9), a.both(2.2, 20), b.hang_up(3)
+
+
+@scene("the capture begins in bare media, directly; SIP of another call is what proves itself (what, its way)",
+       ("200", "relay"), ("486", "direct"), ("486", "relay"))
+def _(s, what, way):
+    a = Talk(s, "A", s.near(), s.far(1))
+    b = Talk(s, "B", s.near(), s.far(2), s.relay(0) if way == "relay" else None, who=DOWN)
+    a.both(0, 120)
+    unproven(s, 0.3)
+    b.answer(0.05, int(what)).tell("call_answered" if what == "200" else "call_ended")
+    if what == "200":
+        b.both(0.2, 100)
+    a.hang_up(3)
+
+
+@scene("the capture begins in bare media, directly; another call of the device allocates before that has proven itself", six=True)
+def _(s):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2), s.relay(0), who=DOWN)
+    a.both(0, 150)
+    unproven(s, 0.3)
+    b.relay_up(0.02)
+    b.invite(0.5).tell("invite"), b.answer(0.6, 180).tell("ringing"), b.answer(2, 603).tell("call_ended")
+    a.hang_up(3.2)
+
+
+@scene("the next call in a channel that was given up: its Allocate was captured, not its bind; an answer comes first (released)",
+       (True,), (False,), six=True)
+def _(s, released):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1, 10), a.hang_up(1.5)
+    if released:
+        a.release(1.6)
+    b.allocate(4, answered=False)
+    b.check(4.6, DOWN, way="relay")
+    s.packets.pop(-2)
+    s.packets[-1].link = ()
+    b.taken(5), b.both(5.5, 10), b.hang_up(6)
+
+
+@scene("a call is refused, and another comes from the same far end: of its checks the answers alone were captured (gap)", (8,), (41,), six=True)
+def _(s, gap):
+    a, b = (Talk(s, c, s.near(), s.far(1), who=DOWN) for c in "AB")
+    a.check(0), a.check(0.1, DOWN)
+    a.invite(0.5).tell("invite"), a.answer(0.6, 180).tell("ringing"), a.answer(1, 486).tell("call_ended")
+    b.check(1 + gap), b.check(1.1 + gap, DOWN)
+    for p in s.packets[-4::2]:
+        s.packets.remove(p)
+    for p in s.packets[-2:]:
+        p.link = ()
+    b.taken(1.5 + gap), b.both(2 + gap), b.hang_up(3 + gap)
+
+
+@scene("modern: its socket closed, and again through the same relay, all before the media not captured (gap, who speaks first)",
+       *((gap, up) for gap in (1.4, 1.9, 3) for up in (UP, DOWN)))
+def _(s, gap, up):
+    a, b = (Modern(s, c, s.near(port=16393), s.far(n), s.relay(0)) for n, c in enumerate("AB", 1))
+    a.connect(0), a.control(0.3, UP), a.control(0.35, DOWN), a.both(0.5, 30)
+    a.close(1.2, s.packets[-1]).tell("call_ended")
+    b.speak(1.2 + gap, up, 30, multiway=True), b.speak(1.205 + gap, not up, 30, multiway=True)
+
+
+@scene("modern: its socket closed, and again through the same relay: before any key, what the device sends (seconds after)", (7,), (20,))
+def _(s, gap):
+    a, b = (Modern(s, c, s.near(port=16393), s.far(n), s.relay(0)) for n, c in enumerate("AB", 1))
+    a.connect(0), a.control(0.3, UP), a.control(0.35, DOWN), a.both(0.5, 30)
+    a.close(1.2, s.packets[-1]).tell("call_ended")
+    t = 1.2 + gap
+    b.put(t, UP, modern.relay(b"", stream=7, counter=1, count=True))
+    b.put(t + 0.1, DOWN, modern.relay(b"", stats=(1, 77, 9, 4, 0, 0)))
+    b.control(t + 0.2, UP), b.control(t + 0.25, DOWN), b.both(t + 0.4, 30)
+
+
+@scene("a second call, through another relay's channel; both set-ups weren't captured (captured, what comes first)",
+       *((captured, first) for captured in ("both", "what comes in") for first in ("check", "answer", "SIP")), six=True)
+def _(s, captured, first):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(1), channel=0x4003, who=DOWN)
+    a.answer(0).tell("call_answered")
+    a.both(0.1, 60)
+    if first == "check":
+        b.check(0.5, DOWN, way="relay")
+    elif first == "answer":
+        b.check(0.5, way="relay")
+        s.packets.pop(-2)
+        s.packets[-1].link = ()
+    b.invite(0.9).tell("invite"), b.answer(0.95, 180).tell("ringing"), b.answer(1.2).tell("call_answered")
+    b.both(1.3, 40), b.hang_up(2.3), a.hang_up(3)
+    if captured != "both":
+        s.packets = [p for p in s.packets if p.dst == a.near]
+        for p in s.packets:     # the one that asks may not be there
+            p.must -= {"ringing", "call_answered", "call_ended"}
+            p.may("call_answered", "call_ended", "one_way_media")
+
+
+@scene("a channel is bound beside another one, its Allocate not captured: it is the next call's (the ticket of the first known)",
+       (True,), (False,), six=True)
+def _(s, ticket):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), s.relay(0), channel=0x4003)
+    a.allocate(0, answered=ticket), a.bind(0.1)
+    a.check(0.2, DOWN, way="relay")
+    a.invite(0.5).tell("invite"), a.answer(0.6, 180).tell("ringing")
+    for p in b.bind(1):         # it names nobody
+        p.dontcare = True
+    b.check(1.1, way="relay", answered=0.06)[0].may("call_started")
+    b.invite(1.4).tell("invite"), b.answer(1.5, 180).tell("ringing"), b.answer(2, 603).tell("call_ended")
+    a.answer(3).tell("call_answered"), a.both(3.1), a.hang_up(4)
+
+
+@scene("modern, between public addresses, what comes in alone was captured: the host's own error says that its port is closed",
+       ("it took media",), ("it took none",))
+def _(s, what):
+    a = Modern(s, "A", (f"71.{s.octets}.2", 16393), s.far(1, 26919), s.relay(0))
+    took = a.speak(0, DOWN, 30 if what == "it took media" else 1, way="direct")
+    s.unreachable(took[-1].time + 0.02, took[-1], a.near[0]).tell(
+        "socket_closed" if what == "it took media" else "peer_unreachable").may("call_ended")
+
+
+@scene("two calls on one 5-tuple, the capture begins after the first one's Allocate: what is released isn't what the relay still carries "
+       "(when)", ("in mid-call",), ("before the bind",), six=True)
+def _(s, when):
+    a, b, c = (Talk(s, call, s.near(), s.far(n), s.relay(0), channel=0x4001 + n) for n, call in enumerate("ABC", 1))
+    if when == "in mid-call":
+        b.invite(0).tell("invite"), b.answer(0.1, 180).tell("ringing")
+        released = a.release(0.4)
+        b.answer(2).tell("call_answered"), b.both(2.1, 30)
+    else:
+        b.allocate(0)
+        released = a.release(0.05)
+        b.bind(0.15), b.check(0.25, way="relay", answered=0.06)[0].may("call_started"), b.check(0.26, DOWN, way="relay"), b.taken(0.5), b.both(1, 30)
+        b.check(1.2, way="direct"), b.check(1.21, DOWN, way="direct")
+        for p in b.both(1.8, 30, way="direct")[::30]:
+            p.tell("path_switch")
+        c.relay_up(2), c.invite(2.5).tell("invite"), c.answer(2.6, 180).tell("ringing")
+        for p in b.release(2.7):        # it names none
+            p.dontcare = True
+        c.answer(3).tell("call_answered"), c.both(3.1, 10)
+    for p in released:      # of a call of which nothing else was captured
+        p.dontcare = True
+        p.may("call_started", "call_ended")
+    b.hang_up(4, way="direct" if when == "before the bind" else None)
+
+
+@scene("nobody answers, and the same person is tried again: each side's checks were captured in part (gap, NAT tests in between)",
+       (11, False), (25, False), (25, True), six=True)
+def _(s, gap, tests):
+    a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(1))
+    for p in a.check(0), a.check(0.5):      # and whatever the other side asked
+        p[0].may("call_started")
+    a.invite(1).tell("invite")
+    if tests and not s.six:
+        for i, (up, kind) in enumerate(((UP, snatmap.REQUEST), (DOWN, snatmap.RESPONSE))):
+            p = a.put(0.5 + gap + 0.05 * i, up, snatmap.snatmap(kind, 7, a.near), "server") if a.relay else s.put(
+                0.5 + gap + 0.05 * i, *((a.near, ("17.173.255.222", 16384)) if up else (("17.173.255.222", 16384), a.near)),
+                snatmap.snatmap(kind, 7, a.near), "A")
+            p.dontcare = True
+    b.check(1 + gap, DOWN), b.check(1.05 + gap), b.check(1.2 + gap, DOWN, nominate=1)
+    b.taken(1.5 + gap), b.both(2 + gap), b.hang_up(3 + gap)
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):
