@@ -568,7 +568,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     rtp_parse(&seen, packet->generation, &rtp);
     rtp_settle_trailer(pinfo, tvb, packet->generation, relay, &rtp);
     if (rtp.trailer.length)
-        packet->generation = FT_MODERN;
+        packet->generation = packet->shown_generation = FT_MODERN;
     if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < RTP_FIXED_HEADER) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");

@@ -244,7 +244,7 @@ dissect_shape(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tre
     packet->kind =
         shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
     if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
-        packet->generation = shapes[shape].generation;
+        packet->generation = packet->shown_generation = shapes[shape].generation;
     if (shape == FT_SHAPE_QUIC) {
         note_connection(tvb, pinfo, packet);
         if (ft_relay_direction(pinfo) != FT_DIRECTION_UNKNOWN)
@@ -449,7 +449,7 @@ finish_packet(packet_info *pinfo, ft_packet *packet)
     if (!packet->call && own_call)
         ft_call_resolve(pinfo, packet->starts);
     if (!packet->call)
-        packet->call = ft_call_of_packet(pinfo);
+        packet->call = ft_call_of_way(pinfo);
     ft_channel_judge(pinfo);
     const bool is_games = packet->kind == FT_KIND_GAMEKIT ||
                           (packet->kind == FT_KIND_DATA && is_game_flow(packet));

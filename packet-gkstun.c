@@ -431,9 +431,9 @@ static void
 note_packet(const stun_message *message, ft_packet *packet)
 {
     if (message->generation != FT_GENERATION_UNKNOWN)
-        packet->generation = message->generation;
+        packet->generation = packet->shown_generation = message->generation;
     else if (packet->generation == FT_GENERATION_UNKNOWN && is_of_classic_turn(message))
-        packet->generation = FT_LEGACY;
+        packet->generation = packet->shown_generation = FT_LEGACY;
     packet->kind = message->facts.method == STUN_BINDING ? FT_KIND_STUN : FT_KIND_TURN;
     packet->apple_attributes |= message->apple_attributes; /* an outer message may have some too */
     packet->label = ft_label_of_stun(message->facts.method, message->facts.message_class);

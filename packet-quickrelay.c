@@ -518,7 +518,7 @@ learn_relay_header(tvbuff_t *tvb, packet_info *pinfo, const relay_header *header
     if (!packet)
         return;
     packet->path = FT_PATH_RELAY;
-    packet->generation = FT_MODERN;
+    packet->generation = packet->shown_generation = FT_MODERN;
     if (!packet->flow || !ft_learning(pinfo))
         return;
     if (!packet->flow->server && direction != FT_DIRECTION_UNKNOWN)

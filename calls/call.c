@@ -125,11 +125,17 @@ ft_call_in_hand(packet_info *pinfo)
 /* Two minutes without a packet are an end, too: a call whose end wasn't captured must not take
  * in tomorrow's, which has the same addresses. */
 bool
-ft_call_is_over(const packet_info *pinfo, const ft_call *call)
+ft_call_is_silent(const packet_info *pinfo, const ft_call *call)
 {
     const nstime_t now = ft_steady(pinfo);
 
-    return call->closed || ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
+    return ft_seconds(&call->last_time, &now) > FT_QUIET_END_S;
+}
+
+bool
+ft_call_is_over(const packet_info *pinfo, const ft_call *call)
+{
+    return call->closed || ft_call_is_silent(pinfo, call);
 }
 
 bool
@@ -432,6 +438,8 @@ merge_identity(ft_call *elder, const ft_call *younger)
         elder->generation = younger->generation;
         elder->generation_frame = younger->merged_frame;
     }
+    if (elder->shown_generation == FT_GENERATION_UNKNOWN)
+        elder->shown_generation = younger->shown_generation;
     if (younger->ichat_frame && !elder->ichat_frame) {
         elder->ichat_frame = younger->merged_frame;
         elder->generation = FT_ICHAT;
@@ -794,6 +802,8 @@ ft_call_count(packet_info *pinfo)
     hear(pinfo, call, &now);
     tell_restart(pinfo, call);
     learn_generation(call, packet);
+    if (call->shown_generation == FT_GENERATION_UNKNOWN)
+        call->shown_generation = packet->shown_generation;
     call->seen |= seen_in(packet);
     if (packet->kind == FT_KIND_RTP || packet->quic == FT_QUIC_MEDIA) {
         call->media_packets[packet->path] += ft_packet_media_count(packet);

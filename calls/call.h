@@ -29,6 +29,9 @@ const ft_call *ft_call_as_of(const ft_call *call, uint32_t frame);
  * silent. */
 bool ft_call_is_over(const packet_info *pinfo, const ft_call *call);
 
+/* True where no packet of the call was seen for so long. */
+bool ft_call_is_silent(const packet_info *pinfo, const ft_call *call);
+
 /* True where the way of the packet in hand was put into the call after its end, by what tells
  * decisively: the other end's capture, its clock behind. First pass. */
 bool ft_call_seen_later(const packet_info *pinfo, const ft_call *call);
@@ -124,6 +127,15 @@ ft_call_ichat(const ft_call *call, uint32_t frame)
 
 /* Its generation, as it was known at this frame. call may be NULL. */
 ft_generation ft_call_generation(const ft_call *call, uint32_t frame);
+
+/* Neither generation's calls have the other's messages: none of the captures has a mixed one. */
+static inline bool
+ft_call_other_generation(const ft_packet *packet, const ft_call *call)
+{
+    return packet->shown_generation != FT_GENERATION_UNKNOWN &&
+           call->shown_generation != FT_GENERATION_UNKNOWN &&
+           packet->shown_generation != call->shown_generation;
+}
 
 /* Whether a list of calls has it: neither where only connectivity checks were seen, nor where it
  * is known to be none. */

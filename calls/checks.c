@@ -28,7 +28,8 @@
 /* One transmission of a check. */
 typedef struct {
     const ft_exchange *exchange;
-    bool from_a; /* by the end that the flow calls a */
+    uint64_t link; /* the head of its link id; 0: it has none */
+    bool from_a;   /* by the end that the flow calls a */
     bool nominates;
     bool answered;
     double repeated; /* seconds until its sender checked again, 0 before */
@@ -87,10 +88,11 @@ pair_of(const ft_packet *packet)
  * sent there before. But what nominates follows a check that got through, captured answer or not:
  * which one isn't known, so none is lost. */
 static void
-remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *exchange,
-               bool nominates)
+remember_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
+               const ft_exchange *exchange)
 {
     check_pair *pair = pair_of(packet);
+    const bool nominates = stun->use_candidate;
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
     const nstime_t now = ft_steady(pinfo);
 
@@ -101,9 +103,16 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_exchange *e
         if (check->frame && check->from_a == from_a && nominates && !check->nominates)
             check->answered = true;
     }
-    if (pair)
-        pair->sent[pair->count++ % SENT_CHECKS] =
-            (sent_check){ exchange, from_a, nominates, false, 0, ft_frame_id(pinfo), now };
+    if (!pair)
+        return;
+    sent_check *sent = &pair->sent[pair->count++ % SENT_CHECKS];
+    *sent = (sent_check){ .exchange = exchange,
+                          .from_a = from_a,
+                          .nominates = nominates,
+                          .frame = ft_frame_id(pinfo),
+                          .time = now };
+    if (stun->has_link_id)
+        memcpy(&sent->link, stun->link_id, sizeof sent->link);
 }
 
 /* The transmission that got through: its stamp tells it from its repeats. A nomination has the
@@ -122,7 +131,8 @@ answered_frame(const ft_stun *stun, const ft_exchange *exchange)
  * for longer than answers take, or one that was sent later is the one that is answered. Of the
  * same direction order is enough: the answered one came later and got through. Of the other
  * direction, or where the answered one wasn't captured, a check may just be under way, as where
- * both ends check at once; hence the wait. */
+ * both ends check at once; hence the wait. An end checks a pair under one link id (8 of 8 in 2023):
+ * another one is another session's. */
 static bool
 is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *answered)
 {
@@ -133,7 +143,7 @@ is_lost(const packet_info *pinfo, const sent_check *check, const sent_check *ans
         check->repeated > REPEATED_S)
         return false;
     if (answered && check->from_a == answered->from_a)
-        return check->frame < answered->frame;
+        return check->frame < answered->frame && check->link == answered->link;
     return check->repeated > 0 && age >= MAX(CHECK_LOST_S, 2 * check->repeated);
 }
 
@@ -382,7 +392,7 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
     tell_username(pinfo, stun);
     tell_check(pinfo, packet, stun, exchange, is_retransmission);
     if (packet->path == FT_PATH_DIRECT && packet->leg)
-        remember_check(pinfo, packet, exchange, stun->use_candidate);
+        remember_check(pinfo, packet, stun, exchange);
 }
 
 /* Where one direction was captured, an answer stands for its check, with which the next call may

@@ -264,9 +264,10 @@ ft_modern_relay(const ft_inquiry *q)
                : 0;
 }
 
-/* Which of the addresses tell more than that it is the same device: a far end that the call met or
- * whose link messages named it, be it a private address, which joins nothing by itself; and a
- * modern call's relay (each device of 2023 went to one address, on several ports of it). */
+/* Which of the addresses tell more than that it is the same device: a far end that the call met, on
+ * whatever port, or whose link messages named it, be it a private address, which joins nothing by
+ * itself; and a modern call's relay (each device of 2023 went to one address, on several ports of
+ * it). */
 static unsigned
 nearness(const ft_inquiry *q, const ft_call *call, uint32_t equal)
 {
@@ -275,7 +276,9 @@ nearness(const ft_inquiry *q, const ft_call *call, uint32_t equal)
 
     if (relay)
         return call->relay == relay;
-    return (equal & far_ends) || is_among(q, q->of_other->home, call);
+    return (equal & far_ends) || is_among(q, q->of_other->home, call) ||
+           (!ft_is_private(&q->ends.other.addr) &&
+            addresses_equal(&q->ends.other.addr, &call->remote.addr));
 }
 
 /* Whether no other running call has an address of the packet's, or it has less of them. Else
@@ -285,7 +288,8 @@ is_only(const ft_inquiry *q, const ft_call *call, uint32_t equal_ends)
 {
     for (unsigned i = 0; i < q->count; i++) {
         const ft_call *other = q->candidates[i];
-        if (other == call || ft_call_is_over(q->pinfo, other) || ft_is_left(q, other))
+        if (other == call || ft_call_is_over(q->pinfo, other) || ft_is_left(q, other) ||
+            ft_call_other_generation(q->packet, other))
             continue;
         const uint32_t equal = ft_equal_ends(q, other);
         if (equal && nearness(q, other, equal) >= nearness(q, call, equal_ends))
@@ -600,6 +604,7 @@ ft_try_call(const ft_inquiry *q, const ft_call *call)
     trial.starts = q->starts;
     trial.may_be_others = trial.on_leg && may_be_others(q, call);
     trial.renews = q->packet->renews;
+    trial.other_generation = ft_call_other_generation(q->packet, call);
     trial.next_key = has_next_key(q, call);
     trial.talked = call->media_leg != NULL;
     trial.fresh = is_fresh(q);

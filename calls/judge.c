@@ -4,6 +4,7 @@
  *    a clue that decides contradicts?                                     OTHER
  *    equal clue that is strong?                                           SAME
  *    a strong clue contradicts (a new reservation)?                       OTHER
+ *    its bytes are of the other generation than the call's?               UNKNOWN
  *    a new key, the socket having been closed, after a pause?             UNKNOWN
  *    its way is set up anew, and the other side is silent?                UNKNOWN
  *    ... was set up anew, and a new sender speaks after a pause?          UNKNOWN
@@ -141,7 +142,7 @@ ft_judge(const ft_trial *trial)
 
     if (ft_judge_clues(trial, &told))
         return told;
-    if (trial->next_key)
+    if (trial->other_generation || trial->next_key)
         return (ft_judgement){ FT_UNKNOWN, FT_NOTHING };
     return trial->on_leg ? by_leg(trial) : by_address(trial);
 }

@@ -92,6 +92,7 @@ typedef struct {
      * channel */
     bool elsewhere;
     bool shut;          /* the call's tail is short: its socket is closed, or this is an answer */
+    bool other_generation; /* its bytes are of one generation, the call's of the other */
     bool names_another; /* its SIP names a far end, and this call was met at others alone */
     bool renews;        /* it sets its way up anew: a new connection to the relay */
     /* media of an SSRC, or a modern check of a link, that nobody has; without a key */

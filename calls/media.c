@@ -719,6 +719,15 @@ may_be_two_calls(const ft_sender *sender, const ft_packet *packet, const ft_stre
            to->channel && !from->setup_frame && !to->setup_frame;
 }
 
+/* An SSRC that goes on shows that its sender moved, and so does a key. A new one beside another
+ * that goes on where that was may be a second call's: of it nobody knows that it moved. */
+static bool
+is_beside(const ft_sender *sender, const ft_stream *stream, const nstime_t *now)
+{
+    return !sender->has_key && stream->ssrc && stream->way_count <= 1 &&
+           ft_milliseconds(now, &sender->leg_time) <= WAY_IN_USE_MS;
+}
+
 /* The capture began while media was under way: of a way that shows this soon nobody knows that it
  * wasn't in use before. */
 static bool
@@ -762,7 +771,7 @@ ft_media_same_way(ft_call *call, uint32_t frame)
  *    relay    . . . c c c c c c . . . . . . .
  *                   ^ both                 ^ no switch
  *
- * Nor where the capture begins with both. */
+ * Nor where the capture begins with both, or a new SSRC with the second one. */
 static void
 watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *stream,
              const ft_observation *seen, packet_news news)
@@ -784,12 +793,12 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
 
     const bool in_use = (packet->leg == sender->other_leg &&
                          ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS) ||
-                        is_just_met(sender, &now);
+                        is_just_met(sender, &now) || is_beside(sender, stream, &now);
     const bool left = ft_milliseconds(&now, &sender->leg_time) > WAY_IN_USE_MS;
     if (in_use && !left) {
         ft_steady_keep(&sender->other_time, &now);
         sender->has_copies = news == IS_COPY;
-        if (is_just_met(sender, &now)) {
+        if (is_just_met(sender, &now) || is_beside(sender, stream, &now)) {
             sender->other_leg = packet->leg;
             sender->is_beside = true;
         }

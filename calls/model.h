@@ -140,6 +140,7 @@ typedef struct ft_call {
     uint32_t      number;           /* from 1 in the file */
     ft_generation generation;
     uint32_t      generation_frame; /* the first packet that told it; 0 before */
+    ft_generation shown_generation; /* the first that a packet's own bytes showed */
     ft_call_state state;
     uint32_t      first_frame, last_frame;
     nstime_t      first_time;       /* the earliest stamp, of ft_now() */

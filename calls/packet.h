@@ -56,6 +56,7 @@ typedef struct ft_packet {
     /* of the innermost content: the last dissector to set it wins */
     ft_kind         kind;
     ft_generation   generation;
+    ft_generation   shown_generation;   /* that its own bytes show, whatever 5-tuple it came on */
     ft_path         path;
     /* the 5-tuple; NULL where its memory is full (FT_MAX_FLOWS) or in an ICMP error */
     struct ft_flow *flow;

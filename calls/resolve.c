@@ -225,7 +225,10 @@ may_be_one(const ft_call *one, const ft_call *other)
            one->tie_breaker_count + other->tie_breaker_count <= FT_MAX_AGENTS &&
            !(ft_has_no_tie_breakers(one) && other->tie_breaker_count) &&
            !(ft_has_no_tie_breakers(other) && one->tie_breaker_count) &&
-           (one->keys < 2 || other->keys < 2);
+           (one->keys < 2 || other->keys < 2) &&
+           (one->shown_generation == FT_GENERATION_UNKNOWN ||
+            other->shown_generation == FT_GENERATION_UNKNOWN ||
+            one->shown_generation == other->shown_generation);
 }
 
 /* Beyond the bound both stay, and the way goes where its last clue leads: the chain from a
@@ -460,7 +463,8 @@ is_ambiguous(const ft_inquiry *q)
 
     for (unsigned i = 0; i < q->count; i++)
         running += !ft_call_is_over(q->pinfo, q->candidates[i]) &&
-                   ft_equal_ends(q, q->candidates[i]) != 0 && !ft_is_left(q, q->candidates[i]);
+                   ft_equal_ends(q, q->candidates[i]) != 0 && !ft_is_left(q, q->candidates[i]) &&
+                   !ft_call_other_generation(q->packet, q->candidates[i]);
     return running > 1 && !q->starts;
 }
 
@@ -662,6 +666,22 @@ judge_all(ft_inquiry *q)
 }
 
 ft_call *
+ft_call_of_way(packet_info *pinfo)
+{
+    const ft_packet *packet = ft_packet_get(pinfo);
+    ft_call *call = ft_call_of_packet(pinfo);
+
+    if (!call || !ft_learning(pinfo))
+        return call;
+    if (ft_call_is_silent(pinfo, call) || ft_call_other_generation(packet, call)) {
+        ft_call_put_leg(pinfo, packet->leg, NULL);
+        return NULL;
+    }
+    ft_guess_connection(pinfo, call, NULL, 0); /* it goes where its connection goes */
+    return call;
+}
+
+ft_call *
 ft_call_quick(packet_info *pinfo)
 {
     const ft_packet *packet = ft_packet_get(pinfo);
@@ -670,7 +690,10 @@ ft_call_quick(packet_info *pinfo)
             ? (ft_call *)ft_call_as_of(ft_call_of_leg(packet->leg, packet->frame), packet->frame)
             : NULL;
 
-    return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) ? call : NULL;
+    return call && !ft_call_is_over(pinfo, call) && !ft_call_strange(packet, call) &&
+                   !ft_call_other_generation(packet, call)
+               ? call
+               : NULL;
 }
 
 ft_call *

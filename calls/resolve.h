@@ -28,6 +28,10 @@ void ft_clue_call(packet_info *pinfo, ft_call *call);
  * calls may be meant), or over FT_MAX_CALLS. Later passes: what the first one found. */
 ft_call *ft_call_resolve(packet_info *pinfo, bool starts);
 
+/* What tells no call and begins none is of its way's, but not of one that fell silent long ago, or
+ * of the other generation: then the way is nobody's from here on, and this is NULL. */
+ft_call *ft_call_of_way(packet_info *pinfo);
+
 /* The call of the packet's way, if it goes on, without judging: for media of a sender that is
  * known there. First pass. */
 ft_call *ft_call_quick(packet_info *pinfo);

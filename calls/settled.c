@@ -232,7 +232,8 @@ ft_settled_call(packet_info *pinfo, const ft_packet *packet)
         return NULL;
     ft_call *call = packet->clue_count ? call_of_settled_clues(pinfo, packet)
                                        : settled_call(pinfo, packet);
-    if (!call || ft_call_is_over(pinfo, call) || ft_call_strange(packet, call))
+    if (!call || ft_call_is_over(pinfo, call) || ft_call_strange(packet, call) ||
+        ft_call_other_generation(packet, call))
         return NULL;
     note_media_of_key(pinfo, packet);
     return call;

@@ -45,16 +45,26 @@ newest_allocation(const ft_flow *flow, bool released)
     return NULL;
 }
 
+/* It lives as long as it is kept alive: one whose call was silent for so long is gone. */
+static bool
+has_run_out(const packet_info *pinfo, const ft_allocation *allocation)
+{
+    const ft_call *call = ft_call_as_of(allocation->call, ft_frame_id(pinfo));
+
+    return call && ft_call_is_silent(pinfo, call);
+}
+
 /* The one that a bind may be of: a device binds once the relay granted its allocation. That of
  * another ticket is another one, also where the answer that brought the bind's isn't captured. */
 static ft_allocation *
-granted_allocation(const ft_flow *flow, uint64_t ticket)
+granted_allocation(const packet_info *pinfo, const ft_flow *flow, uint64_t ticket)
 {
     ft_allocation *newest = NULL;
 
     for (unsigned i = flow->allocations ? wmem_array_get_count(flow->allocations) : 0; i-- > 0;) {
         ft_allocation *allocation = *(ft_allocation **)wmem_array_index(flow->allocations, i);
-        if (ticket && allocation->ticket && allocation->ticket != ticket)
+        if ((ticket && allocation->ticket && allocation->ticket != ticket) ||
+            has_run_out(pinfo, allocation))
             continue;
         if (!allocation->released && allocation->answered)
             return allocation;
@@ -142,7 +152,8 @@ allocation_of(const ft_leg *leg, uint32_t frame)
     return own && holder && own != holder ? NULL : leg->allocation;
 }
 
-/* Where no Allocate was captured: the call of the newest channel, one that ended first. */
+/* Where no Allocate was captured: the call of the newest channel, one that ended first; none that
+ * fell silent long ago. */
 static ft_call *
 call_of_channels(const packet_info *pinfo, const ft_flow *flow)
 {
@@ -152,7 +163,9 @@ call_of_channels(const packet_info *pinfo, const ft_flow *flow)
     for (unsigned i = flow->legs ? wmem_array_get_count(flow->legs) : 0; i-- > 0;) {
         const ft_leg *leg = *(const ft_leg **)wmem_array_index(flow->legs, i);
         ft_call *call = call_of_leg(leg, frame);
-        if (call && call->state == FT_CALL_ENDED && leg->state != FT_CHANNEL_RELEASED)
+        if (!call || ft_call_is_silent(pinfo, call))
+            continue;
+        if (call->state == FT_CALL_ENDED && leg->state != FT_CHANNEL_RELEASED)
             return call;
         newest = newest ? newest : call;
     }
@@ -397,10 +410,10 @@ has_another_peer(const ft_flow *flow, const ft_allocation *allocation, const ft_
  * else it is that of the channel to this peer, or the newest. NULL where that can't be: its
  * Allocate wasn't captured. */
 static ft_allocation *
-allocation_of_bind(const ft_flow *flow, const ft_stun *stun)
+allocation_of_bind(const packet_info *pinfo, const ft_flow *flow, const ft_stun *stun)
 {
     const ft_leg *leg = newest_leg(flow, stun->channel);
-    ft_allocation *newest = granted_allocation(flow, stun->ticket);
+    ft_allocation *newest = granted_allocation(pinfo, flow, stun->ticket);
     ft_allocation *own = allocation_of_ticket(flow, stun->ticket);
 
     if (own)
@@ -532,7 +545,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     const ft_endpoint source = ft_source(pinfo), server = ft_destination(pinfo);
     ft_allocation *allocation = exchange && exchange->allocation
                                     ? exchange->allocation
-                                    : allocation_of_bind(packet->flow, stun);
+                                    : allocation_of_bind(pinfo, packet->flow, stun);
     const bool releases = stun->has_lifetime && stun->lifetime == 0;
 
     ft_flow_set_server(pinfo, packet->flow, &server);
@@ -1012,7 +1025,7 @@ learn_relay_error(packet_info *pinfo, ft_packet *packet, const ft_stun *stun)
     const char *reason = stun->error_reason ? stun->error_reason : "";
 
     packet->begins_no_call = true;
-    packet->call = ft_call_of_packet(pinfo);
+    packet->call = ft_call_of_way(pinfo);
     if (stun->error_code == 0)
         return;
     if (strcmp(reason, "Idle Client") == 0)

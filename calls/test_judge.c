@@ -143,6 +143,11 @@ test_the_way(void **unused)
     expect((ft_trial){ .on_leg = true, .starts = true, .again = true }, FT_UNKNOWN, FT_NOTHING);
     expect((ft_trial){ .on_leg = true, .again = true, .equal = BIT(TIE_BREAKER) }, FT_SAME,
            FT_DECIDES);
+    /* no call has messages of both generations, unless a clue says so */
+    expect((ft_trial){ .on_leg = true, .other_generation = true }, FT_UNKNOWN, FT_NOTHING);
+    expect((ft_trial){ .other_generation = true, .equal = BIT(DEVICE), .only = true }, FT_UNKNOWN,
+           FT_NOTHING);
+    expect((ft_trial){ .other_generation = true, .equal = BIT(SSRC) }, FT_SAME, FT_STRONG);
     /* checks of two calls to one private address */
     expect((ft_trial){ .on_leg = true, .may_be_others = true }, FT_UNKNOWN, FT_NOTHING);
 }

@@ -1755,6 +1755,90 @@ def _(s, gap):
     m.connect(2 + gap), m.both(2.5 + gap, 50)
 
 
+@scene("calls of both generations at once on one port (whose is first, relayed)", (True, True), (True, False), (False, True), (False, False))
+def _(s, legacy_first, relayed):
+    a = Talk(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0) if relayed else None)
+    m = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(1, 3482))
+    begin, other = (0, 1.1) if legacy_first else (1.1, 0)
+    if relayed:
+        a.relay_up(begin)
+    else:
+        a.check(begin), a.check(begin + 0.01, DOWN)
+    a.taken(begin + 0.4), a.both(begin + 0.8, 200), a.hang_up(begin + 5)
+    m.connect(other), m.both(other + 0.3, 100), m.control(other + 1, UP), m.both(other + 2.5, 100)
+    s.listed = {"A": {"generation": "legacy", "end": "BYE"}, "B": {"generation": "modern", "end": None}}
+
+
+@scene("a bind whose Allocate wasn't captured, long after a call on that 5-tuple (gap, released)", (130, False), (86400, True))
+def _(s, gap, released):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0))
+    a.relay_up(0), a.taken(0.5), a.both(1), a.hang_up(2)
+    if released:
+        a.release(2.1)
+    b = Talk(s, "B", s.near(), s.far(2), s.relay(0))
+    b.bind(2 + gap), b.check(2.2 + gap, way="relay"), b.taken(2.5 + gap), b.both(3 + gap), b.hang_up(4 + gap)
+    s.listed = {"A": {"remote": a.far}, "B": {"remote": b.far}}
+
+
+@scene("another SSRC from another port of the far end, the first one goes on (it ends first)", (False,), (True,))
+def _(s, first):
+    a = Talk(s, "A", s.near(), s.far(1))
+    a.check(-0.2), a.check(-0.19, DOWN), a.taken(0), a.both(0.5, 150)
+    beside = Talk(s, "A", s.near(), s.far(1, 40112))
+    beside.both(1.5, 250 if first else 50)
+    a.hang_up(7 if first else 4)
+
+
+@scene("the modem's reports on a connection that waits for its first key (gap)", (0.6,), (2,))
+def _(s, gap):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.both(0.3, 100)
+    t = 2.3 + gap
+    b = Modern(s, "B", s.near(2, 16394), s.far(2, 16393), s.relay(1, 3483))
+    b.connect(t)[0].may("call_started")
+    for i in range(3):
+        b.put(t + 0.2 + i / 10, UP, modern.baseband_short(0x6F + i))
+    b.both(t + 0.6, 50)[0].may("call_started")
+
+
+@scene("an unanswered check under another link id on the pair")
+def _(s):
+    a = Modern(s, "A", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a.connect(0), a.both(0.3, 20)
+    for p in Modern(s, "A", a.near, a.far, a.relay).check(1, answered=None):
+        p.dontcare = True
+    a.check(1.5)
+    for p in a.both(2, 50, way="direct")[::50]:
+        p.tell("path_switch")
+
+
+@scene("a NAT test of the one generation while a call of the other goes on (whose call)", ("legacy",), ("modern",))
+def _(s, whose):
+    m = Modern(s, "A" if whose == "modern" else "B", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
+    a = Talk(s, "B" if whose == "modern" else "A", s.near(), s.far(2))
+    test, server, outside = (s.near(), s.far(7, 3480 if whose == "legacy" else 16384), s.far(8, 40001))
+    s.put(2, test, server, snatmap.snatmap(snatmap.REQUEST, 0x51A70009, test), "B").may("call_started")
+    s.put(2.05, server, test, snatmap.snatmap(snatmap.RESPONSE, 0x51A70009, outside), "B")
+    modern_at, legacy_at = (0, 3) if whose == "modern" else (3, 0)
+    m.connect(modern_at)[0].tell("call_started"), m.both(modern_at + 0.3, 250)
+    a.check(legacy_at)[0].tell("call_started")
+    a.check(legacy_at + 0.01, DOWN), a.taken(legacy_at + 0.3), a.both(legacy_at + 0.7, 250), a.hang_up(legacy_at + 6)
+
+
+@scene("media from another port of the far end while a call of the other generation goes on")
+def _(s):
+    m = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(0, 3482))
+    m.connect(0), m.both(0.3, 250)
+    a = Talk(s, "A", s.near(2, 16393), s.far(1))
+    a.check(1), a.check(1.01, DOWN), a.taken(1.3), a.both(2, 20)
+    a.far = s.far(1, 41000)
+    a.report(2.5, UP)
+    for p in a.both(2.6, 50):
+        p.may("path_switch")
+    a.far = s.far(1)
+    a.hang_up(4)
+
+
 @scene("a re-INVITE in mid-call, media goes on from another port (whose)", (UP,), (DOWN,))
 def _(s, whose):
     a = Talk(s, "A", s.near(), s.far(1))
