@@ -361,6 +361,15 @@ is_with_another(const ft_inquiry *q, const ft_call *call)
            !is_among(q, q->of_other->peer, call) && !is_among(q, q->of_other->offer, call);
 }
 
+/* SIP goes the way that media goes. Of a call met in a relay's channel, whose far end nothing named
+ * and of which nothing went directly so far, it doesn't come directly. */
+static bool
+is_sip_of_another(const ft_inquiry *q, const ft_call *call)
+{
+    return q->packet->kind == FT_KIND_SIP && !q->of_leg && call->remote.addr.type == AT_NONE &&
+           call->media_leg && call->media_leg->channel && nstime_is_zero(&call->direct_time);
+}
+
 /* A modern call checks further candidates of its far end all the while (both of 2023); the next one
  * opens a connection to a relay before it checks anything. */
 static bool
@@ -390,7 +399,8 @@ is_elsewhere(const ft_inquiry *q, const ft_call *call)
     if (q->packet->kind == FT_KIND_RTP && call->dialogs == 0 && call->tie_breaker_count == 0 &&
         (call->remote_rank == FT_REMOTE_SENT_TO || call->remote_rank == FT_REMOTE_MET))
         return is_of_others(q, call);
-    if (call->remote_rank <= FT_REMOTE_BOUND && is_with_another(q, call))
+    if (call->remote_rank <= FT_REMOTE_BOUND &&
+        (is_with_another(q, call) || is_sip_of_another(q, call)))
         return true;
     if (call->remote_rank <= FT_REMOTE_BOUND)
         return call->tie_breaker_count == 0 && ft_has_clue(q->packet, FT_CLUE_TIE_BREAKER);

@@ -25,6 +25,7 @@ LEGACY_RELAYS = [("17.155.5.10", 3489), ("17.155.5.11", 3489), ("17.155.5.12", 3
 MODERN_RELAYS = [("17.167.200.5", 3482), ("17.167.200.6", 3489), ("17.167.201.7", 3495), ("17.167.202.8", 3481)]
 COMMNAT = [("17.173.255.222", 16384), ("17.173.255.222", 16385), ("17.173.255.223", 16386)]
 SNATMAP = ("17.188.181.8", 3480)
+ROCE = 4791
 DAY = 86400.0
 UP, DOWN = True, False
 
@@ -64,6 +65,7 @@ class Device:
         if port not in self.ports:
             taken = {p for d in self.life.devices if d.public_ip == self.public_ip for p in d.ports.values()}
             self.ports[port] = port if port not in taken else self.life.rng.randrange(1024, 16000)
+            self.ports[port] += self.ports[port] == ROCE    # stock takes that for its own
         return self.public_ip, self.ports[port]
 
     def seen(self, port):

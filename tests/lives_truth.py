@@ -392,7 +392,7 @@ class Truth:
             before, time, stamp = i, p.time, max(p.stamp, stamp if stamp is not None and p.stamp + 5 > stamp else p.stamp)
             heard[p.ssrc] = time, max(p.stamp, since[1]) if since and p.stamp + 5 > since[1] else p.stamp
         for i, p in enumerate(self.packets):        # a silence that nothing ended
-            if p.call == call and p.time > time + LOOSE:
+            if p.call == call and p.time > time and max(p.time - time, p.stamp - stamp) > LOOSE:
                 self.may["media_gap"].add(i)
 
     def _is_surely_met(self, i):

@@ -2560,6 +2560,17 @@ def _(s, what, way):
     a.hang_up(3)
 
 
+@scene("the capture begins in a relayed call's media; SIP that comes directly is another call's (what)", ("486",), ("an INVITE",), six=True)
+def _(s, what):
+    a, b = Talk(s, "A", s.near(), s.far(1), s.relay(0)), Talk(s, "B", s.near(), s.far(2), who=DOWN)
+    a.both(0, 120)
+    unproven(s, 0.4)
+    if what == "an INVITE":
+        b.invite(0.5).tell("invite"), b.answer(0.6, 180).tell("ringing")
+    b.answer(1, 486).tell("call_ended")
+    a.hang_up(3)
+
+
 @scene("the capture begins in bare media, directly; another call of the device allocates before that has proven itself", six=True)
 def _(s):
     a, b = Talk(s, "A", s.near(), s.far(1)), Talk(s, "B", s.near(), s.far(2), s.relay(0), who=DOWN)
