@@ -384,7 +384,7 @@ ft_check_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun, ft_ex
         hand_in_clues(pinfo, stun);
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
     if (guessed)
-        ft_guess_keep(pinfo, packet->leg->allocation);
+        ft_guess_keep(pinfo, packet->leg->allocation, stun->tie_breaker);
     else if (exchange)
         exchange->call = call;
     if (packet->path == FT_PATH_DIRECT)
@@ -420,7 +420,7 @@ ft_check_answer_learn(packet_info *pinfo, ft_packet *packet, const ft_stun *stun
         hand_in_clues(pinfo, stun);
     ft_call *call = ft_call_resolve(pinfo, !exchange && stands_for_check(packet));
     if (guessed)
-        ft_guess_keep(pinfo, packet->leg->allocation);
+        ft_guess_keep(pinfo, packet->leg->allocation, stun->tie_breaker);
     if (exchange && exchange->event && exchange->response_frame == packet->frame)
         exchange->event->other_frame = packet->frame;
     if (packet->path != FT_PATH_DIRECT || !packet->leg)

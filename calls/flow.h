@@ -19,6 +19,7 @@
 typedef struct {
     struct ft_frame *frame;
     nstime_t         time, steady;  /* of ft_now(), of ft_steady() */
+    uint64_t         tie_breaker;   /* of the other side's check in a channel; or 0 */
 } ft_guess;
 
 /* What a device holds at a relay: one Allocate request and its repeats. */

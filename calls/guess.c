@@ -84,12 +84,12 @@ ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *
 #define MOST_GUESSES 16 /* packets of an allocation; further repeats stay where they are */
 
 void
-ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation)
+ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation, uint64_t tie_breaker)
 {
     if (!allocation || !allocation->guesses ||
         wmem_array_get_count(allocation->guesses) >= MOST_GUESSES)
         return;
-    const ft_guess guess = { ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+    const ft_guess guess = { ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo), tie_breaker };
     wmem_array_append_one(allocation->guesses, guess);
 }
 
@@ -179,7 +179,7 @@ ft_guess_connection(packet_info *pinfo, ft_call *call, const ft_endpoint *device
     }
     if (one->count < MOST_OF_CONNECTION)
         one->guesses[one->count++] =
-            (ft_guess){ ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo) };
+            (ft_guess){ ft_frame_make(pinfo), ft_now(pinfo), ft_steady(pinfo), 0 };
 }
 
 bool

@@ -13,9 +13,10 @@
 void ft_call_take_over(packet_info *pinfo, ft_call *to, ft_call *from, wmem_array_t *guesses,
                        bool was_its_set_up);
 
-/* The packet in hand is one more of these, if the allocation is a guess. NULL is none. First
+/* The packet in hand is one more of these, if the allocation is a guess. NULL is none.
+ * tie_breaker: that it shows, and that is whose the allocation turns out to be; or 0. First
  * pass. */
-void ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation);
+void ft_guess_keep(packet_info *pinfo, const ft_allocation *allocation, uint64_t tie_breaker);
 
 /* Whether the packet is of a connection to a modern relay that has shown no key so far. */
 bool ft_guess_is_open(const ft_packet *packet);

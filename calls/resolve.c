@@ -286,12 +286,11 @@ reconcile(const ft_inquiry *q, ft_call *call, const ft_judgement *judged, unsign
 }
 
 static void
-keep_tie_breaker(const ft_inquiry *q, ft_call *call, const ft_packet_clue *clue)
+keep_tie_breaker(const ft_inquiry *q, ft_call *call, const ft_packet_clue *clue, ft_endpoint sender)
 {
     if (call->tie_breaker_count >= FT_MAX_AGENTS)
         return;
 
-    const ft_endpoint sender = ft_who_sends(q);
     ft_tie_breaker *agent = &call->tie_breakers[call->tie_breaker_count++];
     memcpy(&agent->value, clue->bytes, sizeof agent->value);
     agent->sender = ft_endpoint_keep(&sender);
@@ -345,7 +344,7 @@ keep_clues(const ft_inquiry *q, ft_call *call)
         if (!is_new || was_anybodys)
             continue;
         if (clue->what == FT_CLUE_TIE_BREAKER)
-            keep_tie_breaker(q, call, clue);
+            keep_tie_breaker(q, call, clue, ft_who_sends(q));
         call->keys += clue->what == FT_CLUE_KEY;
         if (clue->what == FT_CLUE_KEY || clue->what == FT_CLUE_PARTICIPANT)
             ft_key_bytes(q->pinfo, call,
@@ -575,6 +574,23 @@ move_reservation(const ft_inquiry *q, const ft_allocation *allocation, ft_call *
     }
 }
 
+/* What the other side said in the channel before that was settled is the call's as well. Where that
+ * side began, its next check may come directly, with nothing else to tell it by. */
+static void
+keep_held_back(const ft_inquiry *q, ft_call *call, wmem_array_t *guesses)
+{
+    const ft_guess *held = (const ft_guess *)wmem_array_get_raw(guesses);
+
+    for (unsigned i = 0; i < wmem_array_get_count(guesses); i++) {
+        ft_packet_clue clue = { .what = FT_CLUE_TIE_BREAKER };
+        memcpy(clue.bytes, &held[i].tie_breaker, sizeof held[i].tie_breaker);
+        if (!held[i].tie_breaker || ft_owner_of(&clue))
+            continue;
+        ft_own(q->pinfo, &clue, call);
+        keep_tie_breaker(q, call, &clue, q->packet->leg->peer);
+    }
+}
+
 /* Two calls are set up at a time; one of them allocates, and the addresses are both's. The first
  * check of the device in the channel, or SIP there, says whose the allocation was:
  *
@@ -598,6 +614,7 @@ judge_guess(const ft_inquiry *q, ft_call *call)
         move_reservation(q, allocation, guessed, call);
         allocation->call = call;
     }
+    keep_held_back(q, call, allocation->guesses);
     allocation->guesses = NULL;
 }
 

@@ -352,7 +352,7 @@ learn_allocate_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stu
     ft_call *call = ft_call_resolve(pinfo, !is_retransmission);
     if (allocation) {
         begin_guess(allocation, call, is_token_known);
-        ft_guess_keep(pinfo, allocation);
+        ft_guess_keep(pinfo, allocation, 0);
         allocation->call = call;
     }
     if (exchange) {
@@ -555,7 +555,7 @@ learn_bind_request(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     else
         ft_clue_call(pinfo, allocation ? allocation->call : call_of_channels(pinfo, packet->flow));
     ft_call *call = ft_call_resolve(pinfo, false);
-    ft_guess_keep(pinfo, allocation);
+    ft_guess_keep(pinfo, allocation, 0);
     if (exchange) {
         exchange->call = call;
         exchange->allocation = allocation;
@@ -740,7 +740,7 @@ learn_turn_answer(packet_info *pinfo, ft_packet *packet, const ft_stun *stun,
     ft_flow_set_server(pinfo, packet->flow, &server);
     ft_clue_call(pinfo, call_of_answer(pinfo, packet, stun, exchange));
     ft_call_resolve(pinfo, false);
-    ft_guess_keep(pinfo, exchange ? exchange->allocation : NULL);
+    ft_guess_keep(pinfo, exchange ? exchange->allocation : NULL, 0);
     if (stun->mapped.addr.type != AT_NONE)
         ft_device_learn(pinfo, &stun->mapped);
     if (stun->method == STUN_ALLOCATE && stun->message_class == STUN_SUCCESS && exchange &&

@@ -2714,6 +2714,21 @@ def _(s, gap, tests):
     b.taken(1.5 + gap), b.both(2 + gap), b.hang_up(3 + gap)
 
 
+@scene("called: the other side's check is the first in the channel, later it checks directly (who else checks in the channel)",
+       ("nobody",), ("the device",))
+def _(s, who):
+    a = Talk(s, "A", s.near(), s.far(1), s.relay(0), who=DOWN)
+    a.allocate(0), a.bind(0.06), a.check(0.15, DOWN, way="relay", answered=0.06)
+    if who == "the device":
+        a.check(0.3, UP, way="relay", answered=0.06)
+    a.taken(0.5), a.both(1, 10)
+    a.check(1.1, DOWN)
+    for p in a.both(1.4, 10, way="direct")[::10]:
+        p.tell("path_switch")
+    a.hang_up(2, DOWN, way="direct")
+    s.listed = {"A": {"remote": a.far, "local": a.near}}
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):
