@@ -537,6 +537,17 @@ ft_call_has_client(ft_call *call, const ft_endpoint *client)
     call->local = ft_endpoint_keep(client);
 }
 
+/* Between two public addresses who sends first is taken for the device. */
+void
+ft_call_has_device(ft_call *call, const ft_endpoint *device)
+{
+    if (wmem_array_get_count(call->streams) || !ft_endpoint_equal(&call->remote, device))
+        return;
+    const ft_endpoint other = call->local;
+    call->local = call->remote;
+    call->remote = other;
+}
+
 /* By rank alone, so the order in which packets name it doesn't matter: who was met directly
  * stays the far end, whatever a later bind or offer says. */
 void

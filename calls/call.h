@@ -70,6 +70,9 @@ void ft_call_remote(ft_call *call, const ft_endpoint *end, ft_remote_rank rank);
  * the far end is the call's own. First pass. */
 void ft_call_has_client(ft_call *call, const ft_endpoint *client);
 
+/* Behind a NAT, as its other side shows: of the two ends it is the device's. */
+void ft_call_has_device(ft_call *call, const ft_endpoint *device);
+
 /* The call's newest stream with this SSRC, in one direction or in either; or NULL. */
 ft_stream *ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing);
 ft_stream *ft_call_any_stream(const ft_call *call, uint32_t ssrc);

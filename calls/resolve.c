@@ -414,6 +414,7 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
 
     if (!call)
         return NULL;
+    ft_call_has_device(call, device);
     if (other_call && other_call != call)
         call = merge(pinfo, call, other_call);
     ft_set_call_of_end(pinfo, FT_CLUE_DEVICE, other_device, call);

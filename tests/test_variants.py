@@ -2873,6 +2873,9 @@ def elsewhere(one, place):
         s.packets += [here, other]
         (other if up == (place != "GTP") else here).time += 0.0003
     s.packets.sort(key=lambda p: p.time)
+    if place == "NAT" and not s.packets[0].src[0].startswith("10."):    # of the device's addresses the first one counts
+        s.listed = {call: {name: ("203" + value[0][2:], value[1]) if isinstance(value, tuple) and value[0].startswith("10.")
+                           else value for name, value in about.items()} for call, about in s.listed.items()}
     return s
 
 
@@ -2883,13 +2886,13 @@ def is_datagram(p):
 
 def can_be_elsewhere(s, place):
     """Datagrams of UDP, whole, by a clock that is none of a phone's own capture; beyond a NAT, of the device and one that has no
-    private address, and the device's first: of SIP from outside alone nothing tells whose the NAT is. In a GTP tunnel a private
+    private address. In a GTP tunnel a private
     address that was offered isn't known again: each direction is a network of its own."""
     if place == "GTP" and "link messages named" in s.name:
         return False
     return s.snap == WHOLE and not s.six and "captured in batches" not in s.name and all(
         is_datagram(p) and not p.skew and (p.vlan is None or place == "VLAN") for p in s.packets) and (
-        place != "NAT" or s.packets[0].src[0].startswith("10.") and "from another port" not in s.name and
+        place != "NAT" or "from another port" not in s.name and
         all(sum(end[0].startswith(("10.", "192.168.")) for end in (p.src, p.dst)) == 1 for p in s.packets))
 
 
