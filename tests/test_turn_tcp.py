@@ -148,6 +148,17 @@ def test_every_message_is_cut(port, tshark):
     assert all(kinds == whole for kinds in cut)
 
 
+def test_what_shows_its_length_is_cut(tshark):
+    """A check in a channel whose bind wasn't captured; media whose timestamp and SSRC look like the head of a modern relay's
+    packet, which ends where the segment does."""
+    stream = [(c, framed(m)) for c, m in messages("relay-3478.pcapng")]
+    check = next(m for c, m in stream if c and m[:1] == b"\x40" and m[8:12] == b"\x21\x12\xa4\x42")
+    media = next(m for c, m in stream if c and m[:1] == b"\x40" and m[4:5] == b"\x80" and len(m) > 40)
+    stream += [(True, b"\x40\x09" + check[2:]), (True, media[:11] + b"\x60\0\0\x11" + media[15:])]
+    whole, *cut = kinds_of(tshark, [stream] + [cut_at(stream, at) for at in (*range(12, 60, 4), 35)], 3478)
+    assert len(whole) == len(stream) and all(kinds == whole for kinds in cut)
+
+
 def test_modern_in_pieces(tshark):
     stream = [(c, framed(m)) for c, m in messages("modern-call.pcapng") if m[:2] == b"\x60\0"]
     for kinds in kinds_of(tshark, [cut_at(stream, 3), cut_at(stream, 30), in_segments(stream, 100, True)], 3482):

@@ -61,7 +61,8 @@ typedef struct {
     uint32_t       frame;
 } place;
 
-/* One that the flow has met so far. */
+/* One that the flow has met in frames before: what this one tells, the first pass doesn't know yet.
+ * The modern relay's comes on no legacy flow. */
 static bool
 is_known_channel(const place *here, unsigned channel)
 {
@@ -69,10 +70,10 @@ is_known_channel(const place *here, unsigned channel)
         here->flow && here->flow->legs ? wmem_array_get_count(here->flow->legs) : 0;
 
     if (ft_is_relay_channel((uint16_t)channel))
-        return true;
+        return !here->flow || here->flow->generation != FT_LEGACY;
     for (unsigned i = 0; i < count; i++) {
         const ft_leg *leg = *(ft_leg *const *)wmem_array_index(here->flow->legs, i);
-        if (leg->channel == channel && leg->first_frame <= here->frame)
+        if (leg->channel == channel && leg->first_frame < here->frame)
             return true;
     }
     return false;
@@ -158,7 +159,8 @@ turn_message_length(packet_info *pinfo, tvbuff_t *tvb, int offset, void *data _U
         return may_begin ? more : all;
 
     const bool begins = may_begin && (is_head(&here, bytes, length) || !here.flow ||
-                                      !here.flow->legs || turn_length(bytes) == length);
+                                      !here.flow->legs || turn_length(bytes) == length ||
+                                      holds_whole_stun(bytes, length));
     if (begins && turn_length(bytes) <= length)
         return length_within(&here, bytes, length);
 
