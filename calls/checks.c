@@ -86,13 +86,14 @@ pair_of(const ft_packet *packet)
 
 /* Whatever this end checks next on the pair, under whatever transaction id, repeats all that it
  * sent there before. But what nominates follows a check that got through, captured answer or not:
- * which one isn't known, so none is lost. */
+ * which one isn't known, so none is lost. One that the capture cut may nominate. */
 static void
 remember_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
                const ft_exchange *exchange)
 {
     check_pair *pair = pair_of(packet);
     const bool nominates = stun->use_candidate;
+    const bool may_nominate = nominates || (stun->is_cut && packet->generation == FT_LEGACY);
     const bool from_a = ft_flow_heading(packet->flow, pinfo) == FT_FORTH;
     const nstime_t now = ft_steady(pinfo);
 
@@ -100,7 +101,7 @@ remember_check(packet_info *pinfo, const ft_packet *packet, const ft_stun *stun,
         sent_check *check = &pair->sent[i];
         if (check->frame && check->from_a == from_a && check->repeated == 0)
             check->repeated = ft_seconds(&check->time, &now);
-        if (check->frame && check->from_a == from_a && nominates && !check->nominates)
+        if (check->frame && check->from_a == from_a && may_nominate && !check->nominates)
             check->answered = true;
     }
     if (!pair)

@@ -414,7 +414,8 @@ ft_call_tie(packet_info *pinfo, const ft_flow *flow, const ft_endpoint *device,
 
     if (!call)
         return NULL;
-    ft_call_has_device(call, device);
+    if (!addresses_equal(&device->addr, &other_device->addr)) /* else it is no NAT's other side */
+        ft_call_has_device(call, device);
     if (other_call && other_call != call)
         call = merge(pinfo, call, other_call);
     ft_set_call_of_end(pinfo, FT_CLUE_DEVICE, other_device, call);

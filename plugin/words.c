@@ -6,6 +6,7 @@
 #include "plugin/words.h"
 
 #include "calls/quality.h"
+#include "calls/witness.h"
 
 const char *
 ft_generation_text(const ft_call *call)
@@ -14,9 +15,20 @@ ft_generation_text(const ft_call *call)
                               : val_to_str_const(call->generation, ft_generation_vals, "unknown");
 }
 
+/* The packet that said so may be one that the capture cut. */
+static bool
+may_be_answered(const ft_call *call)
+{
+    return (call->outcome == FT_OUTCOME_NONE || call->outcome == FT_OUTCOME_HUNG_UP) &&
+           ft_witness_of(call).cut;
+}
+
 const char *
 ft_state_text(const ft_call *call)
 {
+    const bool has_media =
+        call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY] > 0;
+
     if (call->no_call_from)
         return "no call";
     if (!call->seen)
@@ -24,10 +36,12 @@ ft_state_text(const ft_call *call)
     if (call->was_answered)
         return "answered";
     /* An answer that the capture cut before its Call-ID is nobody's: media both ways tells. */
-    if (call->invite_frame && !ft_call_talks_both_ways(call))
+    if (call->invite_frame && !ft_call_talks_both_ways(call) && !may_be_answered(call))
         return call->state == FT_CALL_ENDED ? "not answered" : "ringing";
-    if (call->media_packets[FT_PATH_DIRECT] + call->media_packets[FT_PATH_RELAY])
+    if (has_media)
         return "media";
+    if (call->invite_frame && call->state != FT_CALL_ENDED)
+        return "ringing";
     return call->state == FT_CALL_ENDED ? "ended" : "set-up only";
 }
 

@@ -682,3 +682,10 @@ def test_state_where_sip_is_cut(tshark, make_capture, snap, state):
     frames = [(frame, min(snap, len(frame))) for _, frame in generate.build("sip-raw-deflate").packets]
     one, = json.loads(tshark.text(make_capture(frames), "-q", "-z", "facetime,calls,json"))
     assert (one["state"], one["packets"]) == (state, len(frames))
+
+
+def test_a_cut_answer_isnt_a_missing_one(tshark, make_capture):
+    """The 200 is there, without its end, and media of the device alone: nothing says that nobody took the call."""
+    frames = [(frame, min(128, len(frame))) for _, frame in generate.build("rtp-both-paths").packets]
+    one, = json.loads(tshark.text(make_capture(frames), "-q", "-z", "facetime,calls,json"))
+    assert one["state"] == "media"

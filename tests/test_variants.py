@@ -2729,6 +2729,16 @@ def _(s, who):
     s.listed = {"A": {"remote": a.far, "local": a.near}}
 
 
+@scene("a check that the capture cut may nominate: it shows none before it to be lost (bytes kept)", (96,), (200,))
+def _(s, kept):
+    a = Talk(s, "A", s.near(), s.far(1))
+    txid = stun.legacy_txid(stun.BINDING, s.rng)
+    a.check(0, txid=txid, answered=None)
+    a.check(0.5, txid=txid, nominate=1)[1].to()     # its stamp may be cut
+    a.check(0.6, DOWN), a.both(1, 10)
+    s.snap = kept
+
+
 # --- judging --------------------------------------------------------------------------------------------------------------------
 
 def together(scenes):
