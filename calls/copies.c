@@ -590,7 +590,7 @@ learn_copy(packet_info *pinfo, ft_packet *packet, datagram *now)
     note_late(now, before, is_again, passed);
     if (copy || packet->seen_before)
         note_copy(pinfo, packet, copy ? before->frame : 0);
-    if (!copy)
+    if (!copy || !packet->seen_before) /* what is learnt from, so that it may come again, too */
         remember_datagram(before, now);
     note_ip_id(flow, now);
     flow->last_datagram = now->frame;

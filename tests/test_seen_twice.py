@@ -151,6 +151,15 @@ def test_both_ends_from_the_middle(mode, offset, tshark):
     assert len(calls[0]["streams"]) == 4 and not FALSE & set(events)
 
 
+@pytest.mark.parametrize("mode", ["legacy", "one-to-one"])
+def test_each_side_of_a_nat_mirrored(mode, tshark):
+    """What comes in is outside first, twice, and is learnt from inside, where it comes twice as well."""
+    (call,), events = told(tshark, written(mirrored(both_sides(at_a(mode), beyond_nat, .0004), .0001)))
+    assert {stream["ssrc"]: (stream["direction"], stream["packets"]) for stream in call["streams"]} == truth(mode, "A")
+    assert not [stream for stream in call["streams"] if stream["lost"] or stream["copies"]]
+    assert not FALSE & set(events)
+
+
 def test_alone(tshark):
     """What the other tests rest on: at one place nothing was seen before."""
     capture = written(at_a("one-to-one"))
