@@ -563,13 +563,13 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     rtp_packet rtp;
 
     if (!packet)
-        return (int)tvb_captured_length(tvb);
+        return (int)seen.captured;
 
     rtp_parse(&seen, packet->generation, &rtp);
     rtp_settle_trailer(pinfo, tvb, packet->generation, relay, &rtp);
     if (rtp.trailer.length)
         packet->generation = packet->shown_generation = FT_MODERN;
-    if (rtp.damage == HEADER_SHORT && tvb_captured_length(tvb) < RTP_FIXED_HEADER) {
+    if (rtp.damage == HEADER_SHORT && seen.captured < RTP_FIXED_HEADER) {
         col_set_str(pinfo->cinfo, COL_PROTOCOL, "RTP");
         col_set_str(pinfo->cinfo, COL_INFO, "RTP header cut short");
         ft_rtp_cut(pinfo);
@@ -590,7 +590,7 @@ dissect_facetime_rtp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *
     show_own_checks(pinfo, item, tvb, &rtp, relay);
     if (rtp.has_frame_info || rtp.fec)
         show_findings(pinfo, item, tvb, &rtp);
-    return (int)tvb_captured_length(tvb);
+    return (int)seen.captured;
 }
 
 /* ---- registration ---- */

@@ -166,6 +166,18 @@ ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing)
     return NULL;
 }
 
+void
+ft_call_streams(const ft_call *call, uint32_t ssrc, ft_stream *of[2])
+{
+    ft_stream **streams = (ft_stream **)wmem_array_get_raw(call->streams);
+
+    of[false] = of[true] = NULL;
+    for (unsigned i = 0, count = wmem_array_get_count(call->streams); i < count; i++) {
+        if (streams[i]->ssrc == ssrc)
+            of[streams[i]->outgoing] = streams[i];
+    }
+}
+
 ft_stream *
 ft_call_any_stream(const ft_call *call, uint32_t ssrc)
 {
@@ -202,8 +214,8 @@ ft_call_sends_from(const ft_call *call, const address *end)
 bool
 ft_call_is_local(const ft_call *call, const address *end)
 {
-    return addresses_equal(&call->local.addr, end) ||
-           (call->beyond_nat.addr.type != AT_NONE && addresses_equal(&call->beyond_nat.addr, end));
+    return ft_address_equal(&call->local.addr, end) ||
+           (call->beyond_nat.addr.type != AT_NONE && ft_address_equal(&call->beyond_nat.addr, end));
 }
 
 bool
@@ -754,12 +766,11 @@ tell_restart(packet_info *pinfo, ft_call *call)
 static void
 hear(const packet_info *pinfo, ft_call *call, const nstime_t *now)
 {
-    const ft_endpoint source = ft_source(pinfo);
     const ft_kind kind = ft_packet_get(pinfo)->kind;
 
     if (kind == FT_KIND_SNATMAP || kind == FT_KIND_COMMNAT)
         return;
-    if (!ft_call_is_local(call, &source.addr))
+    if (!ft_call_is_local(call, &pinfo->src))
         call->heard_time = *now;
     else
         ft_steady_keep(&call->device_time, now);
@@ -794,13 +805,13 @@ ft_call_count(packet_info *pinfo)
         return;
 
     ft_call *call = packet->call;
-    const nstime_t now = ft_steady(pinfo), stamp = ft_now(pinfo);
+    const nstime_t now = packet->steady, stamp = ft_now(pinfo);
     if (packet->seen_before) {
         call->twice++;
         return;
     }
     if (packet->flow)
-        ft_flow_is_alive(pinfo, packet->flow);
+        ft_flow_is_alive(pinfo, packet->flow, &stamp);
     call->packets++;
     call->last_frame = packet->frame;
     /* Frames don't stand in the order of their times where clocks step or files were merged: a

@@ -77,6 +77,9 @@ void ft_call_has_device(ft_call *call, const ft_endpoint *device);
 ft_stream *ft_call_stream(const ft_call *call, uint32_t ssrc, bool outgoing);
 ft_stream *ft_call_any_stream(const ft_call *call, uint32_t ssrc);
 
+/* Both of them at once: of[outgoing]. */
+void ft_call_streams(const ft_call *call, uint32_t ssrc, ft_stream *of[2]);
+
 /* Media both ways. */
 bool ft_call_talks_both_ways(const ft_call *call);
 

@@ -509,22 +509,21 @@ ft_relay_is_known(const packet_info *pinfo, const ft_endpoint *relay)
 
 /* Once in a while only: this runs for each packet. A clock that steps either way counts. */
 void
-ft_flow_is_alive(packet_info *pinfo, ft_flow *flow)
+ft_flow_is_alive(packet_info *pinfo, ft_flow *flow, const nstime_t *now)
 {
-    const nstime_t now = ft_now(pinfo);
     const ft_endpoint *ends[] = { &flow->a, &flow->b };
 
-    if ((uint32_t)now.secs - flow->alive_time < FT_DEVICE_VOUCHES_S / 10)
+    if ((uint32_t)now->secs - flow->alive_time < FT_DEVICE_VOUCHES_S / 10)
         return;
-    flow->alive_time = (uint32_t)now.secs;
+    flow->alive_time = (uint32_t)now->secs;
     for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
         const ft_device_key key = { *ends[i], ft_network_shared(pinfo) };
         device *known = (device *)wmem_map_lookup(devices, &key);
         relay_known *relay = (relay_known *)wmem_map_lookup(relays, ends[i]);
         if (known && known->call_frame)
-            known->call_time = now;
+            known->call_time = *now;
         if (relay)
-            relay->time = now;
+            relay->time = *now;
     }
 }
 

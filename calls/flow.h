@@ -195,7 +195,7 @@ void ft_device_learn(packet_info *pinfo, const ft_endpoint *endpoint); /* in a c
 void ft_device_tested_nat(packet_info *pinfo, const ft_endpoint *endpoint);
 /* A packet of a call on this flow: what of its ends is known as a device or as a relay is heard of
  * anew, in a call of an hour, too. First pass. */
-void ft_flow_is_alive(packet_info *pinfo, ft_flow *flow);
+void ft_flow_is_alive(packet_info *pinfo, ft_flow *flow, const nstime_t *now);
 /* What the packet's ends were known as before this frame: the better of the two. */
 ft_device_state ft_device_of(const packet_info *pinfo);
 

@@ -270,13 +270,13 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
     const ft_sequence_packet told =
         ft_sequence_add(&stream->sequence, rtp->sequence, rtp->digest, ft_grow_of_file);
     const uint8_t way = way_of(stream, packet->leg);
-    const nstime_t now = ft_now(pinfo), steady = ft_steady(pinfo);
+    const nstime_t now = ft_now(pinfo);
 
     stream->payload_types[rtp->payload_type >> 6 & 1] |= UINT64_C(1) << (rtp->payload_type & 63);
-    stream->last_frame = ft_frame_id(pinfo);
+    stream->last_frame = packet->frame;
     if (ft_is_later(&now, &stream->last_time))
         stream->last_time = now;
-    ft_steady_keep(&stream->heard_time, &steady);
+    ft_steady_keep(&stream->heard_time, &packet->steady);
     if (ft_has_time(pinfo) && ft_is_later(&stream->first_time, &now))
         stream->first_time = now;
     if (told.verdict == FT_SEQUENCE_COPY) {
@@ -284,7 +284,7 @@ count_packet(packet_info *pinfo, ft_stream *stream, const ft_packet *packet, con
         watch_copy(pinfo, stream, rtp->sequence, way, told.mark);
         return IS_COPY;
     }
-    *told.mark = (ft_sequence_mark){ ft_frame_id(pinfo), way, false };
+    *told.mark = (ft_sequence_mark){ packet->frame, way, false };
     if ((int32_t)(rtp->timestamp - stream->timestamp) > 0)
         stream->timestamp = rtp->timestamp;
     stream->packets++;
@@ -306,8 +306,8 @@ is_at_other_end(ft_call *call, const ft_stream *view, const ft_observation *seen
     const address *here = &seen->device.addr;
 
     if (call->other_end.addr.type != AT_NONE)
-        return addresses_equal(here, &call->other_end.addr);
-    if (!view || !view->by || addresses_equal(&view->by->device.addr, here))
+        return ft_address_equal(here, &call->other_end.addr);
+    if (!view || !view->by || ft_address_equal(&view->by->device.addr, here))
         return false;
     call->other_end = ft_endpoint_keep(addresses_equal(here, &call->local.addr) ? &view->by->device
                                                                                 : &seen->device);
@@ -424,35 +424,43 @@ drop_other_views(ft_call *call)
 static bool
 is_repeat(const ft_packet *packet, ft_stream *stream, const ft_rtp *rtp)
 {
-    const ft_sequence_mark *first =
-        stream ? ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest) : NULL;
+    if (!stream)
+        return false;
 
-    if (!stream || first)
-        return stream && packet->flow && packet->flow->two_clocks &&
-               stream->ways[first->way] == packet->leg;
-    if (rtp->sequence == stream->first_sequence && rtp->digest == stream->first_digest)
-        stream->is_repeated = true;
+    const bool is_first =
+        rtp->sequence == stream->first_sequence && rtp->digest == stream->first_digest;
+    const bool two_clocks = packet->flow && packet->flow->two_clocks;
+    if (!is_first && !two_clocks && !stream->is_repeated) /* nearly always */
+        return false;
+
+    const ft_sequence_mark *first =
+        ft_sequence_find(&stream->sequence, rtp->sequence, rtp->digest);
+    if (first)
+        return two_clocks && stream->ways[first->way] == packet->leg;
+    stream->is_repeated |= is_first;
     return stream->is_repeated && (int32_t)(rtp->timestamp - stream->timestamp) < 0;
 }
 
-/* True for media as the call's other end sees it; else *stream is its stream here, if there is one
- * yet. */
+/* True for media as the call's other end sees it; else of[seen->outgoing] is its stream here, if
+ * there is one yet. of: the call's streams with its SSRC. */
 static bool
 watch_other_end(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp,
-                const ft_observation *seen, ft_stream **stream)
+                const ft_observation *seen, ft_stream *of[2])
 {
-    ft_stream *view = ft_call_stream(packet->call, rtp->ssrc, !seen->outgoing);
+    ft_stream *view = of[!seen->outgoing];
 
     if (is_at_other_end(packet->call, view, seen)) {
         note_other_end(pinfo, packet, view, rtp);
         return true;
     }
-    if (view && view->by && addresses_equal(&view->by->device.addr, &packet->call->other_end.addr))
+    if (view && view->by &&
+        addresses_equal(&view->by->device.addr, &packet->call->other_end.addr)) {
         begin_anew(pinfo, packet->call, view, rtp, seen);
-    *stream = ft_call_stream(packet->call, rtp->ssrc, seen->outgoing);
-    if (!is_repeat(packet, *stream, rtp))
+        ft_call_streams(packet->call, rtp->ssrc, of);
+    }
+    if (!is_repeat(packet, of[seen->outgoing], rtp))
         return false;
-    note_other_end(pinfo, packet, *stream, rtp);
+    note_other_end(pinfo, packet, of[seen->outgoing], rtp);
     return true;
 }
 
@@ -553,16 +561,14 @@ static void
 watch_return(packet_info *pinfo, const ft_packet *packet, ft_sender *sender,
              const ft_observation *seen)
 {
-    const nstime_t now = ft_steady(pinfo);
-
     if (sender->last_frame && !packet->call->end_frame &&
-        ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms)
+        ft_is_past(&packet->steady, &sender->last_time, ft_media_gap_ms))
         ft_silence_tell(
             pinfo, sender,
             wmem_strdup_printf(pinfo->pool, "No media from %s", sender_name(pinfo, seen)));
-    ft_steady_keep(&sender->last_time, &now);
-    ft_steady_keep(&packet->call->device_time, &now);
-    sender->last_frame = ft_frame_id(pinfo);
+    ft_steady_keep(&sender->last_time, &packet->steady);
+    ft_steady_keep(&packet->call->device_time, &packet->steady);
+    sender->last_frame = packet->frame;
 }
 
 /* The first packet of one side that shows the other side silent: where it is told, if the
@@ -690,12 +696,12 @@ comes_back(const ft_sender *sender, const ft_packet *packet, packet_news news)
 static void
 pass_over_pause(ft_sender *sender, const ft_packet *packet, packet_news news, const nstime_t *now)
 {
-    const double milliseconds = ft_milliseconds(now, &sender->last_time);
-    const nstime_t pause = ft_passed(&sender->last_time, now);
-
-    if (milliseconds <= WAY_IN_USE_MS ||
-        (milliseconds > ft_media_gap_ms && !comes_back(sender, packet, news)))
+    if (!ft_is_past(now, &sender->last_time, WAY_IN_USE_MS) ||
+        (ft_is_past(now, &sender->last_time, ft_media_gap_ms) &&
+         !comes_back(sender, packet, news)))
         return;
+
+    const nstime_t pause = ft_passed(&sender->last_time, now);
     nstime_add(&sender->leg_time, &pause);
     nstime_add(&sender->other_time, &pause);
 }
@@ -886,15 +892,18 @@ keep_sample(const ft_rtp *rtp, ft_call *call)
 }
 
 /* Media of a sender that is known on its way needs no judging. Nearly all packets of a call take
- * this way out: what stands here is paid by each. */
+ * this way out: what stands here is paid by each. of: the call's streams with the SSRC, found on
+ * the way. */
 static void
-resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
+resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp, ft_stream *of[2])
 {
     if (ft_steady_doubted())
         ft_continuity_mend_clock(pinfo, rtp);
 
     ft_call *call = ft_call_quick(pinfo);
-    const ft_stream *stream = call ? ft_call_any_stream(call, rtp->ssrc) : NULL;
+    if (call)
+        ft_call_streams(call, rtp->ssrc, of);
+    const ft_stream *stream = of[true] ? of[true] : of[false];
     const bool is_known = stream && call->media_leg == packet->leg && packet->clue_count == 0;
     ft_call *met = !is_known || is_sampled(rtp, stream) ? other_call_with(pinfo, rtp, call) : NULL;
     const bool is_other_end = met && call && ft_sample_agrees(pinfo, call, met, rtp->sequence);
@@ -913,6 +922,8 @@ resolve(packet_info *pinfo, ft_packet *packet, const ft_rtp *rtp)
         drop_other_views(packet->call);
     else if (met && !call && packet->call)
         ft_sample_agrees(pinfo, packet->call, met, rtp->sequence);
+    if (packet->call)
+        ft_call_streams(packet->call, rtp->ssrc, of);
 }
 
 /* All streams of that direction may be meant: which one it is stood in what was cut. */
@@ -950,18 +961,19 @@ ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp)
 {
     ft_packet *packet = ft_packet_get(pinfo);
 
-    if (!packet || !ft_learning(pinfo))
+    if (!packet)
         return;
-    resolve(pinfo, packet, rtp);
+    ft_stream *of[2] = { NULL, NULL }; /* the call's with this SSRC: of[outgoing] */
+    resolve(pinfo, packet, rtp, of);
     if (!packet->call)
         return;
 
     if (!wmem_array_get_count(packet->call->streams))
         meet_client(packet);
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    ft_stream *stream;
-    if (watch_other_end(pinfo, packet, rtp, &seen, &stream))
+    if (watch_other_end(pinfo, packet, rtp, &seen, of))
         return;
+    ft_stream *stream = of[seen.outgoing];
     if (!stream)
         stream = new_stream(pinfo, packet, rtp, &seen);
     packet->stream = stream;
@@ -995,9 +1007,11 @@ ft_rtp_parity(packet_info *pinfo, const ft_rtp *rtp)
     if (!packet->call)
         return;
     const ft_observation seen = observe(pinfo, packet, rtp->ssrc);
-    ft_stream *stream;
-    if (!watch_other_end(pinfo, packet, rtp, &seen, &stream))
-        packet->stream = stream ? stream : new_stream(pinfo, packet, rtp, &seen);
+    ft_stream *of[2];
+    ft_call_streams(packet->call, rtp->ssrc, of);
+    if (!watch_other_end(pinfo, packet, rtp, &seen, of))
+        packet->stream =
+            of[seen.outgoing] ? of[seen.outgoing] : new_stream(pinfo, packet, rtp, &seen);
 }
 
 /* No SSRC is seen: a direction has one sender, known by where its packets come from. */

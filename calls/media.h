@@ -13,7 +13,7 @@
 struct ft_call;
 
 /* An RTP packet of the packet in hand: streams, senders, path switches, copies on another path,
- * gaps, losses. First pass only. */
+ * gaps, losses. Where ft_learning() is true only, which the caller has asked. */
 void ft_rtp_learn(packet_info *pinfo, const ft_rtp *rtp);
 
 /* The packet in hand is RTP, and the capture didn't keep its header: a gap around it is no loss.

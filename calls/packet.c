@@ -76,7 +76,10 @@ ft_steady_doubted(void)
 void
 ft_steady_keep(nstime_t *latest, const nstime_t *now)
 {
-    if (ft_is_later(now, latest) || ft_passed(now, latest).secs > FT_STEADY_AHEAD_US / 1000000)
+    const time_t ahead = FT_STEADY_AHEAD_US / 1000000;
+
+    if (ft_is_later(now, latest) ||
+        (latest->secs - now->secs > ahead && ft_passed(now, latest).secs > ahead))
         *latest = *now;
 }
 
@@ -88,8 +91,9 @@ ft_steady_keep(nstime_t *latest, const nstime_t *now)
 ft_packet *
 ft_packet_begin(packet_info *pinfo)
 {
-    ft_packet *packet = wmem_new0(pinfo->pool, ft_packet);
+    ft_packet *packet = wmem_new(pinfo->pool, ft_packet);
 
+    memset(packet, 0, G_STRUCT_OFFSET(ft_packet, ssrcs));
     packet->frame = ft_frame_id(pinfo);
     packet->part = ft_frame_next_part(pinfo);
     packet->payload_type = FT_NO_PAYLOAD_TYPE;

@@ -77,8 +77,6 @@ typedef struct ft_packet {
     ft_quic_content quic;               /* for kind quic */
     /* of the RTP packet in hand; first pass only, NULL where it isn't followed */
     struct ft_stream *stream;
-    uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
-    uint8_t         payload_types[FT_PACKET_SSRCS];
     uint8_t         ssrc_count;         /* RTP packets; 0 also where the only one's header is cut */
     struct ft_record *records, *last_record; /* calls/record.h; NULL where nobody wants them */
     struct ft_said *said;               /* calls/record.h; NULL where nobody wants it */
@@ -93,7 +91,6 @@ typedef struct ft_packet {
     uint8_t         clue_count;
     /* the call that its request, or its allocation, is of; or NULL */
     struct ft_call *told_call;
-    ft_packet_clue  clues[FT_MAX_CLUES_OF_PACKET];
     bool            starts;             /* of the kind that a call begins with */
     bool            renews;             /* a new connection to the relay */
     bool            begins_no_call;     /* like the relay's errors */
@@ -111,6 +108,10 @@ typedef struct ft_packet {
     bool            limit_hit;          /* some bound of calls/limits.h was met in this packet */
     /* what was in hand before: a frame may have datagrams within datagrams */
     ft_packet_hand  outer;
+    /* as many as are counted above; the rest is never read */
+    uint32_t        ssrcs[FT_PACKET_SSRCS]; /* of the RTP packets in the datagram */
+    uint8_t         payload_types[FT_PACKET_SSRCS];
+    ft_packet_clue  clues[FT_MAX_CLUES_OF_PACKET];
 } ft_packet;
 
 /* The time that conclusions are drawn by: ft_now() without the faults of the capture's clock

@@ -746,7 +746,7 @@ ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts)
     const ft_packet *packet = ft_packet_get(pinfo);
     ft_stream *stream = packet ? packet->stream : NULL;
 
-    if (!stream || !ft_learning(pinfo))
+    if (!stream)
         return;
     const int64_t now = ft_microseconds(pinfo);
     if (!stream->quality) {

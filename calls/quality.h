@@ -14,8 +14,8 @@
  * elsewhere): its stream counts it. First pass. */
 void ft_quality_seen_twice(packet_info *pinfo, uint32_t ssrc);
 
-/* Learns from one RTP packet of the packet in hand. First pass; call it once a packet, after
- * ft_rtp_learn(). */
+/* Learns from one RTP packet of the packet in hand: once a packet, after ft_rtp_learn(), and where
+ * ft_learning() is still true, which the caller has asked. */
 void ft_quality_learn(packet_info *pinfo, const ft_media_facts *facts);
 
 /* Learns from a packet of media inside QUIC, of the call of the packet in hand: sizes and times

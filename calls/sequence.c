@@ -238,13 +238,14 @@ try_candidate(ft_sequence *stream, uint16_t sequence, ft_sequence_packet *packet
 
 /* The last packet leapt far ahead, and this one goes on where the sequence was before: the leap
  * was a stray. Without this one damaged number would be up to 3000 losses and a restart. */
-static void
+static bool
 take_leap_back(ft_sequence *stream, uint16_t sequence)
 {
-    if (is_near(&stream->run, sequence) || !is_near(&stream->before_leap, sequence))
-        return;
+    if (!is_near(&stream->before_leap, sequence))
+        return false;
     stream->run = stream->before_leap;
     stream->done.strays++;
+    return true;
 }
 
 /* A packet of the believed sequence. A step of more than 100 might be a stray: the state before
@@ -345,8 +346,7 @@ ft_sequence_add(ft_sequence *stream, uint16_t sequence, uint32_t digest, ft_grow
             return packet;
         }
     }
-    take_leap_back(stream, sequence);
-    if (is_near(&stream->run, sequence))
+    if (is_near(&stream->run, sequence) || take_leap_back(stream, sequence))
         follow_run(stream, sequence, &packet);
     else
         try_candidate(stream, sequence, &packet);

@@ -35,7 +35,7 @@ ft_is_silent(const packet_info *pinfo, const ft_sender *sender)
 {
     const nstime_t now = ft_steady(pinfo);
 
-    return ft_milliseconds(&now, &sender->last_time) > ft_media_gap_ms;
+    return ft_is_past(&now, &sender->last_time, ft_media_gap_ms);
 }
 
 /* The side of the call that has been silent for too long, else NULL. */

@@ -167,6 +167,15 @@ ft_milliseconds(const nstime_t *later, const nstime_t *earlier)
     return MAX((double)passed.secs * 1000 + (double)passed.nsecs / 1000000, 0.0);
 }
 
+/* Whether more than so many milliseconds lie between two of ft_steady(): mostly told by the
+ * seconds. */
+static inline bool
+ft_is_past(const nstime_t *later, const nstime_t *earlier, int64_t milliseconds)
+{
+    return ((int64_t)later->secs - earlier->secs + 1) * 1000 > milliseconds &&
+           ft_milliseconds(later, earlier) > (double)milliseconds;
+}
+
 /* Without a call of the library for IPv4: each packet asks a dozen times. */
 static inline bool
 ft_address_equal(const address *a, const address *b)
