@@ -796,6 +796,8 @@ watch_switch(packet_info *pinfo, const ft_packet *packet, const ft_stream *strea
     }
     if (moves_nothing(sender, packet, news))
         return;
+    if (is_other_side(sender->other_leg, packet->leg))
+        sender->other_leg = packet->leg;
 
     const bool in_use = (packet->leg == sender->other_leg &&
                          ft_milliseconds(&now, &sender->other_time) <= WAY_IN_USE_MS) ||

@@ -2922,6 +2922,17 @@ def test_a_handover_is_one_at_two_places(tshark):
         assert told.count("handover") == 1, s
 
 
+def test_a_second_way_is_none_left_at_two_places(tshark):
+    """One sender, two streams on two ways at once, each seen on both sides of a NAT: it leaves neither. Until the NAT's far side is
+    known, packets of the second way have no number there."""
+    both = [s for s in SCENES if s.name.startswith("another SSRC from another port of the far end")]
+    assert len(both) == 2
+    for s in both:
+        path = together([elsewhere(s, "NAT")])[0]
+        assert "path_switch" not in tshark.values(path, "facetime.event", two_pass=True), s.name
+        assert set(tshark.values(path, "facetime.call", two_pass=True)) == {"1"}, s.name
+
+
 if "FACETIME_ALL" in os.environ:
     @pytest.mark.parametrize("one", SCENES, ids=lambda s: s.name)
     def test_each_scene(tshark, one):
