@@ -464,7 +464,7 @@ note_commnat_packet(packet_info *pinfo)
 
     if (packet) {
         packet->path = FT_PATH_SERVER;
-        packet->generation = packet->shown_generation = FT_LEGACY;
+        packet->generation = FT_LEGACY;
     }
 }
 

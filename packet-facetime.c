@@ -243,8 +243,11 @@ dissect_shape(ft_shape shape, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tre
         shape = FT_SHAPE_NONE;
     packet->kind =
         shape == FT_SHAPE_DTLS && is_game_flow(packet) ? FT_KIND_GAMEKIT : shapes[shape].kind;
-    if (shapes[shape].generation != FT_GENERATION_UNKNOWN)
-        packet->generation = packet->shown_generation = shapes[shape].generation;
+    if (shapes[shape].generation != FT_GENERATION_UNKNOWN) {
+        packet->generation = shapes[shape].generation;
+        if (shape != FT_SHAPE_COMMNAT) /* today's builds have it, too */
+            packet->shown_generation = packet->generation;
+    }
     if (shape == FT_SHAPE_QUIC) {
         note_connection(tvb, pinfo, packet);
         if (ft_relay_direction(pinfo) != FT_DIRECTION_UNKNOWN)

@@ -139,7 +139,7 @@ note_snatmap_packet(packet_info *pinfo, uint32_t type)
         return;
     packet->path = FT_PATH_SERVER;
     if (is_snatmap_server_port(server_port))
-        packet->generation = packet->shown_generation = snatmap_generation(server_port);
+        packet->generation = snatmap_generation(server_port);
 }
 
 /* Both the device's own end and its mapped one are FaceTime's: a capture at the other end shows

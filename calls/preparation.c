@@ -22,7 +22,6 @@
 typedef struct {
     ft_frame *frame;
     int64_t second; /* of ft_now() */
-    ft_generation generation; /* whose calls go after it; unknown: either's */
 } preparation;
 
 struct ft_host {
@@ -106,19 +105,6 @@ is_old(const packet_info *pinfo, const preparation *kept)
     return ft_now(pinfo).secs - kept->second > PREPARATION_S;
 }
 
-/* Each generation has its own servers for NAT tests. */
-static bool
-is_of_other_generation(const packet_info *pinfo, const preparation *kept, const ft_call *call)
-{
-    const ft_packet *packet = ft_packet_get(pinfo);
-    const ft_generation shown = call->shown_generation != FT_GENERATION_UNKNOWN || !packet
-                                    ? call->shown_generation
-                                    : packet->shown_generation;
-
-    return kept->generation != FT_GENERATION_UNKNOWN && shown != FT_GENERATION_UNKNOWN &&
-           kept->generation != shown;
-}
-
 /* The tests go before the call and come from a port of their own (16403), or over TCP: the
  * device's address alone ties them, so they are kept for two minutes at most. */
 void
@@ -132,21 +118,14 @@ ft_call_adopt_preparations(packet_info *pinfo, ft_call *call, const address *dev
         known->latest = call;
         ft_call_changes++;
     }
-    const unsigned count = MIN(known->count, FT_MAX_PREPARATIONS);
-    known->count = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < MIN(known->count, FT_MAX_PREPARATIONS); i++) {
         const preparation *kept = (const preparation *)wmem_array_index(known->ring, i);
-        if (is_old(pinfo, kept))
-            continue;
-        if (is_of_other_generation(pinfo, kept, call)) {
-            *(preparation *)wmem_array_index(known->ring, known->count++) = *kept;
-            continue;
-        }
-        if (!ft_prepared_tie(pinfo, kept->frame, call))
+        if (is_old(pinfo, kept) || !ft_prepared_tie(pinfo, kept->frame, call))
             continue;
         for (ft_event *event = kept->frame->events; event; event = event->next)
             wmem_array_append_one(call->events, event);
     }
+    known->count = 0;
 }
 
 const ft_host *
@@ -166,8 +145,7 @@ ft_call_has_adopted(const ft_host *known, const ft_call *call)
 static void
 remember_preparation(packet_info *pinfo, ft_host *known)
 {
-    const preparation new_one = { ft_frame_make(pinfo), ft_now(pinfo).secs,
-                                  ft_packet_get(pinfo)->shown_generation };
+    const preparation new_one = { ft_frame_make(pinfo), ft_now(pinfo).secs };
     const unsigned slot = known->count++ % FT_MAX_PREPARATIONS;
 
     if (slot >= wmem_array_get_count(known->ring)) {
@@ -195,10 +173,8 @@ ft_call_prepare(packet_info *pinfo, const address *device)
     }
     ft_host *known = host_of(pinfo, device);
     ft_call *running = known ? (ft_call *)ft_call_as_of(known->latest, packet->frame) : NULL;
-    packet->call = running && !running->no_call_from && !ft_call_is_over(pinfo, running) &&
-                           !ft_call_other_generation(packet, running)
-                       ? running
-                       : NULL;
+    packet->call =
+        running && !running->no_call_from && !ft_call_is_over(pinfo, running) ? running : NULL;
     if (packet->call) {
         if (!ft_prepared_tie(pinfo, ft_frame_make(pinfo), packet->call))
             packet->call = NULL;

@@ -1812,19 +1812,6 @@ def _(s):
         p.tell("path_switch")
 
 
-@scene("a NAT test of the one generation while a call of the other goes on (whose call)", ("legacy",), ("modern",))
-def _(s, whose):
-    m = Modern(s, "A" if whose == "modern" else "B", s.near(2, 16393), s.far(1, 16393), s.relay(0, 3482))
-    a = Talk(s, "B" if whose == "modern" else "A", s.near(), s.far(2))
-    test, server, outside = (s.near(), s.far(7, 3480 if whose == "legacy" else 16384), s.far(8, 40001))
-    s.put(2, test, server, snatmap.snatmap(snatmap.REQUEST, 0x51A70009, test), "B").may("call_started")
-    s.put(2.05, server, test, snatmap.snatmap(snatmap.RESPONSE, 0x51A70009, outside), "B")
-    modern_at, legacy_at = (0, 3) if whose == "modern" else (3, 0)
-    m.connect(modern_at)[0].tell("call_started"), m.both(modern_at + 0.3, 250)
-    a.check(legacy_at)[0].tell("call_started")
-    a.check(legacy_at + 0.01, DOWN), a.taken(legacy_at + 0.3), a.both(legacy_at + 0.7, 250), a.hang_up(legacy_at + 6)
-
-
 @scene("media from another port of the far end while a call of the other generation goes on")
 def _(s):
     m = Modern(s, "B", s.near(2, 16393), s.far(2, 16393), s.relay(0, 3482))
