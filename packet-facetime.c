@@ -47,6 +47,7 @@
 #include "calls/media.h"
 #include "calls/nat_test.h"
 #include "calls/network.h"
+#include "calls/owners.h"
 #include "calls/packet.h"
 #include "calls/preparation.h"
 #include "calls/quic.h"
@@ -344,6 +345,25 @@ is_port_that_took_media(packet_info *pinfo, const ft_packet *packet, const ft_en
     return false;
 }
 
+/* Who talks to somebody else meanwhile is the device, in both calls. */
+static bool
+is_device_elsewhere(packet_info *pinfo, const ft_packet *packet, const address *sender)
+{
+    const ft_endpoint host = { *sender, 0 }, destination = ft_destination(pinfo);
+    const ft_end_calls *known = ft_calls_of_end(pinfo, FT_CLUE_HOST, &host);
+    const ft_call *call = packet->call;
+
+    if (!addresses_equal(sender, &destination.addr) || !addresses_equal(sender, &call->remote.addr))
+        return false;
+    for (unsigned i = 0; known && i < FT_CALLS_OF_END && known->calls[i]; i++) {
+        const ft_call *other = ft_call_as_of(known->calls[i], packet->frame);
+        if (other != call && !ft_call_is_over(pinfo, other) &&
+            !addresses_equal(&other->remote.addr, &call->local.addr))
+            return true;
+    }
+    return false;
+}
+
 /* How a modern call hangs up: the socket that its media ran through is closed. */
 static void
 note_closed_socket(packet_info *pinfo, const ft_packet *packet)
@@ -432,7 +452,8 @@ facetime_note_icmp(tvbuff_t *frame, int quote, tvbuff_t *content, packet_info *p
     else if (packet->call && is_port_of_either(packet->call, &destination, sender))
         ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP: %s, which media came from, is closed",
                      ft_endpoint_str(pinfo->pool, &destination));
-    else if (packet->call && is_port_that_took_media(pinfo, packet, &destination, sender))
+    else if (packet->call && (is_port_that_took_media(pinfo, packet, &destination, sender) ||
+                              is_device_elsewhere(pinfo, packet, sender)))
         ft_event_add(pinfo, FT_EVENT_SOCKET_CLOSED, 0, "ICMP: %s, which media went to, is closed",
                      ft_endpoint_str(pinfo->pool, &destination));
     else if (packet->call)

@@ -2659,6 +2659,17 @@ def _(s, what):
         "socket_closed" if what == "it took media" else "peer_unreachable").may("call_ended")
 
 
+@scene("modern, between public addresses, the capture begins with what comes in from one call's end: whoever talks to somebody else is "
+       "the device", (True,), (False,))
+def _(s, talks):
+    host = f"71.{s.octets}.2"
+    if talks:
+        Modern(s, "B", (host, 16394), s.far(2, 16393), s.relay(1)).both(0, 50, way="direct")
+    a = Modern(s, "A", (host, 16393), s.far(1, 26919), s.relay(0))
+    late = a.speak(0.5, DOWN, 1, way="direct")[0]
+    s.unreachable(0.501, late, host).tell("socket_closed" if talks else "peer_unreachable").may("call_ended")
+
+
 @scene("two calls on one 5-tuple, the capture begins after the first one's Allocate: what is released isn't what the relay still carries "
        "(when)", ("in mid-call",), ("before the bind",), six=True)
 def _(s, when):
